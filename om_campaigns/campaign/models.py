@@ -1,0 +1,247 @@
+"""Tables of what is published, who is enrolled and what we owe.
+
+Files are drafts; publishing freezes a ``campaign_version`` with the texts it reaches (``campaign_file`` → ``blob``).
+``dispatch`` is what we owe one recipient for one (campaign, occasion, step): the planner writes it, the sender moves it on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, Index, Integer, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from om_campaigns.audience.vocabulary import RecipientKind, Route
+from om_campaigns.columns import Instant, Json, by_value, key, new_ref, one_of, reference
+
+
+class CampaignKind(StrEnum):
+    """A drip follows each recipient's own entry; an announcement speaks once."""
+
+    drip = "drip"
+    announcement = "announcement"
+
+
+class CampaignStatus(StrEnum):
+    """``running`` from the first publication; ``stopped`` is final."""
+
+    running = "running"
+    paused = "paused"
+    stopped = "stopped"
+
+
+class EnrolmentState(StrEnum):
+    active = "active"
+    finished = "finished"
+    exited = "exited"
+    stopped = "stopped"
+
+
+class DispatchStatus(StrEnum):
+    """What became of what we owe; the allowed moves stand in ``delivery/states.py``."""
+
+    planned = "planned"
+    held = "held"
+    claimed = "claimed"
+    retry = "retry"
+    sent = "sent"
+    failed = "failed"
+    uncertain = "uncertain"
+    skipped = "skipped"
+    cancelled = "cancelled"
+
+
+class Reason(StrEnum):
+    """Why somebody does not get a step (now). One closed list for plan, ledger and ``why``."""
+
+    none = ""
+    no_address = "no_address"
+    no_basis = "no_basis"
+    suppressed = "suppressed"
+    hard_bounce = "hard_bounce"
+    no_data_role = "no_data_role"
+    no_route = "no_route"
+    organisation_inactive = "organisation_inactive"
+    person_inactive = "person_inactive"
+    seat_ended = "seat_ended"
+    duplicate_address = "duplicate_address"
+    stronger_role = "stronger_role"
+    exit_condition = "exit_condition"
+    not_while_in = "not_while_in"
+    starts_after = "starts_after"
+    toolkit_withdrawn = "toolkit_withdrawn"
+    no_variant = "no_variant"
+    grace_over = "grace_over"
+    missing_value = "missing_value"
+    campaign_paused = "campaign_paused"
+    campaign_stopped = "campaign_stopped"
+    cap = "cap"
+    refused = "refused"
+    gave_up = "gave_up"
+    needs_smtputf8 = "needs_smtputf8"
+    erased = "erased"
+    settled = "settled"
+
+
+class Campaign(SQLModel, table=True):
+    """A campaign by name; what it says stands in its versions. ``paused_at`` freezes every due time."""
+
+    __tablename__ = "campaign"
+    __table_args__ = (one_of("kind", CampaignKind), one_of("status", CampaignStatus))
+
+    id: int | None = Field(default=None, primary_key=True)
+    public_id: str = key(default_factory=new_ref, unique=True)
+    name: str = key(unique=True)
+    kind: CampaignKind = Field(sa_type=by_value(CampaignKind), nullable=False)
+    mailing_list: str = key(foreign_key="mailing_list.slug")
+    status: CampaignStatus = Field(default=CampaignStatus.running, sa_type=by_value(CampaignStatus), nullable=False)
+    paused_at: datetime | None = Field(default=None, sa_type=Instant)
+    latest_version_id: int | None = None
+
+
+class CampaignVersion(SQLModel, table=True):
+    """A published, immutable version. ``structure`` is the definition as JSON; people stay on the one they entered on."""
+
+    __tablename__ = "campaign_version"
+    __table_args__ = (UniqueConstraint("campaign_id", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
+    number: int
+    structure_hash: str = key()
+    content_hash: str = key()
+    structure: Any = Field(sa_type=Json)
+    published_at: datetime = Field(sa_type=Instant, nullable=False)
+    published_by: str = ""
+
+
+class Blob(SQLModel, table=True):
+    """A text by its hash: a step, a layout, a block or a brand as it was when published."""
+
+    __tablename__ = "blob"
+
+    hash: str = key(primary_key=True)
+    body: str
+
+
+class CampaignFile(SQLModel, table=True):
+    """The files a version froze, by their path below ``templates/`` (``campaigns/wir-gedanke/a1.de.md``)."""
+
+    __tablename__ = "campaign_file"
+
+    version_id: int = Field(foreign_key="campaign_version.id", primary_key=True)
+    path: str = key(primary_key=True)
+    blob_hash: str = key(foreign_key="blob.hash")
+
+
+class Enrolment(SQLModel, table=True):
+    """A subject's way through a campaign: who entered when, which step is next and when it is due.
+
+    ``subject_kind``/``subject_id``: a person, or an organisation where the seat has no person.
+    ``seat_id`` decides brand, zone and region; it is 0 where the house itself was selected.
+    ``last_at`` is the latest hand-over (or skip) of a step, from which ``after`` counts.
+    """
+
+    __tablename__ = "enrolment"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "occasion", "subject_kind", "subject_id"),
+        Index(
+            "ix_enrolment_due",
+            "campaign_id",
+            "next_due_at",
+            sqlite_where=text("state = 'active'"),
+            postgresql_where=text("state = 'active'"),
+        ),
+        one_of("subject_kind", RecipientKind),
+        one_of("state", EnrolmentState),
+        one_of("reason", Reason),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
+    occasion: str = key(default="")
+    subject_kind: RecipientKind = Field(sa_type=by_value(RecipientKind), nullable=False)
+    subject_id: int
+    organisation_id: int = Field(sa_column=reference("organisation.id"))
+    seat_id: int = 0
+    version_id: int = Field(sa_column=reference("campaign_version.id", index=False))
+    audience: int = 0
+    """Position of the ``[[audience]]`` entry that matched."""
+    state: EnrolmentState = Field(default=EnrolmentState.active, sa_type=by_value(EnrolmentState), nullable=False)
+    reason: Reason = Field(default=Reason.none, sa_type=by_value(Reason), nullable=False)
+    entered_at: datetime = Field(sa_type=Instant, nullable=False)
+    last_at: datetime | None = Field(default=None, sa_type=Instant)
+    next_step: str | None = key(default=None)
+    next_due_at: datetime | None = Field(default=None, sa_type=Instant)
+    ended_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class Dispatch(SQLModel, table=True):
+    """What we owe one recipient: unique per (campaign, occasion, step, recipient), and per address for persons.
+
+    Route, version and seat are attributes, so neither a changed route nor a changed address sends twice.
+    ``due_day`` is the local calendar day of ``due_at`` (days since 1970-01-01), for caps.
+    """
+
+    __tablename__ = "dispatch"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "occasion", "step", "recipient_kind", "recipient_id"),
+        Index(
+            "uq_dispatch_address",
+            "campaign_id",
+            "occasion",
+            "step",
+            "address_id",
+            unique=True,
+            sqlite_where=text("recipient_kind = 'person'"),
+            postgresql_where=text("recipient_kind = 'person'"),
+        ),
+        Index(
+            "ix_dispatch_due",
+            "due_at",
+            sqlite_where=text("status IN ('planned', 'retry')"),
+            postgresql_where=text("status IN ('planned', 'retry')"),
+        ),
+        Index(
+            "ix_dispatch_address_open",
+            "address_id",
+            "due_day",
+            sqlite_where=text("status IN ('planned', 'retry', 'claimed', 'held')"),
+            postgresql_where=text("status IN ('planned', 'retry', 'claimed', 'held')"),
+        ),
+        Index("ix_dispatch_enrolment", "enrolment_id"),
+        one_of("recipient_kind", RecipientKind),
+        one_of("route", Route),
+        one_of("status", DispatchStatus),
+        one_of("reason", Reason),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
+    occasion: str = key(default="")
+    step: str = key()
+    recipient_kind: RecipientKind = Field(sa_type=by_value(RecipientKind), nullable=False)
+    recipient_id: int
+    enrolment_id: int = Field(sa_column=reference("enrolment.id", index=False))
+    version_id: int = Field(sa_column=reference("campaign_version.id", index=False))
+    address_id: int = Field(sa_column=reference("address.id", index=False))
+    organisation_id: int = Field(sa_column=reference("organisation.id", index=False))
+    seat_id: int = 0
+    audience: int = 0
+    route: Route = Field(sa_type=by_value(Route), nullable=False)
+    variant: str = key(default="")
+    language: str = key(default="de")
+    priority: int = 0
+    service: bool = False
+    status: DispatchStatus = Field(default=DispatchStatus.planned, sa_type=by_value(DispatchStatus), nullable=False)
+    reason: Reason = Field(default=Reason.none, sa_type=by_value(Reason), nullable=False)
+    detail: str = ""
+    """For people: which value is missing, what the server said."""
+    planned_at: datetime = Field(sa_type=Instant, nullable=False)
+    first_due_at: datetime = Field(sa_type=Instant, nullable=False)
+    due_at: datetime = Field(sa_type=Instant, nullable=False)
+    due_day: int
+    attempts: int = 0
+    sent_at: datetime | None = Field(default=None, sa_type=Instant)

@@ -1,0 +1,1 @@
+"""How it looks: contents, brand, house and language become an edition; edition and slots become the bytes of a mail."""

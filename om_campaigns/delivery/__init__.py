@@ -1,0 +1,1 @@
+"""Whether it left: claim, send, record; states, pacing and transports."""

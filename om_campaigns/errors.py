@@ -1,0 +1,65 @@
+"""What can go wrong, as people read it: what is wrong, where, what to do.
+
+Every error that is meant for a person is an ``OmError``. ``exit_code`` is what a command ends with:
+2 bad input, 3 refused for safety, 4 an installation or outside fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class OmError(Exception):
+    """Base of all errors shown to people; ``hint`` says what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class InputError(OmError):
+    """Something that was typed or stored in a workspace file cannot be used."""
+
+    exit_code = 2
+
+
+class RefusedError(OmError):
+    """The engine could act but will not, because it would be unsafe."""
+
+    exit_code = 3
+
+
+class InstallationError(OmError):
+    """The installation, a file system, a database or a server does not do its part."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in one place. ``line`` and ``column`` count from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    column: int
+    rule_id: str
+    text: str
+
+    def __str__(self) -> str:
+        where = self.file
+        if self.line:
+            where += f":{self.line}"
+            if self.column:
+                where += f":{self.column}"
+        return f"{where}: {self.text} [{self.rule_id}]"
+
+
+class ProblemsError(InputError):
+    """Everything that is wrong at once, never only the first."""
+
+    def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)

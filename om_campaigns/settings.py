@@ -1,0 +1,182 @@
+"""One ``config.toml`` per workspace: every setting, its unit and its default.
+
+Unknown keys are refused. ``OM_CAMPAIGNS_SECTION__KEY`` in the environment overrides the file.
+Each room receives only its own section; nobody else reads this file or the environment.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.store import Mode
+
+CONFIG_NAME = "config.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tls(StrEnum):
+    """How the connection to the mail server is protected (BULK-15, RFC 8314)."""
+
+    starttls = "starttls"
+    tls = "tls"
+    none = "none"
+
+
+class DatabaseSettings(_Section):
+    url: SecretStr = SecretStr("sqlite:///om-campaigns.db")
+
+
+class SmtpSettings(_Section):
+    """The submission server. ``rate_per_minute`` 0 means without limit."""
+
+    host: str = ""
+    port: int = Field(default=587, ge=1, le=65535)
+    tls: Tls = Tls.starttls
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    helo: str = ""
+    timeout_seconds: int = Field(default=60, ge=1, le=600)
+    connections: int = Field(default=2, ge=1, le=16)
+    rate_per_minute: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _no_password_in_clear(self) -> SmtpSettings:
+        if self.username and self.tls is Tls.none and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("a password is never sent in clear: set tls to starttls or tls (BULK-15)")
+        return self
+
+    def secret(self) -> str:
+        """The password, from the file when one is named."""
+        if self.password_file is not None:
+            return self.password_file.read_text(encoding="utf-8").strip()
+        return self.password.get_secret_value()
+
+
+class WebSettings(_Section):
+    """Where people outside reach this installation; empty while no pages are served."""
+
+    base_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+
+    @field_validator("base_url")
+    @classmethod
+    def _https(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError("base_url begins with https:// (REN-16)")
+        return value.rstrip("/")
+
+
+class SenderSettings(_Section):
+    """Who speaks. ``domain`` signs From and return path, ``list_domain`` stands in List-Id (MSG-20)."""
+
+    name: str = "Offensive Mittelstand"
+    domain: str = "om-mail.example"
+    list_domain: str = "reihen.om-mail.example"
+    local_part: str = "redaktion"
+    reply_to: str = ""
+    imprint: str = ""
+    imprint_url: str = ""
+    privacy_url: str = ""
+    feedback_sender_id: str = Field(default="omcampaigns", min_length=5, max_length=15, pattern="^[a-z0-9]+$")
+
+
+class CapSettings(_Section):
+    """How many touches an address may get in so many local days, the day itself included (domain rule 8)."""
+
+    per_week: int = Field(default=1, ge=1)
+    per_month: int = Field(default=4, ge=1)
+
+
+class RetentionSettings(_Section):
+    """Days after which names and values inside sent mails are forgotten."""
+
+    slot_days: int = Field(default=180, ge=1)
+
+
+class RunSettings(_Section):
+    """The scheduler: how often it wakes; the tables, not the clock, decide what is due."""
+
+    every_seconds: int = Field(default=60, ge=5, le=3600)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Frozen; secrets never show in ``repr``."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="OM_CAMPAIGNS_", env_nested_delimiter="__", nested_model_default_partial_update=True
+    )
+
+    format: Literal[1] = 1
+    mode: Mode = Mode.rehearsal
+    zone: str = "Europe/Berlin"
+    language: Literal["de", "en"] = "de"
+    rehearsal_to: tuple[str, ...] = ()
+    staff: tuple[str, ...] = ()
+    database: DatabaseSettings = DatabaseSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    web: WebSettings = WebSettings()
+    sender: SenderSettings = SenderSettings()
+    caps: CapSettings = CapSettings()
+    retention: RetentionSettings = RetentionSettings()
+    run: RunSettings = RunSettings()
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"'{value}' is not an IANA time zone, for example Europe/Berlin") from None
+        return value
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+
+def load_settings(workspace: Path, **overrides: Any) -> Settings:
+    """Read ``config.toml`` of a workspace, then the environment.
+
+    Raises InputError when there is none, ProblemsError with every wrong key otherwise.
+    """
+    path = workspace / CONFIG_NAME
+    if not path.is_file():
+        raise InputError(f"{path}: there is no workspace here", hint="make one with 'om-campaigns init', or name it with --workspace")
+
+    class _FromWorkspace(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+
+    try:
+        loaded = _FromWorkspace(**overrides)
+    except ValidationError as error:
+        raise ProblemsError(
+            [
+                Problem(str(path), 0, 0, "CONFIG", f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}")
+                for each in error.errors(include_input=False, include_url=False)
+            ],
+            hint="config.example.toml names every setting",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {error}", hint="the file must be valid TOML in UTF-8") from None
+    return loaded

