@@ -10,11 +10,11 @@ import json
 import secrets
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Dialect, ForeignKey, Integer, Text
+from sqlalchemy import CheckConstraint, Column, DateTime, Dialect, ForeignKey, Integer, Table, Text
 from sqlalchemy.types import TypeDecorator
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that compares byte by byte on both databases, so prefixes are ranges and sorting is the same."""
@@ -96,6 +96,11 @@ def key(**options: Any) -> Any:
 def reference(target: str, *, nullable: bool = False, index: bool = True, ondelete: str | None = None) -> Column[int]:
     """A foreign-key column; ``target`` is ``table.column``."""
     return Column(Integer, ForeignKey(target, ondelete=ondelete), nullable=nullable, index=index)
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table of a SQLModel class, for set-based statements."""
+    return cast(Table, model.__table__)  # type: ignore[attr-defined]
 
 
 def new_ref() -> str:

@@ -5,6 +5,147 @@ No addresses, names or bodies above debug level (LAW-21, SEC-19).
 
 from __future__ import annotations
 
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
 import structlog
 
 _log = structlog.get_logger("om_campaigns")
+
+
+def set_up_logs(*, debug: bool, verbose: bool = False) -> None:
+    """Send log lines to stderr: ``key=value`` for people on a terminal, one JSON object a line otherwise.
+
+    Commands show warnings only; ``verbose`` (the scheduler) also what happened, ``debug`` everything.
+    """
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    renderer = _render_for_people if sys.stderr.isatty() else structlog.processors.JSONRenderer(ensure_ascii=False)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _render_for_people(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    trace = event.pop("exception", "")
+    head = f"{event.pop('timestamp')} {event.pop('level'):<7} {event.pop('event')}"
+    return " ".join([head, *(f"{name}={value}" for name, value in event.items())]) + (f"\n{trace}" if trace else "")
+
+
+def worker_recovered(worker: int, *, uncertain: int, dropped: int, lost_power: bool) -> None:
+    """The claims of a dead worker were settled."""
+    _log.info("worker.recovered", worker=worker, uncertain=uncertain, dropped=dropped, lost_power=lost_power)
+
+
+def claim_lost(message: int, at: str) -> None:
+    """A letter was taken over by somebody else while this worker held it; its record was left alone."""
+    _log.error("claim.lost", message=message, at=at)
+
+
+def message_dropped(message: int, reason: str) -> None:
+    """Permission was gone at the hand-over; nothing was mailed."""
+    _log.info("message.dropped", message=message, reason=reason)
+
+
+def message_deferred(message: int, code: int | None, stage: str) -> None:
+    """The letter is offered again later."""
+    _log.info("message.deferred", message=message, code=code, stage=stage)
+
+
+def message_failed(message: int, code: int | None, stage: str, reason: str) -> None:
+    """The letter will not be offered again."""
+    _log.warning("message.failed", message=message, code=code, stage=stage, reason=reason)
+
+
+def message_uncertain(message: int, stage: str) -> None:
+    """The letter left and no answer came."""
+    _log.warning("message.uncertain", message=message, stage=stage)
+
+
+def address_suppressed(address: int, reason: str) -> None:
+    """An address is not written to any more."""
+    _log.info("address.suppressed", address=address, reason=reason)
+
+
+def connection_failed(transport: str, trouble: str) -> None:
+    """No connection for sending could be made or kept."""
+    _log.error("connection.failed", transport=transport, trouble=trouble)
+
+
+def record_delayed(message: int, error: str) -> None:
+    """The database did not take an outcome; it is recorded again until it does."""
+    _log.warning("record.delayed", message=message, error=error)
+
+
+def sending_ended(transport: str, *, sent: int, retry: int, failed: int, uncertain: int, ended: str) -> None:
+    """One run of the sender is over."""
+    _log.info("sending.ended", transport=transport, sent=sent, retry=retry, failed=failed, uncertain=uncertain, ended=ended)
+
+
+def audience_imported(organisations: int, people: int, rejected: int) -> None:
+    """Files were imported; the numbers are of new things and of refused rows."""
+    _log.info("audience.imported", organisations=organisations, people=people, rejected=rejected)
+
+
+def campaign_status_changed(campaign: int, old: str, new: str) -> None:
+    """Somebody paused, resumed or stopped a campaign."""
+    _log.info("campaign.status_changed", campaign=campaign, old=old, new=new)
+
+
+def person_erased(person: int, addresses: int) -> None:
+    """A person was made a nameless tombstone."""
+    _log.info("person.erased", person=person, addresses=addresses)
+
+
+def sending_halted(actor: str) -> None:
+    """Somebody stopped all sending."""
+    _log.warning("sending.halted", actor=actor)
+
+
+def sending_resumed(actor: str) -> None:
+    """Somebody ended a halt."""
+    _log.warning("sending.resumed", actor=actor)
+
+
+def went_live(actor: str) -> None:
+    """The rehearsal is over: mail leaves the house from now on."""
+    _log.warning("mode.went_live", actor=actor)
+
+
+def values_forgotten(messages: int) -> None:
+    """Names and values inside old mails were deleted, as the retention says."""
+    _log.info("values.forgotten", messages=messages)
+
+
+def scheduler_started(leader: str, every_seconds: int) -> None:
+    """This process leads and wakes the tick from now on."""
+    _log.info("scheduler.started", leader=leader, every_seconds=every_seconds)
+
+
+def scheduler_stopped(leader: str) -> None:
+    """This process ended cleanly; nothing of it is on the wire."""
+    _log.info("scheduler.stopped", leader=leader)
+
+
+def tick_done(*, enrolled: int, planned: int, sent: int, retry: int, failed: int, uncertain: int) -> None:
+    """One wake-up did something."""
+    _log.info("tick.done", enrolled=enrolled, planned=planned, sent=sent, retry=retry, failed=failed, uncertain=uncertain)
+
+
+def tick_refused(reason: str) -> None:
+    """One wake-up was not allowed to do anything: a halt, or a clock that went backwards."""
+    _log.warning("tick.refused", reason=reason)
+
+
+def tick_failed() -> None:
+    """One wake-up broke; the trace belongs to this line. The next one tries again."""
+    _log.exception("tick.failed")

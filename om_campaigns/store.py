@@ -126,6 +126,21 @@ def write(engine: Engine) -> Iterator[Session]:
             raise
 
 
+class _UndoneError(Exception):
+    """Leaves a transaction that was only meant to be looked at."""
+
+
+@contextmanager
+def undone(engine: Engine) -> Iterator[Session]:
+    """A transaction that does the real work and is then always rolled back: how a plan is shown without changing anything."""
+    try:
+        with write(engine) as session:
+            yield session
+            raise _UndoneError
+    except _UndoneError:
+        pass
+
+
 def instance(session: Session) -> Instance:
     """The row about this installation, made on first use."""
     row = session.get(Instance, 1)

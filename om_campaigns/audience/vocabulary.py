@@ -56,6 +56,13 @@ class Route(StrEnum):
     none = "none"
 
 
+class Sender(StrEnum):
+    """In whose name a mail goes: OM itself, or OM for the recipient's home organisation (BULK-11 mode A)."""
+
+    om = "om"
+    home = "home"
+
+
 class ForwardPolicy(StrEnum):
     as_is = "as_is"
     edit_allowed = "edit_allowed"

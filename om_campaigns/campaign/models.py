@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Index, Integer, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
-from om_campaigns.audience.vocabulary import RecipientKind, Route
+from om_campaigns.audience.vocabulary import RecipientKind, Route, Sender
 from om_campaigns.columns import Instant, Json, by_value, key, new_ref, one_of, reference
 
 
@@ -75,6 +75,7 @@ class Reason(StrEnum):
     no_variant = "no_variant"
     grace_over = "grace_over"
     missing_value = "missing_value"
+    broken_text = "broken_text"
     campaign_paused = "campaign_paused"
     campaign_stopped = "campaign_stopped"
     cap = "cap"
@@ -83,6 +84,7 @@ class Reason(StrEnum):
     needs_smtputf8 = "needs_smtputf8"
     erased = "erased"
     settled = "settled"
+    already_there = "already_there"
 
 
 class Campaign(SQLModel, table=True):
@@ -147,6 +149,7 @@ class Enrolment(SQLModel, table=True):
     __tablename__ = "enrolment"
     __table_args__ = (
         UniqueConstraint("campaign_id", "occasion", "subject_kind", "subject_id"),
+        Index("uq_enrolment_address", "campaign_id", "occasion", "address_id", unique=True),
         Index(
             "ix_enrolment_due",
             "campaign_id",
@@ -166,6 +169,8 @@ class Enrolment(SQLModel, table=True):
     subject_id: int
     organisation_id: int = Field(sa_column=reference("organisation.id"))
     seat_id: int = 0
+    address_id: int
+    """The address at entry: nobody else enters the same campaign and occasion through it."""
     version_id: int = Field(sa_column=reference("campaign_version.id", index=False))
     audience: int = 0
     """Position of the ``[[audience]]`` entry that matched."""
@@ -173,8 +178,16 @@ class Enrolment(SQLModel, table=True):
     reason: Reason = Field(default=Reason.none, sa_type=by_value(Reason), nullable=False)
     entered_at: datetime = Field(sa_type=Instant, nullable=False)
     last_at: datetime | None = Field(default=None, sa_type=Instant)
+    last_day: int | None = None
+    """Local calendar day of ``last_at`` (days since 1970-01-01)."""
     next_step: str | None = key(default=None)
     next_due_at: datetime | None = Field(default=None, sa_type=Instant)
+    promised_at: datetime | None = Field(default=None, sa_type=Instant)
+    """``next_due_at`` as first computed for this step: caps and windows only ever move the due time later."""
+    shift_seconds: int = 0
+    """How long pauses have moved this way in all; ``day`` steps count from ``entered_at`` plus this."""
+    left_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the subject was first seen outside the segment after the end; only then ``re_enter`` may begin a new occasion."""
     ended_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
@@ -195,8 +208,8 @@ class Dispatch(SQLModel, table=True):
             "step",
             "address_id",
             unique=True,
-            sqlite_where=text("recipient_kind = 'person'"),
-            postgresql_where=text("recipient_kind = 'person'"),
+            sqlite_where=text("recipient_kind = 'person' AND status <> 'skipped'"),
+            postgresql_where=text("recipient_kind = 'person' AND status <> 'skipped'"),
         ),
         Index(
             "ix_dispatch_due",
@@ -214,6 +227,7 @@ class Dispatch(SQLModel, table=True):
         Index("ix_dispatch_enrolment", "enrolment_id"),
         one_of("recipient_kind", RecipientKind),
         one_of("route", Route),
+        one_of("sender", Sender),
         one_of("status", DispatchStatus),
         one_of("reason", Reason),
     )
@@ -231,6 +245,7 @@ class Dispatch(SQLModel, table=True):
     seat_id: int = 0
     audience: int = 0
     route: Route = Field(sa_type=by_value(Route), nullable=False)
+    sender: Sender = Field(default=Sender.om, sa_type=by_value(Sender), nullable=False)
     variant: str = key(default="")
     language: str = key(default="de")
     priority: int = 0
@@ -243,5 +258,7 @@ class Dispatch(SQLModel, table=True):
     first_due_at: datetime = Field(sa_type=Instant, nullable=False)
     due_at: datetime = Field(sa_type=Instant, nullable=False)
     due_day: int
+    open_until: datetime | None = Field(default=None, sa_type=Instant)
+    """End (exclusive) of the sending window ``due_at`` lies in; a claim is only made before it, later the planner moves the due time."""
     attempts: int = 0
     sent_at: datetime | None = Field(default=None, sa_type=Instant)

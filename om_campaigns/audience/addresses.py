@@ -1,0 +1,147 @@
+"""E-mail addresses: one normal form, one key to find them by, one keyed hash that outlives them, one mask to show them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import email_validator
+
+from om_campaigns.errors import InstallationError
+
+MIN_SECRET = 16
+"""Bytes a secret has at least: 128 bits (SEC-08)."""
+
+MAX_TEXT = 320
+"""Characters looked at before anything is parsed: 64 + @ + 255; no address is longer (SEC-16)."""
+
+UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # C0 without tab, DEL, C1: CR, LF, NUL, VT, FF, NEL among them
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidi controls
+    "\u2028\u2029\ufeff\ud800-\udfff]"  # line and paragraph separator, byte order mark, lone surrogates
+    "|%0[aAdD]"  # an encoded line end that waits for somebody to decode it
+)
+"""What no name, subject, address or other one-line value may hold (SEC-01, MSG-14)."""
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}+(?<!-))?+"
+_PLAIN_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+")
+_PLAIN_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
+_SPECIAL = frozenset(name.rpartition(".")[2] for name in email_validator.SPECIAL_USE_DOMAIN_NAMES)
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """Secrets by key id; ``current`` signs and hashes, every one verifies (UNS-10). Secrets never show in ``repr`` (SEC-19).
+
+    Raises InstallationError for an unusable key id, a secret under 128 bits, or a ``current`` that has no secret.
+    """
+
+    current: str
+    secrets: Mapping[str, bytes] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for key_id, secret in self.secrets.items():
+            if not _KEY_ID.fullmatch(key_id):
+                raise InstallationError(f"'{key_id}' cannot be a key id", hint="use up to 32 letters, digits, '-' and '_'")
+            if len(secret) < MIN_SECRET:
+                raise InstallationError(f"the secret of key '{key_id}' is shorter than {MIN_SECRET} bytes")
+        self.secret(self.current)
+
+    def secret(self, key_id: str) -> bytes:
+        """The secret of a key; InstallationError where there is none."""
+        try:
+            return self.secrets[key_id]
+        except KeyError:
+            raise InstallationError(f"there is no key '{key_id}'", hint="old keys must stay in keys.toml") from None
+
+
+@dataclass(frozen=True, slots=True)
+class NormalAddress:
+    """``address`` as it is written to, ``normal_key`` as it is compared, ``domain`` as lower-case A-label (MSG-08).
+
+    Where ``address`` is not ASCII its local part is not: it needs a server with SMTPUTF8 (MSG-09).
+    """
+
+    address: str
+    normal_key: str
+    domain: str
+
+
+def find_unsafe(text: str) -> str | None:
+    """Names the first character that may not stand in a one-line value, such as ``U+2028 LINE SEPARATOR``; None if all may."""
+    found = UNSAFE.search(text)
+    if found is None:
+        return None
+    character = found[0]
+    if len(character) > 1:
+        return f"'{character}', an encoded line end"
+    name = unicodedata.name(character, "") or _CONTROL_NAMES.get(character, "control character")
+    return f"U+{ord(character):04X} {name}"
+
+
+_CONTROL_NAMES = {"\r": "CARRIAGE RETURN", "\n": "LINE FEED", "\0": "NULL", "\v": "LINE TABULATION", "\f": "FORM FEED", "\x85": "NEXT LINE"}
+
+
+def normalise(text: str) -> NormalAddress:
+    """The normal form of one address without a display name: trimmed, NFC, domain as lower-case A-label.
+
+    The local part is casefolded for the key only: two spellings are one mailbox nearly everywhere, yet a server may mind.
+    Raises ValueError with the reason in plain words; nothing is looked up in the network.
+    """
+    text = text.strip(" \t\u00a0")
+    local, _, domain = text.rpartition("@")
+    if 0 < len(local) <= 64 and len(text) <= 254 and _PLAIN_LOCAL.fullmatch(local) and "%0" not in local:
+        lower = _lower_plain_domain(domain)
+        if lower is not None:
+            return NormalAddress(f"{local}@{lower}", f"{local.lower()}@{lower}", lower)
+    return _normalise_slowly(text)
+
+
+@lru_cache(maxsize=4096)
+def _lower_plain_domain(domain: str) -> str | None:
+    """A domain without anything to think about, in lower case; None sends the address the slow way."""
+    plain = _PLAIN_DOMAIN.fullmatch(domain) and "--" not in domain and domain.rpartition(".")[2].lower() not in _SPECIAL
+    return domain.lower() if plain else None
+
+
+def _normalise_slowly(text: str) -> NormalAddress:
+    """Everything that is not plain ASCII, and everything that is wrong and needs a reason."""
+    if not text:
+        raise ValueError("the address is empty")
+    if (unsafe := find_unsafe(text)) is not None:
+        raise ValueError(f"the address holds {unsafe}")
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"the address has {len(text)} characters; 254 are possible")
+    try:
+        found = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False)
+    except email_validator.EmailNotValidError as error:
+        raise ValueError(f"'{text}' is no e-mail address: {error}") from None
+    domain = found.ascii_domain.lower()
+    local = unicodedata.normalize("NFC", found.local_part)
+    return NormalAddress(f"{local}@{domain}", f"{_fold(local)}@{domain}", domain)
+
+
+def _fold(text: str) -> str:
+    """Casefolded and NFC again, because folding may take characters apart."""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
+def hash_address(keyring: Keyring, normal_key: str, key_id: str | None = None) -> str:
+    """HMAC-SHA-256 of ``normal_key`` as 64 hex digits, under the current or a named key (LAW-09).
+
+    Raises InstallationError for a key id that is not in the keyring.
+    """
+    return hmac.digest(keyring.secret(key_id or keyring.current), normal_key.encode(), hashlib.sha256).hex()
+
+
+def mask(address: str) -> str:
+    """What may be shown of an address to whoever holds a forwarded letter: ``m…@hwk.example`` (FWD-04, UNS-05)."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}…@{domain}"

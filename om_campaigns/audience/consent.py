@@ -1,0 +1,150 @@
+"""Who may be written to: bases, suppressions and erasure (LAW-01, LAW-09, UNS-08, UNS-09).
+
+The conditions are SQL, so the same words decide in a plan of a million rows and at the hand-over of one letter.
+Suppression beats every basis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlmodel import Session, col
+
+from om_campaigns.audience.addresses import Keyring, hash_address
+from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Seat, Suppression
+from om_campaigns.audience.vocabulary import (
+    BasisKind,
+    DataRole,
+    Origin,
+    PersonStatus,
+    Sender,
+    SuppressionReason,
+    SuppressionScope,
+)
+
+OPEN_KINDS = (BasisKind.consent_doi, BasisKind.consent_written, BasisKind.membership_or_service_duty)
+"""Kinds that carry mail by OM, and by a house that answers for the data jointly or has OM as its processor."""
+
+Column = ColumnElement[Any]
+
+
+def has_basis(address_id: Column, organisation: Any, mailing_list: Column | str, sender: Column | Sender) -> ColumnElement[bool]:
+    """There is an unwithdrawn basis for mail of this list, sent in this name, to this address (LAW-01, LAW-04).
+
+    ``organisation`` is the ``Organisation`` entity (or an alias) of the seat; it must be in the FROM of the query.
+    A house's own collection serves only mail in its own name, and ``existing_relation_7_3`` only the collector itself.
+    """
+    basis = Basis.__table__  # type: ignore[attr-defined]
+    by_om = basis.c.collector_id.is_(None)
+    by_house = and_(basis.c.collector_id == organisation.id, _speaks(sender, Sender.home))
+    house_may = organisation.data_role.in_((DataRole.processor, DataRole.joint))
+    return exists().where(
+        basis.c.address_id == address_id,
+        basis.c.withdrawn_at.is_(None),
+        or_(basis.c.mailing_list == mailing_list, basis.c.mailing_list == "*"),
+        or_(
+            and_(basis.c.kind.in_(OPEN_KINDS), or_(by_om, and_(by_house, house_may))),
+            and_(
+                basis.c.kind == BasisKind.existing_relation_7_3,
+                or_(and_(by_om, _speaks(sender, Sender.om)), by_house),
+            ),
+        ),
+    )
+
+
+def _speaks(sender: Column | Sender, name: Sender) -> ColumnElement[bool]:
+    if isinstance(sender, Sender):
+        return and_(True) if sender is name else and_(False)
+    return sender == name
+
+
+def is_suppressed(address: Any, organisation: Any, mailing_list: Column | str) -> ColumnElement[bool]:
+    """The address is suppressed for this list, this house, or altogether.
+
+    ``address`` and ``organisation`` are entities (or aliases) in the FROM of the query. Only the address's current key
+    is compared: intake renews suppressions of older keys as soon as it sees the address again.
+    """
+    blocked = Suppression.__table__  # type: ignore[attr-defined]
+    return exists().where(
+        blocked.c.hmac == address.hmac,
+        blocked.c.key_id == address.key_id,
+        or_(
+            blocked.c.scope_kind == SuppressionScope.all,
+            and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope == mailing_list),
+            and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == organisation.public_id),
+        ),
+    )
+
+
+def record_suppression(
+    session: Session,
+    address: Address,
+    reason: SuppressionReason,
+    now: datetime,
+    *,
+    scope_kind: SuppressionScope = SuppressionScope.all,
+    scope: str = "",
+) -> bool:
+    """Suppress an address; False when it already was in this scope. Later imports never undo it (UNS-09)."""
+    found = session.exec(
+        select(Suppression.id).where(  # type: ignore[call-overload]
+            col(Suppression.hmac) == address.hmac,
+            col(Suppression.key_id) == address.key_id,
+            col(Suppression.scope_kind) == scope_kind,
+            col(Suppression.scope) == scope,
+        )
+    ).first()
+    if found is not None:
+        return False
+    session.add(Suppression(hmac=address.hmac, key_id=address.key_id, scope_kind=scope_kind, scope=scope, reason=reason, at=now))
+    session.flush()
+    return True
+
+
+def is_known_suppressed(session: Session, keyring: Keyring, normal_key: str) -> bool:
+    """Some key that was ever used knows this address as suppressed, in any scope (LAW-09)."""
+    hashes = [hash_address(keyring, normal_key, key_id) for key_id in keyring.secrets]
+    return session.exec(select(Suppression.id).where(col(Suppression.hmac).in_(hashes)).limit(1)).first() is not None  # type: ignore[call-overload]
+
+
+def erase_person(session: Session, person: Person, now: datetime, *, actor: str, batch: str) -> list[int]:
+    """Make a person a nameless tombstone (LAW-21); returns the ids of the addresses that were emptied with them.
+
+    Rows keep their integer ids, so facts and statistics stay and nothing is ever sent twice; names, addresses, bases and
+    the values in the change log go. Addresses that somebody else still uses stay. Suppressions stay as hashes (LAW-09).
+    """
+    mine = {person.main_address_id, *session.exec(select(Seat.address_id).where(col(Seat.person_id) == person.id)).scalars()}  # type: ignore[call-overload]
+    shared = _addresses_of_others(session, person, {each for each in mine if each is not None})
+    emptied = sorted(each for each in mine if each is not None and each not in shared)
+    for address in session.exec(select(Address).where(col(Address.id).in_(emptied))).scalars():  # type: ignore[call-overload]
+        address.address = address.normal_key = f"{address.ref}@erased.invalid"
+        address.domain = "erased.invalid"
+        address.hmac = f"erased:{address.ref}"
+        address.erased_at = now
+    session.execute(Basis.__table__.delete().where(Basis.__table__.c.address_id.in_(emptied)))  # type: ignore[attr-defined]
+    person.full_name, person.name_key, person.staff_key, person.salutation = "", "", None, None
+    person.status = PersonStatus.erased
+    _forget_changes(session, "person", [person.id or 0])
+    _forget_changes(session, "address", emptied)
+    session.add(
+        Change(batch=batch, entity="person", entity_id=person.id or 0, field="erased", new="yes", origin=Origin.staff, actor=actor, at=now)
+    )
+    session.flush()
+    return emptied
+
+
+def _addresses_of_others(session: Session, person: Person, ids: Iterable[int]) -> set[int]:
+    wanted = list(ids)
+    by_person = select(Person.main_address_id).where(col(Person.main_address_id).in_(wanted), col(Person.id) != person.id)  # type: ignore[call-overload]
+    by_seat = select(Seat.address_id).where(  # type: ignore[call-overload]
+        col(Seat.address_id).in_(wanted), or_(col(Seat.person_id).is_(None), col(Seat.person_id) != person.id)
+    )
+    by_house = select(Organisation.list_address_id).where(col(Organisation.list_address_id).in_(wanted))  # type: ignore[call-overload]
+    return {found for query in (by_person, by_seat, by_house) for found in session.execute(query).scalars()}
+
+
+def _forget_changes(session: Session, entity: str, ids: list[int]) -> None:
+    session.execute(update(Change).where(col(Change.entity) == entity, col(Change.entity_id).in_(ids)).values(old=None, new=None))

@@ -1,0 +1,152 @@
+"""Tables as German offices write them: CSV in any usual encoding and separator, XLSX behind a size guard.
+
+``read_table`` gives a header and rows with their line numbers; what the cells mean is decided in ``intake``.
+Everything that could exhaust the machine is refused before it is parsed (SEC-15, SEC-16).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from om_campaigns.errors import InputError, Problem, ProblemsError
+
+MAX_FILE_BYTES = 64 * 1024 * 1024
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 200
+MAX_CELL = 100_000
+"""Characters in one cell; the limits of single columns are far lower."""
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
+
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF8_UMLAUT = re.compile(rb"\xc3[\xa4\xb6\xbc\x84\x96\x9c\x9f]|\xe2\x80[\x93\x94\x9e\x9c]")
+
+
+class Row(NamedTuple):
+    """One record. ``line`` is where it begins (from 1). ``fault`` says why it could not be read; then ``cells`` is empty."""
+
+    line: int
+    cells: list[str]
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file that was opened: its header and its rows still to come."""
+
+    file: str
+    header: list[str]
+    header_line: int
+    rows: Iterator[Row]
+
+
+def read_table(path: Path) -> Table:
+    """Open a CSV or XLSX file.
+
+    Raises ProblemsError naming the file (and the line, where there is one) for anything that is no such file, is too
+    large, is a zip bomb, holds NULs or two encodings, or has no header (SEC-15).
+    """
+    try:
+        size = path.stat().st_size
+        data = path.read_bytes() if size <= MAX_FILE_BYTES else b""
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})", hint="check the name and the rights of the file") from error
+    if size > MAX_FILE_BYTES:
+        raise refuse(path.name, f"the file has {size // 1_000_000} MB, more than {MAX_FILE_BYTES // 1_000_000} MB; split it")
+    if path.suffix.lower() == ".xlsx" or data[:2] == b"PK" or data[:4] == b"\xd0\xcf\x11\xe0":
+        from om_campaigns.audience.sheets import read_sheet
+
+        return _with_header(path.name, read_sheet(path, data))
+    return _read_csv(path.name, data)
+
+
+def refuse(file: str, text: str, line: int = 0, rule_id: str = "audience.file") -> ProblemsError:
+    """The error for a file that is not taken at all."""
+    return ProblemsError([Problem(file, line, 0, rule_id, text)])
+
+
+def _read_csv(file: str, data: bytes) -> Table:
+    text = decode(file, data)
+    start = 1
+    if text[:4].lower() == "sep=" and text[5:6] in ("\r", "\n"):  # Excel's own hint
+        delimiter, start = text[4], 2
+        text = text[5:].removeprefix("\r").removeprefix("\n")
+    else:
+        delimiter = find_delimiter(text)
+    return _with_header(file, _csv_rows(text, delimiter, start - 1))
+
+
+def decode(file: str, data: bytes) -> str:
+    """UTF-8 with or without BOM, UTF-16 with BOM, else Windows-1252; a file that mixes them is refused with the line."""
+    if data.startswith(_UTF16):
+        try:
+            text = data.decode("utf-16")
+        except UnicodeDecodeError:
+            raise refuse(file, "the file says it is UTF-16 and is not; save it as 'CSV UTF-8'") from None
+        if "\0" in text:
+            raise refuse(file, "there is a NUL character in the text", text.count("\n", 0, text.index("\0")) + 1)
+        return text
+    if (nul := data.find(b"\0")) >= 0:
+        raise refuse(file, "there is a NUL byte: this is not a text file", data.count(b"\n", 0, nul) + 1)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        if data.startswith(b"\xef\xbb\xbf") or _UTF8_UMLAUT.search(data):
+            text = "the file mixes encodings: most is UTF-8, this line is not; save it again as 'CSV UTF-8'"
+            raise refuse(file, text, line) from None
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise refuse(file, "neither UTF-8 nor Windows-1252; save it again as 'CSV UTF-8'", line) from None
+
+
+def find_delimiter(text: str) -> str:
+    """Semicolon, comma or tab: what parts the first line most often outside quotation marks; semicolon if none does."""
+    end = re.search(r"[^\r\n][^\r\n]*", text[:MAX_CELL])
+    outside = re.sub(r'"[^"]*"', "", end.group()) if end else ""
+    return max(";,\t", key=outside.count)
+
+
+def _csv_rows(text: str, delimiter: str, offset: int) -> Iterator[Row]:
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = offset
+    while True:
+        try:
+            for cells in reader:
+                yield Row(line + 1, cells)
+                line = offset + reader.line_num
+            return
+        except csv.Error as error:
+            yield Row(line + 1, [], _plain_fault(str(error)))
+            line = offset + reader.line_num
+
+
+def _plain_fault(error: str) -> str:
+    if "field limit" in error:
+        return f"a cell is longer than {MAX_CELL:,} characters; is a closing quotation mark missing?"
+    if "unexpected end" in error:
+        return "a quotation mark is opened here and never closed"
+    return 'a quotation mark stands inside a quoted cell; double it ("")'
+
+
+def _with_header(file: str, rows: Iterator[Row]) -> Table:
+    for row in rows:
+        if row.fault:
+            raise refuse(file, row.fault, row.line)
+        if len(row.cells) > MAX_COLUMNS:
+            raise refuse(file, f"the header has {len(row.cells):,} columns, more than {MAX_COLUMNS}", row.line)
+        if any(cell.strip() for cell in row.cells):
+            header = [cell.strip() for cell in row.cells]
+            while header and not header[-1]:
+                header.pop()
+            return Table(file, header, row.line, rows)
+    raise refuse(file, "the file is empty: there is no header line")

@@ -1,0 +1,178 @@
+"""Intake: files of an office become houses, people, bases, networks and toolkits. Read ``import_files`` first.
+
+Everything is checked in memory against what is stored, and only what differs is written, in bulk. A row goes in whole or
+not at all; importing the same file twice changes nothing; nothing here brings back a withdrawn basis or a suppression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+from sqlmodel import Session
+
+from om_campaigns.audience import files
+from om_campaigns.audience.addresses import Keyring
+from om_campaigns.audience.intake import bulk, circles, houses, kinds
+from om_campaigns.audience.intake.addressbook import Addressbook
+from om_campaigns.audience.intake.grounds import Grounds
+from om_campaigns.audience.intake.journal import Journal
+from om_campaigns.audience.intake.kinds import FileKind
+from om_campaigns.audience.intake.matching import People
+from om_campaigns.audience.intake.people import staged_rows
+from om_campaigns.audience.intake.report import BasisGrant, CellError, Counts, Difference, ImportReport, Rejected
+from om_campaigns.audience.intake.run import Run, Sheet, load_known
+from om_campaigns.audience.intake.seating import Seating
+from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.clock import local_date
+from om_campaigns.errors import InputError, Problem, ProblemsError
+
+__all__ = ["BasisGrant", "Counts", "Difference", "ImportReport", "Rejected", "import_files"]
+
+ZONE = ZoneInfo("Europe/Berlin")
+"""In whose calendar "today" is, where a row says that somebody has left but not when."""
+
+_HELD = ("organisation", "person", "address", "seat", "basis", "network", "toolkit", "toolkit_version")
+
+_PARTS: tuple[tuple[FileKind, Callable[[Run, list[Sheet]], None]], ...] = (
+    (kinds.MAILING_LISTS, houses.import_mailing_lists),
+    (kinds.REGIONS, houses.import_regions),
+    (kinds.ORGANISATION_TYPES, houses.import_types),
+    (kinds.ORGANISATIONS, lambda run, sheets: houses.import_organisations(run, sheets, Addressbook(run))),
+    (kinds.PEOPLE, lambda run, sheets: _import_people(run, sheets)),
+    (kinds.NETWORKS, circles.import_networks),
+    (kinds.TOOLKITS, circles.import_toolkits),
+    (kinds.TOOLKIT_USES, circles.import_toolkit_uses),
+)
+
+
+def import_files(
+    session: Session,
+    paths: Sequence[Path] | None,
+    folder: Path,
+    *,
+    keyring: Keyring,
+    now: datetime,
+    actor: str,
+    origin: Origin = Origin.file,
+    strict: bool = False,
+    basis: BasisGrant | None = None,
+) -> ImportReport:
+    """Import files (all known ones of ``folder`` when ``paths`` is None) in the order in which they build on each other.
+
+    A dry run is an import whose transaction the caller rolls back. With ``strict`` nothing is taken if any row is refused.
+    Raises ProblemsError for files that cannot be read at all or have unknown columns (all of them at once), and, with
+    ``strict``, for refused rows; InputError when there is nothing to import or ``basis`` names an unknown list or house.
+    """
+    sheets = _open_all(_find_files(folder) if paths is None else list(paths))
+    with session.begin_nested(), _room_for(session.connection()) as connection:
+        bulk.hold_tables(connection, _HELD)
+        run = Run(connection, keyring, Journal(origin, actor, now), local_date(now, ZONE), basis, load_known(connection))
+        for kind, part in _PARTS:
+            if mine := [sheet for sheet in sheets if sheet.kind is kind]:
+                part(run, mine)
+        report = run.report
+        if strict and report.rejected:
+            raise ProblemsError(
+                (Problem(each.file, each.line, each.column, "audience.row", each.reason) for each in report.rejected),
+                hint="nothing was imported; mend these rows, or import without --strict",
+            )
+        run.journal.write(connection)
+    session.expire_all()
+    report.changes = run.journal.differences
+    return report
+
+
+def _find_files(folder: Path) -> list[Path]:
+    found = [folder / f"{kind.name}{suffix}" for kind in kinds.KINDS for suffix in (".csv", ".xlsx")]
+    found = [path for path in found if path.is_file()]
+    if not found:
+        raise InputError(f"{folder}: there is no file to import", hint=f"for example {folder / 'organisations.csv'} and people.csv")
+    return found
+
+
+def _open_all(paths: list[Path]) -> list[Sheet]:
+    sheets: list[Sheet] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            table = files.read_table(path)
+            kind = kinds.recognise(table, path.stem)
+            sheets.append(Sheet(table, kind, kinds.find_columns(table, kind)))
+        except ProblemsError as error:
+            problems += error.problems
+    if problems:
+        raise ProblemsError(problems, hint="nothing was imported")
+    return sheets
+
+
+@contextmanager
+def _room_for(connection: Connection) -> Iterator[Connection]:
+    """Let SQLite keep the indexes it fills in memory while it does (64 MB); otherwise large imports spill to disk."""
+    if connection.dialect.name != "sqlite":
+        yield connection
+        return
+    before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
+    connection.exec_driver_sql("PRAGMA cache_size = -400000")
+    try:
+        yield connection
+    finally:
+        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
+
+
+def _import_people(run: Run, sheets: list[Sheet]) -> None:
+    _check_grant(run)
+    book = Addressbook(run)
+    people = People(run, book)
+    for sheet in sheets:
+        for row in staged_rows(run, sheet):
+            try:
+                people.add(row)
+            except CellError as error:
+                run.reject(sheet, row.line, error.column, error.reason)
+    seating, grounds = Seating(people), Grounds(run)
+    seating.settle()
+    touched = grounds.add(people.all_rows())
+    book.write()
+    seating.write()
+    grounds.write()
+    _count(run, people, seating, grounds, touched)
+
+
+def _check_grant(run: Run) -> None:
+    grant = run.grant
+    if grant is None:
+        return
+    if grant.mailing_list != "*" and grant.mailing_list not in run.known.mailing_lists:
+        near = run.known.hint(grant.mailing_list, run.known.mailing_lists)
+        raise InputError(f"unknown mailing list '{grant.mailing_list}'{near}", hint="mailing lists stand in mailing_lists.csv")
+    if grant.collected_by != "om" and grant.collected_by not in run.known.organisations:
+        near = run.known.hint(grant.collected_by, run.known.organisations)
+        raise InputError(f"unknown organisation '{grant.collected_by}'{near}", hint="who collected the basis: om, or the slug of a house")
+
+
+def _count(run: Run, people: People, seating: Seating, grounds: Grounds, touched: set[int]) -> None:
+    report, mailable, first_new = run.report, grounds.mailable, people.first_new
+    for person, rows in people.rows.items():
+        addresses = [address for _row, address in rows]
+        changed = person in seating.changed or any(address in touched for address in addresses)
+        report.people.count(new=person >= first_new, changed=changed)
+        report.without_basis += not any(address in mailable for address in addresses)
+        if person >= first_new:
+            run.journal.show_created("person", rows[0][0].name, rows[0][0].place.slug)
+    for (address, house), (row, _address) in people.role_rows.items():
+        seat = people.role_seat_at.get((address, house))
+        report.people.count(new=seat is None, changed=seat is not None and (-seat in seating.changed or address in touched))
+        report.without_basis += address not in mailable
+        if seat is None:
+            run.journal.show_created("seat", row.address.address, row.place.slug)
+    report.people_total += len(people.rows) + len(people.role_rows)
+    if report.without_basis:
+        report.notes.append(
+            f"{report.without_basis} of {report.people_total} have no basis and cannot be written to (LAW-01): "
+            "record one in the columns basis, obtained_on and source, or for the whole file with --basis"
+        )

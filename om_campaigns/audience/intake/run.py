@@ -1,0 +1,121 @@
+"""One import under way: the transaction, what is known so far, the journal and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection
+
+from om_campaigns.audience import columns_de as words
+from om_campaigns.audience.addresses import Keyring
+from om_campaigns.audience.files import Table
+from om_campaigns.audience.intake import bulk, cells
+from om_campaigns.audience.intake.cells import Known
+from om_campaigns.audience.intake.journal import Journal
+from om_campaigns.audience.intake.kinds import FileKind
+from om_campaigns.audience.intake.report import BasisGrant, CellError, ImportReport, Rejected
+from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, ORGANISATION_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A recognised file: its table, and the canonical name of each column ('' for one without a name)."""
+
+    table: Table
+    kind: FileKind
+    columns: list[str]
+
+
+@dataclass(slots=True)
+class Record:
+    """A row that was read: column → value; None where the cell says ``-``; missing where it is empty."""
+
+    sheet: Sheet
+    line: int
+    values: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Run:
+    """What every part of an import shares. ``today`` is the civil date in Germany."""
+
+    connection: Connection
+    keyring: Keyring
+    journal: Journal
+    today: date
+    grant: BasisGrant | None
+    known: Known = field(default_factory=Known)
+    report: ImportReport = field(default_factory=ImportReport)
+
+    def reject(self, sheet: Sheet, line: int, column: str, reason: str) -> None:
+        """Name a row that is not taken."""
+        position = sheet.columns.index(column) + 1 if column in sheet.columns else 0
+        text = f"{sheet.table.header[position - 1]}: {reason}" if position else reason
+        self.report.rejected.append(Rejected(sheet.table.file, line, position, text))
+
+    def records(self, sheet: Sheet) -> Iterator[Record]:
+        """The rows of a small file whose cells can all be read; every bad cell of the others is named."""
+        width = len(sheet.columns)
+        for line, row, fault in sheet.table.rows:
+            if fault or any(cell.strip() for cell in row[width:]):
+                self.reject(sheet, line, "", fault or f"the row has more cells than the header ({len(row)} instead of {width})")
+                continue
+            if not any(cell.strip() for cell in row):
+                continue
+            values, faults = read_row(sheet.kind, sheet.columns, row, self.known)
+            for column in sheet.kind.required:
+                if values.get(column) is None and not any(each.column == column for each in faults):
+                    faults.append(CellError(column, f"{column} is missing"))
+            for each in faults:
+                self.reject(sheet, line, each.column, each.reason)
+            if not faults:
+                yield Record(sheet, line, values)
+
+
+def read_row(kind: FileKind, columns: list[str], row: list[str], known: Known) -> tuple[dict[str, Any], list[CellError]]:
+    """The values of a row and everything wrong with it."""
+    values: dict[str, Any] = {}
+    faults: list[CellError] = []
+    for column, cell in zip(columns, row, strict=False):
+        text = cell.strip(" \u00a0\r\n")
+        if not column or not text:
+            continue
+        if text in cells.CLEAR:
+            values[column] = None
+            continue
+        try:
+            values[column] = kind.columns[column](text, known)
+        except ValueError as error:
+            faults.append(CellError(column, str(error)))
+    return values, faults
+
+
+def load_known(connection: Connection) -> Known:
+    """What the database knows already; the words every workspace has are put there first."""
+    _seed(connection, "organisation_type", ("code", "name", "group"), [(c, n, g) for c, (n, g) in ORGANISATION_TYPES.items()])
+    laender = [(ags, name) for ags, (_iso, name) in LAENDER.items()]
+    _seed(connection, "region", ("ags", "name"), [(NATIONWIDE, "Deutschland"), *laender])
+    known = Known(types=dict(words.type_words()))
+    for code, name in bulk.load_rows(connection, "SELECT code, name FROM organisation_type"):
+        known.types |= {words.fold(name): code, words.fold(code): code}
+    for ags, name in bulk.load_rows(connection, "SELECT ags, name FROM region"):
+        known.regions.setdefault(words.fold(name), set()).add(ags)
+    known.mailing_lists = {slug for (slug,) in bulk.load_rows(connection, "SELECT slug FROM mailing_list")}
+    for each, slug, name, short_name in bulk.load_rows(connection, "SELECT id, slug, name, short_name FROM organisation"):
+        know_organisation(known, each, slug, name, short_name)
+    return known
+
+
+def know_organisation(known: Known, organisation_id: int, slug: str, name: str, short_name: str) -> None:
+    """Let later cells refer to a house."""
+    known.organisations[slug] = organisation_id
+    for each in {cells.name_key(name), cells.name_key(short_name)} - {""}:
+        known.organisation_names.setdefault(each, set()).add(slug)
+
+
+def _seed(connection: Connection, table: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    there = {key for (key,) in bulk.load_rows(connection, f"SELECT {columns[0]} FROM {table}")}
+    bulk.insert_rows(connection, table, columns, [row for row in rows if row[0] not in there])

@@ -1,0 +1,168 @@
+"""Where each value of a TOML file stands, because TOML parsers do not say.
+
+Works on files that ``tomllib`` has read; it only follows their shape: tables, arrays of tables, inline tables, strings.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+Key = tuple[str | int, ...]
+"""The way to a value: ``("audience", 0, "segment")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Line and column (from 1) of a key, and of its value's first character (inside the quotation marks of a string).
+
+    ``exact`` says that every character of the value stands as it is in the file: a literal string, or one without escapes.
+    """
+
+    line: int
+    column: int
+    value_line: int
+    value_column: int
+    exact: bool
+
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SCALAR = re.compile(r"[^,\]}#\r\n]+")
+_QUOTES = ("'''", '"""', "'", '"')
+
+
+def locate(source: str) -> dict[Key, Place]:
+    """Every key of a TOML text and every member of its arrays → its place. An unreadable text gives what was understood."""
+    scanner = _Scanner(source)
+    try:
+        scanner.document()
+    except (IndexError, ValueError):
+        return scanner.found
+    return scanner.found
+
+
+class _Scanner:
+    def __init__(self, source: str) -> None:
+        self.source, self.at = source, 0
+        self.found: dict[Key, Place] = {}
+        self.counts: dict[Key, int] = {}
+
+    def document(self) -> None:
+        table: Key = ()
+        while self._skip():
+            if self.source[self.at] == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _skip(self) -> bool:
+        match = _BLANK.match(self.source, self.at)
+        self.at = match.end() if match else self.at
+        return self.at < len(self.source)
+
+    def _header(self) -> Key:
+        begin, double = self.at, self.source.startswith("[[", self.at)
+        self.at += 2 if double else 1
+        names = self._key()
+        self.at = self.source.index("]]" if double else "]", self.at) + (2 if double else 1)
+        path = self._resolve(names[:-1])
+        path = (*path, names[-1])
+        if double:
+            position = self.counts.get(path, 0)
+            self.counts[path] = position + 1
+            path = (*path, position)
+        else:
+            path = self._resolve(names)
+        self._note(path, begin, begin, exact=True)
+        return path
+
+    def _resolve(self, names: tuple[str, ...]) -> Key:
+        """A header's name, with the number of the latest member wherever it walks through an array of tables."""
+        path: Key = ()
+        for name in names:
+            path = (*path, name)
+            if path in self.counts:
+                path = (*path, self.counts[path] - 1)
+        return path
+
+    def _key(self) -> tuple[str, ...]:
+        names = []
+        while True:
+            self._skip()
+            if self.source[self.at] in "'\"":
+                begin, end, _ = self._string()
+                names.append(self.source[begin:end])
+            else:
+                match = _BARE.match(self.source, self.at)
+                if match is None:
+                    raise ValueError
+                names.append(match.group())
+                self.at = match.end()
+            self._skip()
+            if self.source[self.at] != ".":
+                return tuple(names)
+            self.at += 1
+
+    def _pair(self, table: Key) -> None:
+        begin = self.at
+        path = (*table, *self._key())
+        if self.source[self.at] != "=":
+            raise ValueError
+        self.at += 1
+        self._value(path, begin)
+
+    def _value(self, path: Key, begin: int | None = None) -> None:
+        self._skip()
+        start = self.at
+        begin = start if begin is None else begin
+        opening = self.source[start]
+        if opening in "'\"":
+            first, _, exact = self._string()
+            self._note(path, begin, first, exact=exact)
+        elif opening in "[{":
+            self._note(path, begin, start, exact=True)
+            self._members(path, closing="]" if opening == "[" else "}")
+        else:
+            match = _SCALAR.match(self.source, start)
+            if match is None:
+                raise ValueError
+            self.at = match.end()
+            self._note(path, begin, start, exact=True)
+
+    def _members(self, path: Key, closing: str) -> None:
+        self.at += 1
+        position = 0
+        while True:
+            self._skip()
+            if self.source[self.at] == closing:
+                self.at += 1
+                return
+            if self.source[self.at] == ",":
+                self.at += 1
+            elif closing == "]":
+                self._value((*path, position))
+                position += 1
+            else:
+                self._pair(path)
+
+    def _string(self) -> tuple[int, int, bool]:
+        """Read over a string; returns where its content begins and ends, and whether it stands there as it is."""
+        quote = next(one for one in _QUOTES if self.source.startswith(one, self.at))
+        begin = end = self.at + len(quote)
+        if len(quote) == 3:
+            begin = end = begin + (2 if self.source.startswith("\r\n", begin) else self.source.startswith("\n", begin))
+        while not self.source.startswith(quote, end):
+            end += 2 if quote[0] == '"' and self.source[end] == "\\" else 1
+        while len(quote) == 3 and self.source.startswith(quote[0], end + 3) and self.source[end] == quote[0]:
+            end += 1
+        self.at = end + len(quote)
+        return begin, end, quote[0] == "'" or "\\" not in self.source[begin:end]
+
+    def _note(self, path: Key, key_at: int, value_at: int, *, exact: bool) -> None:
+        line, column = self._place(key_at)
+        value_line, value_column = self._place(value_at)
+        self.found[path] = Place(line, column, value_line, value_column, exact)
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        return self.source.count("\n", 0, offset) + 1, offset - self.source.rfind("\n", 0, offset)

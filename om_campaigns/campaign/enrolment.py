@@ -1,0 +1,275 @@
+"""Entering a campaign: the set difference of a segment's members and those already in, on SQL alone.
+
+First matching ``[[audience]]`` wins; of several seats of one person the strongest role, then the primary home; nobody
+enters twice through the same address (domain rule 1). Whoever may not be written to yet stays outside and is counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from sqlalchemy import Boolean, Column, Integer, Select, Table, and_, exists, func, insert, literal, or_, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from om_campaigns.audience.expressions import Selects
+from om_campaigns.audience.segments import Segment, subjects
+from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.campaign.calendar import TIME, Calendar
+from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter
+from om_campaigns.campaign.houses import HOUSE, ROUTE, House, renew_temporary, temporary
+from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
+from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
+from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
+
+CANDIDATE = Table(
+    "plan_candidate",
+    temporary,
+    Column("audience", Integer, nullable=False),
+    Column("subject_kind", BYTEWISE_TEXT, nullable=False),
+    Column("subject_id", Integer, nullable=False),
+    Column("organisation_id", Integer, nullable=False),
+    Column("seat_id", Integer, nullable=False),
+    Column("address_id", Integer),
+    Column("strength", Integer, nullable=False),
+    Column("is_primary_home", Boolean, nullable=False),
+    Column("reason", BYTEWISE_TEXT, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+
+@dataclass
+class Entered:
+    """How many entered, and why the other matches did not."""
+
+    entered: int = 0
+    refused: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What entering needs to know of a campaign: its latest version and the campaigns it looks at."""
+
+    campaign: Campaign
+    version_id: int
+    definition: CampaignDefinition
+    campaign_ids: dict[str, int]
+    not_while_in: tuple[int, ...]
+    starts_after: tuple[int, ...]
+    houses: dict[int, House]
+
+
+def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date) -> Entered:
+    """Enrol everybody who matches the latest version and is not in yet. Running it twice adds nothing."""
+    _note_who_left(session, entry, now, today)
+    renew_temporary(session, CANDIDATE)
+    for position, audience in enumerate(entry.definition.audiences):
+        session.execute(insert(CANDIDATE).from_select([c.name for c in CANDIDATE.c], _candidates(entry, position, audience, today)))
+    calendar.plan_first(session, entry.definition, now)
+    entered = session.execute(_insert_enrolments(session, entry, now)).rowcount  # type: ignore[attr-defined]
+    refused = _count_refusals(session, entered)
+    return Entered(entered, refused)
+
+
+def close_to_present_members(session: Session, entry: Entry, now: datetime, today: date) -> int:
+    """``backfill = false``: whoever matches at first publication counts as already there; returns how many."""
+    renew_temporary(session, CANDIDATE)
+    for position, audience in enumerate(entry.definition.audiences):
+        session.execute(insert(CANDIDATE).from_select([c.name for c in CANDIDATE.c], _candidates(entry, position, audience, today)))
+    columns = {
+        "campaign_id": literal(entry.campaign.id),
+        "occasion": literal(""),
+        "version_id": literal(entry.version_id),
+        "state": literal(EnrolmentState.exited.value),
+        "reason": literal(Reason.already_there.value),
+        "entered_at": literal(now, Instant),
+        "ended_at": literal(now, Instant),
+        "shift_seconds": literal(0),
+        **{name: CANDIDATE.c[name] for name in ("audience", "subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
+    }
+    chosen = select(*columns.values()).where(CANDIDATE.c.address_id.is_not(None))
+    return session.execute(_insert_ignoring(session, table_of(Enrolment), list(columns), chosen)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+
+def _candidates(entry: Entry, position: int, audience: Audience, today: date) -> Select[tuple[object, ...]]:
+    parties = make_parties()
+    found = subjects(_segment(audience), today=today, campaigns=entry.campaign_ids).subquery("m")
+    whole_house = audience.selects == Selects.organisations
+    source = join_parties(
+        found,
+        parties,
+        seat_id=literal(0) if whole_house else found.c.seat_id,
+        organisation_id=found.c.organisation_id,
+    )
+    enrolment = table_of(Enrolment).alias("e_mine")
+    mine = and_(
+        enrolment.c.campaign_id == entry.campaign.id,
+        enrolment.c.subject_kind == subject_kind(parties),
+        enrolment.c.subject_id == subject_id(parties),
+    )
+    barred = exists().where(mine)
+    if entry.definition.re_enter == ReEnter.after_finish:
+        barred = exists().where(mine, enrolment.c.left_at.is_(None))
+    query = (
+        select(
+            literal(position),
+            subject_kind(parties),
+            subject_id(parties),
+            parties.organisation.id,
+            func.coalesce(parties.seat.id, 0),
+            parties.address.id,
+            func.coalesce(parties.seat.strength, 99),
+            func.coalesce(parties.seat.is_primary_home, literal(False)),
+            make_reason(
+                parties,
+                today=today,
+                mailing_list=entry.definition.mailing_list,
+                sender=audience.sender,
+                route=select(ROUTE.c.route)
+                .where(ROUTE.c.organisation_id == parties.organisation.id, ROUTE.c.audience == position)
+                .scalar_subquery(),
+                more=_conditions_between_campaigns(entry, parties),
+            ),
+        )
+        .select_from(source)
+        .where(~barred)
+    )
+    if position:
+        earlier = CANDIDATE.alias("earlier")
+        query = query.where(
+            ~exists().where(
+                earlier.c.audience < position,
+                earlier.c.subject_kind == subject_kind(parties),
+                earlier.c.subject_id == subject_id(parties),
+            )
+        )
+    return query
+
+
+def _segment(audience: Audience) -> Segment:
+    return Segment(
+        name=audience.segment,
+        title=audience.segment,
+        title_en="",
+        selects=Selects(audience.selects),
+        where=audience.where,
+        file="",
+        line=1,
+        column=1,
+    )
+
+
+def _conditions_between_campaigns(entry: Entry, parties: Parties) -> list[tuple[object, Reason]]:
+    conditions: list[tuple[object, Reason]] = []
+    if entry.not_while_in:
+        conditions.append((is_in_campaign(parties, entry.not_while_in, EnrolmentState.active), Reason.not_while_in))
+    if entry.starts_after:
+        conditions.append((~is_in_campaign(parties, entry.starts_after, EnrolmentState.finished), Reason.starts_after))
+    return conditions
+
+
+def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> object:
+    enrolment = table_of(Enrolment)
+    occasions = _next_occasion(entry)
+    first = entry.definition.steps[0]
+    columns = {
+        "campaign_id": literal(entry.campaign.id),
+        "occasion": occasions,
+        "version_id": literal(entry.version_id),
+        "state": literal(EnrolmentState.active.value),
+        "reason": literal(Reason.none.value),
+        "entered_at": literal(now, Instant),
+        "next_step": literal(first.name),
+        "next_due_at": TIME.c.due_at,
+        "promised_at": TIME.c.due_at,
+        "shift_seconds": literal(0),
+        **{name: CANDIDATE.c[name] for name in ("audience", "subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
+    }
+    chosen = (
+        select(*columns.values())
+        .join_from(CANDIDATE, HOUSE, HOUSE.c.organisation_id == CANDIDATE.c.organisation_id)
+        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.land == HOUSE.c.land))
+        .where(CANDIDATE.c.reason == Reason.none.value)
+        .order_by(CANDIDATE.c.strength, CANDIDATE.c.is_primary_home.desc(), CANDIDATE.c.seat_id)
+    )
+    return _insert_ignoring(session, enrolment, list(columns), chosen)
+
+
+def _next_occasion(entry: Entry) -> object:
+    if entry.definition.re_enter != ReEnter.after_finish:
+        return literal("")
+    before = table_of(Enrolment).alias("e_before")
+    count = (
+        select(func.count())
+        .where(
+            before.c.campaign_id == entry.campaign.id,
+            before.c.subject_kind == CANDIDATE.c.subject_kind,
+            before.c.subject_id == CANDIDATE.c.subject_id,
+        )
+        .correlate(CANDIDATE)
+        .scalar_subquery()
+    )
+    return func.coalesce(func.nullif(func.concat("r", count + 1), "r1"), "")
+
+
+def _insert_ignoring(session: Session, table: Table, columns: list[str], chosen: object) -> object:
+    """INSERT … SELECT that keeps what is already there; the unique keys are the rule, not a check before it."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).from_select(columns, chosen).on_conflict_do_nothing()  # type: ignore[arg-type]
+
+
+insert_ignoring = _insert_ignoring
+
+
+def _count_refusals(session: Session, entered: int) -> Counter[Reason]:
+    """Refusals by reason; matches that were free to enter but did not are further seats or shared addresses."""
+    counts: Counter[Reason] = Counter()
+    free = 0
+    for reason, number in session.execute(select(CANDIDATE.c.reason, func.count()).group_by(CANDIDATE.c.reason)):
+        if reason:
+            counts[Reason(reason)] = number
+        else:
+            free = number
+    if free > entered:
+        people = session.execute(
+            select(func.count()).select_from(
+                select(CANDIDATE.c.subject_kind, CANDIDATE.c.subject_id).where(CANDIDATE.c.reason == "").distinct().subquery()
+            )
+        ).scalar_one()
+        counts[Reason.stronger_role] = free - people
+        counts[Reason.duplicate_address] = people - entered
+    return +counts
+
+
+def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -> None:
+    """For campaigns that may be re-entered: write down who has left the segment since their way ended."""
+    if entry.definition.re_enter != ReEnter.after_finish:
+        return
+    enrolment = table_of(Enrolment)
+    members = [
+        subjects(_segment(audience), today=today, campaigns=entry.campaign_ids).subquery() for audience in entry.definition.audiences
+    ]
+    outside = true()
+    for audience, found in zip(entry.definition.audiences, members, strict=True):
+        houses = select(found.c.organisation_id)
+        inside = and_(enrolment.c.subject_kind == RecipientKind.organisation, enrolment.c.subject_id.in_(houses))
+        if audience.selects == Selects.seats:
+            nameless = houses.where(found.c.person_id.is_(None))
+            people = select(found.c.person_id).where(found.c.person_id.is_not(None))
+            inside = or_(
+                and_(enrolment.c.subject_kind == RecipientKind.person, enrolment.c.subject_id.in_(people)),
+                and_(enrolment.c.subject_kind == RecipientKind.organisation, enrolment.c.subject_id.in_(nameless)),
+            )
+        outside = and_(outside, ~inside)
+    session.execute(
+        update(enrolment)
+        .where(
+            enrolment.c.campaign_id == entry.campaign.id,
+            enrolment.c.state != EnrolmentState.active,
+            enrolment.c.left_at.is_(None),
+            outside,
+        )
+        .values(left_at=now)
+    )

@@ -1,0 +1,130 @@
+"""What a house inherits down its tree, for a whole plan at once: routes, zone, holiday Land, language.
+
+The answers stand in a temporary table, so planning stays set-based however many people sit in a house.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select
+from sqlmodel import Session
+
+from om_campaigns.audience.models import Organisation, OrganisationRegion, OrganisationRoute
+from om_campaigns.audience.vocabulary import NATIONWIDE, Route
+from om_campaigns.columns import BYTEWISE_TEXT, table_of
+
+temporary = MetaData()
+
+HOUSE = Table(
+    "plan_house",
+    temporary,
+    Column("organisation_id", Integer, primary_key=True),
+    Column("zone", Text, nullable=False),
+    Column("land", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+ROUTE = Table(
+    "plan_route",
+    temporary,
+    Column("organisation_id", Integer, primary_key=True),
+    Column("audience", Integer, primary_key=True),
+    Column("route", BYTEWISE_TEXT, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An organisation with what it inherited. ``land`` is a two-digit AGS or '' for nationwide holidays (SCH-14)."""
+
+    organisation_id: int
+    zone: str
+    land: str
+    language: str
+    routes: tuple[Route, ...]
+
+
+def load_houses(session: Session, *, zone: str, language: str) -> dict[int, House]:
+    """Every organisation by id, with routes of the nearest ancestor that states any, and the instance's defaults."""
+    organisation = table_of(Organisation)
+    rows = session.execute(
+        select(organisation.c.id, organisation.c.parent_id, organisation.c.zone, organisation.c.holiday_land, organisation.c.language)
+    ).all()
+    own_routes: dict[int, list[Route]] = defaultdict(list)
+    route = table_of(OrganisationRoute)
+    for organisation_id, found in session.execute(
+        select(route.c.organisation_id, route.c.route).order_by(route.c.organisation_id, route.c.position)
+    ):
+        own_routes[organisation_id].append(found)
+    regions: dict[int, set[str]] = defaultdict(set)
+    region = table_of(OrganisationRegion)
+    for organisation_id, ags in session.execute(select(region.c.organisation_id, region.c.ags)):
+        regions[organisation_id].add(ags if ags == NATIONWIDE else ags[:2])
+    parents = {row.id: row.parent_id for row in rows}
+    return {
+        row.id: House(
+            row.id,
+            row.zone or zone,
+            row.holiday_land or _only_land(regions[row.id]),
+            row.language or language,
+            _inherited_routes(row.id, parents, own_routes),
+        )
+        for row in rows
+    }
+
+
+def _only_land(lands: set[str]) -> str:
+    return next(iter(lands)) if len(lands) == 1 and NATIONWIDE not in lands else ""
+
+
+def _inherited_routes(start: int, parents: Mapping[int, int | None], own: Mapping[int, list[Route]]) -> tuple[Route, ...]:
+    seen: set[int] = set()
+    current: int | None = start
+    while current is not None and current not in seen:
+        if routes := own.get(current):
+            return tuple(routes)
+        seen.add(current)
+        current = parents.get(current)
+    return ()
+
+
+def choose_route(house: House, offered: Sequence[Route]) -> Route:
+    """The house's most preferred route among those a campaign offers; without any preference the campaign's first."""
+    if not house.routes:
+        return offered[0]
+    return next((route for route in house.routes if route in offered), Route.none)
+
+
+def fill_houses(session: Session, houses: Iterable[House]) -> None:
+    """Write the houses into the temporary table that plans join."""
+    _renew(session, HOUSE)
+    rows = [{"organisation_id": each.organisation_id, "zone": each.zone, "land": each.land, "language": each.language} for each in houses]
+    if rows:
+        session.execute(insert(HOUSE), rows)
+
+
+def fill_routes(session: Session, houses: Iterable[House], offers: Sequence[Sequence[Route]]) -> None:
+    """Write for each ``[[audience]]`` of one version (by position) the route each house takes."""
+    _renew(session, ROUTE)
+    rows = [
+        {"organisation_id": house.organisation_id, "audience": position, "route": choose_route(house, offered).value}
+        for house in houses
+        for position, offered in enumerate(offers)
+    ]
+    if rows:
+        session.execute(insert(ROUTE), rows)
+
+
+def _renew(session: Session, table: Table) -> None:
+    """Temporary tables outlive a transaction on pooled SQLite connections, so each plan starts with fresh ones."""
+    connection = session.connection()
+    table.drop(connection, checkfirst=True)
+    table.create(connection)
+
+
+renew_temporary = _renew

@@ -1,0 +1,169 @@
+"""Moving on: when a step's fate is known its enrolment learns the next step and its time, or comes to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Integer, Table, and_, func, insert, literal, select, update
+from sqlmodel import Session
+
+from om_campaigns.audience.models import Touch
+from om_campaigns.campaign.calendar import TIME, Calendar
+from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.campaign.enrolment import insert_ignoring
+from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
+from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.columns import Instant, table_of
+
+SETTLED = (
+    DispatchStatus.sent,
+    DispatchStatus.failed,
+    DispatchStatus.uncertain,
+    DispatchStatus.skipped,
+    DispatchStatus.cancelled,
+)
+"""A dispatch in one of these will not move again by itself, so its enrolment goes on."""
+
+DONE = Table(
+    "plan_done",
+    temporary,
+    Column("enrolment_id", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("day", Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+
+@dataclass(frozen=True)
+class Successor:
+    """The campaign that ``then`` leads into, with its latest version."""
+
+    campaign: Campaign
+    version_id: int
+    definition: CampaignDefinition
+
+
+def advance(
+    session: Session,
+    campaign: Campaign,
+    definitions: Mapping[int, CampaignDefinition],
+    calendar: Calendar,
+    now: datetime,
+    successors: Mapping[str, Successor],
+) -> int:
+    """Give every enrolment whose step is settled its next step; returns how many moved or finished."""
+    moved = 0
+    for version_id, definition in definitions.items():
+        for position, step in enumerate(definition.steps):
+            if not _gather_settled(session, campaign, version_id, step.name, now):
+                continue
+            following = definition.steps[position + 1] if position + 1 < len(definition.steps) else None
+            if following is None:
+                moved += _finish(session, now)
+                if definition.then and definition.then in successors:
+                    _enter_successor(session, successors[definition.then], calendar, now)
+            else:
+                calendar.plan_following(session, definition, following, DONE)
+                moved += _move_on(session, following)
+    return moved
+
+
+def _gather_settled(session: Session, campaign: Campaign, version_id: int, step: str, now: datetime) -> int:
+    renew_temporary(session, DONE)
+    enrolment, dispatch, touch = table_of(Enrolment), table_of(Dispatch), table_of(Touch)
+    handed = func.coalesce(touch.c.at, dispatch.c.due_at)
+    settled = (
+        select(enrolment.c.id, handed, func.coalesce(touch.c.day, dispatch.c.due_day))
+        .join_from(enrolment, dispatch, and_(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step))
+        .outerjoin(
+            touch,
+            and_(
+                touch.c.campaign_id == dispatch.c.campaign_id,
+                touch.c.occasion == dispatch.c.occasion,
+                touch.c.step == dispatch.c.step,
+                touch.c.recipient_kind == dispatch.c.recipient_kind,
+                touch.c.recipient_id == dispatch.c.recipient_id,
+            ),
+        )
+        .where(
+            enrolment.c.campaign_id == campaign.id,
+            enrolment.c.state == EnrolmentState.active,
+            enrolment.c.next_due_at <= now,
+            enrolment.c.version_id == version_id,
+            enrolment.c.next_step == step,
+            dispatch.c.status.in_(SETTLED),
+        )
+    )
+    return int(session.execute(insert(DONE).from_select(["enrolment_id", "at", "day"], settled)).rowcount)  # type: ignore[attr-defined]
+
+
+def _move_on(session: Session, following: Step) -> int:
+    enrolment = table_of(Enrolment)
+    counted_from = TIME.c.last_at == DONE.c.at if following.elapsed is not None else TIME.c.last_day == DONE.c.day
+    moved = session.execute(
+        update(enrolment)
+        .where(
+            enrolment.c.id == DONE.c.enrolment_id,
+            HOUSE.c.organisation_id == enrolment.c.organisation_id,
+            TIME.c.zone == HOUSE.c.zone,
+            TIME.c.land == HOUSE.c.land,
+            counted_from,
+            TIME.c.base_at == enrolment.c.entered_at,
+            TIME.c.shift_seconds == enrolment.c.shift_seconds,
+        )
+        .values(
+            last_at=DONE.c.at,
+            last_day=DONE.c.day,
+            next_step=following.name,
+            next_due_at=TIME.c.due_at,
+            promised_at=TIME.c.due_at,
+        )
+    )
+    return int(moved.rowcount)  # type: ignore[attr-defined]
+
+
+def _finish(session: Session, now: datetime) -> int:
+    enrolment = table_of(Enrolment)
+    finished = session.execute(
+        update(enrolment)
+        .where(enrolment.c.id == DONE.c.enrolment_id)
+        .values(
+            state=EnrolmentState.finished,
+            reason=Reason.none,
+            last_at=DONE.c.at,
+            last_day=DONE.c.day,
+            next_step=None,
+            next_due_at=None,
+            ended_at=now,
+        )
+    )
+    return int(finished.rowcount)  # type: ignore[attr-defined]
+
+
+def _enter_successor(session: Session, successor: Successor, calendar: Calendar, now: datetime) -> None:
+    """``then`` enrols whatever the target's segment says; the basis is asked before its first step as always."""
+    enrolment = table_of(Enrolment)
+    calendar.plan_first(session, successor.definition, now)
+    columns = {
+        "campaign_id": literal(successor.campaign.id),
+        "occasion": literal(""),
+        "version_id": literal(successor.version_id),
+        "audience": literal(0),
+        "state": literal(EnrolmentState.active.value),
+        "reason": literal(Reason.none.value),
+        "entered_at": literal(now, Instant),
+        "next_step": literal(successor.definition.steps[0].name),
+        "next_due_at": TIME.c.due_at,
+        "promised_at": TIME.c.due_at,
+        "shift_seconds": literal(0),
+        **{name: enrolment.c[name] for name in ("subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
+    }
+    chosen = (
+        select(*columns.values())
+        .join_from(enrolment, DONE, DONE.c.enrolment_id == enrolment.c.id)
+        .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
+        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.land == HOUSE.c.land))
+    )
+    session.execute(insert_ignoring(session, enrolment, list(columns), chosen))

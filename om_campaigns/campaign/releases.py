@@ -1,0 +1,192 @@
+"""Publishing: files are drafts, a published version is frozen with everything it reaches.
+
+Structure stays with the version people entered on; a wording of the same step name comes from the latest version, so a
+correction reaches everyone not yet served (house rule "Versions").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlmodel import Session
+
+from om_campaigns.campaign.definition import CampaignDefinition
+from om_campaigns.campaign.models import (
+    Blob,
+    Campaign,
+    CampaignFile,
+    CampaignKind,
+    CampaignStatus,
+    CampaignVersion,
+    Dispatch,
+    DispatchStatus,
+    Enrolment,
+    EnrolmentState,
+    Reason,
+)
+from om_campaigns.columns import digest, dump_json, table_of
+from om_campaigns.errors import InputError, RefusedError
+
+
+@dataclass(frozen=True)
+class Published:
+    """A version as it stands in the database; ``is_new`` is False when nothing had changed since the last one."""
+
+    campaign: Campaign
+    version_id: int
+    number: int
+    is_new: bool
+    is_first: bool
+
+
+def publish(session: Session, name: str, definition: CampaignDefinition, files: Mapping[str, str], now: datetime, actor: str) -> Published:
+    """Freeze a definition and the files it reaches (path below ``templates/`` → text). The same again makes no version.
+
+    Raises RefusedError for a stopped campaign, InputError when its kind or mailing list would change.
+    """
+    campaign = session.execute(select(Campaign).where(Campaign.name == name)).scalar_one_or_none()
+    is_first = campaign is None
+    if campaign is None:
+        campaign = Campaign(name=name, kind=CampaignKind(definition.kind), mailing_list=definition.mailing_list)
+        session.add(campaign)
+        session.flush()
+    _refuse_other_nature(campaign, definition)
+    structure = definition.to_structure()
+    structure_hash = digest(dump_json(structure))
+    hashes = {path: digest(text) for path, text in files.items()}
+    content_hash = digest(*[part for path in sorted(hashes) for part in (path, hashes[path])])
+    latest = session.get(CampaignVersion, campaign.latest_version_id) if campaign.latest_version_id else None
+    if latest is not None and (latest.structure_hash, latest.content_hash) == (structure_hash, content_hash):
+        return Published(campaign, latest.id or 0, latest.number, is_new=False, is_first=False)
+    version = CampaignVersion(
+        campaign_id=campaign.id or 0,
+        number=latest.number + 1 if latest else 1,
+        structure_hash=structure_hash,
+        content_hash=content_hash,
+        structure=structure,
+        published_at=now,
+        published_by=actor,
+    )
+    session.add(version)
+    session.flush()
+    known = set(session.execute(select(Blob.hash).where(table_of(Blob).c.hash.in_(set(hashes.values())))).scalars())
+    for path, each in sorted(hashes.items()):
+        if each not in known:
+            session.add(Blob(hash=each, body=files[path]))
+            known.add(each)
+    session.flush()
+    session.add_all(CampaignFile(version_id=version.id or 0, path=path, blob_hash=each) for path, each in sorted(hashes.items()))
+    campaign.latest_version_id = version.id
+    session.add(campaign)
+    session.flush()
+    return Published(campaign, version.id or 0, version.number, is_new=True, is_first=is_first)
+
+
+def _refuse_other_nature(campaign: Campaign, definition: CampaignDefinition) -> None:
+    if campaign.status is CampaignStatus.stopped:
+        raise RefusedError(f"campaign '{campaign.name}' was stopped for good", hint="give the new one another name")
+    if campaign.kind != definition.kind or campaign.mailing_list != definition.mailing_list:
+        raise InputError(
+            f"campaign '{campaign.name}' is published as {campaign.kind} of the list '{campaign.mailing_list}'; both are for ever",
+            hint="people consented to a list, not to a file: use another campaign name",
+        )
+
+
+def load_definitions(session: Session, campaign: Campaign) -> dict[int, CampaignDefinition]:
+    """The latest version and every older one that somebody is still on, by version id."""
+    version, enrolment = table_of(CampaignVersion), table_of(Enrolment)
+    used = select(enrolment.c.version_id).where(enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
+    rows = session.execute(
+        select(version.c.id, version.c.structure).where(
+            version.c.campaign_id == campaign.id,
+            version.c.id.in_(used.union(select(Campaign.latest_version_id).where(table_of(Campaign).c.id == campaign.id))),
+        )
+    )
+    return {row.id: CampaignDefinition.from_structure(row.structure) for row in rows}
+
+
+def load_files(session: Session, version_id: int) -> dict[str, str]:
+    """The frozen files of a version: path below ``templates/`` → text."""
+    file, blob = table_of(CampaignFile), table_of(Blob)
+    query = select(file.c.path, blob.c.body).join_from(file, blob, blob.c.hash == file.c.blob_hash).where(file.c.version_id == version_id)
+    return {path: body for path, body in session.execute(query)}
+
+
+def running_campaigns(session: Session) -> list[Campaign]:
+    """Campaigns that may plan now, by name."""
+    campaign = table_of(Campaign)
+    return list(session.execute(select(Campaign).where(campaign.c.status == CampaignStatus.running).order_by(campaign.c.name)).scalars())
+
+
+def get_campaign(session: Session, name: str) -> Campaign:
+    """A published campaign by name; raises InputError otherwise."""
+    found = session.execute(select(Campaign).where(table_of(Campaign).c.name == name)).scalar_one_or_none()
+    if found is None:
+        raise InputError(f"no campaign '{name}' is published", hint="see 'om-campaigns campaign list', then 'campaign publish'")
+    return found
+
+
+def pause(session: Session, campaign: Campaign, now: datetime) -> bool:
+    """Freeze a running campaign; False when it is paused already."""
+    if campaign.status is not CampaignStatus.running:
+        return _refuse_stopped(campaign)
+    campaign.status, campaign.paused_at = CampaignStatus.paused, now
+    session.add(campaign)
+    return True
+
+
+def resume(session: Session, campaign: Campaign, now: datetime) -> bool:
+    """Go on after a pause: every due time moves by its length, so nobody gets a burst. False when it is running."""
+    if campaign.status is not CampaignStatus.paused or campaign.paused_at is None:
+        return _refuse_stopped(campaign)
+    length = max(now - campaign.paused_at, now - now)
+    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
+    active = (enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
+    for column in (enrolment.c.next_due_at, enrolment.c.promised_at):
+        times = session.execute(select(column).where(*active, column.is_not(None)).distinct().order_by(column.desc())).scalars().all()
+        for moment in times:  # latest first, so that no moved time meets one that is still to move
+            session.execute(update(enrolment).where(*active, column == moment).values({column.name: moment + length}))
+    session.execute(update(enrolment).where(*active).values(shift_seconds=enrolment.c.shift_seconds + int(length.total_seconds())))
+    waiting = (dispatch.c.campaign_id == campaign.id, dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.held)))
+    for moment in session.execute(select(dispatch.c.due_at).where(*waiting).distinct().order_by(dispatch.c.due_at.desc())).scalars().all():
+        session.execute(update(dispatch).where(*waiting, dispatch.c.due_at == moment).values(due_at=moment + length, open_until=None))
+    campaign.status, campaign.paused_at = CampaignStatus.running, None
+    session.add(campaign)
+    return True
+
+
+def stop(session: Session, campaign: Campaign, now: datetime) -> int:
+    """End a campaign for good; returns how many owed letters were cancelled."""
+    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
+    session.execute(
+        update(enrolment)
+        .where(enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
+        .values(state=EnrolmentState.stopped, reason=Reason.campaign_stopped, ended_at=now)
+    )
+    waiting = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.retry)
+    cancelled = session.execute(
+        update(dispatch)
+        .where(dispatch.c.campaign_id == campaign.id, dispatch.c.status.in_(waiting))
+        .values(status=DispatchStatus.cancelled, reason=Reason.campaign_stopped)
+    )
+    campaign.status, campaign.paused_at = CampaignStatus.stopped, None
+    session.add(campaign)
+    return int(cancelled.rowcount)  # type: ignore[attr-defined]
+
+
+def _refuse_stopped(campaign: Campaign) -> bool:
+    if campaign.status is CampaignStatus.stopped:
+        raise RefusedError(f"campaign '{campaign.name}' was stopped for good")
+    return False
+
+
+def count_enrolments(session: Session, campaign_id: int) -> dict[EnrolmentState, int]:
+    """How many are in which state."""
+    enrolment = table_of(Enrolment)
+    rows = session.execute(
+        select(enrolment.c.state, func.count()).where(enrolment.c.campaign_id == campaign_id).group_by(enrolment.c.state)
+    )
+    return {EnrolmentState(state): number for state, number in rows}

@@ -1,0 +1,218 @@
+"""TOML tables read strictly: known keys only, English or German, the right kind of value, and every problem at its place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.places import Key, Place, locate
+from om_campaigns.errors import Problem
+
+T = TypeVar("T")
+
+TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` with the nearest known word, '' if none is near."""
+    by_fold = {fold(each): each for each in known}
+    near = difflib.get_close_matches(fold(word), by_fold, n=1)
+    return f"; did you mean '{by_fold[near[0]]}'?" if near else ""
+
+
+class Findings:
+    """Everything wrong in one file, in the order of the file. ``places``: where each key and value of it stands."""
+
+    def __init__(self, file: str, places: Mapping[Key, Place] | None = None) -> None:
+        self.file = file
+        self._places = places or {}
+        self._problems: list[Problem] = []
+
+    def place_of(self, path: Key) -> Place | None:
+        """The place of what stands at ``path``, else of the nearest table around it; None if that is the file."""
+        while path and path not in self._places:
+            path = path[:-1]
+        return self._places.get(path)
+
+    def at_key(self, path: Key, rule_id: str, text: str) -> None:
+        place = self.place_of(path)
+        self._problems.append(Problem(self.file, place.line if place else 1, place.column if place else 1, rule_id, text))
+
+    def at_value(self, path: Key, rule_id: str, text: str) -> None:
+        place = self.place_of(path)
+        line, column = (place.value_line, place.value_column) if place else (1, 1)
+        self._problems.append(Problem(self.file, line, column, rule_id, text))
+
+    def add(self, *problems: Problem) -> None:
+        self._problems.extend(problems)
+
+    def in_order(self) -> list[Problem]:
+        return sorted(set(self._problems), key=lambda each: (each.file != self.file, each.file, each.line, each.column, each.text))
+
+
+def load_toml(source: str, file: str) -> tuple[dict[str, Any] | None, Findings]:
+    """The parsed text and an empty list of findings that knows its places; None with the one problem if it is not TOML."""
+    source = source.removeprefix("\ufeff")
+    try:
+        values = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        findings = Findings(file)
+        text = str(error)
+        where = TOML_PLACE.search(text)
+        line, column = (int(where[1]), int(where[2])) if where and where[1] else (source.count("\n") + 1, 0)
+        findings.add(Problem(file, line, column, "toml", f"this is not TOML: {TOML_PLACE.sub('', text)}"))
+        return None, findings
+    except RecursionError:
+        findings = Findings(file)
+        findings.add(Problem(file, 0, 0, "toml", "brackets are nested too deeply"))
+        return None, findings
+    return values, Findings(file, locate(source))
+
+
+class Table:
+    """One table with its keys in English. ``words``: English key → its German names; anything else is a problem."""
+
+    def __init__(self, findings: Findings, raw: Mapping[str, Any], path: Key, words: Mapping[str, tuple[str, ...]]) -> None:
+        self.findings, self.path = findings, path
+        self._written: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+        english = {fold(name): key for key, names in words.items() for name in (key, *names)}
+        every = [name for key, names in words.items() for name in (key, *names)]
+        for written, value in raw.items():
+            key = english.get(fold(written))
+            if key is None:
+                findings.at_key((*path, written), "unknown-key", f"unknown key '{written}'{suggest(written, every)}")
+            elif key in self._values:
+                findings.at_key((*path, written), "unknown-key", f"'{written}' says '{key}' a second time")
+            else:
+                self._written[key], self._values[key] = written, value
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def path_of(self, key: str) -> Key:
+        """Where ``key`` stands as it was written; the table itself if it is not there."""
+        return (*self.path, self._written[key]) if key in self._written else self.path
+
+    def problem(self, key: str, text: str, rule_id: str = "value") -> None:
+        self.findings.at_value(self.path_of(key), rule_id, text)
+
+    def value(self, key: str) -> Any:
+        """The raw value, None if absent."""
+        return self._values.get(key)
+
+    def text(self, key: str, *, required: bool = False) -> str:
+        """One line of text or '' (an expression may have several lines); empty counts as missing."""
+        value = self._values.get(key, "")
+        if not isinstance(value, str):
+            self.problem(key, f"'{key}' must be a text in quotation marks")
+        elif required and not value.strip():
+            self.problem(key, f"'{key}' is missing")
+        else:
+            return value.strip()
+        return ""
+
+    def one_line(self, key: str, *, required: bool = False) -> str:
+        """Text for people that must stay on one line, without control characters."""
+        value = self.text(key, required=required)
+        if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in value):
+            self.problem(key, f"'{key}' must be one line of plain text")
+            return ""
+        return value
+
+    def whole(self, key: str, *, low: int, high: int) -> int | None:
+        """A whole number from ``low`` to ``high``, None if absent or wrong."""
+        value = self._values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self.problem(key, f"'{key}' must be {low}" if low == high else f"'{key}' must be a whole number from {low} to {high}")
+            return None
+        return value
+
+    def yes(self, key: str, *, default: bool) -> bool:
+        value = self._values.get(key, default)
+        if not isinstance(value, bool):
+            self.problem(key, f"'{key}' must be true or false")
+            return default
+        return value
+
+    def word(self, key: str, words: Mapping[str, T], *, default: T, required: bool = False) -> T:
+        """One word of a closed vocabulary (word → meaning)."""
+        text = self.text(key, required=required)
+        return self._meaning(self.path_of(key), key, text, words, default) if text else default
+
+    def words(self, key: str, words: Mapping[str, T]) -> tuple[T, ...]:
+        """A list of words of a closed vocabulary, each once."""
+        found: list[T] = []
+        for path, text in self.texts(key):
+            meaning = self._meaning(path, key, text, words, None)
+            if meaning is not None and meaning in found:
+                self.findings.at_value(path, "value", f"'{text}' stands there twice")
+            elif meaning is not None:
+                found.append(meaning)
+        return tuple(found)
+
+    def texts(self, key: str) -> Iterator[tuple[Key, str]]:
+        """The texts of a list with the place of each; a single text counts as a list of one."""
+        value = self._values.get(key, [])
+        path = self.path_of(key)
+        if isinstance(value, str):
+            yield path, value.strip()
+        elif not isinstance(value, list):
+            self.problem(key, f'\'{key}\' must be a list of texts: ["…", "…"]')
+        else:
+            for position, item in enumerate(value):
+                if isinstance(item, str) and item.strip():
+                    yield (*path, position), item.strip()
+                else:
+                    self.findings.at_value((*path, position), "value", f"'{key}' holds texts in quotation marks only")
+
+    def tables(self, key: str, words: Mapping[str, tuple[str, ...]]) -> Iterator[Table]:
+        """The tables of an array of tables (``[[step]]`` or ``[{ … }]``)."""
+        value = self._values.get(key, [])
+        if not isinstance(value, list):
+            self.findings.at_key(self.path_of(key), "value", f"'{key}' must be a list of tables")
+            return
+        for position, item in enumerate(value):
+            path = (*self.path_of(key), position)
+            if isinstance(item, dict):
+                yield Table(self.findings, item, path, words)
+            else:
+                self.findings.at_value(path, "value", f"'{key}' holds tables only: {{ … }}")
+
+    def table(self, key: str, words: Mapping[str, tuple[str, ...]]) -> Table | None:
+        """The table at ``key``, None if absent or none."""
+        value = self._values.get(key)
+        if value is not None and not isinstance(value, dict):
+            self.problem(key, f"'{key}' must be a table: {{ … }}")
+        return Table(self.findings, value, self.path_of(key), words) if isinstance(value, dict) else None
+
+    def parsed(self, key: str, parse: Callable[[Any], T]) -> T | None:
+        """What ``parse`` makes of the value; its ValueError becomes a problem. None if absent or wrong."""
+        if key not in self._values:
+            return None
+        try:
+            return parse(self._values[key])
+        except ValueError as error:
+            self.problem(key, f"'{key}': {error}")
+            return None
+
+    def _meaning(self, path: Key, key: str, text: str, words: Mapping[str, T], default: Any) -> Any:
+        meaning = {fold(word): meaning for word, meaning in words.items()}.get(fold(text))
+        if meaning is None:
+            near = suggest(text, words) or f"; it can be {_choices(words)}"
+            self.findings.at_value(path, "value", f"'{text}' is no value of '{key}'{near}")
+            return default
+        return meaning
+
+
+def _choices(words: Mapping[str, Any]) -> str:
+    """Each meaning once: by its own name, else by the first word for it."""
+    first = {meaning: word for word, meaning in reversed(list(words.items()))}
+    return ", ".join(sorted(meaning if isinstance(meaning, str) else word for meaning, word in first.items()))

@@ -1,0 +1,146 @@
+"""The command line: one file per noun; commands parse, call a use case, print.
+
+Commands are loaded when they are called, so ``--help`` costs little more than importing click.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from om_campaigns.errors import OmError, ProblemsError
+
+if TYPE_CHECKING:
+    from om_campaigns.app import App
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "audience": ("audience:audience", "Import and count the people and houses."),
+    "campaign": ("campaign:campaign", "List, publish, pause, resume and stop campaigns."),
+    "check": ("check:check", "Check every file of the workspace; changes nothing."),
+    "db": ("operator:db", "Bring the database to the newest shape."),
+    "demo": ("demo:demo", "Walk the sample campaigns through 120 days in a folder of their own."),
+    "doctor": ("operator:doctor", "Check the installation: database, disk, clock, mail server, pages."),
+    "go-live": ("operator:go_live", "Leave the rehearsal for real mail, once."),
+    "halt": ("operator:halt", "Stop all sending at once."),
+    "init": ("operator:init", "Make a workspace in a folder."),
+    "ledger": ("ledger:ledger", "Who was sent what, and who was not."),
+    "org": ("organisation:organisation", "Look at organisations."),
+    "person": ("person:person", "Look at people; erase one."),
+    "plan": ("send:plan", "What would be sent, to whom, and why not; changes nothing."),
+    "preview": ("preview:preview", "Show a letter as its reader would get it."),
+    "run": ("operator:run", "Send whatever becomes due, until stopped."),
+    "segment": ("segment:segment", "List segments and see whom they match."),
+    "send": ("send:send", "Send what is due now."),
+    "test": ("preview:test", "Send a test mail to yourself."),
+    "unhalt": ("operator:unhalt", "Let sending go on after a halt."),
+    "why": ("why:why", "Why somebody gets, or does not get, a campaign."),
+}
+"""Command → (module and function below ``cli``, its line in the overview)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = COMMANDS.get(cmd_name)
+        if found is None:
+            return None
+        module, name = found[0].split(":")
+        command: click.Command = getattr(import_module(f"om_campaigns.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(COMMANDS.items())])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            raise click.UsageError(error.message + (f" Did you mean '{near[0]}'?" if near else ""), ctx) from None
+
+
+class State:
+    """What the global options said; the workspace is opened when a command asks for it."""
+
+    def __init__(self, workspace: Path, now: str | None, debug: bool) -> None:
+        self.workspace, self.now_text, self.debug = workspace, now, debug
+
+    def app(self, *, check_schema: bool = True) -> App:
+        """The opened workspace. Raises OmError where that fails."""
+        from om_campaigns.app import open_app
+        from om_campaigns.clock import parse_instant
+        from om_campaigns.events import set_up_logs
+        from om_campaigns.settings import load_settings
+
+        set_up_logs(debug=self.debug)
+        now: datetime | None = None
+        if self.now_text:
+            now = parse_instant(self.now_text, load_settings(self.workspace).zone_info)
+        return open_app(self.workspace, now=now, check_schema=check_schema)
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "-w", "--workspace", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="The workspace folder (default: here)."
+)
+@click.option("--now", metavar="ISO-8601", help="Act as if it were this moment (rehearsal only), e.g. 2027-01-05T09:00.")
+@click.option("--debug", is_flag=True, help="Show every step and the full trace of an error.")
+@click.version_option(package_name="om-campaigns", prog_name="om-campaigns")
+@click.pass_context
+def root(ctx: click.Context, workspace: Path, now: str | None, debug: bool) -> None:
+    """Bring ideas to advisers through their home organisations.
+
+    Without a command: how this workspace stands.
+    """
+    ctx.obj = State(workspace, now, debug)
+    if ctx.invoked_subcommand is None:
+        import_module("om_campaigns.cli.status").show(ctx.obj)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The program: runs a command and turns errors into words and exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        root(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OmError as error:
+        _say(error)
+        if "--debug" in (arguments or sys.argv):
+            raise
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _say(error: OmError) -> None:
+    prefix = "" if isinstance(error, ProblemsError) else "error: "
+    click.echo(f"{prefix}{error}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+
+
+def pass_state(function: Any) -> Any:
+    """Hand the command the ``State`` of the global options."""
+    return click.make_pass_decorator(State)(function)

@@ -1,0 +1,150 @@
+"""``audience``: import the people and houses, count them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from om_campaigns.cli import State, pass_state
+from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
+
+if TYPE_CHECKING:
+    from om_campaigns.audience.intake.report import ImportReport
+
+SHOWN_REJECTIONS = 40
+SHOWN_DIFFERENCES = 60
+
+
+@click.group()
+def audience() -> None:
+    """Import and count the people and houses."""
+
+
+@audience.command("import")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--strict", is_flag=True, help="Take nothing at all if a single row is refused.")
+@click.option("--basis", metavar="KIND", help="Basis of rows that name none, e.g. consent_written or membership_or_service_duty.")
+@click.option("--mailing-list", default="*", metavar="SLUG", show_default=True, help="What that basis covers; * for every list.")
+@click.option("--collected-by", default="om", metavar="HOUSE", show_default=True, help="Who obtained it: om, or a house's slug.")
+@click.option("--source", default="", metavar="TEXT", help="How it was obtained, in words.")
+@click.option("--obtained-on", type=click.DateTime(["%Y-%m-%d", "%d.%m.%Y"]), metavar="DATE", help="When it was obtained.")
+@format_option
+@pass_state
+def import_(
+    state: State,
+    files: tuple[Path, ...],
+    dry_run: bool,
+    strict: bool,
+    basis: str | None,
+    mailing_list: str,
+    collected_by: str,
+    source: str,
+    obtained_on: datetime | None,
+    format_: str,
+) -> None:
+    """Import FILES (CSV or XLSX), or every table of the folder audiences/.
+
+    The same file again changes nothing. Rows that cannot be taken are named with file, line, column and reason.
+
+    JSON: {"organisations": {"new", "changed", "unchanged"}, "people": {…}, "rejected": [{"file", "line", "column",
+    "reason"}], "without_basis"}; with --dry-run also "changes".
+    """
+    from om_campaigns.pipeline.staff import import_audience, load_actor, make_grant
+
+    if basis is None and (source or obtained_on):
+        raise click.UsageError("--source and --obtained-on describe a --basis; name one")
+    day = obtained_on.date() if obtained_on else None
+    grant = make_grant(basis, mailing_list, collected_by, source, day) if basis else None
+    app = state.app()
+    report = import_audience(app, files, app.now(), load_actor(), is_strict=strict, is_dry_run=dry_run, basis=grant)
+    nothing = strict and bool(report.rejected)
+    if format_ == "json":
+        print_json(_as_json(report, with_changes=dry_run))
+    elif format_ == "csv":
+        print_rows([_plain(each) for each in report.rejected], "csv", dict.fromkeys(("file", "line", "column", "reason"), ""))
+    else:
+        _tell(report, is_dry_run=dry_run, nothing=nothing)
+    if nothing:
+        raise click.exceptions.Exit(2)
+
+
+def _plain(row: object) -> dict[str, object]:
+    return {name: getattr(row, name) for name in ("file", "line", "column", "reason")}
+
+
+def _as_json(report: ImportReport, *, with_changes: bool) -> dict[str, object]:
+    answer: dict[str, object] = {
+        name: {"new": counts.new, "changed": counts.changed, "unchanged": counts.unchanged}
+        for name, counts in (("organisations", report.organisations), ("people", report.people))
+    }
+    answer["rejected"] = [_plain(each) for each in report.rejected]
+    answer["without_basis"] = report.without_basis
+    if with_changes:
+        answer["changes"] = [{name: getattr(each, name) for name in ("entity", "name", "field", "old", "new")} for each in report.changes]
+    return answer
+
+
+def _tell(report: ImportReport, *, is_dry_run: bool, nothing: bool) -> None:
+    counted = [("organisations", report.organisations), ("people", report.people), *report.other.items()]
+    rows = [{"what": name.replace("_", " "), "new": c.new, "changed": c.changed, "unchanged": c.unchanged} for name, c in counted]
+    if nothing:
+        click.echo("nothing was imported: rows were refused and --strict was given")
+    else:
+        click.echo("this would happen (nothing was changed):" if is_dry_run else "imported:")
+        print_rows(rows, "table", {"what": "", "new": "new", "changed": "changed", "unchanged": "unchanged"})
+    for note in report.notes:
+        click.echo(f"note: {note}")
+    if is_dry_run:
+        for each in report.changes[:SHOWN_DIFFERENCES]:
+            before = "" if each.old is None else f"{each.old!r} → "
+            click.echo(f"  {each.entity} {each.name}: {each.field} {before}{each.new!r}")
+        _more(len(report.changes), SHOWN_DIFFERENCES, "differences")
+    if report.rejected:
+        click.echo(f"{len(report.rejected)} faults in rows that were not taken:", err=True)
+        for fault in report.rejected[:SHOWN_REJECTIONS]:
+            place = ":".join(str(part) for part in (fault.file, fault.line, fault.column) if part)
+            click.echo(f"  {place}: {fault.reason}", err=True)
+        _more(len(report.rejected), SHOWN_REJECTIONS, "faults", err=True)
+
+
+BASIS_ADVICE = (
+    "fill the columns basis, collected_by, obtained_on and source of people.csv, or import that file once with "
+    '--basis membership_or_service_duty --source "…" --obtained-on 2026-01-31 where all rows share one.'
+)
+
+
+def _more(number: int, shown: int, what: str, *, err: bool = False) -> None:
+    if number > shown:
+        click.echo(f"  … and {number - shown} more {what}; --format json has them all", err=err)
+
+
+@audience.command()
+@format_option
+@pass_state
+def show(state: State, format_: str) -> None:
+    """Count houses, people, addresses, and who may be written to.
+
+    JSON: {"organisations", "people", "role_addresses", "seats", "addresses", "suppressed", "without_basis",
+    "mailing_lists": [{"slug", "name", "mailable", "suppressed"}]}.
+    """
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.standing import count_audience
+
+    with looking(state) as (app, session):
+        counts = count_audience(session, app.today(app.now()))
+    lists = counts["mailing_lists"]
+    columns = {"slug": "mailing list", "name": "name", "mailable": "mailable", "suppressed": "suppressed"}
+    if format_ == "json":
+        print_json(counts)
+    elif format_ == "csv":
+        print_rows(lists, "csv", columns)
+    else:
+        print_facts({name.replace("_", " "): number for name, number in counts.items() if name != "mailing_lists"})
+        click.echo()
+        print_rows(lists, "table", columns, empty="no mailing list yet: write audiences/mailing_lists.csv and import it")
+        if counts["without_basis"]:
+            click.echo(f"\n{counts['without_basis']} of {counts['addresses']} addresses have no basis. Do this: {BASIS_ADVICE}")

@@ -1,0 +1,147 @@
+"""``campaign``: list, show, publish, pause, resume, stop."""
+
+from __future__ import annotations
+
+import click
+
+from om_campaigns.cli import State, pass_state
+from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
+
+NEXT = "'om-campaigns plan' shows what would be sent"
+
+KEYS = (
+    "name", "title", "kind", "mailing_list", "status", "version", "published_at", "enrolled", "sent", "owed", "uncertain",
+    "next_due_at",
+)  # fmt: skip
+
+
+@click.group()
+def campaign() -> None:
+    """List, publish, pause, resume and stop campaigns."""
+
+
+@campaign.command("list")
+@format_option
+@pass_state
+def list_(state: State, format_: str) -> None:
+    """Published campaigns, and those that stand only as files (status draft).
+
+    JSON: name, title, kind, mailing_list, status, version, published_at, enrolled ({active, finished, exited, stopped}),
+    sent, owed, uncertain, next_due_at.
+    """
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.pipeline.texts import campaign_names
+    from om_campaigns.report.queries.campaigns import load_campaigns
+
+    with looking(state) as (app, session):
+        rows = load_campaigns(session)
+        drafts = sorted(set(campaign_names(app)) - {row["name"] for row in rows})
+        zone = app.settings.zone_info
+    rows += [dict.fromkeys(KEYS) | {"name": name, "status": "draft"} for name in drafts]
+    for row in rows:
+        enrolled = row["enrolled"] or {}
+        row["active"], row["finished"] = enrolled.get("active"), enrolled.get("finished")
+    columns = {
+        "name": "campaign", "status": "status", "version": "version", "active": "active", "finished": "finished", "sent": "sent",
+        "owed": "owed", "next_due_at": "next",
+    }  # fmt: skip
+    print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="no campaign yet: write templates/campaigns/<name>/campaign.toml")
+
+
+@campaign.command()
+@click.argument("name")
+@format_option
+@pass_state
+def show(state: State, name: str, format_: str) -> None:
+    """Everything about one published campaign: audiences, steps with their counts, versions."""
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.campaigns import load_campaign
+
+    with looking(state) as (app, session):
+        found = load_campaign(session, name)
+        zone = app.settings.zone_info
+    steps = found["steps"]
+    columns = {"step": "step", "when": "when", "sent": "sent", "owed": "owed", "failed": "failed", "uncertain": "uncertain"}
+    columns["skipped"] = "skipped"
+    if format_ == "json":
+        print_json(found)
+    elif format_ == "csv":
+        print_rows(steps, "csv", columns)
+    else:
+        plain = {key: value for key, value in found.items() if key not in ("steps", "audiences", "versions", "ended")}
+        print_facts({key.replace("_", " "): value for key, value in plain.items()}, zone=zone)
+        for each in found["audiences"]:
+            click.echo(f"for segment {each['segment']} by {', '.join(each['routes'])}, in the name of {each['sender']}")
+        if found["ended"]:
+            click.echo("ended: " + ", ".join(f"{number} {how}" for how, number in found["ended"].items()))
+        click.echo()
+        print_rows(steps, "table", columns)
+        click.echo()
+        print_rows(found["versions"], "table", {"version": "version", "published_at": "published", "published_by": "by"}, zone=zone)
+
+
+@campaign.command()
+@click.argument("names", nargs=-1, metavar="[NAMES]...")
+@format_option
+@pass_state
+def publish(state: State, names: tuple[str, ...], format_: str) -> None:
+    """Check campaigns and freeze them as they are; without NAMES all of them. All or none.
+
+    From then on people who match are enrolled. The same files again publish nothing new.
+    JSON: name, version, new (whether anything had changed), first.
+    """
+    from om_campaigns.pipeline.operator import require_real_clock
+    from om_campaigns.pipeline.publishing import publish_campaigns
+    from om_campaigns.pipeline.staff import load_actor
+
+    app = state.app()
+    require_real_clock(app)
+    done = publish_campaigns(app, names, app.now(), load_actor())
+    rows = [{"name": each.campaign.name, "version": each.number, "new": each.is_new, "first": each.is_first} for each in done]
+    print_rows(rows, format_, {"name": "campaign", "version": "version", "new": "published now"}, empty="there is no campaign to publish")
+    if format_ == "table" and any(row["new"] for row in rows):
+        click.echo(NEXT)
+
+
+@campaign.command()
+@click.argument("name")
+@pass_state
+def pause(state: State, name: str) -> None:
+    """Freeze a campaign; nobody enters, nothing is sent."""
+    from om_campaigns.pipeline.staff import load_actor, pause_campaign
+
+    app = state.app()
+    done = pause_campaign(app, name, app.now(), load_actor())
+    click.echo(f"{name} is paused" if done else f"{name} was paused already")
+
+
+@campaign.command()
+@click.argument("name")
+@pass_state
+def resume(state: State, name: str) -> None:
+    """Go on after a pause; every due time moves by its length, so nobody gets a burst."""
+    from om_campaigns.pipeline.staff import load_actor, resume_campaign
+
+    app = state.app()
+    done = resume_campaign(app, name, app.now(), load_actor())
+    click.echo(f"{name} is running again; {NEXT}" if done else f"{name} was running already")
+
+
+@campaign.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_state
+def stop(state: State, name: str, yes: bool) -> None:
+    """End a campaign for good: everybody in it stops, what is owed is cancelled."""
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.pipeline.staff import load_actor, stop_campaign
+    from om_campaigns.report.queries.campaigns import load_campaign
+
+    with looking(state) as (app, session):
+        found = load_campaign(session, name)
+    if not yes:
+        active = found["enrolled"]["active"]
+        click.echo(f"{active} are in '{name}', {found['owed']} letters are owed. Stopped is for ever; a pause can be undone.")
+        click.confirm("Stop it for good?", abort=True, err=True)
+    cancelled = stop_campaign(app, name, app.now(), load_actor())
+    click.echo(f"{name} is stopped; {cancelled} owed letters were cancelled")

@@ -1,0 +1,172 @@
+"""``init``, ``doctor``, ``go-live``, ``halt``, ``unhalt``, ``run``, ``db``: for whoever runs the installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from om_campaigns.cli import State, pass_state
+from om_campaigns.cli.output import format_option, print_json, print_rows
+
+MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), metavar="[DIR]")
+@click.option("--blank", is_flag=True, help="Without the made-up houses, people and campaigns of the starter.")
+@pass_state
+def init(state: State, folder: Path | None, blank: bool) -> None:
+    """Make a workspace in DIR (default: the folder of --workspace): settings, keys, database, and the starter to learn from.
+
+    Nothing that exists is overwritten.
+    """
+    from om_campaigns.pipeline.operator import init_workspace
+
+    target = folder if folder is not None else state.workspace
+    done = init_workspace(target, is_blank=blank)
+    if not done.is_new:
+        what = "made what was missing: " + ", ".join(done.written) if done.written else "nothing was missing"
+        click.echo(f"{target} was a workspace already; {what}")
+        return
+    click.echo(f"made a workspace in {target} ({len(done.written)} files{', with made-up sample data' if done.is_sample else ''})")
+    for name in done.kept:
+        click.echo(f"  left as it was: {name}")
+    here = "" if target.resolve() == Path.cwd() else f" -w {target}"
+    click.echo("next:")
+    steps = ("check", "audience import", "campaign publish", "plan") if done.is_sample else ("doctor", "check", "audience import")
+    for command in steps:
+        click.echo(f"  om-campaigns{here} {command}")
+    click.echo("Mail goes to files in outbox/ until 'go-live'. Keep a copy of keys.toml in a safe place.")
+
+
+@click.command()
+@format_option
+@pass_state
+def doctor(state: State, format_: str) -> None:
+    """Check the installation: config, keys, database, disk, clock, mail server, pages. Sends nothing.
+
+    JSON: a list of {level (ok, warn, fail), topic, text, hint}. The exit code is 4 if anything fails.
+    """
+    from om_campaigns.clock import system_clock
+    from om_campaigns.pipeline.doctor import examine
+
+    findings = examine(state.workspace, system_clock)
+    rows = [{"level": each.level.value, "topic": each.topic, "text": each.text, "hint": each.hint} for each in findings]
+    if format_ == "table":
+        show_findings(rows)
+    else:
+        print_rows(rows, format_, dict.fromkeys(("level", "topic", "text", "hint"), ""))
+    if any(row["level"] == "fail" for row in rows):
+        raise click.exceptions.Exit(4)
+
+
+def show_findings(rows: list[dict[str, str]]) -> None:
+    """The doctor's findings as lines, with what to do below each that is not well."""
+    for row in rows:
+        click.echo(f"{MARKS[row['level']]}  {row['topic']}: {row['text']}")
+        if row["hint"]:
+            click.echo(f"      → {row['hint']}")
+
+
+@click.command("go-live")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--backup-done", is_flag=True, help="A backup of the PostgreSQL database was made (SQLite is backed up here).")
+@pass_state
+def go_live(state: State, yes: bool, backup_done: bool) -> None:
+    """Leave the rehearsal for real mail, once.
+
+    Shows the doctor's findings, backs up, forgets what the rehearsal made (the audience and what is published stay),
+    then shows the first plan; mail leaves only after that is confirmed.
+    """
+    from om_campaigns.clock import system_clock
+    from om_campaigns.pipeline.doctor import examine
+    from om_campaigns.pipeline.golive import go_live as switch
+    from om_campaigns.pipeline.golive import require_ready
+    from om_campaigns.pipeline.operator import unhalt as let_go
+    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.tick import look
+
+    findings = examine(state.workspace, system_clock)
+    show_findings([{"level": each.level.value, "topic": each.topic, "text": each.text, "hint": each.hint} for each in findings])
+    app = state.app()
+    require_ready(app, findings, backup_done=backup_done)
+    if not yes:
+        click.echo("\nWhat the rehearsal sent, planned and enrolled will be forgotten; audience, suppressions and campaigns stay.")
+        click.confirm("Switch to live mode?", abort=True, err=True)
+    actor = load_actor()
+    backup = switch(app, app.now(), actor, backup_done=backup_done)
+    if backup:
+        click.echo(f"backup: {backup}")
+    app = state.app()
+    first = look(app, app.now())
+    click.echo("live. The first plan:")
+    rows = [{"campaign": each.campaign, "enter": each.enrolled, "due now": each.planned.planned} for each in first.campaigns]
+    print_rows(rows, "table", {"campaign": "campaign", "enter": "enter", "due now": "due now"}, empty="no campaign is running")
+    if not yes and not click.confirm("Let mail go from now on?", err=True):
+        click.echo("sending stays halted; 'om-campaigns unhalt' lets it go")
+        return
+    let_go(app, app.now(), actor)
+    click.echo("mail goes out with 'om-campaigns run' or 'send'; 'om-campaigns halt' stops everything")
+
+
+@click.command()
+@click.option("--reason", default="", metavar="TEXT", help="Why, for whoever wonders later.")
+@pass_state
+def halt(state: State, reason: str) -> None:
+    """Stop all sending at once, also of a scheduler that is at it."""
+    from om_campaigns.pipeline import operator
+    from om_campaigns.pipeline.staff import load_actor
+
+    app = state.app()
+    done = operator.halt(app, app.now(), load_actor(), reason)
+    click.echo("halted: nothing is sent until 'om-campaigns unhalt'" if done else "it was halted already")
+
+
+@click.command()
+@pass_state
+def unhalt(state: State) -> None:
+    """Let sending go on after a halt."""
+    from om_campaigns.pipeline import operator
+    from om_campaigns.pipeline.staff import load_actor
+
+    app = state.app()
+    done = operator.unhalt(app, app.now(), load_actor())
+    click.echo("sending may go on; 'om-campaigns plan' shows what is due" if done else "it was not halted")
+
+
+@click.command()
+@pass_state
+def run(state: State) -> None:
+    """Send whatever becomes due, until stopped by Ctrl-C or SIGTERM. One process per database leads."""
+    from om_campaigns.events import set_up_logs
+    from om_campaigns.service.scheduler import run_until_told
+
+    if state.now_text:
+        raise click.UsageError("'run' follows the real clock; use 'send --now …' to walk a rehearsal by hand")
+    app = state.app()
+    set_up_logs(debug=state.debug, verbose=True)
+    run_until_told(app)
+
+
+@click.group()
+def db() -> None:
+    """Bring the database to the newest shape."""
+
+
+@db.command()
+@format_option
+@pass_state
+def upgrade(state: State, format_: str) -> None:
+    """Bring the database to the newest shape; make a backup before. JSON: {"revision", "changed"}."""
+    from om_campaigns import migrations
+
+    app = state.app(check_schema=False)
+    changed = migrations.upgrade(app.engine)
+    answer = {"revision": migrations.current(app.engine), "changed": changed}
+    if format_ == "json":
+        print_json(answer)
+    elif format_ == "csv":
+        print_rows([answer], "csv", {"revision": "", "changed": ""})
+    else:
+        click.echo(f"the database {'is now' if changed else 'was already'} at revision {answer['revision']}")

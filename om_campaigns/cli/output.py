@@ -1,0 +1,156 @@
+"""Printing: every listing as a table for people, as JSON or CSV for programs.
+
+JSON is stable: a list of objects (or one object), keys as documented with each command, instants as ISO 8601 in UTC
+(``2027-01-05T08:00:00Z``), days as ``2027-01-05``, unknown values as ``null``. CSV is UTF-8 with commas; a cell that a
+spreadsheet would take for a formula gets an apostrophe in front, which ``audience import`` takes away again (SEC-06).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+FORMATS = ("table", "json", "csv")
+FORMULA_STARTS = frozenset("=+-@\t\r\0＝＋－＠")
+
+Columns = Mapping[str, str]
+"""Key of a row → heading, in the order of the table."""
+
+
+def format_option(function: Any) -> Any:
+    """``--format table|json|csv``; the command gets it as ``format_``."""
+    option = click.option(
+        "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="A table to read, or data for programs."
+    )
+    return option(function)
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]],
+    format_: str,
+    columns: Columns,
+    *,
+    keys: Sequence[str] = (),
+    zone: ZoneInfo | None = None,
+    empty: str = "nothing to show",
+) -> None:
+    """Print a listing. ``columns`` are the table's; JSON and CSV have ``keys``, or every key of a row.
+
+    ``zone`` is where a table shows instants; ``empty`` is what a table of no rows says.
+    """
+    if format_ == "json":
+        print_json([{key: row[key] for key in keys or row} for row in rows])
+    elif format_ == "csv":
+        _print_csv(rows, keys or (list(rows[0]) if rows else list(columns)))
+    elif not rows:
+        click.echo(empty)
+    else:
+        cells = [[shown(row[key], zone) for key in columns] for row in rows]
+        numeric = [all(isinstance(row[key], int | float | None) for row in rows) for key in columns]
+        _print_table(list(columns.values()), cells, numeric)
+
+
+def print_facts(facts: Mapping[str, Any], *, zone: ZoneInfo | None = None) -> None:
+    """Print one thing as lines of name and value; what is unknown or empty is left out."""
+    told = {name: shown(value, zone) for name, value in facts.items() if value not in (None, "", [], ())}
+    width = max(map(len, told), default=0)
+    for name, text in told.items():
+        first, *rest = text.split("\n")
+        click.echo(f"{name:<{width}}  {first}")
+        for line in rest:
+            click.echo(f"{'':<{width}}  {line}")
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, indented, umlauts as they are."""
+    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False))
+
+
+def shown(value: Any, zone: ZoneInfo | None = None) -> str:
+    """A value as a table shows it; control characters become visible, so nothing can steer a terminal."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(zone or UTC).strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {number}" for name, number in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(each, zone) for each in value)
+    return "".join("�" if letter != "\n" and unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in str(value))
+
+
+def neutral(text: str) -> str:
+    """A CSV cell no spreadsheet runs as a formula (SEC-06); a text that begins with an apostrophe itself keeps it."""
+    return f"'{text}" if text[:1] in FORMULA_STARTS and text else text
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(_jsonable(name)): _jsonable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(each) for each in value]
+    return value
+
+
+def _print_csv(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(keys)
+    for row in rows:
+        writer.writerow([neutral(_csv_cell(row[key])) for key in keys])
+    click.echo(text.getvalue(), nl=False)
+
+
+def _csv_cell(value: Any) -> str:
+    plain = _jsonable(value)
+    if plain is None:
+        return ""
+    if isinstance(plain, bool):
+        return "yes" if plain else "no"
+    if isinstance(plain, list):
+        return ",".join(map(str, plain))
+    return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict) else str(plain)
+
+
+def _print_table(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    if sys.stdout.isatty():
+        _print_rich(headings, cells, numeric)
+        return
+    flat = [[" ".join(cell.split("\n")) for cell in row] for row in cells]
+    widths = [max(len(heading), *(len(row[at]) for row in flat)) for at, heading in enumerate(headings)]
+    for row in (list(headings), *flat):
+        aligned = (f"{cell:>{width}}" if right else f"{cell:<{width}}" for cell, width, right in zip(row, widths, numeric, strict=True))
+        click.echo("  ".join(aligned).rstrip())
+
+
+def _print_rich(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    """On a terminal: long cells are wrapped at words inside their column, never cut."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for heading, right in zip(headings, numeric, strict=True):
+        table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console().print(table)

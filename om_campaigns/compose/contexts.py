@@ -1,0 +1,232 @@
+"""What a text may say about a house: the constant values of an edition, read from the audience.
+
+Plain strings, numbers, lists and dicts only: templates see data, never objects (SEC-03).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from om_campaigns.audience.models import (
+    Address,
+    MailingList,
+    Organisation,
+    OrganisationRegion,
+    OrganisationType,
+    Person,
+    Region,
+    Seat,
+    SeatRole,
+    Toolkit,
+    ToolkitVersion,
+)
+from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, OrganisationStatus, PersonStatus, Role, ToolkitStatus
+from om_campaigns.columns import table_of
+
+OM_BRAND = "om"
+EXAMPLES = 3
+"""How many neighbours a letter names."""
+
+
+@dataclass(frozen=True)
+class HouseContact:
+    """The person who stands at the end of a letter."""
+
+    name: str
+    email: str
+
+
+class Houses:
+    """Houses, regions, toolkits and lists as templates see them, read once per run and kept."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @cached_property
+    def _organisations(self) -> dict[int, Any]:
+        organisation = table_of(Organisation)
+        columns = (
+            organisation.c.id,
+            organisation.c.public_id,
+            organisation.c.slug,
+            organisation.c.name,
+            organisation.c.short_name,
+            organisation.c.org_type,
+            organisation.c.level,
+            organisation.c.parent_id,
+            organisation.c.status,
+            organisation.c.brand,
+            organisation.c.zone,
+        )
+        return {row.id: row for row in self._session.execute(select(*columns))}
+
+    @cached_property
+    def _type_names(self) -> dict[str, str]:
+        return {row.code: row.name for row in self._session.execute(select(OrganisationType.code, OrganisationType.name))}
+
+    @cached_property
+    def _region_names(self) -> dict[str, str]:
+        names = {NATIONWIDE: "Deutschland", **{ags: name for ags, (_, name) in LAENDER.items()}}
+        names.update({row.ags: row.name for row in self._session.execute(select(Region.ags, Region.name))})
+        return names
+
+    @cached_property
+    def _regions(self) -> dict[int, tuple[str, ...]]:
+        found: dict[int, list[str]] = {}
+        region = table_of(OrganisationRegion)
+        for organisation_id, ags in self._session.execute(select(region.c.organisation_id, region.c.ags).order_by(region.c.ags)):
+            found.setdefault(organisation_id, []).append(ags)
+        return {key: tuple(value) for key, value in found.items()}
+
+    def organisation(self, organisation_id: int) -> dict[str, Any]:
+        """``org`` in a template."""
+        row = self._organisations[organisation_id]
+        return {
+            "name": row.name,
+            "short_name": row.short_name or row.name,
+            "slug": row.slug,
+            "level": str(row.level),
+            "type": row.org_type,
+            "type_name": self._type_names.get(row.org_type, row.org_type),
+        }
+
+    def public_id(self, organisation_id: int) -> str:
+        return str(self._organisations[organisation_id].public_id)
+
+    def zone(self, organisation_id: int, default: str) -> str:
+        return self._organisations[organisation_id].zone or default
+
+    def ancestors(self, organisation_id: int) -> list[int]:
+        """The house itself, then its parents upwards."""
+        line: list[int] = []
+        current: int | None = organisation_id
+        while current is not None and current not in line:
+            line.append(current)
+            current = self._organisations[current].parent_id
+        return line
+
+    def brand(self, organisation_id: int) -> str:
+        """The brand of the nearest ancestor that has one, at last OM's."""
+        return next(
+            (self._organisations[each].brand for each in self.ancestors(organisation_id) if self._organisations[each].brand), OM_BRAND
+        )
+
+    def region(self, organisation_id: int, language: str) -> dict[str, Any]:
+        """``region`` in a template: the smallest region of the house in which there are neighbours to name (R6)."""
+        ladder = _ladder(self._regions.get(organisation_id, ()))
+        found: tuple[str, list[str]] = (NATIONWIDE, [])
+        for ags in ladder:
+            found = (ags, self._partners_in(ags))
+            if len([name for name in found[1] if name != self._organisations[organisation_id].name]) >= EXAMPLES:
+                break
+        ags, names = found
+        neighbours = [name for name in names if name != self._organisations[organisation_id].name]
+        return {
+            "ags": ags,
+            "name": self._region_names.get(ags, "Deutschland"),
+            "partner_count": len(names),
+            "neighbours": neighbours,
+            "neighbour_examples": join_names(neighbours[:EXAMPLES], language),
+        }
+
+    def _partners_in(self, ags: str) -> list[str]:
+        return sorted(
+            row.name
+            for row in self._organisations.values()
+            if row.status == OrganisationStatus.active
+            and (ags == NATIONWIDE or any(region.startswith(ags) for region in self._regions.get(row.id, ())))
+        )
+
+    def contact_of(self, organisation_id: int) -> HouseContact | None:
+        """The contact of the house, else of its nearest ancestor that has one."""
+        return next((found for each in self.ancestors(organisation_id) if (found := self._contacts.get(each))), None)
+
+    @cached_property
+    def _contacts(self) -> dict[int, HouseContact]:
+        seat, role, person, address = table_of(Seat), table_of(SeatRole), table_of(Person), table_of(Address)
+        query = (
+            select(seat.c.organisation_id, person.c.full_name, address.c.address)
+            .join_from(seat, role, role.c.seat_id == seat.c.id)
+            .join(person, person.c.id == seat.c.person_id)
+            .join(address, address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
+            .where(
+                role.c.role == Role.contact,
+                person.c.status == PersonStatus.active,
+                seat.c.until.is_(None),
+                address.c.erased_at.is_(None),
+            )
+            .order_by(seat.c.id.desc())
+        )
+        return {row.organisation_id: HouseContact(row.full_name, row.address) for row in self._session.execute(query)}
+
+    @cached_property
+    def _toolkits(self) -> dict[str, dict[str, Any]]:
+        toolkit, version = table_of(Toolkit), table_of(ToolkitVersion)
+        query = (
+            select(toolkit.c.code, toolkit.c.name, toolkit.c.name_en, toolkit.c.url, version.c.version)
+            .join_from(toolkit, version, version.c.toolkit_id == toolkit.c.id)
+            .where(version.c.status == ToolkitStatus.current)
+            .order_by(version.c.sort_key)
+        )
+        return {row.code: dict(row._mapping) for row in self._session.execute(query)}
+
+    def toolkits(self, codes: Sequence[str], language: str) -> list[dict[str, Any]]:
+        """The current versions of the toolkits a step names; one without a current version is left out."""
+        found = [self._toolkits[code] for code in codes if code in self._toolkits]
+        return [
+            {
+                "code": each["code"],
+                "name": (each["name_en"] or each["name"]) if language == "en" else each["name"],
+                "version": each["version"],
+                "url": each["url"],
+            }
+            for each in found
+        ]
+
+    def is_withdrawn(self, code: str) -> bool:
+        """No version of this toolkit is current (domain rule 7)."""
+        return code not in self._toolkits
+
+    @cached_property
+    def _mailing_lists(self) -> dict[str, MailingList]:
+        return {each.slug: each for each in self._session.execute(select(MailingList)).scalars()}
+
+    def mailing_list_name(self, slug: str, language: str) -> str:
+        found = self._mailing_lists.get(slug)
+        if found is None:
+            return slug
+        return (found.name_en or found.name_de) if language == "en" else found.name_de
+
+
+def _ladder(regions: Sequence[str]) -> list[str]:
+    """Regions to look for neighbours in, from small to large: the house's own (if it is one), its districts, its Land, the country."""
+    specific = [ags for ags in regions if ags != NATIONWIDE]
+    if not specific:
+        return [NATIONWIDE]
+    common = specific[0]
+    for other in specific[1:]:
+        while not other.startswith(common):
+            common = common[:-1]
+    steps = [common[:length] for length in (8, 5, 3, 2) if len(common) >= length]
+    return [*steps, NATIONWIDE]
+
+
+def join_names(names: Sequence[str], language: str) -> str:
+    """„A, B und C“; '' for nobody."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {'and' if language == 'en' else 'und'} {names[-1]}"
+
+
+def format_date(day: date, language: str) -> str:
+    """A date as a letter writes it: 5. Januar 2027, 5 January 2027."""
+    from babel.dates import format_date as babel_date
+
+    return babel_date(day, format="d. MMMM y" if language == "de" else "d MMMM y", locale="de" if language == "de" else "en_GB")

@@ -1,0 +1,290 @@
+"""An edition: one letter for one house in one language, compiled once, immutable, known by the hash of its inputs."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from om_campaigns.columns import digest, dump_json
+from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
+from om_campaigns.compose.frontmatter import StepFile, read_step
+from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
+from om_campaigns.compose.markdown import convert, fix_spaces
+from om_campaigns.compose.mjml import make_html
+from om_campaigns.compose.slots import (
+    MARK_START,
+    SAFE_URL,
+    UNSAFE_CHARACTER,
+    Book,
+    Gapped,
+    Hole,
+    Landing,
+    SlotUse,
+    apply_filters,
+    cut_text,
+    escape_for,
+    tainted,
+)
+from om_campaigns.compose.step_checks import check_step as check_step
+from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, READABLE, SlotEnvironment, Source, make_problem, make_template
+from om_campaigns.compose.wording import load_wording
+from om_campaigns.errors import InputError, Problem, ProblemsError
+
+RENDERER = "1"
+"""Goes up with every change of this room that changes the bytes of a mail."""
+
+MAX_HTML = 100_000
+"""Bytes of the HTML part, decoded (REN-01): Gmail cuts off what is longer, and the foot with it."""
+
+OPTIONAL_NAMES = ("org", "campaign", "step", "toolkit", "toolkits", "region", "om", "house_contact", "next_step", "issue", "releases")
+
+
+class MissingValueError(InputError):
+    """A recipient lacks values the edition prints without a default (domain rule 9); ``paths`` names them."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = tuple(paths)
+        super().__init__(f"missing: {', '.join(self.paths)}", hint="add the value, or give the text a default: {{ … | default('…') }}")
+
+
+@dataclass(frozen=True, slots=True)
+class EditionInput:
+    """All an edition is made from. ``files`` maps paths below ``templates/`` to their text, ``context`` is plain data."""
+
+    files: Mapping[str, str]
+    step_path: str
+    language: str
+    brand: str
+    context: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A letter with gaps. ``slots`` are the values it prints; every hole of the four texts points to one of them."""
+
+    id: str
+    language: str
+    slots: tuple[SlotUse, ...]
+    subject: Gapped
+    preheader: Gapped
+    html: Gapped
+    text: Gapped
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Slot paths each recipient must have a value for."""
+        return frozenset(use.path for use in self.slots if not use.has_default)
+
+    def to_bytes(self) -> bytes:
+        """Compressed canonical JSON; equal editions are equal bytes."""
+        parts = {name: _dump_gapped(getattr(self, name)) for name in ("subject", "preheader", "html", "text")}
+        slots = [[use.path, [[name, list(arguments)] for name, arguments in use.filters]] for use in self.slots]
+        return zlib.compress(dump_json({"id": self.id, "language": self.language, "slots": slots, **parts}).encode(), 6)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Edition:
+        """The edition ``to_bytes`` wrote; damaged bytes raise ValueError."""
+        try:
+            raw = json.loads(zlib.decompress(data))
+            slots = tuple(SlotUse(path, tuple((name, tuple(values)) for name, values in filters)) for path, filters in raw["slots"])
+            parts = {name: _read_gapped(raw[name]) for name in ("subject", "preheader", "html", "text")}
+            return cls(id=raw["id"], language=raw["language"], slots=slots, **parts)
+        except (zlib.error, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise ValueError("these bytes are no edition") from error
+
+
+def _dump_gapped(gapped: Gapped) -> list[Any]:
+    return [list(gapped.chunks), [[hole.slot, hole.landing.value] for hole in gapped.holes]]
+
+
+def _read_gapped(raw: list[Any]) -> Gapped:
+    return Gapped(tuple(raw[0]), tuple(Hole(slot, Landing(landing)) for slot, landing in raw[1]))
+
+
+def make_edition_id(given: EditionInput) -> str:
+    """The hash of everything the edition may depend on, and of the renderer; builds nothing."""
+    parts = [RENDERER, given.step_path, given.language, given.brand, dump_json(dict(given.context))]
+    paths = [given.step_path, *(brand_path(key) for key in brand_chain(given.files, given.brand))]
+    paths += sorted(path for path in given.files if path.startswith(READABLE))
+    for path in paths:
+        parts += (path, given.files.get(path, ""))
+    return digest(*parts)
+
+
+def make_edition(given: EditionInput) -> Edition:
+    """Compile a step for one house and language; raises ProblemsError with file:line:column of everything in the way."""
+    return _Builder(given).edition()
+
+
+class _Builder:
+    """One build: the names templates see, and the texts they make."""
+
+    def __init__(self, given: EditionInput) -> None:
+        self.given = given
+        if given.step_path not in given.files:
+            raise ProblemsError([Problem(given.step_path, 0, 0, "step", "there is no such step file")])
+        if MARK_START in dump_json(dict(given.context)):
+            raise ProblemsError([Problem(given.step_path, 0, 0, "slot", f"a value from the data holds the reserved word '{MARK_START}'")])
+        self.step: StepFile = read_step(given.files[given.step_path], given.step_path)
+        self.book = Book()
+        self.environment: SlotEnvironment = ENVIRONMENT.for_files(given.files)
+        brand = load_brand(given.files, given.brand)
+        self.names: dict[str, Any] = dict.fromkeys(OPTIONAL_NAMES) | dict(given.context)
+        self.names |= {"brand": brand.as_context(), "language": given.language, "sender": given.context.get("sender", "om")}
+        self.names |= {"t": load_wording(given.files, given.language), **self.book.roots()}
+
+    def edition(self) -> Edition:
+        step, path = self.step, self.given.step_path
+        subject = self.line("subject", step.subject)
+        preheader = self.line("preheader", step.preheader)
+        self.names["person"] = self.person()
+        self.names |= {"subject": subject, "title": _keep_together(fix_spaces(subject)), "preheader": preheader, "action": self.action()}
+        body = convert(step.body, path, step.body_line, self.given.language)
+        html_body = self.render(Source(path, path, body.html.text, body.html.places))
+        text_body = self.render(Source(f"{path}.txt", path, body.plain.text, body.plain.places))
+        layout = f"layouts/{step.layout}.mjml"
+        document = make_html(self.render(self.file(layout), content=Markup(html_body)), layout)  # noqa: S704  made by escaping templates
+        document = MERGED_LISTS.sub("", document)
+        plain_layout = f"layouts/{step.layout}.txt"
+        plain = self.render(self.file(plain_layout if plain_layout in self.given.files else "layouts/letter.txt"), content=text_body)
+        return self.cut(subject, preheader, document, tidy_plain(plain))
+
+    def file(self, path: str) -> Source:
+        if path not in self.given.files:
+            line, column = self.step.places.get("layout", (1, 0))
+            raise ProblemsError([Problem(self.given.step_path, line, column, "layout", f"there is no layout '{path}'")])
+        return Source(path, path, self.given.files[path])
+
+    def render(self, source: Source, **more: Any) -> str:
+        try:
+            return make_template(self.environment, source).render({**self.names, **more})
+        except FAILURES as error:
+            raise ProblemsError([make_problem(error, source)]) from error
+
+    def line(self, key: str, text: str) -> str:
+        """A text of the head, rendered as plain text on one line."""
+        if "{" not in text:
+            return text
+        place = self.step.places.get(key, (1, 0))
+        source = Source(f"{self.given.step_path}#{key}.txt", self.given.step_path, text, (place,))
+        return " ".join(self.render(source).split())
+
+    def action(self) -> dict[str, Any]:
+        """The call to action with its address: a link, a mail to answer with, or nothing."""
+        wanted = self.step.call_to_action
+        text = self.line("call_to_action.text", wanted.text)
+        target = self.line("call_to_action.target", wanted.target)
+        if wanted.how in ("answer", "reply"):
+            address = target.removeprefix("mailto:") or self.reply_address()
+            subject = "" if tainted(text) else f"?subject={quote(text, safe='')}"
+            target = f"mailto:{address}{subject}" if address else ""
+            return {"text": text, "how": "reply", "target": target, "address": address}
+        return {"text": text, "how": wanted.how, "target": target if wanted.how == "link" else "", "address": ""}
+
+    def person(self) -> dict[str, str] | None:
+        """Who stands at the end of the letter: the contact in the house, or OM's where OM speaks."""
+        house, om = self.names["house_contact"], self.names["om"]
+        if self.names["sender"] == "home":
+            return {**house, "label": "contact_home"} if house else None
+        contact = om.get("contact") if isinstance(om, Mapping) else None
+        if isinstance(contact, Mapping):
+            return {**contact, "label": "contact_team" if contact.get("name") == om.get("name") else "contact_om"}
+        return {"name": om["name"], "email": contact, "label": "contact_team"} if isinstance(contact, str) and "@" in contact else None
+
+    def reply_address(self) -> str:
+        """Where a prepared answer goes: the person at the end of the letter, else OM."""
+        om = self.names["om"]
+        contact = om.get("contact") if isinstance(om, Mapping) else ""
+        address = (self.names["person"] or {}).get("email") or (contact.get("email") if isinstance(contact, Mapping) else contact)
+        return address if isinstance(address, str) and "@" in address else ""
+
+    def cut(self, subject: str, preheader: str, document: str, plain: str) -> Edition:
+        problems = [
+            Problem(self.given.step_path, 0, 0, "SEC-07", f"'{address}' is no web or mail address")
+            for address in unsafe_addresses(document)
+        ]
+        if (size := len(document.encode())) > MAX_HTML:
+            problems.append(
+                Problem(
+                    self.given.step_path, 0, 0, "REN-01", f"the letter has {size:,} bytes, at most {MAX_HTML:,} are shown by all clients"
+                )
+            )
+        uses = tuple(self.book.uses)
+        try:
+            html = cut_html(document, uses)
+        except LandingError as error:
+            raise ProblemsError([*problems, self.misplaced(error)]) from error
+        parts = {
+            "subject": cut_text(subject, Landing.header),
+            "preheader": cut_text(preheader, Landing.plain),
+            "html": html,
+            "text": cut_text(plain, Landing.plain),
+        }
+        found = {hole.slot for gapped in parts.values() for hole in gapped.holes}
+        lost = [use.path for number, use in enumerate(uses) if number not in found]
+        problems += [
+            Problem(self.given.step_path, 0, 0, "slot", f"'{path}' was printed and got lost on the way into the mail") for path in lost
+        ]
+        if problems:
+            raise ProblemsError(problems)
+        return Edition(id=make_edition_id(self.given), language=self.given.language, slots=uses, **parts)
+
+    def misplaced(self, error: LandingError) -> Problem:
+        path = self.book.uses[error.slot].path
+        return Problem(self.given.step_path, 0, 0, "slot", f"'{path}' stands {error.place}, where a recipient's value cannot be made safe")
+
+
+MERGED_LISTS = re.compile(r"</ul>\s*<ul[^>]*>|</ol>\s*<ol[^>]*>")
+"""Lists made by a loop or around an if are one list."""
+
+
+def _keep_together(title: str) -> str:
+    """The last two short words stay on one line, so a title never ends in a single word."""
+    head, _, last = title.rpartition(" ")
+    before = head.rsplit(" ", 1)[-1]
+    return f"{head}\u00a0{last}" if len(title) > 24 and len(before) + len(last) <= 18 and MARK_START not in before + last else title
+
+
+def tidy_plain(text: str) -> str:
+    """Plain text with single empty lines, no trailing blanks, ordinary spaces and tight lists."""
+    text = re.sub(r"[ \t]+$", "", text.replace("\u00a0", " "), flags=re.MULTILINE)
+    text = re.sub(r"(?m)^((?:- |\d+\. ).*)\n\n(?=- |\d+\. )", r"\1\n", text)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def fill(edition: Edition, values: Mapping[str, str]) -> tuple[str, ...]:
+    """One raw text per slot of the edition, filters applied. Raises MissingValueError (all paths at once), InputError for bad values."""
+    missing = sorted({use.path for use in edition.slots if not values.get(use.path) and not use.has_default})
+    if missing:
+        raise MissingValueError(missing)
+    unsafe = sorted({use.path for use in edition.slots if UNSAFE_CHARACTER.search(values.get(use.path) or "")})
+    if unsafe:
+        raise InputError(f"control characters in {', '.join(unsafe)} (SEC-01)", hint="correct the value at its source")
+    foreign = sorted(
+        {use.path for use in edition.slots if use.path.startswith("links.") and not SAFE_URL.match(values.get(use.path) or "https://-")}
+    )
+    if foreign:
+        raise InputError(f"no web address in {', '.join(foreign)} (SEC-07)")
+    return tuple(apply_filters(use, values.get(use.path) or "") for use in edition.slots)
+
+
+def show_html(edition: Edition, values: Mapping[str, str]) -> str:
+    """The HTML part as one recipient gets it."""
+    return edition.html.joined(fill(edition, values), escape_for)
+
+
+def show_text(edition: Edition, values: Mapping[str, str]) -> str:
+    """The text part as one recipient gets it."""
+    return edition.text.joined(fill(edition, values), escape_for)
+
+
+def show_subject(edition: Edition, values: Mapping[str, str]) -> str:
+    """The subject as one recipient gets it."""
+    return edition.subject.joined(fill(edition, values), escape_for)

@@ -1,0 +1,241 @@
+"""The shelf of editions: which one a letter needs, made once, kept by its hash, compiled once per process.
+
+A letter's wording comes from the latest published version that has its step, its structure from the version entered on.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from om_campaigns.audience.vocabulary import IDEA_NAMES, Sender
+from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.campaign.models import Campaign, CampaignVersion
+from om_campaigns.campaign.releases import load_files
+from om_campaigns.campaign.timing import date_of
+from om_campaigns.columns import table_of
+from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
+from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, make_edition, make_edition_id
+from om_campaigns.compose.frontmatter import StepFile, read_step
+from om_campaigns.compose.models import EditionRow
+from om_campaigns.errors import InputError
+from om_campaigns.settings import SenderSettings
+
+KEPT = 512
+"""Editions (about 30 KB each) a process keeps at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetterKey:
+    """What an edition is made for. ``due_day`` counts only where the text names a date (``due`` in its head)."""
+
+    campaign_id: int
+    version_id: int
+    step: str
+    variant: str
+    language: str
+    organisation_id: int
+    sender: Sender
+    due_day: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published version with its texts."""
+
+    name: str
+    definition: CampaignDefinition
+    files: Mapping[str, str]
+
+
+@dataclass
+class Library:
+    """Editions for one run. ``made`` holds what is new and not yet stored; see ``record_made``."""
+
+    session: Session
+    sender: SenderSettings
+    houses: Houses
+    made: dict[str, Edition] = field(default_factory=dict)
+    _sources: dict[int, Source] = field(default_factory=dict)
+    _latest: dict[int, int] = field(default_factory=dict)
+    _inputs: dict[LetterKey, tuple[str, EditionInput]] = field(default_factory=dict)
+    _kept: OrderedDict[str, Edition] = field(default_factory=OrderedDict)
+    _steps: dict[tuple[int, str], StepFile] = field(default_factory=dict)
+
+    def edition_id(self, key: LetterKey) -> str:
+        """The hash of the edition a letter needs, without building it."""
+        return self._input(key)[0]
+
+    def edition(self, key: LetterKey) -> Edition:
+        """The edition itself: at hand, stored, or made now. Raises ProblemsError when its texts cannot be composed."""
+        edition_id, given = self._input(key)
+        found = self._kept.get(edition_id) or self.made.get(edition_id)
+        if found is None:
+            row = self.session.get(EditionRow, edition_id)
+            found = Edition.from_bytes(row.body) if row else make_edition(given)
+            if row is None:
+                self.made[edition_id] = found
+        self._keep(edition_id, found)
+        return found
+
+    def record_made(self, session: Session, now: datetime) -> int:
+        """Store what was made; the same edition twice is one row. Returns how many are new."""
+        known = set(session.execute(select(table_of(EditionRow).c.id).where(table_of(EditionRow).c.id.in_(list(self.made)))).scalars())
+        fresh = {edition_id: edition for edition_id, edition in self.made.items() if edition_id not in known}
+        session.add_all(
+            EditionRow(id=edition_id, renderer=RENDERER, made_at=now, body=edition.to_bytes()) for edition_id, edition in fresh.items()
+        )
+        session.flush()
+        self.made.clear()
+        return len(fresh)
+
+    def step_file(self, key: LetterKey) -> StepFile:
+        """The head of the text a letter is made from."""
+        version_id = self._wording_version(key)
+        path = self._step_path(key, self._source(version_id))
+        if (version_id, path) not in self._steps:
+            self._steps[version_id, path] = read_step(self._source(version_id).files[path], path)
+        return self._steps[version_id, path]
+
+    def source(self, version_id: int) -> Source:
+        return self._source(version_id)
+
+    def _keep(self, edition_id: str, edition: Edition) -> None:
+        self._kept[edition_id] = edition
+        self._kept.move_to_end(edition_id)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+    def _source(self, version_id: int) -> Source:
+        if version_id not in self._sources:
+            version = self.session.get_one(CampaignVersion, version_id)
+            campaign = self.session.get_one(Campaign, version.campaign_id)
+            self._sources[version_id] = Source(
+                campaign.name, CampaignDefinition.from_structure(version.structure), load_files(self.session, version_id)
+            )
+        return self._sources[version_id]
+
+    def _wording_version(self, key: LetterKey) -> int:
+        if key.campaign_id not in self._latest:
+            campaign = self.session.get_one(Campaign, key.campaign_id)
+            self._latest[key.campaign_id] = campaign.latest_version_id or key.version_id
+        latest = self._latest[key.campaign_id]
+        return latest if self._source(latest).definition.step(key.step) else key.version_id
+
+    def _step_path(self, key: LetterKey, source: Source) -> str:
+        variant = f".{key.variant}" if key.variant else ""
+        wanted = [f"campaigns/{source.name}/{key.step}{variant}.{language}.md" for language in (key.language, "de", "en")]
+        found = next((path for path in wanted if path in source.files), None)
+        if found is None:
+            raise InputError(f"{wanted[0]}: the published version has no such text", hint="publish the campaign again with that file")
+        return found
+
+    def _input(self, key: LetterKey) -> tuple[str, EditionInput]:
+        if not self.step_file(key).due_days:
+            key = LetterKey(
+                key.campaign_id, key.version_id, key.step, key.variant, key.language, key.organisation_id, key.sender, due_day=0
+            )
+        if key not in self._inputs:
+            given = self._make_input(key)
+            self._inputs[key] = (make_edition_id(given), given)
+        return self._inputs[key]
+
+    def _make_input(self, key: LetterKey) -> EditionInput:
+        version_id = self._wording_version(key)
+        source = self._source(version_id)
+        path = self._step_path(key, source)
+        head = self.step_file(key)
+        language = path.rsplit(".", 2)[-2]
+        definition = source.definition
+        toolkits = self.houses.toolkits(head.toolkits, language)
+        contact = self.houses.contact_of(key.organisation_id) if key.sender is Sender.home else None
+        context: dict[str, Any] = {
+            "org": self.houses.organisation(key.organisation_id),
+            "region": self.houses.region(key.organisation_id, language),
+            "campaign": {
+                "name": source.name,
+                "title": (definition.title_en or definition.title) if language == "en" else definition.title,
+                "mailing_list": definition.mailing_list,
+                "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, language),
+            },
+            "step": _step_context(key, definition, head, language),
+            "toolkits": toolkits,
+            "toolkit": toolkits[0] if toolkits else None,
+            "om": om_context(self.sender),
+            "house_contact": {"name": contact.name, "email": contact.email} if contact else None,
+            "sender": key.sender.value,
+            "next_step": self._next_step(source, definition, key.step, language),
+        }
+        brand = self.houses.brand(key.organisation_id) if key.sender is Sender.home else OM_BRAND
+        if f"brands/{brand}.toml" not in source.files:
+            brand = OM_BRAND
+        return EditionInput(files=source.files, step_path=path, language=language, brand=brand, context=context)
+
+    def _next_step(self, source: Source, definition: CampaignDefinition, step: str, language: str) -> dict[str, str] | None:
+        here, following = definition.step(step), definition.step_after(step)
+        if here is None or following is None:
+            return None
+        path = next(
+            (path for path in (f"campaigns/{source.name}/{following.name}.{each}.md" for each in (language, "de")) if path in source.files),
+            None,
+        )
+        subject = read_step(source.files[path], path).subject if path else ""
+        if not subject or "{" in subject:
+            return None
+        return {"subject": subject, "after": after_text(_days_between(here, following), language)}
+
+
+def _step_context(key: LetterKey, definition: CampaignDefinition, head: StepFile, language: str) -> dict[str, Any]:
+    names = [step.name for step in definition.steps]
+    due = date_of(key.due_day) + timedelta(days=head.due_days) if head.due_days else None
+    return {
+        "name": key.step,
+        "subject": "" if "{" in head.subject else head.subject,
+        "ideas": [str(idea) for idea in head.ideas],
+        "idea_names": [IDEA_NAMES[idea][language] for idea in head.ideas],
+        "topics": list(head.topics),
+        "position": names.index(key.step) + 1,
+        "count": len(names),
+        "due_date": format_date(due, language) if due else "",
+        "call_to_action": head.call_to_action.text,
+    }
+
+
+def om_context(sender: SenderSettings) -> dict[str, Any]:
+    """``om`` in a template: who OM is and how it is reached."""
+    return {
+        "name": sender.name,
+        "imprint": sender.imprint,
+        "imprint_url": sender.imprint_url,
+        "privacy_url": sender.privacy_url,
+        "contact": {"name": sender.name, "email": sender.reply_to or f"{sender.local_part}@{sender.domain}"},
+    }
+
+
+def _days_between(here: Step, following: Step) -> int:
+    if here.day is not None and following.day is not None:
+        return following.day - here.day
+    if following.after is not None:
+        return following.after
+    return following.elapsed.days if following.elapsed else 0
+
+
+WEEKS: dict[str, Callable[[int], str]] = {
+    "de": lambda weeks: {1: "In einer Woche", 2: "In zwei Wochen", 3: "In drei Wochen", 4: "In vier Wochen"}.get(
+        weeks, f"In {weeks} Wochen"
+    ),
+    "en": lambda weeks: {1: "In a week", 2: "In two weeks", 3: "In three weeks", 4: "In four weeks"}.get(weeks, f"In {weeks} weeks"),
+}
+
+
+def after_text(days: int, language: str) -> str:
+    """When the next letter comes, as a letter says it; to the week, because windows and holidays move the day."""
+    if days < 5:
+        return "Demnächst" if language == "de" else "Soon"
+    return WEEKS[language](max(1, round(days / 7)))

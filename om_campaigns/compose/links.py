@@ -1,0 +1,135 @@
+"""Links that belong to one recipient: signed tokens, the addresses of the doors outside, and the return path.
+
+A token names an address, an organisation and a mailing list by their public ids, never a row of the ledger, so it works as
+long as the address is stored (UNS-10). It is signed by itsdangerous under a key id and an *audience*: what was made for one
+door opens no other (UNS-06, SEC-08). The signature is HMAC-SHA-256 cut to 144 bits, which keeps a link on one line.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from itsdangerous import Signer
+from itsdangerous.signer import SigningAlgorithm
+
+from om_campaigns.audience.addresses import Keyring
+
+SIGNATURE_BYTES = 18
+"""144 bits, 24 characters without padding or spare bits, so a token has exactly one spelling."""
+
+_PART = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_TOKEN = re.compile(r"([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{24})((?:\.[A-Za-z0-9_-]{1,80}){1,8})")
+_RETURN_PATH = re.compile(r"bounce-([a-z0-9]{1,40})-([a-z2-7]{12})@[a-z0-9.-]{1,253}")
+_INERT = "inert"
+_RETURN = b"om-campaigns:1:return-path\0"
+
+
+class Door(StrEnum):
+    """The audiences of the tokens in a letter, and the first part of the path behind which each is read."""
+
+    one_click = "one-click"
+    unsubscribe = "abmelden"
+    preferences = "einstellungen"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """``slots`` holds the values of ``links.*``; ``one_click`` is the address for List-Unsubscribe, empty if it cannot be https."""
+
+    slots: dict[str, str]
+    one_click: str
+
+
+class _ShortHmac(SigningAlgorithm):
+    """HMAC-SHA-256, cut: itsdangerous' own is SHA-1 unless told otherwise, or 43 characters long."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hmac.digest(key, value, "sha256")[:SIGNATURE_BYTES]
+
+
+@lru_cache(maxsize=256)
+def _signer(secret: bytes, audience: str) -> Signer:
+    salt = f"om-campaigns:1:{audience}".encode()
+    return Signer(secret, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_ShortHmac())
+
+
+def make_token(keyring: Keyring, audience: str, *parts: str) -> str:
+    """A signed token for one audience: ``key.signature.part.part…``, URL-safe, about 75 characters.
+
+    ``parts`` are public ids and slugs (letters, digits, ``-``, ``_``; 1 to 8 of them); anything else raises ValueError.
+    The last part stands last so that no link ends in a character that mail clients leave out of it.
+    """
+    if not 1 <= len(parts) <= 8 or not all(_PART.fullmatch(part) for part in parts):
+        raise ValueError(f"not fit for a token: {parts!r}")
+    payload = ".".join(parts)
+    signer = _signer(keyring.secret(keyring.current), audience)
+    signature = signer.get_signature(f"{keyring.current}.{payload}").decode("ascii")
+    return f"{keyring.current}.{signature}.{payload}"
+
+
+def read_token(keyring: Keyring, audience: str, token: str) -> tuple[str, ...] | None:
+    """The parts of a token, or None for whatever is forged, cut, of another audience or of an unknown key (SEC-08).
+
+    Every key of the ring verifies. An unknown key costs the same comparison, so the answer takes equal time (UNS-13).
+    """
+    found = _TOKEN.fullmatch(token)
+    if found is None:
+        return None
+    key_id, signature, payload = found.groups()
+    secret = keyring.secrets.get(key_id)
+    signer = _signer(keyring.secret(keyring.current) if secret is None else secret, audience)
+    genuine = signer.verify_signature(f"{key_id}{payload}", signature)
+    return tuple(payload[1:].split(".")) if genuine and secret is not None else None
+
+
+def make_links(
+    base_url: str, keyring: Keyring, address_ref: str, organisation_ref: str, mailing_list: str, *, inert: bool = False
+) -> Links:
+    """The links of one letter. ``base_url`` is the configured one, never a request's host (SEC-20).
+
+    The token of the one-click header differs from those in the body: a forwarded letter cannot be replayed (UNS-06, FWD-03).
+    The web version carries no token at all (FWD-04). ``inert`` tokens, for tests and previews, open no door (MSG-26).
+    Raises ValueError for a base URL that is not http(s) or an id that does not fit into a link.
+    """
+    base_url = base_url.rstrip("/")
+    if not base_url.startswith(("https://", "http://")):
+        raise ValueError(f"'{base_url}' is no base for links; it begins with https://")
+    urls = {
+        door: f"{base_url}/{door}/{make_token(keyring, f'{_INERT}-{door}' if inert else door, address_ref, organisation_ref, mailing_list)}"
+        for door in Door
+    }
+    slots = {
+        "links.unsubscribe": urls[Door.unsubscribe],
+        "links.preferences": urls[Door.preferences],
+        "links.web": f"{base_url}/archiv/{mailing_list}",
+    }
+    return Links(slots, urls[Door.one_click] if base_url.startswith("https://") else "")
+
+
+def make_return_path(keyring: Keyring, ref: str, domain: str) -> str:
+    """The envelope sender of one message (VERP): a bounce names the message, and nobody can invent one for another.
+
+    ``bounce-<message ref>-<60 bits of HMAC>@domain``; without a key id, because a local part has 64 characters.
+    """
+    return f"bounce-{ref}-{_return_tag(keyring.secret(keyring.current), ref)}@{domain}"
+
+
+def read_return_path(keyring: Keyring, address: str) -> str | None:
+    """The message ref inside a return path, in whatever case it came back; None if we did not make it."""
+    found = _RETURN_PATH.fullmatch(address.lower())
+    if found is None:
+        return None
+    ref, tag = found.groups()
+    genuine = [hmac.compare_digest(tag, _return_tag(secret, ref)) for secret in keyring.secrets.values()]
+    return ref if any(genuine) else None
+
+
+def _return_tag(secret: bytes, ref: str) -> str:
+    digest = hmac.digest(secret, _RETURN + ref.encode(), "sha256")
+    return base64.b32encode(digest[:10])[:12].decode("ascii").lower()

@@ -1,0 +1,372 @@
+"""Markdown becomes two templates: MJML for the HTML part and plain text, from the same tokens (MSG-11).
+
+Expressions become ASCII words before Markdown and return after it, so organisation names can inject neither Markdown nor
+HTML, and each expression keeps its line and column: in the made template every expression begins a line of its own, and
+``places`` says where that line stands in the step file.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from mdit_py_plugins.container import container_plugin
+
+from om_campaigns.columns import digest
+from om_campaigns.compose.plaintext import write_plain
+from om_campaigns.errors import Problem, ProblemsError
+
+EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+WORD = re.compile(r"Zq7([jk])(\d{5})q7Z")
+STATEMENT_LINE = re.compile(r"(?:Zq7k\d{5}q7Z\s*)+")
+STATEMENTS = frozenset({"if", "elif", "else", "endif", "for", "endfor", "set", "endset", "with", "endwith", "raw", "endraw"})
+BLOCK_HEAD = re.compile(r"(?P<name>[a-z][a-z0-9_]*)\s*(?:\{#(?P<id>[a-z][a-z0-9_\-]*)(?:\s+(?P<policy>\w+))?\s*\})?\Z")
+BLOCK_NAMES = {"angebot": "offers", "sagen": "say", "tun": "do"}
+POLICIES = {"gesperrt": "locked", "frei": "editable", "wahlfrei": "optional"}
+QUOTES = {"de": "„“‚‘", "en": "“”‘’"}
+ACTION_AFTER = "do"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A named block: what a partner may do with it (``policy``) and the hash of its source text."""
+
+    name: str
+    id: str
+    policy: str
+    hash: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A template made from Markdown; ``places[i]`` is the line and column in the step file of its line i+1."""
+
+    text: str
+    places: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A step's text as two templates, with its blocks in order."""
+
+    html: Made
+    plain: Made
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    source: str
+    line: int
+    column: int
+
+
+def convert(source: str, path: str, first_line: int, language: str) -> Body:
+    """Markdown → templates; raises ProblemsError with file:line for blocks and statements that cannot stand there."""
+    body, problems = _converted(source, path, first_line, language)
+    if problems:
+        raise ProblemsError(problems)
+    return body
+
+
+def check_markdown(source: str, path: str, first_line: int, language: str) -> tuple[Body, list[Problem]]:
+    """As ``convert``, but tells all problems beside what could be made."""
+    body, problems = _converted(source, path, first_line, language)
+    return body, list(problems)
+
+
+@functools.lru_cache(maxsize=512)
+def _converted(source: str, path: str, first_line: int, language: str) -> tuple[Body, tuple[Problem, ...]]:
+    problems: list[Problem] = []
+    flat, words, lines = _protected(source, path, first_line, problems)
+    problems += _nesting_problems(words, path)
+    tokens = _parser(language).parse(flat)
+    assembler = _Assembler(path, flat, words, lines, tokens, problems)
+    html, plain = assembler.run()
+    return Body(_restored(html, words), _restored(plain, words), tuple(assembler.blocks)), tuple(problems)
+
+
+def _protected(source: str, path: str, first_line: int, problems: list[Problem]) -> tuple[str, list[_Word], list[int]]:
+    """The text with words for expressions, the words, and for each line of it the line of the file."""
+    words: list[_Word] = []
+    parts: list[str] = []
+    lines = [first_line]
+    position = 0
+
+    def literal(text: str) -> None:
+        line = lines[-1]
+        for number in range(text.count("\n")):
+            lines.append(line + number + 1)
+        for sign in re.finditer(r"\{\{|\{%|Zq7", text):
+            where = line + text.count("\n", 0, sign.start())
+            column = sign.start() - (text.rfind("\n", 0, sign.start()) + 1) + 1
+            said = "begins here and never ends" if sign[0] != "Zq7" else "cannot be used in a text"
+            problems.append(Problem(path, where, column, "template", f"'{sign[0]}' {said}"))
+        parts.append(text)
+
+    for match in EXPRESSION.finditer(source):
+        literal(source[position : match.start()])
+        column = match.start() - (source.rfind("\n", 0, match.start()) + 1) + 1
+        kind = "j" if match[0].startswith("{{") else "k"
+        parts.append(f"Zq7{kind}{len(words):05d}q7Z")
+        words.append(_Word(match[0], lines[-1], column))
+        _check_statement(words[-1], path, problems)
+        lines[-1:] = [lines[-1] + match[0].count("\n")]
+        position = match.end()
+    literal(source[position:])
+    return "".join(parts), words, lines
+
+
+def _check_statement(word: _Word, path: str, problems: list[Problem]) -> None:
+    if not word.source.startswith("{%"):
+        return
+    name = re.match(r"\{%[-+]?\s*(\w*)", word.source)
+    if name is None or name[1] not in STATEMENTS:
+        shown = name[1] if name else ""
+        problems.append(
+            Problem(path, word.line, word.column, "template", f"'{{% {shown} %}}' is for layouts; a step may use if, for, set and with")
+        )
+
+
+def _nesting_problems(words: Sequence[_Word], path: str) -> list[Problem]:
+    """Statements that are never closed or close nothing."""
+    problems: list[Problem] = []
+    opened: list[tuple[str, _Word]] = []
+    for word in words:
+        kind, name = _kind(word.source)
+        if kind == "open":
+            opened.append((name, word))
+        elif kind == "close" and opened and name == f"end{opened[-1][0]}":
+            opened.pop()
+        elif kind == "close" or (kind == "middle" and (not opened or opened[-1][0] not in ("if", "for"))):
+            problems.append(Problem(path, word.line, word.column, "template", f"'{{% {name} %}}' has no beginning here"))
+    for name, word in opened:
+        problems.append(Problem(path, word.line, word.column, "template", f"'{{% {name} %}}' is never ended; add '{{% end{name} %}}'"))
+    return problems
+
+
+def _restored(text: str, words: Sequence[_Word]) -> Made:
+    parts: list[str] = []
+    places: list[tuple[int, int]] = [(words[0].line, words[0].column) if words else (0, 0)]
+    position = 0
+    for match in WORD.finditer(text):
+        before = text[position : match.start()]
+        word = words[int(match[2])]
+        places += [places[-1]] * before.count("\n")
+        opening = re.match(r"\{[{%#][-+]?", word.source)
+        cut = opening.end() if opening else 2
+        parts += (before, word.source[:cut], "\n", word.source[cut:])
+        places.append((word.line, word.column))
+        places += [(word.line + number + 1, 1) for number in range(word.source.count("\n"))]
+        position = match.end()
+    places += [places[-1]] * text.count("\n", position)
+    return Made("".join((*parts, text[position:])), tuple(places))
+
+
+class _Assembler:
+    """Walks the top-level tokens: named blocks, statements on a line of their own, and runs of text between them."""
+
+    def __init__(
+        self, path: str, flat: str, words: Sequence[_Word], lines: Sequence[int], tokens: Sequence[Token], problems: list[Problem]
+    ) -> None:
+        self.path, self.words, self.lines, self.tokens, self.problems = path, words, lines, tokens, problems
+        self.flat = flat.split("\n")
+        self.blocks: list[Block] = []
+        self.html: list[str] = []
+        self.plain: list[str] = []
+        self.has_action = False
+
+    def run(self) -> tuple[str, str]:
+        run: list[Token] = []
+        parting = self._parting()
+        position = 0
+        while position < len(self.tokens):
+            token = self.tokens[position]
+            if token.type == "container_block_open":
+                self._text(run)
+                run = []
+                position = self._block(position)
+            elif position in parting:
+                self._text(run)
+                run = []
+                self.html.append(token.content)
+                self.plain.append(token.content)
+                position += 1
+            else:
+                run.append(token)
+                position += 1
+        self._text(run)
+        if not self.has_action:
+            self._action()
+        return "".join(self.html), "".join(self.plain)
+
+    def _parting(self) -> set[int]:
+        """Positions of statements that stand around a block; all others stay inside their run of text."""
+        groups: list[tuple[list[int], bool]] = []
+        open_groups: list[tuple[list[int], bool]] = []
+        for position, token in enumerate(self.tokens):
+            if token.type == "container_block_open":
+                open_groups = [(positions, True) for positions, _ in open_groups]
+            if token.type != "statement" or token.level:
+                continue
+            for word in WORD.finditer(token.content):
+                kind, _ = _kind(self.words[int(word[2])].source)
+                if kind == "open":
+                    open_groups.append(([position], False))
+                elif kind != "alone" and open_groups:
+                    open_groups[-1][0].append(position)
+                    if kind == "close":
+                        groups.append(open_groups.pop())
+        parting = {position for positions, around in groups if around for position in positions}
+        parting.update(position for positions, _ in open_groups for position in positions)
+        while more := {each for positions, _ in groups if parting.intersection(positions) for each in positions} - parting:
+            parting |= more
+        return parting
+
+    def _text(self, tokens: Sequence[Token]) -> None:
+        if tokens:
+            self._include("text", tokens)
+
+    def _include(self, name: str, tokens: Sequence[Token]) -> None:
+        html = _render(tokens)
+        self.html.append(f"{{% set content %}}{html}{{% endset %}}{{% include 'blocks/{name}.mjml' %}}")
+        plain = write_plain(tokens)
+        self.plain.append(f"{{% set content %}}{plain}{{% endset %}}{{% include ['blocks/{name}.txt', 'blocks/text.txt'] %}}\n\n")
+
+    def _action(self) -> None:
+        self.has_action = True
+        self.html.append("{% include 'blocks/action.mjml' %}")
+        self.plain.append("{% include 'blocks/action.txt' %}\n\n")
+
+    def _line(self, token: Token) -> int:
+        return self.lines[token.map[0]] if token.map else 0
+
+    def _block(self, position: int) -> int:
+        """One ``::: name`` … ``:::``; returns the position after it."""
+        opening = self.tokens[position]
+        end = position + 1
+        while self.tokens[end].type != "container_block_close" or self.tokens[end].level != opening.level:
+            if self.tokens[end].type == "container_block_open":
+                self._problem(self._line(self.tokens[end]), "a block cannot stand inside another one")
+            end += 1
+        inner = self.tokens[position + 1 : end]
+        block = self._head(opening)
+        if block is not None:
+            if block.name == "action":
+                self._action()
+            else:
+                self.blocks.append(block)
+                self._include(block.name, inner)
+                if block.name == ACTION_AFTER and not self.has_action and not any(self._named_action()):
+                    self._action()
+        return end + 1
+
+    def _named_action(self) -> list[bool]:
+        return [True for token in self.tokens if token.type == "container_block_open" and token.info.strip().split(" ")[0] == "action"]
+
+    def _head(self, opening: Token) -> Block | None:
+        line = self._line(opening)
+        first, last = opening.map or [0, 0]
+        closed = any(re.fullmatch(r"\s{0,3}:{3,}\s*", text) for text in self.flat[last - 1 : last + 1])
+        if not closed:
+            self._problem(line, "this block is never closed; end it with a line ':::'")
+        match = BLOCK_HEAD.match(opening.info.strip())
+        if match is None:
+            self._problem(line, f"'::: {opening.info.strip()}' is no block head; write '::: say {{#say editable}}'")
+            return None
+        name = BLOCK_NAMES.get(match["name"], match["name"])
+        policy = POLICIES.get(match["policy"] or "editable", match["policy"] or "editable")
+        if policy not in ("locked", "editable", "optional"):
+            self._problem(line, f"'{policy}' is no policy; possible are locked, editable, optional")
+        identity = match["id"] or name
+        if any(block.id == identity for block in self.blocks):
+            self._problem(line, f"there are two blocks '#{identity}'; give one of them another id")
+        return Block(name, identity, policy, digest(self._source(first + 1, last)), line)
+
+    def _source(self, first: int, last: int) -> str:
+        text = "\n".join(line.rstrip() for line in self.flat[first:last] if not re.fullmatch(r"\s{0,3}:{3,}\s*", line)).strip()
+        return WORD.sub(lambda match: self.words[int(match[2])].source, text)
+
+    def _problem(self, line: int, text: str) -> None:
+        self.problems.append(Problem(self.path, line, 1, "block", text))
+
+
+def _kind(statement: str) -> tuple[str, str]:
+    """Whether a statement opens a group, goes on with it (middle), closes it or stands alone; and its name."""
+    name = re.match(r"\{%[-+]?\s*(\w*)", statement)
+    word = name[1] if name else ""
+    if word in ("if", "for", "with", "raw") or (word == "set" and "=" not in statement):
+        return "open", word
+    if word.startswith("end"):
+        return "close", word
+    return ("middle", word) if word in ("elif", "else") else ("alone", word)
+
+
+def _render(tokens: Sequence[Token]) -> str:
+    demoted = [_demoted(token) for token in tokens]
+    return str(_parser("de").renderer.render(demoted, _parser("de").options, {}))
+
+
+def _demoted(token: Token) -> Token:
+    """The letter's subject is its one h1, so headings in the text begin at h2 (REN-12)."""
+    if token.type in ("heading_open", "heading_close"):
+        return token.copy(tag="h2" if token.tag in ("h1", "h2") else "h3")
+    if token.type == "th_open":
+        return token.copy(attrs={**token.attrs, "scope": "col"})
+    return token
+
+
+@functools.lru_cache(maxsize=8)
+def _parser(language: str) -> MarkdownIt:
+    options = {"html": False, "typographer": True, "quotes": QUOTES.get(language, QUOTES["en"])}
+    parser = MarkdownIt("commonmark", options).enable(["table", "replacements", "smartquotes"])
+    container_plugin(parser, "block", marker=":", validate=lambda parameters, *_: bool(parameters.strip()))
+    parser.block.ruler.before("fence", "statement", _statement, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    parser.core.ruler.push("spaces", _spaces)
+    parser.add_render_rule("statement", lambda self, tokens, index, options, env: tokens[index].content)
+    return parser
+
+
+def _statement(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A line that holds only statements is no paragraph and ends none by being read as one."""
+    line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].strip()
+    if not STATEMENT_LINE.fullmatch(line):
+        return False
+    if not silent:
+        token = state.push("statement", "", 0)
+        token.content, token.map = line, [start, start + 1]
+        state.line = start + 1
+    return True
+
+
+NO_BREAK = "\u00a0"
+FIXED_SPACES = (
+    (re.compile(r"(?<=\S) (?=[–—] )"), NO_BREAK),
+    (re.compile(r"\b(z|d|u|o|i|s|v|n)\. ?(B|h|a|Ä|d|R|o|u|T|A|Chr)\."), rf"\1.{NO_BREAK}\2."),
+    (re.compile(r"\b(e)\. ?(V|K|G)\."), rf"\1.{NO_BREAK}\2."),
+    (re.compile(r"(?<=§) (?=\d)|(?<=§§) (?=\d)"), NO_BREAK),
+    (re.compile(r"\b(Nr|Abs|Art|Dr|Prof|Version|Kapitel|Seite|Frage|Schritt) (?=[\dA-ZÄÖÜ]?\d|(?<=r )[A-ZÄÖÜ])"), rf"\1{NO_BREAK}"),
+    (re.compile(r"(?<=\d) (?=(?:%|€|Euro|Uhr|Minuten|Tage|Tagen|Wochen|Monate|Monaten|km|kg)\b|[%€])"), NO_BREAK),
+)
+"""Where a German line never breaks: before a dash, inside abbreviations, between a number and its unit."""
+
+
+def fix_spaces(text: str) -> str:
+    """The text with no-break spaces where a line must not break."""
+    for pattern, replacement in FIXED_SPACES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _spaces(state: StateCore) -> None:
+    for token in state.tokens:
+        for child in token.children or ():
+            if child.type == "text":
+                child.content = fix_spaces(child.content)

@@ -1,0 +1,134 @@
+"""MJML, read strictly before MRML reads it kindly: MRML drops unknown tags in silence and accepts a wrong closing tag.
+
+``make_html`` takes rendered MJML whose tags still say where they stand (``templates.mark_positions``), so a fault names the
+file and line a person edits. MRML lays out and inlines what MJML attributes say; css-inline only adds the rules of
+``<mj-style inline="inline">``, which is how running text (paragraphs, lists, links, tables) gets its look without ``<style>``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import css_inline
+from mjml import mjml2html
+
+from om_campaigns.compose.templates import POSITION
+from om_campaigns.errors import Problem, ProblemsError
+
+CONTENT = frozenset({"mj-button", "mj-divider", "mj-image", "mj-raw", "mj-spacer", "mj-table", "mj-text"})
+CHILDREN: dict[str, frozenset[str]] = {
+    "mjml": frozenset({"mj-head", "mj-body"}),
+    "mj-head": frozenset({"mj-title", "mj-preview", "mj-attributes", "mj-style", "mj-raw", "mj-breakpoint"}),
+    "mj-attributes": frozenset({"mj-all", "mj-class", "mj-body", "mj-section", "mj-column", "mj-group", "mj-wrapper", *CONTENT}),
+    "mj-body": frozenset({"mj-section", "mj-wrapper", "mj-raw"}),
+    "mj-wrapper": frozenset({"mj-section", "mj-raw"}),
+    "mj-section": frozenset({"mj-column", "mj-group", "mj-raw"}),
+    "mj-group": frozenset({"mj-column"}),
+    "mj-column": CONTENT,
+}
+"""What may stand in what; tags that load from elsewhere (mj-include, mj-font, mj-social) are not among them (REN-14)."""
+
+HTML_INSIDE = frozenset({"mj-text", "mj-button", "mj-table", "mj-raw", "mj-title", "mj-preview", "mj-style"})
+KNOWN = frozenset().union(*CHILDREN.values()) | {"mjml"}
+FORBIDDEN = frozenset({"script", "form", "iframe", "object", "embed", "input", "link", "base", "video", "audio", "svg"})
+VOID = frozenset({"br", "img", "hr", "meta", "wbr", "col"})
+TOKEN = re.compile(
+    r"<!--.*?-->|<(/?)([a-zA-Z][\w:-]*?)(?:Zq7p([0-9a-f]+)x(\d+)q7Z)?(?=[\s/>])((?:[^\"'>]|\"[^\"]*\"|'[^']*')*?)(/?)>", re.DOTALL
+)
+INLINE_STYLE = re.compile(r"<mj-style\s+inline=[\"']inline[\"']\s*>(.*?)</mj-style>", re.DOTALL)
+KEPT_STYLE = '<style data-css-inline="ignore"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    tag: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+def check_mjml(source: str, file: str) -> list[Problem]:
+    """What is wrong with rendered MJML: unknown, misplaced, unclosed and wrongly closed tags, tags no mail may hold."""
+    return list(_faults(source, file))
+
+
+def _faults(source: str, file: str) -> Iterator[Problem]:
+    stack: list[_Open] = []
+    last = _Open("", file, 0)
+    for token in TOKEN.finditer(source):
+        closing, tag, path, line, _, empty = token.groups()
+        if tag is None:
+            continue
+        here = _Open(tag, bytes.fromhex(path).decode(), int(line)) if path else _Open(tag, last.file, last.line)
+        last = here
+        if closing:
+            if not stack or stack[-1].tag != tag:
+                yield _wrongly_closed(here, stack)
+                return
+            stack.pop()
+            continue
+        if text := _misplaced(tag, stack[-1].tag if stack else ""):
+            yield Problem(here.file, here.line, 0, "mjml", text)
+        if not empty and tag not in VOID:
+            stack.append(here)
+    for left in stack:
+        yield Problem(left.file, left.line, 0, "mjml", f"<{left.tag}> is never closed")
+
+
+def _wrongly_closed(here: _Open, stack: list[_Open]) -> Problem:
+    if not stack:
+        return Problem(here.file, here.line, 0, "mjml", f"</{here.tag}> closes nothing")
+    opened = stack[-1]
+    return Problem(here.file, here.line, 0, "mjml", f"</{here.tag}> stands where <{opened.tag}>, opened at {opened.place}, must be closed")
+
+
+def _misplaced(tag: str, parent: str) -> str:
+    if tag in FORBIDDEN:
+        return f"<{tag}> cannot be in a mail (REN-14)"
+    if not tag.startswith("mj"):
+        return (
+            "" if parent and (parent in HTML_INSIDE or not parent.startswith("mj")) else f"<{tag}> must stand inside <mj-text> or <mj-raw>"
+        )
+    if tag not in KNOWN:
+        near = difflib.get_close_matches(tag, KNOWN, 1)
+        return f"there is no <{tag}>" + (f"; did you mean <{near[0]}>?" if near else "")
+    if not parent:
+        return "" if tag == "mjml" else f"<{tag}> must stand inside <mjml>"
+    if parent in HTML_INSIDE or not parent.startswith("mj"):
+        return f"<{tag}> cannot stand inside <{parent}>"
+    if tag not in CHILDREN.get(parent, frozenset()):
+        allowed = [name for name, children in CHILDREN.items() if tag in children]
+        return f"<{tag}> cannot stand inside <{parent}>; it belongs into {' or '.join(f'<{name}>' for name in allowed)}"
+    return ""
+
+
+@functools.lru_cache(maxsize=64)
+def _inliner(css: str) -> css_inline.CSSInliner:
+    return css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False, extra_css=css)
+
+
+def make_html(source: str, file: str) -> str:
+    """Rendered MJML → the HTML of a mail. Raises ProblemsError with file and line for anything MRML would swallow."""
+    if problems := check_mjml(source, file):
+        raise ProblemsError(problems)
+    clean = POSITION.sub("", source)
+    rules: list[str] = []
+    while match := INLINE_STYLE.search(clean):
+        rules.append(html.unescape(match[1]))
+        clean = clean[: match.start()] + clean[match.end() :]
+    try:
+        document = str(mjml2html(clean))
+    except ValueError as error:
+        raise ProblemsError([Problem(file, 0, 0, "mjml", " ".join(str(error).split()))]) from error
+    if not rules:
+        return document
+    kept = document.replace("<style", KEPT_STYLE)  # the rules of the head stay in the head
+    return str(_inliner("\n".join(rules)).inline(kept)).replace(KEPT_STYLE, "<style")

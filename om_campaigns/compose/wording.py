@@ -1,0 +1,43 @@
+"""The words around a letter (labels, foot), one TOML file per language: ``layouts/words.<language>.toml``."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Mapping
+
+from om_campaigns.errors import Problem, ProblemsError
+
+FALLBACK = "de"
+
+
+def wording_path(language: str) -> str:
+    return f"layouts/words.{language}.toml"
+
+
+def load_wording(files: Mapping[str, str], language: str) -> dict[str, str]:
+    """The words of a language, German where it lacks one; ProblemsError if a file is no table of texts."""
+    words: dict[str, str] = {}
+    for name in (FALLBACK, language):
+        path = wording_path(name)
+        if path in files:
+            words |= _parsed(path, files[path])
+    if not words:
+        raise ProblemsError([Problem(wording_path(FALLBACK), 0, 0, "wording", "the words around a letter are missing")])
+    return words
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(path: str, source: str) -> dict[str, str]:
+    try:
+        values = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"at line (\d+), column (\d+)", str(error))
+        line, column = (int(where[1]), int(where[2])) if where else (0, 0)
+        raise ProblemsError([Problem(path, line, column, "wording", f"not TOML: {error}")]) from error
+    wrong = [key for key, value in values.items() if key != "format" and not isinstance(value, str)]
+    if wrong or values.get("format") != 1:
+        text = f"'{wrong[0]}' must be a text" if wrong else "the file begins with: format = 1"
+        raise ProblemsError([Problem(path, 1, 0, "wording", text)])
+    return {key: value for key, value in values.items() if key != "format"}

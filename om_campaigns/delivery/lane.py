@@ -1,0 +1,223 @@
+"""One sending thread: takes claimed letters, keeps its connection, and never holds an outcome back while it waits."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from om_campaigns import events
+from om_campaigns.audience.consent import record_suppression
+from om_campaigns.audience.models import Address
+from om_campaigns.audience.vocabulary import BounceState, SuppressionReason
+from om_campaigns.delivery.letters import Done, Ended, Letter, Refusal
+from om_campaigns.delivery.models import MessageState
+from om_campaigns.delivery.outcomes import make_verdict
+from om_campaigns.delivery.transport import Connection, Kind, NoConnectionError, Outcome, Trouble
+from om_campaigns.store import write
+
+if TYPE_CHECKING:
+    from om_campaigns.delivery.sender import Run
+
+LOST_IN_A_ROW = 3
+"""After so many broken dialogues without one letter taken over, the server is left alone until the next run."""
+
+PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_LOCKED})
+"""Faults of the database that a patient worker outlives."""
+
+
+class Lane:
+    """The loop of one thread. ``_done`` is an outcome not yet recorded; it goes down with the next mark."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._connection: Connection | None = None
+        self._served = 0
+        self._lost = 0
+        self._done: Done | None = None
+        self._current: Letter | None = None
+        self._offered = False
+
+    def work(self) -> None:
+        """Send until the feed is empty or the run ends; letters not begun are given back."""
+        try:
+            while self._take_next():
+                self._send_current()
+        except NoConnectionError as error:
+            self._run.lose_lane(error)
+        except BaseException as error:
+            self._run.fail(error)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        try:
+            self._record()
+        except Exception as error:  # the recovery of the next run settles it
+            self._run.fail(error)
+        if self._current is not None:
+            self._run.leftovers.append(self._current)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _take_next(self) -> bool:
+        """Have a current letter; False when there is none to come."""
+        if self._current is not None:
+            if self._offered or not self._run.stopping:
+                return True
+            self._record()
+            return False
+        if self._run.stopping:
+            self._record()
+            return False
+        try:
+            letter = self._run.feed.get_nowait()
+        except queue.Empty:
+            self._record()
+            letter = self._run.feed.get()
+        if letter is None:
+            self._record()
+            return False
+        self._current, self._offered = letter, False
+        return True
+
+    def _send_current(self) -> None:
+        letter = self._current
+        if letter is None:
+            return
+        if not self._offered and not self._offer(letter):
+            return
+        connection = self._connected()
+        answer = connection.answer()
+        if answer is not None:
+            self._not_taken(letter, answer)
+            return
+        refusal = self._step(letter)
+        if refusal is not None:
+            connection.call_off()
+            self._current, self._offered = None, False
+            self._run.note_refusal(refusal)
+            return
+        self._hand_over(connection, letter)
+
+    def _offer(self, letter: Letter) -> bool:
+        """Begin the dialogue about a letter; False when its turn has not come and the run ends."""
+        if self._run.limit and not self._wait_for_turn():
+            return False
+        self._connected().offer(letter.make_envelope(self._run.clock()))
+        self._offered = True
+        return True
+
+    def _hand_over(self, connection: Connection, letter: Letter) -> None:
+        now = self._run.clock()
+        content = letter.write(now)
+        following = self._prefetch(now) if connection.prefetches and not self._run.limit else None
+        self._current, self._offered = following, following is not None
+        outcome = connection.hand_over(content, following.make_envelope(now) if following is not None else None)
+        letter.content = b""
+        self._done = Done(letter, outcome, self._run.clock(), MessageState.sending)
+        if outcome.kind is Kind.accepted:
+            self._served += 1
+            self._lost = 0
+        if not connection.alive:
+            self._offered = False
+        if outcome.kind is not Kind.accepted:
+            self._record()
+            self._count_loss(outcome)
+
+    def _prefetch(self, now: datetime) -> Letter | None:
+        if self._run.stopping:
+            return None
+        try:
+            letter = self._run.feed.get_nowait()
+        except queue.Empty:
+            return None
+        if letter is None:
+            self._run.feed.put(None)
+        return letter
+
+    def _not_taken(self, letter: Letter, answer: Outcome) -> None:
+        """The server did not want the content. A used connection that broke is not the letter's fault: offer it once more."""
+        self._offered = False
+        if answer.lost and self._served and not letter.offered_again:
+            letter.offered_again = True
+            self._served = 0
+            return
+        self._record()
+        self._current = None
+        self._done = Done(letter, answer, self._run.clock(), MessageState.claimed)
+        self._record()
+        self._count_loss(answer)
+
+    def _count_loss(self, outcome: Outcome) -> None:
+        if not outcome.lost:
+            self._lost = 0
+            return
+        self._lost += 1
+        if self._lost >= LOST_IN_A_ROW:
+            raise NoConnectionError(Trouble.turned_away, f"{outcome.at_stage.value}: {outcome.reply}")
+
+    def _connected(self) -> Connection:
+        if self._connection is None or not self._connection.alive:
+            self._connection = self._run.transport.connect()
+        return self._connection
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until the rate allows one more; a clock that stands still cannot be waited for."""
+        run = self._run
+        while not run.stopping:
+            now = run.clock()
+            wait = run.ledger.take_turn(run.transport.name, run.limit, now)
+            if not wait:
+                return True
+            self._record()
+            run.stop.wait(min(wait.total_seconds(), 0.25))
+            if run.clock() == now:
+                run.end(Ended.paced, f"{run.limit} letters a minute are reached")
+        return False
+
+    def _record(self) -> None:
+        if self._done is not None:
+            self._step(None)
+
+    def _step(self, following: Letter | None) -> Refusal | None:
+        """The ledger's transaction; an outcome is recorded again until the database takes it."""
+        done = self._done
+        if done is not None and done.outcome.kind is not Kind.accepted:
+            self._suppress(done)
+        while True:
+            try:
+                refusal = self._run.ledger.step(done, following, self._run.clock())
+            except sqlite3.OperationalError as error:
+                if done is None or error.sqlite_errorcode not in PASSING:
+                    raise
+                events.record_delayed(done.letter.id, str(error))
+                time.sleep(1)
+                continue
+            break
+        self._done = None
+        if done is not None:
+            self._run.note(done)
+        return refusal
+
+    def _suppress(self, done: Done) -> None:
+        """A permanent "not here" at RCPT, before it is recorded: a crash between the two is repeated, never forgotten."""
+        if not make_verdict(done).suppress:
+            return
+        with write(self._run.engine) as session:
+            address = session.get(Address, done.letter.prepared.address_id)
+            if address is not None and address.erased_at is None:
+                address.bounce_state = BounceState.hard
+                record_suppression(session, address, SuppressionReason.hard_bounce, done.at)
+        events.address_suppressed(done.letter.prepared.address_id, SuppressionReason.hard_bounce.value)
+
+
+def start_lanes(run: Run, count: int) -> list[threading.Thread]:
+    """Sending threads, started."""
+    threads = [threading.Thread(target=Lane(run).work, name=f"sending-{number}", daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads

@@ -1,0 +1,328 @@
+"""The ledger of one sending process: one raw connection behind a lock, one short transaction per letter.
+
+Each transaction records what became of the previous letter, with its touch, and marks the next as ``sending``, guarded by
+the claim (the fence against a worker that was declared dead) and by the permission to write to this address (UNS-08). It is
+committed before that letter's content goes out. Only a claim's commit is forced to disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Engine
+
+from om_campaigns import events
+from om_campaigns.campaign.models import DispatchStatus, Reason
+from om_campaigns.columns import Instant, dump_json, new_ref
+from om_campaigns.delivery.letters import Done, Due, Held, Letter, Prepared, Refusal
+from om_campaigns.delivery.models import MessageState, Part
+from om_campaigns.delivery.outcomes import SENT, Verdict, make_day, make_detail, make_verdict
+from om_campaigns.delivery.pacing import WINDOW, make_bucket, make_wait
+from om_campaigns.delivery.statements import HALTED, WINDOW_OVER, Statements, conditions
+from om_campaigns.delivery.states import check_dispatch, check_message
+
+REPLY_LENGTH = 200
+KEPT = frozenset({HALTED, WINDOW_OVER, Reason.campaign_paused})
+"""Refusals after which the letter is owed still."""
+
+
+class Ledger:
+    """Claims, records and gives back letters for one worker. Every method is one transaction; any thread may call."""
+
+    def __init__(self, engine: Engine, worker_id: int) -> None:
+        self._worker = worker_id
+        self._postgres = engine.dialect.name == "postgresql"
+        self._lock = threading.Lock()
+        self._sql = Statements(engine.dialect)
+        self._reasons = [reason for reason, _ in conditions()]
+        instant = Instant().dialect_impl(engine.dialect)
+        self._to_column: Callable[[Any], Any] = instant.bind_processor(engine.dialect) or _unchanged
+        self._from_column: Callable[[Any], Any] = instant.result_processor(engine.dialect, None) or _unchanged
+        pooled = engine.raw_connection()
+        self._connection = cast("Any", pooled.driver_connection)
+        pooled.detach()
+        self._close = pooled.close
+        if self._postgres:
+            self._connection.autocommit = True
+            self._connection.execute("SET synchronous_commit = off")
+        else:
+            for pragma in ("synchronous = NORMAL", "cache_size = -32768", "wal_autocheckpoint = 4000"):
+                self._connection.execute(f"PRAGMA {pragma}")
+        self._run = self._connection.execute
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    @contextmanager
+    def _transaction(self, *, forced: bool = False) -> Iterator[None]:
+        """``forced``: on disk when it ends; the rest may be lost with the power, never with the process."""
+        with self._lock:
+            if forced and not self._postgres:
+                self._run("PRAGMA synchronous = FULL")
+            try:
+                self._run(self._sql.begin)
+                if forced and self._postgres:
+                    self._run("SET LOCAL synchronous_commit = on")
+                try:
+                    yield
+                    self._run("COMMIT")
+                except BaseException:
+                    self._run("ROLLBACK")
+                    raise
+            finally:
+                if forced and not self._postgres:
+                    self._run("PRAGMA synchronous = NORMAL")
+
+    # --- claiming -------------------------------------------------------------------------------------------------------
+
+    def claim(self, dues: Sequence[Due], answers: Sequence[Prepared | Held], now: datetime) -> tuple[list[Letter], list[Held]]:
+        """Make letters of what was prepared, as far as nobody else took it meanwhile; forced to disk.
+
+        Returns the claimed letters and those held. Raises RuntimeError when a due row was not answered.
+        """
+        by_id = {due.id: due for due in dues}
+        prepared = [answer for answer in answers if isinstance(answer, Prepared)]
+        held = [answer for answer in answers if isinstance(answer, Held)]
+        wanted = [number for each in prepared for number in each.dispatch_ids]
+        if missing := by_id.keys() - set(wanted) - {each.dispatch_id for each in held}:
+            raise RuntimeError(f"composing gave no answer for dispatch {sorted(missing)[:5]}")
+        with self._transaction(forced=True):
+            claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": self._ids(wanted)}).fetchall()}
+            whole = [each for each in prepared if claimed.issuperset(each.dispatch_ids)]
+            for number in claimed - {number for each in whole for number in each.dispatch_ids}:
+                self._move_dispatch(number, DispatchStatus.claimed, by_id[number].status)
+            letters = self._insert(whole, by_id, now)
+            stopped = [each for each in held if self._hold(by_id[each.dispatch_id], each)]
+        return letters, stopped
+
+    def _ids(self, numbers: list[int]) -> Any:
+        return numbers if self._postgres else dump_json(numbers)
+
+    def _insert(self, prepared: list[Prepared], by_id: dict[int, Due], now: datetime) -> list[Letter]:
+        claim, at = new_ref(), self._to_column(now)
+        fresh = iter(self._next_ids(sum(1 for each in prepared if by_id[each.dispatch_ids[0]].earlier_id is None)))
+        letters: list[Letter] = []
+        new: list[dict[str, Any]] = []
+        again: list[dict[str, Any]] = []
+        for each in prepared:
+            due = by_id[each.dispatch_ids[0]]
+            number = due.earlier_id if due.earlier_id is not None else next(fresh)
+            letters.append(Letter(number, claim, each, due.earlier_attempts, due.first_claimed_at or now))
+            (new if due.earlier_id is None else again).append(self._row(each, number, claim, at))
+        self._many(self._sql.insert_message, new)
+        self._many(self._sql.reclaim_message, again)
+        self._many(
+            self._sql.insert_part,
+            [
+                {"message": letter.id, "dispatch": number, "part": letter.prepared.part.value}
+                for letter in letters
+                for number in letter.prepared.dispatch_ids
+            ],
+        )
+        self._many(
+            self._sql.insert_slots,
+            [{"message": letter.id, "slot_values": dump_json(letter.prepared.slot_values)} for letter in letters],
+        )
+        return letters
+
+    def _row(self, each: Prepared, number: int, claim: str, at: Any) -> dict[str, Any]:
+        return {
+            "id": number,
+            "ref": each.ref,
+            "message_id": each.message_id,
+            "campaign_id": each.campaign_id,
+            "address_id": each.address_id,
+            "envelope_from": each.envelope_from,
+            "envelope_to": each.envelope_to,
+            "edition_id": each.edition_id,
+            "worker": self._worker,
+            "claim": claim,
+            "now": at,
+        }
+
+    def _next_ids(self, count: int) -> list[int]:
+        """Numbers for new messages; on SQLite nobody else can write while this transaction runs."""
+        if not count:
+            return []
+        rows = self._run(self._sql.next_ids, {"count": count}).fetchall()
+        return [row[0] for row in rows] if self._postgres else list(range(rows[0][0] + 1, rows[0][0] + 1 + count))
+
+    def _many(self, sql: str, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.cursor().executemany(sql, rows)
+
+    def _hold(self, due: Due, held: Held) -> bool:
+        """A planned row waits for its value; a retry that cannot be made any more has failed."""
+        again = due.status is DispatchStatus.retry
+        new = DispatchStatus.failed if again else DispatchStatus.held
+        if not self._move_dispatch(due.id, due.status, new, held.reason, held.detail):
+            return False
+        if again and due.earlier_id is not None:
+            check_message(MessageState.retry, MessageState.failed)
+            self._run(self._sql.fail_retry, {"id": due.earlier_id})
+        return True
+
+    # --- per letter -----------------------------------------------------------------------------------------------------
+
+    def step(self, done: Done | None, following: Letter | None, now: datetime) -> Refusal | None:
+        """Record what became of one letter and mark the next as being sent; None: its content may go now.
+
+        A Refusal has been recorded already: the letter is dropped, its dispatches are cancelled or owed again.
+        """
+        verdict = SENT if done is None else make_verdict(done)
+        with self._lock:
+            run = self._run
+            run(self._sql.begin)
+            try:
+                if done is not None:
+                    self._record(done, verdict)
+                refusal = self._mark(following, now) if following is not None else None
+                run("COMMIT")
+            except BaseException:
+                run("ROLLBACK")
+                raise
+        return refusal
+
+    def _record(self, done: Done, verdict: Verdict) -> None:
+        letter, outcome = done.letter, done.outcome
+        check_message(done.old, verdict.message)
+        check_dispatch(DispatchStatus.claimed, verdict.dispatch)
+        at = self._to_column(done.at)
+        sent = verdict is SENT
+        moved = self._run(
+            self._sql.record_message,
+            {
+                "new": verdict.message.value,
+                "old": done.old.value,
+                "sent_at": at if sent else None,
+                "code": outcome.code,
+                "reply": (outcome.reply if sent else make_detail(done))[:REPLY_LENGTH],
+                "message": letter.id,
+                "claim": letter.claim_id,
+            },
+        )
+        if not moved.rowcount:
+            events.claim_lost(letter.id, outcome.kind.value)
+            return
+        for dispatch in letter.prepared.dispatch_ids:
+            if sent:
+                self._record_sent(letter, dispatch, at)
+            else:
+                self._record_other(letter, dispatch, verdict)
+            if sent or verdict.message is MessageState.uncertain:
+                self._touch(letter, dispatch, done.at, at, certain=sent)
+
+    def _record_sent(self, letter: Letter, dispatch: int, at: Any) -> None:
+        if letter.prepared.part is Part.mail:
+            self._run(self._sql.record_sent, {"at": at, "dispatch": dispatch})
+        else:
+            self._run(self._sql.record_part_sent, {"at": at, "dispatch": dispatch, "message": letter.id})
+
+    def _record_other(self, letter: Letter, dispatch: int, verdict: Verdict) -> None:
+        values: dict[str, Any] = {"dispatch": dispatch, "detail": verdict.detail}
+        if verdict.retry_at is not None:
+            values.update(due_at=self._to_column(verdict.retry_at), due_day=make_day(verdict.retry_at, letter.prepared.zone))
+            self._run(self._sql.record_retry, values)
+        else:
+            values.update(new=verdict.dispatch.value, reason=verdict.reason.value)
+            self._run(self._sql.record_not_sent, values)
+
+    def _touch(self, letter: Letter, dispatch: int, moment: datetime, at: Any, *, certain: bool) -> None:
+        prepared = letter.prepared
+        self._run(
+            self._sql.insert_touch,
+            {
+                "at": at,
+                "day": make_day(moment, prepared.zone),
+                "ideas": prepared.ideas,
+                "items": prepared.items,
+                "certain": certain,
+                "dispatch": dispatch,
+            },
+        )
+
+    def _mark(self, letter: Letter, now: datetime) -> Refusal | None:
+        at = self._to_column(now)
+        first, *others = letter.prepared.dispatch_ids
+        if all(self._run(self._sql.is_permitted, {"dispatch": each, "now": at}).fetchone() for each in others):
+            values = {"message": letter.id, "claim": letter.claim_id, "dispatch": first, "now": at}
+            if self._run(self._sql.mark_sending, values).rowcount:
+                return None
+        return self._refuse(letter, at)
+
+    def _refuse(self, letter: Letter, at: Any) -> Refusal:
+        """Find out why, and take the letter back: never silently."""
+        found = self._run(self._sql.select_message, {"message": letter.id}).fetchone()
+        if found is None or tuple(found) != (MessageState.claimed.value, letter.claim_id):
+            events.claim_lost(letter.id, "claimed")
+            return Refusal(Reason.none, kept=True, lost=True)
+        why = {number: self._explain(number, at) for number in letter.prepared.dispatch_ids}
+        told = next((reason for reason in why.values() if reason is not None), None)
+        final = told is not None and told not in KEPT
+        self._take_back(letter, final=final)
+        for number, reason in why.items():
+            if reason is None or reason in KEPT:
+                self._owe_again(letter, number, reason)
+            else:
+                self._move_dispatch(number, DispatchStatus.claimed, DispatchStatus.cancelled, Reason(reason))
+        reason = told if isinstance(told, Reason) else Reason.none
+        events.message_dropped(letter.id, told or "changed meanwhile")
+        return Refusal(reason, kept=not final, halted=told == HALTED)
+
+    def _explain(self, dispatch: int, at: Any) -> Reason | str | None:
+        row = self._run(self._sql.explain, {"dispatch": dispatch, "now": at}).fetchone()
+        return next((reason for reason, held in zip(self._reasons, row, strict=True) if not held), None) if row else Reason.settled
+
+    def _take_back(self, letter: Letter, *, final: bool) -> None:
+        again = MessageState.failed if final else MessageState.retry
+        new = again if letter.attempts else MessageState.dropped
+        check_message(MessageState.claimed, new)
+        self._run(self._sql.move_message, {"new": new.value, "message": letter.id, "claim": letter.claim_id})
+
+    def _owe_again(self, letter: Letter, dispatch: int, why: Reason | str | None) -> None:
+        reason = why if isinstance(why, Reason) else Reason.none
+        new = DispatchStatus.retry if letter.attempts else DispatchStatus.planned
+        self._move_dispatch(dispatch, DispatchStatus.claimed, new, reason, HALTED if why == HALTED else "")
+
+    def _move_dispatch(
+        self, dispatch: int, old: DispatchStatus, new: DispatchStatus, reason: Reason = Reason.none, detail: str = ""
+    ) -> bool:
+        check_dispatch(old, new)
+        values = {"dispatch": dispatch, "old": old.value, "new": new.value, "reason": reason.value, "detail": detail}
+        return bool(self._run(self._sql.move_dispatch, values).rowcount)
+
+    # --- giving back, pacing ----------------------------------------------------------------------------------------------
+
+    def release(self, letters: Sequence[Letter]) -> None:
+        """Give claimed letters back: nothing of them was mailed (a retry keeps its message)."""
+        with self._transaction():
+            for letter in letters:
+                found = self._run(self._sql.select_message, {"message": letter.id}).fetchone()
+                if found is None or tuple(found) != (MessageState.claimed.value, letter.claim_id):
+                    events.claim_lost(letter.id, "release")
+                    continue
+                self._take_back(letter, final=False)
+                for dispatch in letter.prepared.dispatch_ids:
+                    self._owe_again(letter, dispatch, None)
+
+    def take_turn(self, subject: str, limit: int, now: datetime) -> timedelta:
+        """Zero: one letter may begin now and is counted. Otherwise how long to wait. ``limit`` is letters per minute."""
+        with self._transaction():
+            if self._postgres:
+                self._run("SELECT pg_advisory_xact_lock(hashtext(%(subject)s))", {"subject": f"pace:{subject}"})
+            edges = {"old": self._to_column(now - WINDOW), "future": self._to_column(now + WINDOW)}
+            self._run(self._sql.delete_buckets, {"subject": subject, **edges})
+            rows = self._run(self._sql.select_buckets, {"subject": subject}).fetchall()
+            wait = make_wait([(self._from_column(start), used) for start, used in rows], now, limit)
+            if not wait:
+                self._run(self._sql.add_to_bucket, {"subject": subject, "bucket": self._to_column(make_bucket(now))})
+        return wait
+
+
+def _unchanged(value: Any) -> Any:
+    return value

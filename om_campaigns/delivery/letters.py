@@ -1,0 +1,176 @@
+"""What passes between planning, composing and sending: due work, prepared letters, and what became of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from sqlmodel import Session
+
+from om_campaigns.audience.vocabulary import RecipientKind, Route, Sender
+from om_campaigns.campaign.models import DispatchStatus, Reason
+from om_campaigns.delivery.models import MessageState, Part
+from om_campaigns.delivery.transport import Envelope, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row of ``dispatch`` that is due. For a retry ``earlier_*`` name the message whose ref and Message-ID stay (MSG-04)."""
+
+    id: int
+    campaign_id: int
+    occasion: str
+    step: str
+    recipient_kind: RecipientKind
+    recipient_id: int
+    enrolment_id: int
+    version_id: int
+    address_id: int
+    organisation_id: int
+    seat_id: int
+    audience: int
+    route: Route
+    sender: Sender
+    variant: str
+    language: str
+    service: bool
+    status: DispatchStatus
+    earlier_id: int | None = None
+    earlier_ref: str | None = None
+    earlier_message_id: str | None = None
+    earlier_attempts: int = 0
+    first_claimed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A letter ready to be written. ``write(date)`` gives the exact bytes for that Date, CRLF, never empty, no last dot.
+
+    ``zone`` is the recipient's IANA zone (the touch counts local days); ``ideas`` and ``items`` go into the touch.
+    """
+
+    dispatch_ids: tuple[int, ...]
+    part: Part
+    campaign_id: int
+    address_id: int
+    ref: str
+    message_id: str
+    envelope_from: str
+    envelope_to: str
+    edition_id: str
+    slot_values: dict[str, str]
+    needs_smtputf8: bool
+    zone: str
+    ideas: str
+    items: str
+    write: Callable[[datetime], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A due row that cannot become a letter now, and which value is missing."""
+
+    dispatch_id: int
+    reason: Reason
+    detail: str
+
+
+Compose = Callable[[Session, Sequence[Due], datetime], Sequence[Prepared | Held]]
+"""Makes letters of due rows; called with a read session outside of every claim. Every row must be answered."""
+
+
+class Limits(Protocol):
+    """How fast one installation may send; ``rate_per_minute`` 0 means without limit."""
+
+    @property
+    def connections(self) -> int: ...
+
+    @property
+    def rate_per_minute(self) -> int: ...
+
+
+@dataclass(slots=True)
+class Letter:
+    """A claimed letter. ``content`` is written anew when the second of its Date has passed (MSG-03)."""
+
+    id: int
+    claim_id: str
+    prepared: Prepared
+    attempts: int
+    first_claimed_at: datetime
+    content: bytes = b""
+    written_at: datetime | None = None
+    offered_again: bool = False
+
+    def write(self, now: datetime) -> bytes:
+        """The bytes with ``now`` as their Date."""
+        if self.written_at is None or abs((now - self.written_at).total_seconds()) >= 1:
+            self.content, self.written_at = self.prepared.write(now), now
+        return self.content
+
+    def make_envelope(self, now: datetime) -> Envelope:
+        content = self.write(now)
+        prepared = self.prepared
+        return Envelope(
+            prepared.ref, prepared.envelope_from, prepared.envelope_to, len(content), content.isascii(), prepared.needs_smtputf8
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a letter, not yet recorded. ``old`` is claimed where the server refused before any content."""
+
+    letter: Letter
+    outcome: Outcome
+    at: datetime
+    old: MessageState
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Permission was gone at the hand-over. ``kept`` means the dispatch is owed still; ``halted`` stops the run."""
+
+    reason: Reason
+    kept: bool
+    halted: bool = False
+    lost: bool = False
+
+
+class Ended(StrEnum):
+    """Why a run came to its end."""
+
+    done = "done"
+    stopped = "stopped"
+    halted = "halted"
+    paced = "paced"
+    policy = "policy"
+    unreachable = "unreachable"
+    tls_failed = "tls_failed"
+    auth_failed = "auth_failed"
+    turned_away = "turned_away"
+
+
+@dataclass
+class Sent:
+    """The account of one run. ``dropped`` were cancelled at the hand-over; ``skipped`` counts the reasons of everything
+    that was held, cancelled or given back. ``ended`` and ``detail`` say why the run stopped where it did.
+    """
+
+    sent: int = 0
+    retry: int = 0
+    failed: int = 0
+    uncertain: int = 0
+    held: int = 0
+    dropped: int = 0
+    skipped: Counter[Reason] = field(default_factory=Counter)
+    ended: Ended = Ended.done
+    detail: str = ""
+
+    @property
+    def handled(self) -> int:
+        """Letters that got an outcome."""
+        return self.sent + self.retry + self.failed + self.uncertain

@@ -1,0 +1,89 @@
+"""A transport that writes every letter as an ``.eml`` file: rehearsal, demo, and sending by other means."""
+
+from __future__ import annotations
+
+import re
+import threading
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
+
+_DATE = re.compile(rb"^Date: ([^\r\n]+)", re.MULTILINE)
+
+
+class OutboxTransport:
+    """Files ``<hand-over time in UTC>-<ref>.eml`` holding the exact bytes; a ref that is there already is not written again."""
+
+    name = "outbox"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._known: set[str] | None = None
+
+    def connect(self) -> OutboxConnection:
+        try:
+            with self._lock:
+                if self._known is None:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    self._known = {path.stem.rpartition("-")[2] for path in self.folder.glob("*.eml")}
+        except OSError as error:
+            raise NoConnectionError(Trouble.unreachable, f"{self.folder}: {error.strerror}") from error
+        return OutboxConnection(self)
+
+    def keep(self, envelope: Envelope, content: bytes) -> None:
+        """Write one letter so that a reader sees all of it or nothing. Raises OSError."""
+        with self._lock:
+            known = self._known if self._known is not None else set()
+            if envelope.ref in known:
+                return
+            known.add(envelope.ref)
+        draft = self.folder / f".{envelope.ref}.part"
+        try:
+            draft.write_bytes(content)
+            draft.replace(self.folder / f"{_stamp(content)}-{envelope.ref}.eml")
+        except OSError:
+            known.discard(envelope.ref)
+            raise
+
+
+def _stamp(content: bytes) -> str:
+    found = _DATE.search(content)
+    if found is None:
+        return "undated"
+    return parsedate_to_datetime(found[1].decode("ascii", "replace")).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+class OutboxConnection:
+    """One thread's way into the folder."""
+
+    prefetches = False
+
+    def __init__(self, transport: OutboxTransport) -> None:
+        self._transport = transport
+        self._offered: Envelope | None = None
+        self.alive = True
+
+    def offer(self, envelope: Envelope) -> None:
+        self._offered = envelope
+
+    def answer(self) -> Outcome | None:
+        return None
+
+    def hand_over(self, content: bytes, then: Envelope | None) -> Outcome:
+        envelope, self._offered = self._offered, then
+        if envelope is None:
+            raise RuntimeError("nothing was offered")
+        try:
+            self._transport.keep(envelope, content)
+        except OSError as error:
+            return Outcome(Kind.temporary, None, f"outbox: {error.strerror}", Stage.content)
+        return Outcome(Kind.accepted, 250, "written to the outbox", Stage.dot)
+
+    def call_off(self) -> None:
+        self._offered = None
+
+    def close(self) -> None:
+        self.alive = False

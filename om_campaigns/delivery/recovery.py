@@ -1,0 +1,98 @@
+"""Settling what a dead worker left behind."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col
+
+from om_campaigns.audience.models import Organisation, Touch
+from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Worker
+from om_campaigns.delivery.outcomes import make_day
+from om_campaigns.delivery.states import check_dispatch, check_message
+
+TOUCH_COLUMNS = (
+    "campaign_id",
+    "occasion",
+    "step",
+    "recipient_kind",
+    "recipient_id",
+    "address_id",
+    "organisation_id",
+    "route",
+    "service",
+)
+"""What a touch takes over from its dispatch."""
+
+
+def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_power: bool) -> tuple[int, int]:
+    """Move the open messages of a dead worker on; returns (uncertain, given back). Its row is marked as ended.
+
+    Nothing happens when somebody else has already done it.
+    """
+    worker = session.get(Worker, worker_id)
+    if worker is None or worker.ended_at is not None:
+        return 0, 0
+    worker.ended_at = now
+    session.add(worker)
+    query = select(Message).where(col(Message.worker_id) == worker_id, col(Message.state).in_(("claimed", "sending")))
+    uncertain = dropped = 0
+    for message in session.execute(query).scalars().all():
+        if message.state is MessageState.sending or lost_power:
+            _make_uncertain(session, message, max(message.claimed_at, worker.started_at))
+            uncertain += 1
+        else:
+            _give_back(session, message)
+            dropped += 1
+    session.flush()
+    return uncertain, dropped
+
+
+def _dispatch_ids(session: Session, message: Message) -> list[int]:
+    query = select(MessageDispatch.dispatch_id).where(col(MessageDispatch.message_id) == message.id)  # type: ignore[call-overload]
+    return list(session.execute(query).scalars())
+
+
+def _make_uncertain(session: Session, message: Message, at: datetime) -> None:
+    _move(message, MessageState.uncertain)
+    message.attempts += 1
+    session.add(message)
+    for number in _dispatch_ids(session, message):
+        if _move_dispatch(session, number, DispatchStatus.uncertain):
+            _record_touch(session, number, at)
+
+
+def _give_back(session: Session, message: Message) -> None:
+    """A letter that was tried before keeps its row and its Message-ID (MSG-04)."""
+    again = message.attempts > 0
+    _move(message, MessageState.retry if again else MessageState.dropped)
+    session.add(message)
+    for number in _dispatch_ids(session, message):
+        _move_dispatch(session, number, DispatchStatus.retry if again else DispatchStatus.planned)
+
+
+def _move(message: Message, new: MessageState) -> None:
+    check_message(message.state, new)
+    message.state = new
+
+
+def _move_dispatch(session: Session, number: int, new: DispatchStatus) -> bool:
+    check_dispatch(DispatchStatus.claimed, new)
+    moved: Any = session.execute(
+        update(Dispatch).where(col(Dispatch.id) == number, col(Dispatch.status) == DispatchStatus.claimed).values(status=new)
+    )
+    return bool(moved.rowcount)
+
+
+def _record_touch(session: Session, dispatch_id: int, at: datetime) -> None:
+    """The letter may have arrived: a touch that is not certain. Its day is local to the house, UTC where that has no zone."""
+    dispatch = session.get_one(Dispatch, dispatch_id)
+    house = session.get_one(Organisation, dispatch.organisation_id)
+    values = {name: getattr(dispatch, name) for name in TOUCH_COLUMNS}
+    values.update(at=at, day=make_day(at, house.zone or "UTC"), ideas="", items="", certain=False)
+    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.execute(made(Touch).values(**values).on_conflict_do_nothing())

@@ -1,0 +1,258 @@
+"""Sending what is due: claim, hand over, record; from the first letter to a clean end, whatever happens between.
+
+The calling thread finds and composes the next letters and claims them (at most a second of work); lanes send them. A kill
+leaves at most one uncertain letter per connection, a loss of power at most one claim batch, and never a double.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from om_campaigns import events
+from om_campaigns.clock import Clock
+from om_campaigns.delivery.due import is_halted, load_due
+from om_campaigns.delivery.lane import start_lanes
+from om_campaigns.delivery.ledger import Ledger
+from om_campaigns.delivery.letters import Compose, Done, Due, Ended, Held, Letter, Limits, Prepared, Refusal, Sent
+from om_campaigns.delivery.outcomes import make_verdict
+from om_campaigns.delivery.transport import Kind, NoConnectionError, Transport
+from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
+from om_campaigns.store import read
+
+__all__ = ["Compose", "Due", "Ended", "Held", "Limits", "Prepared", "Recovered", "Run", "Sent", "recover", "send_due"]
+
+CLAIM_SECONDS = 0.4
+"""Work in one claim; with what is still in the feed this stays below a second (the batch a power loss makes uncertain)."""
+
+MOST_CLAIMED = 400
+POLICY_SAMPLE = 10
+"""From so many outcomes on, a majority of refusals that are about us stops the run (BNC-13)."""
+
+
+class Run:
+    """What the lanes of one run share."""
+
+    def __init__(self, engine: Engine, ledger: Ledger, transport: Transport, clock: Clock, limit: int, stop: threading.Event) -> None:
+        self.engine = engine
+        self.ledger = ledger
+        self.transport = transport
+        self.clock = clock
+        self.limit = limit
+        self.stop = stop
+        self.feed: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
+        self.leftovers: list[Letter] = []
+        self.account = Sent()
+        self.error: BaseException | None = None
+        self.lanes = 0
+        self.lost: NoConnectionError | None = None
+        self._ours = 0
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+
+    @property
+    def stopping(self) -> bool:
+        """No further letter is begun."""
+        return self._ending.is_set() or self.stop.is_set()
+
+    def end(self, why: Ended, detail: str = "") -> None:
+        """Begin no further letter; the first reason is kept."""
+        with self._lock:
+            if not self._ending.is_set():
+                self._ending.set()
+                self.account.ended, self.account.detail = why, detail
+
+    def fail(self, error: BaseException) -> None:
+        """A fault that is raised to the caller once everything is given back."""
+        with self._lock:
+            self.error = self.error or error
+            self.lanes -= 1
+        self._ending.set()
+
+    def lose_lane(self, error: NoConnectionError) -> None:
+        """A lane has no connection; the run ends with the last lane."""
+        events.connection_failed(self.transport.name, error.trouble.value)
+        with self._lock:
+            self.lanes -= 1
+            self.lost = error
+            last = self.lanes == 0
+        if last:
+            self.end(Ended(error.trouble.value), str(error))
+
+    def note(self, done: Done) -> None:
+        """Count a recorded outcome."""
+        kind = done.outcome.kind
+        if kind is Kind.accepted:
+            with self._lock:
+                self.account.sent += 1
+            return
+        verdict, letter, outcome = make_verdict(done), done.letter.id, done.outcome
+        with self._lock:
+            account = self.account
+            if kind is Kind.uncertain:
+                account.uncertain += 1
+                events.message_uncertain(letter, outcome.at_stage.value)
+            elif verdict.retry_at is not None:
+                account.retry += 1
+                events.message_deferred(letter, outcome.code, outcome.at_stage.value)
+            else:
+                account.failed += 1
+                events.message_failed(letter, outcome.code, outcome.at_stage.value, verdict.reason.value)
+            self._ours += verdict.ours
+            storm = account.handled >= POLICY_SAMPLE and self._ours * 2 > account.handled
+        if storm:
+            self.end(Ended.policy, f"the server refuses us: {verdict.detail}")
+
+    def note_refusal(self, refusal: Refusal) -> None:
+        """Count a letter whose permission was gone."""
+        with self._lock:
+            if not refusal.lost:
+                self.account.skipped[refusal.reason] += 1
+                self.account.dropped += not refusal.kept
+        if refusal.halted:
+            self.end(Ended.halted)
+
+
+def send_due(
+    engine: Engine,
+    *,
+    clock: Clock,
+    compose: Compose,
+    transport: Transport,
+    smtp: Limits,
+    lock_folder: Path,
+    campaign_id: int | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Sent:
+    """Send everything that is due at ``clock()``, of one campaign or of all; returns the account of the run.
+
+    ``stop`` lets the letters on the wire finish and gives the rest back. ``progress`` is called in this thread with the number
+    of letters handled since the last call. ``Sent.ended`` names why a run stopped early. Errors of composing and of the
+    database are raised after everything claimed was given back; what could not be is settled by ``recover``.
+    """
+    recover(engine, lock_folder=lock_folder, now=clock())
+    with read(engine) as session:
+        if is_halted(session):
+            return Sent(ended=Ended.halted)
+        if not load_due(session, clock(), 1, campaign_id=campaign_id):
+            return Sent()
+    worker = start_worker(engine, lock_folder, clock())
+    clean = False
+    try:
+        ledger = Ledger(engine, worker.id)
+        try:
+            run = Run(engine, ledger, transport, clock, smtp.rate_per_minute, stop or threading.Event())
+            _Feeder(run, compose, smtp, campaign_id, progress).work()
+            clean = True
+        finally:
+            ledger.close()
+    finally:
+        if clean:
+            end_worker(engine, worker, clock())
+        else:
+            worker.release()
+    account = run.account
+    events.sending_ended(
+        transport.name, sent=account.sent, retry=account.retry, failed=account.failed, uncertain=account.uncertain, ended=account.ended
+    )
+    return account
+
+
+class _Feeder:
+    """The calling thread's part: keeps the feed filled for as long as something is due."""
+
+    def __init__(self, run: Run, compose: Compose, smtp: Limits, campaign_id: int | None, progress: Callable[[int], None] | None) -> None:
+        self._run = run
+        self._compose = compose
+        self._smtp = smtp
+        self._campaign_id = campaign_id
+        self._progress = progress
+        self._reported = 0
+        self._offset = 0
+        self._began = time.monotonic()
+
+    def work(self) -> None:
+        """Raises the first error of any thread after everything not begun was given back."""
+        run = self._run
+        run.lanes = self._smtp.connections
+        lanes = start_lanes(run, self._smtp.connections)
+        try:
+            self._fill()
+        except BaseException:
+            run.end(Ended.stopped)
+            raise
+        finally:
+            for _ in lanes:
+                run.feed.put(None)
+            for lane in lanes:
+                while lane.is_alive():
+                    lane.join(0.1)
+                    self._report()
+            self._give_back()
+        if run.error is not None:
+            raise run.error
+        if run.stop.is_set():
+            run.end(Ended.stopped)
+
+    def _fill(self) -> None:
+        run = self._run
+        while not run.stopping:
+            size = self._make_size()
+            if run.feed.qsize() > size // 2:
+                run.stop.wait(0.004)
+            elif not self._claim(size):
+                return
+            self._report()
+
+    def _make_size(self) -> int:
+        """Letters in one claim: ``CLAIM_SECONDS`` of the rate seen so far, few at the beginning."""
+        lanes, limit = self._smtp.connections, self._run.limit
+        elapsed = max(time.monotonic() - self._began, 0.05)
+        size = min(MOST_CLAIMED, max(4 * lanes, int(self._run.account.handled / elapsed * CLAIM_SECONDS)))
+        return max(1, min(size, limit // 60)) if limit else size
+
+    def _claim(self, size: int) -> bool:
+        """Claim the next letters; False when nothing is due."""
+        run, now = self._run, self._run.clock()
+        with read(run.engine) as session:
+            if is_halted(session):
+                run.end(Ended.halted)
+                return False
+            dues = load_due(session, now, size, campaign_id=self._campaign_id, offset=self._offset)
+            if not dues and not self._offset:
+                return False
+            answers = self._compose(session, dues, now) if dues else ()
+        letters, held = run.ledger.claim(dues, answers, now)
+        run.account.held += len(held)
+        run.account.skipped.update(each.reason for each in held)
+        for letter in letters:
+            run.feed.put(letter)
+        crowded = len(letters) + len(held) < len(answers) / 2
+        self._offset = size * random.randint(1, 8) if crowded else 0  # noqa: S311  somebody else claims the same rows
+        return True
+
+    def _report(self) -> None:
+        handled = self._run.account.handled
+        if self._progress is not None and handled > self._reported:
+            self._progress(handled - self._reported)
+            self._reported = handled
+
+    def _give_back(self) -> None:
+        run = self._run
+        letters = list(run.leftovers)
+        while not run.feed.empty():
+            letter = run.feed.get_nowait()
+            if letter is not None:
+                letters.append(letter)
+        if letters:
+            run.ledger.release(letters)
+            if run.lost is not None:
+                run.end(Ended(run.lost.trouble.value), str(run.lost))
+        self._report()

@@ -1,0 +1,163 @@
+"""The SQL of the ledger, written once for both databases and handed to the driver as it is.
+
+Parameters are ``:name``; for psycopg they become ``%(name)s``. The permission check is not written here a second time: it is
+compiled from the same conditions that the planner uses (``audience.consent``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, Dialect, exists, literal_column, or_, select
+from sqlmodel import col
+
+from om_campaigns.audience.consent import has_basis, is_suppressed
+from om_campaigns.audience.models import Address, Organisation, Person
+from om_campaigns.audience.vocabulary import OrganisationStatus, PersonStatus, RecipientKind
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Reason
+from om_campaigns.delivery.recovery import TOUCH_COLUMNS
+from om_campaigns.store import Instance
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_COPIED = ", ".join(TOUCH_COLUMNS)
+
+RECORD_MESSAGE = (
+    "UPDATE message SET state = :new, sent_at = :sent_at, code = :code, reply = :reply, attempts = attempts + 1"
+    " WHERE id = :message AND claim_id = :claim AND state = :old"
+)
+RECORD_SENT = (
+    "UPDATE dispatch SET status = 'sent', reason = '', detail = '', sent_at = :at, attempts = attempts + 1"
+    " WHERE id = :dispatch AND status = 'claimed'"
+)
+RECORD_PART_SENT = (
+    RECORD_SENT + " AND NOT EXISTS (SELECT 1 FROM message_dispatch AS other JOIN message ON message.id = other.message_id"
+    " WHERE other.dispatch_id = :dispatch AND other.message_id <> :message AND message.state IN ('claimed', 'sending', 'retry'))"
+)
+RECORD_NOT_SENT = (
+    "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail, attempts = attempts + 1"
+    " WHERE id = :dispatch AND status = 'claimed'"
+)
+RECORD_RETRY = (
+    "UPDATE dispatch SET status = 'retry', reason = '', detail = :detail, due_at = :due_at, due_day = :due_day,"
+    " attempts = attempts + 1 WHERE id = :dispatch AND status = 'claimed'"
+)
+INSERT_TOUCH = (
+    f"INSERT INTO touch ({_COPIED}, at, day, ideas, items, certain)"
+    f" SELECT {_COPIED}, :at, :day, :ideas, :items, :certain FROM dispatch WHERE id = :dispatch ON CONFLICT DO NOTHING"
+)
+MOVE_MESSAGE = "UPDATE message SET state = :new WHERE id = :message AND claim_id = :claim AND state = 'claimed'"
+MOVE_DISPATCH = "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail WHERE id = :dispatch AND status = :old"
+INSERT_MESSAGE = (
+    "INSERT INTO message (id, ref, message_id, kind, campaign_id, address_id, envelope_from, envelope_to, edition_id, state,"
+    " worker_id, claim_id, attempts, claimed_at, reply) VALUES (:id, :ref, :message_id, 'campaign', :campaign_id, :address_id,"
+    " :envelope_from, :envelope_to, :edition_id, 'claimed', :worker, :claim, 0, :now, '')"
+)
+RECLAIM_MESSAGE = (
+    "UPDATE message SET state = 'claimed', worker_id = :worker, claim_id = :claim, envelope_from = :envelope_from,"
+    " envelope_to = :envelope_to, edition_id = :edition_id, address_id = :address_id WHERE id = :id AND state = 'retry'"
+)
+INSERT_PART = "INSERT INTO message_dispatch (message_id, dispatch_id, part) VALUES (:message, :dispatch, :part) ON CONFLICT DO NOTHING"
+INSERT_SLOTS = (
+    "INSERT INTO message_slots (message_id, slot_values) VALUES (:message, :slot_values)"
+    " ON CONFLICT (message_id) DO UPDATE SET slot_values = excluded.slot_values"
+)
+FAIL_RETRY = "UPDATE message SET state = 'failed' WHERE id = :id AND state = 'retry'"
+DELETE_BUCKETS = "DELETE FROM pace WHERE scope = 'rate' AND subject = :subject AND (window_start <= :old OR window_start > :future)"
+SELECT_BUCKETS = "SELECT window_start, used FROM pace WHERE scope = 'rate' AND subject = :subject ORDER BY window_start"
+ADD_TO_BUCKET = (
+    "INSERT INTO pace (scope, subject, window_start, used, detail) VALUES ('rate', :subject, :bucket, 1, '')"
+    " ON CONFLICT (scope, subject, window_start) DO UPDATE SET used = pace.used + 1"
+)
+
+
+class Statements:
+    """Every statement of the ledger in one driver's words."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        postgres = dialect.name == "postgresql"
+
+        def own(sql: str) -> str:
+            return _PARAMETER.sub(r"%(\1)s", sql) if postgres else sql
+
+        self.begin = "BEGIN" if postgres else "BEGIN IMMEDIATE"
+        self.record_message = own(RECORD_MESSAGE)
+        self.record_sent = own(RECORD_SENT)
+        self.record_part_sent = own(RECORD_PART_SENT)
+        self.record_not_sent = own(RECORD_NOT_SENT)
+        self.record_retry = own(RECORD_RETRY)
+        self.insert_touch = own(INSERT_TOUCH)
+        self.move_message = own(MOVE_MESSAGE)
+        self.move_dispatch = own(MOVE_DISPATCH)
+        self.insert_message = own(INSERT_MESSAGE)
+        self.reclaim_message = own(RECLAIM_MESSAGE)
+        self.insert_part = own(INSERT_PART)
+        self.insert_slots = own(INSERT_SLOTS)
+        self.fail_retry = own(FAIL_RETRY)
+        self.delete_buckets = own(DELETE_BUCKETS)
+        self.select_buckets = own(SELECT_BUCKETS)
+        self.add_to_bucket = own(ADD_TO_BUCKET)
+        chosen = "= ANY(:ids)" if postgres else "IN (SELECT value FROM json_each(:ids))"
+        lock = " FOR UPDATE SKIP LOCKED" if postgres else ""
+        self.claim_dispatches = own(
+            "UPDATE dispatch SET status = 'claimed', reason = '', detail = '' WHERE id IN (SELECT id FROM dispatch"
+            f" WHERE id {chosen} AND status IN ('planned', 'retry'){lock}) RETURNING id"
+        )
+        self.next_ids = own(
+            "SELECT nextval(pg_get_serial_sequence('message', 'id')) FROM generate_series(1, :count)"
+            if postgres
+            else "SELECT coalesce(max(id), 0) FROM message WHERE :count > 0"
+        )
+        permitted = [condition for _, condition in conditions()]
+        permission = _compile(dialect, [literal_column("1")], permitted)
+        self.mark_sending = own(
+            "UPDATE message SET state = 'sending' WHERE id = :message AND claim_id = :claim AND state = 'claimed'"
+            f" AND EXISTS ({permission})"
+        )
+        self.is_permitted = own(permission)
+        self.explain = own(_compile(dialect, [each.label(f"c{place}") for place, each in enumerate(permitted)], []))
+        self.select_message = own("SELECT state, claim_id FROM message WHERE id = :message")
+
+
+HALTED = "halted"
+WINDOW_OVER = "window over"
+"""Not reasons of a recipient: the letter is owed still."""
+
+
+def conditions() -> list[tuple[Reason | str, ColumnElement[bool]]]:
+    """What must hold for one dispatch at its hand-over, and the reason when it does not; the first one found is told.
+
+    Over Dispatch, Campaign, Organisation and Address in the FROM (UNS-08, LAW-01, LAW-09).
+    """
+    halted = exists().where(col(Instance.halted_at).is_not(None))
+    active = exists().where(col(Person.id) == col(Dispatch.recipient_id), col(Person.status) == PersonStatus.active)
+    erased = exists().where(col(Person.id) == col(Dispatch.recipient_id), col(Person.status) == PersonStatus.erased)
+    to_house = col(Dispatch.recipient_kind) == RecipientKind.organisation
+    mailing_list: Any = col(Campaign.mailing_list)
+    address: Any = col(Address.id)
+    sender: Any = col(Dispatch.sender)
+    open_until: Any = col(Dispatch.open_until)
+    return [
+        (HALTED, ~halted),
+        (Reason.campaign_stopped, col(Campaign.status) != CampaignStatus.stopped),
+        (Reason.campaign_paused, col(Campaign.status) == CampaignStatus.running),
+        (WINDOW_OVER, or_(open_until.is_(None), open_until > literal_column(":now"))),
+        (Reason.erased, col(Address.erased_at).is_(None) & (to_house | ~erased)),
+        (Reason.suppressed, ~is_suppressed(Address, Organisation, mailing_list)),
+        (Reason.organisation_inactive, col(Organisation.status) == OrganisationStatus.active),
+        (Reason.person_inactive, or_(to_house, active)),
+        (Reason.no_basis, has_basis(address, Organisation, mailing_list, sender)),
+    ]
+
+
+def _compile(dialect: Dialect, columns: list[Any], held: list[ColumnElement[bool]]) -> str:
+    """The driver's SQL of a SELECT for one claimed dispatch, ``:dispatch``, under conditions that must hold."""
+    query = (
+        select(*columns)
+        .select_from(Dispatch)
+        .join(Campaign, col(Campaign.id) == col(Dispatch.campaign_id))
+        .join(Organisation, col(Organisation.id) == col(Dispatch.organisation_id))
+        .join(Address, col(Address.id) == col(Dispatch.address_id))
+        .where(col(Dispatch.id) == literal_column(":dispatch"), literal_column("dispatch.status = 'claimed'"), *held)
+    )
+    return str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))

@@ -1,0 +1,78 @@
+"""The two tables of states: what may become of what we owe, and of a letter on the wire.
+
+Every state change in this house is a pair listed here; an unlisted pair raises. The table in the manual is made from this
+module (``make_table``), and the SQL that moves rows is built through ``check_dispatch`` and ``check_message``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from om_campaigns.campaign.models import DispatchStatus as D
+from om_campaigns.delivery.models import MessageState as M
+
+DISPATCH: Mapping[tuple[D, D], str] = {
+    (D.planned, D.held): "a value is missing in the letter",
+    (D.planned, D.claimed): "a worker takes it",
+    (D.planned, D.skipped): "the planner finds that the step no longer applies",
+    (D.planned, D.cancelled): "consent, campaign or recipient is gone",
+    (D.held, D.planned): "the value is there now",
+    (D.held, D.skipped): "the step no longer applies",
+    (D.held, D.cancelled): "consent, campaign or recipient is gone",
+    (D.claimed, D.planned): "the worker died, stopped or was paused before the content went out",
+    (D.claimed, D.sent): "the server took over every part",
+    (D.claimed, D.retry): "the server asked to come again, or a claimed retry was given back",
+    (D.claimed, D.failed): "the server refused for good, or every attempt was used up",
+    (D.claimed, D.uncertain): "the content left and no answer came",
+    (D.claimed, D.cancelled): "permission was gone at the moment of the hand-over",
+    (D.retry, D.claimed): "a worker takes it again",
+    (D.retry, D.failed): "the letter can no longer be made",
+    (D.retry, D.cancelled): "consent, campaign or recipient is gone",
+    (D.uncertain, D.sent): "settled: it arrived",
+    (D.uncertain, D.planned): "settled: it did not arrive",
+}
+
+MESSAGE: Mapping[tuple[M, M], str] = {
+    (M.claimed, M.sending): "the server waits for the content and permission still holds",
+    (M.claimed, M.retry): "refused for now before any content, or a claimed retry was given back",
+    (M.claimed, M.failed): "refused for good before any content",
+    (M.claimed, M.dropped): "given back, called off, or its worker died",
+    (M.claimed, M.uncertain): "the machine lost power: what was recorded after the claim may be lost",
+    (M.sending, M.sent): "the server took it over (2xx after the last dot)",
+    (M.sending, M.retry): "4xx after the last dot, or the line broke before it",
+    (M.sending, M.failed): "5xx after the last dot",
+    (M.sending, M.uncertain): "the last dot left and no answer came, or the worker died",
+    (M.retry, M.claimed): "a worker takes it again, with the same Message-ID (MSG-04)",
+    (M.retry, M.failed): "the letter can no longer be made, or time is up",
+}
+
+
+class IllegalMoveError(ValueError):
+    """A state change that no table lists: a programming error."""
+
+
+def check_dispatch(old: D, new: D) -> None:
+    """Raises IllegalMoveError unless a dispatch may go from ``old`` to ``new``."""
+    _check(DISPATCH, old, new)
+
+
+def check_message(old: M, new: M) -> None:
+    """Raises IllegalMoveError unless a message may go from ``old`` to ``new``."""
+    _check(MESSAGE, old, new)
+
+
+def _check(
+    table: Mapping[tuple[StrEnum, StrEnum], str] | Mapping[tuple[D, D], str] | Mapping[tuple[M, M], str], old: StrEnum, new: StrEnum
+) -> None:
+    if (old, new) not in table:
+        raise IllegalMoveError(f"{type(old).__name__}: {old.value} → {new.value} is not a listed move")
+
+
+def make_table() -> str:
+    """Both tables in Markdown, as they stand in ``docs/explanation/queue.md``."""
+    parts = []
+    for title, table in (("dispatch", DISPATCH), ("message", MESSAGE)):
+        rows = [f"| `{old.value}` | `{new.value}` | {why} |" for (old, new), why in table.items()]
+        parts.append("\n".join([f"### `{title}`", "", "| from | to | when |", "|---|---|---|", *rows]))
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,155 @@
+"""Who is alive: a row and a lock per sending process, and the clean-up after those whose lock is free.
+
+The lock is a file lock on SQLite and a session lock on PostgreSQL; both vanish with the process, however it ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, text
+from sqlmodel import col, select
+
+from om_campaigns import events
+from om_campaigns.columns import new_ref
+from om_campaigns.delivery.models import Worker
+from om_campaigns.delivery.recovery import recover_claims
+from om_campaigns.store import read, write
+
+_BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Letters whose fate is unknown after their worker died, and letters that go back to what is owed."""
+
+    uncertain: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """This process as a worker; ``release`` frees the lock."""
+
+    id: int
+    name: str
+    release: Callable[[], None]
+
+
+def start_worker(engine: Engine, lock_folder: Path, now: datetime) -> Registered:
+    """Take a lock, then appear in ``worker``: nobody ever sees a living worker whose lock is free."""
+    name = f"{socket.gethostname()}-{os.getpid()}-{new_ref()}"
+    release = _take(engine, lock_folder, name)
+    if release is None:
+        raise RuntimeError(f"the lock of the new worker {name} is taken")
+    with write(engine) as session:
+        worker = Worker(name=name, boot=load_boot(engine), started_at=now)
+        session.add(worker)
+        session.flush()
+        number = worker.id or 0
+    return Registered(number, name, release)
+
+
+def end_worker(engine: Engine, worker: Registered, now: datetime) -> None:
+    """Say goodbye: nothing of this worker is open. The lock is freed in any case."""
+    try:
+        with write(engine) as session:
+            row = session.get(Worker, worker.id)
+            if row is not None:
+                row.ended_at = now
+    finally:
+        worker.release()
+
+
+def recover(engine: Engine, *, lock_folder: Path, now: datetime) -> Recovered:
+    """Settle the claims of workers that died: ``sending`` → uncertain, ``claimed`` → owed again.
+
+    After a loss of power claimed letters are uncertain too, because what was recorded after the claim may be lost.
+    """
+    with read(engine) as session:
+        rows = session.exec(select(Worker.id, Worker.name, Worker.boot).where(col(Worker.ended_at).is_(None))).all()
+    boot = load_boot(engine) if rows else ""
+    uncertain = dropped = 0
+    for number, name, its_boot in rows:
+        release = _take(engine, lock_folder, name)
+        if release is None:
+            continue
+        try:
+            with write(engine) as session:
+                one = recover_claims(session, number or 0, now, lost_power=its_boot != boot)
+        finally:
+            release()
+        uncertain, dropped = uncertain + one[0], dropped + one[1]
+        events.worker_recovered(number or 0, uncertain=one[0], dropped=one[1], lost_power=its_boot != boot)
+    return Recovered(uncertain, dropped)
+
+
+def load_boot(engine: Engine) -> str:
+    """Changes when what was committed but not forced to disk may be lost: with the machine, or with the PostgreSQL server."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            return str(connection.execute(text("SELECT extract(epoch FROM pg_postmaster_start_time())")).scalar_one())
+    if _BOOT_FILE.is_file():
+        return _BOOT_FILE.read_text(encoding="ascii").strip()
+    return f"since-{int((time.time() - time.monotonic()) // 600)}"  # a wrong guess makes letters uncertain, never doubles
+
+
+def _take(engine: Engine, lock_folder: Path, name: str) -> Callable[[], None] | None:
+    return _take_session_lock(engine, name) if engine.dialect.name == "postgresql" else _take_file_lock(lock_folder / f"{name}.lock")
+
+
+def _take_session_lock(engine: Engine, name: str) -> Callable[[], None] | None:
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    if connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}).scalar_one():
+
+        def release() -> None:
+            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+            connection.close()
+
+        return release
+    connection.close()
+    return None
+
+
+def _take_file_lock(path: Path) -> Callable[[], None] | None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = path.open("a+b")
+    try:
+        _lock(handle)
+    except OSError:
+        handle.close()
+        return None
+
+    def release() -> None:
+        if sys.platform == "win32":
+            handle.close()
+            path.unlink(missing_ok=True)
+        else:
+            path.unlink(missing_ok=True)
+            handle.close()
+
+    return release
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: Any) -> None:
+        handle.seek(0)
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(handle: Any) -> None:
+        fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

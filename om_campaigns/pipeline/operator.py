@@ -1,0 +1,188 @@
+"""What whoever runs the installation does: make a workspace, halt and unhalt, forget old values."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine, delete, func, inspect, select
+from sqlmodel import Session
+
+from om_campaigns import events, migrations, store
+from om_campaigns.app import KEYS_NAME, App, make_keys
+from om_campaigns.audience.models import Address, Change, Suppression
+from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.columns import new_ref, table_of
+from om_campaigns.delivery.models import Message, MessageSlots
+from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.settings import CONFIG_NAME, load_settings
+from om_campaigns.store import Mode
+
+EXAMPLE_NAME = "config.example.toml"
+SAMPLE_MARK = ".sample"
+"""While this file lies in ``audiences/``, what is imported from there counts as sample data (see ``go-live``)."""
+
+BLANK_PARTS = ("layouts", "blocks", "brands/om.toml")
+"""What even a blank workspace needs below ``templates/`` to compose a letter."""
+
+FOLDERS = ("templates/campaigns", "templates/content", "templates/toolkits", "audiences/segments")
+
+_MARK_TEXT = "The tables in this folder are made-up samples. Delete this file once your own data stands here; 'go-live' asks.\n"
+_GITIGNORE = "# Secrets, mail and data of people stay out of version control.\nkeys.toml\n*.db\n*.db-*\noutbox/\nlocks/\n"
+
+
+def require_real_clock(app: App) -> None:
+    """Raises RefusedError when a command that writes was given ``--now`` in live mode: facts get the real time."""
+    if app.is_clock_given and app.mode is Mode.live:
+        raise RefusedError("--now is for rehearsal: in live mode what happens is dated with the real time", hint="leave --now away")
+
+
+@dataclass
+class Initialised:
+    """What ``init`` did in a folder. ``written`` are paths below it; ``is_new`` is False where a workspace stood already."""
+
+    folder: Path
+    is_new: bool
+    is_sample: bool
+    written: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+def init_workspace(folder: Path, *, is_blank: bool = False) -> Initialised:
+    """Make a workspace: the starter's files (``is_blank``: only what every letter needs), keys and an empty database.
+
+    Nothing that exists is overwritten. Where a workspace stands already only what is missing of keys and database is made.
+    Raises RefusedError when the keys are gone but the database holds hashes made with them.
+    """
+    is_new = not (folder / CONFIG_NAME).exists()
+    done = Initialised(folder, is_new, is_sample=is_new and not is_blank)
+    if is_new:
+        folder.mkdir(parents=True, exist_ok=True)
+        _copy_starter(starter_folder(), done, is_blank=is_blank)
+    settings = load_settings(folder)
+    engine = store.open_engine(settings.database.url.get_secret_value(), root=folder)
+    try:
+        if not (folder / KEYS_NAME).exists():
+            _refuse_lost_keys(engine)
+            make_keys(folder / KEYS_NAME)
+            done.written.append(KEYS_NAME)
+        migrations.upgrade(engine)
+    finally:
+        engine.dispose()
+    return done
+
+
+def starter_folder() -> Path:
+    """The starter workspace: inside the wheel, else the checkout this program runs from. Raises InstallationError."""
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_starter", package.parent):
+        if (folder / EXAMPLE_NAME).is_file() and (folder / "templates").is_dir() and (folder / "audiences").is_dir():
+            return folder
+    raise InstallationError("the starter workspace is missing from this installation", hint="install om-campaigns again")
+
+
+def _copy_starter(starter: Path, done: Initialised, *, is_blank: bool) -> None:
+    _place(done, CONFIG_NAME, (starter / EXAMPLE_NAME).read_text(encoding="utf-8"))
+    _place(done, ".gitignore", _GITIGNORE)
+    for name in FOLDERS:
+        (done.folder / name).mkdir(parents=True, exist_ok=True)
+    for path in _starter_files(starter, is_blank=is_blank):
+        name = path.relative_to(starter).as_posix()
+        if is_blank and path.suffix == ".csv":
+            _place(done, name, path.read_text(encoding="utf-8").split("\n", 1)[0] + "\n")
+        else:
+            _place_copy(done, name, path)
+    if not is_blank:
+        _place(done, f"audiences/{SAMPLE_MARK}", _MARK_TEXT)
+
+
+def _starter_files(starter: Path, *, is_blank: bool) -> list[Path]:
+    """Files of the starter; for a blank workspace the shared texts, and the tables for their headers."""
+    templates = starter / "templates"
+    roots = [templates / part for part in BLANK_PARTS] if is_blank else [templates]
+    tables = (starter / "audiences").glob("*.csv") if is_blank else (starter / "audiences").rglob("*")
+    found = [*tables]
+    for root in roots:
+        found += [root] if root.is_file() else root.rglob("*")
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def _place(done: Initialised, name: str, text: str) -> None:
+    path = done.folder / name
+    if path.exists():
+        done.kept.append(name)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    done.written.append(name)
+
+
+def _place_copy(done: Initialised, name: str, source: Path) -> None:
+    path = done.folder / name
+    if path.exists():
+        done.kept.append(name)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, path)
+    done.written.append(name)
+
+
+def _refuse_lost_keys(engine: Engine) -> None:
+    """New keys beside old hashes would let a suppressed address be written to again (LAW-09)."""
+    if not inspect(engine).has_table("suppression"):
+        return
+    with store.read(engine) as session:
+        hashes = session.execute(select(func.count()).select_from(table_of(Suppression))).scalar_one()
+        hashes += session.execute(select(func.count()).select_from(table_of(Address))).scalar_one()
+    if hashes:
+        raise RefusedError(
+            f"{KEYS_NAME} is gone, but the database holds {hashes} addresses and suppressions made with it",
+            hint="restore it from a backup; with new keys suppressed people would get mail again",
+        )
+
+
+def halt(app: App, now: datetime, actor: str, reason: str) -> bool:
+    """Stop all sending of this database at once, also of processes that are at it; False when it was halted."""
+    with store.write(app.engine) as session:
+        row = store.instance(session)
+        if row.halted_at is not None:
+            return False
+        row.halted_at, row.halted_by, row.halt_reason = now, actor, reason
+        session.add(row)
+        note_instance(session, "halted", None, reason or "yes", now, actor)
+    events.sending_halted(actor)
+    return True
+
+
+def unhalt(app: App, now: datetime, actor: str) -> bool:
+    """Let sending go on; False when it was not halted."""
+    with store.write(app.engine) as session:
+        row = store.instance(session)
+        if row.halted_at is None:
+            return False
+        note_instance(session, "halted", row.halt_reason or "yes", None, now, actor)
+        row.halted_at, row.halted_by, row.halt_reason = None, "", ""
+        session.add(row)
+    events.sending_resumed(actor)
+    return True
+
+
+def note_instance(session: Session, name: str, old: str | None, new: str | None, now: datetime, actor: str) -> None:
+    """One line of the change log about this installation itself."""
+    session.add(
+        Change(batch=new_ref(), entity="instance", entity_id=1, field=name, old=old, new=new, origin=Origin.staff, actor=actor, at=now)
+    )
+
+
+def forget_old_values(app: App, now: datetime) -> int:
+    """Delete names and values inside mails older than ``retention.slot_days`` (LAW-07); returns how many mails."""
+    before = now - timedelta(days=app.settings.retention.slot_days)
+    message, slots = table_of(Message), table_of(MessageSlots)
+    old = select(message.c.id).where(func.coalesce(message.c.sent_at, message.c.claimed_at) < before)
+    with store.write(app.engine) as session:
+        forgotten = int(session.execute(delete(slots).where(slots.c.message_id.in_(old))).rowcount)  # type: ignore[attr-defined]
+    if forgotten:
+        events.values_forgotten(forgotten)
+    return forgotten

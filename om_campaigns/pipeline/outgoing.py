@@ -1,0 +1,229 @@
+"""From what is owed to letters ready for the wire: edition, personal values, links, headers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from om_campaigns.audience.addresses import Keyring, mask
+from om_campaigns.audience.models import Address, Person, Seat, SeatRole
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, Role, Sender
+from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
+from om_campaigns.columns import new_ref, table_of
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.edition import Edition, MissingValueError, fill
+from om_campaigns.compose.library import LetterKey, Library
+from om_campaigns.compose.links import make_links, make_return_path
+from om_campaigns.compose.message import Head, Letter, Mailbox
+from om_campaigns.delivery.models import Part
+from om_campaigns.delivery.sender import Due, Held, Prepared
+from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.settings import SenderSettings
+
+NO_PAGES = "https://seiten-fehlen.invalid"
+"""Stands in links while no base URL is set; live mode refuses to send then (UNS-01)."""
+
+GREETINGS = {"de": "Guten Tag", "en": "Hello"}
+LETTERS_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who a letter is for, as its slots and headers need it."""
+
+    address_id: int
+    address: str
+    address_ref: str
+    full_name: str
+    role: str
+
+
+def load_recipients(session: Session, address_and_seat: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Recipient]:
+    """Recipients by (address id, seat id); a seat without a person has no name."""
+    address, seat, person, role = table_of(Address), table_of(Seat), table_of(Person), table_of(SeatRole)
+    addresses = {
+        row.id: row
+        for row in session.execute(
+            select(address.c.id, address.c.address, address.c.ref).where(address.c.id.in_({a for a, _ in address_and_seat}))
+        )
+    }
+    seat_ids = {seat_id for _, seat_id in address_and_seat}
+    names = dict(
+        session.execute(
+            select(seat.c.id, person.c.full_name).join_from(seat, person, person.c.id == seat.c.person_id).where(seat.c.id.in_(seat_ids))
+        ).all()
+    )
+    roles: dict[int, Role] = {}
+    for seat_id, found in session.execute(select(role.c.seat_id, role.c.role).where(role.c.seat_id.in_(seat_ids))):
+        roles[seat_id] = min((roles.get(seat_id, found), found), key=ROLE_STRENGTH.__getitem__)
+    return {
+        (address_id, seat_id): Recipient(
+            address_id, addresses[address_id].address, addresses[address_id].ref, names.get(seat_id, ""), str(roles.get(seat_id, ""))
+        )
+        for address_id, seat_id in address_and_seat
+        if address_id in addresses
+    }
+
+
+def slot_values(recipient: Recipient, language: str) -> dict[str, str]:
+    """The personal values that are kept with a message; links are not among them, they are derived again."""
+    return {
+        "contact.full_name": recipient.full_name,
+        "contact.first_name": recipient.full_name.split(" ", 1)[0] if recipient.full_name else "",
+        "contact.greeting": f"{GREETINGS[language]} {recipient.full_name}".strip(),
+        "contact.email": recipient.address,
+        "contact.masked_email": mask(recipient.address),
+        "contact.role": recipient.role,
+    }
+
+
+@dataclass
+class Composer:
+    """Turns due dispatches into prepared letters; one per run, so editions and houses are read once."""
+
+    library: Library
+    houses: Houses
+    keyring: Keyring
+    sender: SenderSettings
+    base_url: str
+    zone: str
+    _letters: OrderedDict[str, Letter] = field(default_factory=OrderedDict)
+
+    def __call__(self, session: Session, dues: Sequence[Due], now: datetime) -> list[Prepared | Held]:
+        """One answer per due dispatch: a letter, or why it is held back (domain rule 9)."""
+        recipients = load_recipients(session, [(due.address_id, due.seat_id) for due in dues])
+        return [self._prepare(due, recipients[due.address_id, due.seat_id]) for due in dues]
+
+    def _prepare(self, due: Due, recipient: Recipient) -> Prepared | Held:
+        key = key_of_row(due)
+        try:
+            edition = self.library.edition(key)
+            prepared = self.letter(key, edition, recipient, due=due)
+        except MissingValueError as error:
+            return Held(due.id, Reason.missing_value, ", ".join(error.paths))
+        except ProblemsError as error:
+            return Held(due.id, Reason.broken_text, str(error.problems[0]))
+        except InputError as error:
+            return Held(due.id, Reason.missing_value, str(error))
+        return prepared
+
+    def letter(self, key: LetterKey, edition: Edition, recipient: Recipient, *, due: Due | None = None, inert: bool = False) -> Prepared:
+        """A letter for one recipient; ``inert`` tokens are for tests and previews and open nothing (MSG-26).
+
+        Raises MissingValueError when the recipient lacks a value the text prints.
+        """
+        ref = (due.earlier_ref if due else None) or new_ref()
+        message_id = (due.earlier_message_id if due else None) or f"<{ref}@{self.sender.domain}>"
+        mailing_list = self.library.source(key.version_id).definition.mailing_list
+        links = make_links(
+            self.base_url or NO_PAGES,
+            self.keyring,
+            recipient.address_ref,
+            self.houses.public_id(key.organisation_id),
+            mailing_list,
+            inert=inert,
+        )
+        values = slot_values(recipient, edition.language)
+        filled = fill(edition, {**values, **links.slots})
+        letter = self._letter(edition)
+        head = self._head(key, edition, recipient, ref, message_id, mailing_list, links.one_click)
+        step = self.library.step_file(key)
+        used = {use.path for use in edition.slots}
+
+        def write(at: datetime) -> bytes:
+            return letter.write(head(at), filled)
+
+        return Prepared(
+            dispatch_ids=(due.id,) if due else (),
+            part=Part.mail,
+            campaign_id=key.campaign_id,
+            address_id=recipient.address_id,
+            ref=ref,
+            message_id=message_id,
+            envelope_from=make_return_path(self.keyring, ref, self.sender.domain),
+            envelope_to=recipient.address,
+            edition_id=edition.id,
+            slot_values={path: value for path, value in values.items() if path in used},
+            needs_smtputf8=not recipient.address.isascii(),
+            zone=self.houses.zone(key.organisation_id, self.zone),
+            ideas=",".join(step.ideas),
+            items=f"{self.library.source(key.version_id).name}/{key.step}",
+            write=write,
+        )
+
+    def _letter(self, edition: Edition) -> Letter:
+        found = self._letters.get(edition.id)
+        if found is None:
+            found = self._letters[edition.id] = Letter(edition)
+            while len(self._letters) > LETTERS_KEPT:
+                self._letters.popitem(last=False)
+        self._letters.move_to_end(edition.id)
+        return found
+
+    def _head(
+        self, key: LetterKey, edition: Edition, recipient: Recipient, ref: str, message_id: str, mailing_list: str, one_click: str
+    ) -> HeadMaker:
+        own = f"{self.sender.local_part}@{self.sender.domain}"
+        answers = self.sender.reply_to or own
+        org = self.houses.organisation(key.organisation_id)
+        if key.sender is Sender.home:
+            contact = self.houses.contact_of(key.organisation_id)
+            speaker = Mailbox(f"{org['slug']}@{self.sender.domain}", f"OM für {org['name']}")
+            reply_to = Mailbox(contact.email, contact.name) if contact else Mailbox(answers, self.sender.name)
+        else:
+            speaker = Mailbox(own, self.sender.name)
+            reply_to = Mailbox(answers, self.sender.name) if answers != own else None
+        campaign = self.library.source(key.version_id).name
+        fixed = {
+            "message_id": message_id,
+            "sender": speaker,
+            "to": Mailbox(recipient.address, recipient.full_name),
+            "reply_to": reply_to,
+            "list_id": (self.houses.mailing_list_name(mailing_list, "de"), f"{mailing_list}.{self.sender.list_domain}"),
+            "one_click_url": one_click,
+            "unsubscribe_mailto": "",
+            "list_help": f"mailto:{answers}",
+            "list_owner": f"mailto:{answers}",
+            "list_archive": f"{self.base_url}/archiv/{mailing_list}" if self.base_url else "",
+            "feedback_id": f"{campaign}:{org['slug']}:{key.step}:{self.sender.feedback_sender_id}",
+            "bulk": True,
+            "auto_generated": False,
+            "seed": ref,
+        }
+        return HeadMaker(fixed)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMaker:
+    """A head without its date: the date is the hand-over (MSG-03)."""
+
+    fixed: Mapping[str, object]
+
+    def __call__(self, at: datetime) -> Head:
+        return Head(date=at, **self.fixed)  # type: ignore[arg-type]
+
+
+def key_of_row(row: Any) -> LetterKey:
+    """The edition that a dispatch (a row, or a ``Due``) needs."""
+    return LetterKey(
+        row.campaign_id, row.version_id, row.step, row.variant, row.language, row.organisation_id, Sender(row.sender), row.due_day
+    )
+
+
+def open_keys(session: Session, *, campaign_id: int | None = None) -> Iterator[LetterKey]:
+    """The distinct editions that open dispatches need, however many recipients they have."""
+    dispatch = table_of(Dispatch)
+    columns = [
+        dispatch.c[name] for name in ("campaign_id", "version_id", "step", "variant", "language", "organisation_id", "sender", "due_day")
+    ]
+    query = select(*columns, func.count()).where(dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.retry)))
+    if campaign_id is not None:
+        query = query.where(dispatch.c.campaign_id == campaign_id)
+    for row in session.execute(query.group_by(*columns)):
+        yield LetterKey(*row[:-1])

@@ -1,0 +1,238 @@
+"""What OM's staff do with the audience and the files: import, check, pause, resume, stop. Each use case is one transaction."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+from sqlmodel import Session
+
+from om_campaigns import events, store
+from om_campaigns.app import App
+from om_campaigns.audience.intake import import_files
+from om_campaigns.audience.intake.report import BasisGrant, ImportReport
+from om_campaigns.audience.models import Change
+from om_campaigns.audience.segments import Explanation, Segment, explain, load_segments
+from om_campaigns.audience.vocabulary import BasisKind, Origin
+from om_campaigns.campaign import releases
+from om_campaigns.columns import new_ref
+from om_campaigns.compose.brand import load_brand
+from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
+from om_campaigns.pipeline.operator import SAMPLE_MARK, require_real_clock
+from om_campaigns.pipeline.texts import SHARED, campaign_names, read_drafts, read_tree
+from om_campaigns.report.queries.campaigns import load_campaign_ids
+
+
+def load_actor() -> str:
+    """The login name of whoever runs a command, for the change log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def import_audience(
+    app: App,
+    paths: Sequence[Path],
+    now: datetime,
+    actor: str,
+    *,
+    is_strict: bool = False,
+    is_dry_run: bool = False,
+    basis: BasisGrant | None = None,
+) -> ImportReport:
+    """Import these files, or every table of ``audiences/``, in one transaction.
+
+    With ``is_strict`` a single refused row means that nothing is imported; ``report.rejected`` says why. Raises what
+    ``import_files`` raises for files that cannot be read at all.
+    """
+    require_real_clock(app)
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: there is no such file", hint="without file names every table of audiences/ is imported")
+    opened: AbstractContextManager[Session] = store.undone(app.engine) if is_dry_run else store.write(app.engine)
+    try:
+        with opened as session:
+            report = import_files(
+                session,
+                list(paths) or None,
+                app.audiences,
+                keyring=app.keyring,
+                now=now,
+                actor=actor,
+                origin=_origin(app, paths),
+                basis=basis,
+            )
+            if is_strict and report.rejected:
+                raise _NothingTakenError(report)
+    except _NothingTakenError as nothing:
+        return nothing.report
+    if not is_dry_run:
+        events.audience_imported(report.organisations.new, report.people.new, len(report.rejected))
+    return report
+
+
+def make_grant(kind: str, mailing_list: str, collected_by: str, source: str, obtained_on: date | None) -> BasisGrant:
+    """The basis of rows that name none; how and when it was obtained belongs to it (LAW-01). Raises InputError."""
+    kinds = [each.value for each in BasisKind if each is not BasisKind.none]
+    if kind not in kinds:
+        raise InputError(f"'{kind}' is not a basis", hint=f"choose one of {', '.join(kinds)}")
+    if not source.strip() or obtained_on is None:
+        raise InputError("a basis without proof is none: how and when was it obtained?", hint="add --source and --obtained-on")
+    return BasisGrant(BasisKind(kind), mailing_list, collected_by, source.strip(), obtained_on)
+
+
+class _NothingTakenError(Exception):
+    """Rolls a strict import back."""
+
+    def __init__(self, report: ImportReport) -> None:
+        super().__init__()
+        self.report = report
+
+
+def _origin(app: App, paths: Sequence[Path]) -> Origin:
+    here = app.audiences.resolve()
+    inside = not paths or any(path.resolve().is_relative_to(here) for path in paths)
+    return Origin.sample if inside and (app.audiences / SAMPLE_MARK).is_file() else Origin.file
+
+
+@dataclass
+class Checked:
+    """What ``check`` looked at, and everything wrong with it."""
+
+    tables: int = 0
+    segments: int = 0
+    brands: int = 0
+    campaigns: int = 0
+    texts: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def check_workspace(app: App, now: datetime) -> Checked:
+    """Check every file of the workspace: audiences, segments, brands, campaigns and their texts. Changes nothing."""
+    found = Checked()
+    found.tables = sum(1 for path in app.audiences.glob("*") if path.suffix.lower() in (".csv", ".tsv", ".xlsx"))
+    with store.undone(app.engine) as session:
+        _check_audiences(app, session, now, found)
+        _check_segments(app, found)
+        _check_texts(app, session, found)
+    found.problems = list(dict.fromkeys(found.problems))
+    return found
+
+
+def _check_audiences(app: App, session: Session, now: datetime, found: Checked) -> None:
+    """A trial import: later checks see the mailing lists and houses the files would bring."""
+    if not found.tables:
+        return
+    try:
+        report = import_files(session, None, app.audiences, keyring=app.keyring, now=now, actor="check")
+    except OmError as error:
+        found.problems += problems_of(error, app.audiences)
+        return
+    found.problems += [
+        Problem((app.audiences / each.file).as_posix(), each.line, each.column, "audience.row", each.reason) for each in report.rejected
+    ]
+
+
+def _check_segments(app: App, found: Checked) -> None:
+    folder = app.audiences / "segments"
+    found.segments = len(list(folder.glob("*.toml")))
+    try:
+        load_segments(folder)
+    except ProblemsError as error:
+        found.problems += error.problems
+
+
+def _check_texts(app: App, session: Session, found: Checked) -> None:
+    try:
+        shared = read_tree(app.templates, *SHARED)
+        found.campaigns = len(campaign_names(app))
+        found.texts = len(list((app.templates / "campaigns").glob("*/*.md")))
+        _, problems = read_drafts(app, session)
+    except OmError as error:
+        found.problems += problems_of(error, app.templates)
+        return
+    brands = [path for path in shared if path.startswith("brands/") and path.endswith(".toml")]
+    found.brands = len(brands)
+    for path in brands:
+        problems += _brand_problems(app, shared, path)
+    found.problems += problems
+
+
+def _brand_problems(app: App, files: Mapping[str, str], path: str) -> list[Problem]:
+    try:
+        load_brand(files, path.removeprefix("brands/").removesuffix(".toml"))
+    except ProblemsError as error:
+        return [replace(each, file=(app.templates / each.file).as_posix()) for each in error.problems]
+    return []
+
+
+def problems_of(error: OmError, where: Path) -> list[Problem]:
+    """The problems an error carries; one about ``where`` when it carries none."""
+    return list(error.problems) if isinstance(error, ProblemsError) else [Problem(where.as_posix(), 0, 0, "workspace", str(error))]
+
+
+def get_segment(app: App, name: str) -> Segment:
+    """A segment of the workspace by name; raises InputError otherwise."""
+    segments = load_segments(app.audiences / "segments")
+    if name not in segments:
+        import difflib
+
+        near = difflib.get_close_matches(name, segments, 1, 0.4)
+        raise InputError(
+            f"there is no segment '{name}'", hint=f"did you mean '{near[0]}'?" if near else "'om-campaigns segment list' names them"
+        )
+    return segments[name]
+
+
+def explain_segment(app: App, session: Session, segment: Segment, now: datetime) -> Explanation:
+    """A segment's rule taken apart: how many each part lets through."""
+    return explain(session, segment, today=app.today(now), campaigns=load_campaign_ids(session))
+
+
+def pause_campaign(app: App, name: str, now: datetime, actor: str) -> bool:
+    """Freeze a campaign; False when it was paused already."""
+    require_real_clock(app)
+    with store.write(app.engine) as session:
+        campaign = releases.get_campaign(session, name)
+        done = releases.pause(session, campaign, now)
+        if done:
+            _note_status(session, campaign.id or 0, "running", "paused", now, actor)
+    return done
+
+
+def resume_campaign(app: App, name: str, now: datetime, actor: str) -> bool:
+    """Go on after a pause; every due time moves by its length. False when it was running."""
+    require_real_clock(app)
+    with store.write(app.engine) as session:
+        campaign = releases.get_campaign(session, name)
+        done = releases.resume(session, campaign, now)
+        if done:
+            _note_status(session, campaign.id or 0, "paused", "running", now, actor)
+    return done
+
+
+def stop_campaign(app: App, name: str, now: datetime, actor: str) -> int:
+    """End a campaign for good; returns how many owed letters were cancelled."""
+    require_real_clock(app)
+    with store.write(app.engine) as session:
+        campaign = releases.get_campaign(session, name)
+        before = campaign.status.value
+        cancelled = releases.stop(session, campaign, now)
+        if before != "stopped":
+            _note_status(session, campaign.id or 0, before, "stopped", now, actor)
+    return cancelled
+
+
+def _note_status(session: Session, campaign_id: int, old: str, new: str, now: datetime, actor: str) -> None:
+    session.add(
+        Change(
+            batch=new_ref(), entity="campaign", entity_id=campaign_id, field="status", old=old, new=new,
+            origin=Origin.staff, actor=actor, at=now,
+        )
+    )  # fmt: skip
+    events.campaign_status_changed(campaign_id, old, new)

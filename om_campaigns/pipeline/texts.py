@@ -1,0 +1,145 @@
+"""The texts of a campaign: reading its files, checking them, freezing them.
+
+Files below ``templates/`` are drafts; everything a campaign reaches is checked here before it is published.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from om_campaigns.app import App
+from om_campaigns.audience.files import read_table
+from om_campaigns.audience.models import MailingList
+from om_campaigns.audience.segments import Segment, load_segments
+from om_campaigns.campaign.definition import CampaignDefinition
+from om_campaigns.campaign.models import Campaign
+from om_campaigns.campaign.reading import Known, parse_campaign
+from om_campaigns.compose.step_checks import check_step
+from om_campaigns.compose.frontmatter import parse_step
+from om_campaigns.errors import InputError, Problem, ProblemsError
+
+SHARED = ("layouts", "blocks", "brands")
+"""Folders every campaign reaches."""
+
+TEXT_ENDINGS = (".md", ".mjml", ".toml", ".txt")
+
+
+def read_tree(folder: Path, *names: str) -> dict[str, str]:
+    """Text files below ``folder/name`` for each name, by their path below ``folder`` with forward slashes.
+
+    Raises ProblemsError for files that are not UTF-8.
+    """
+    files, problems = {}, []
+    for name in names:
+        for path in sorted((folder / name).rglob("*")):
+            if not path.is_file() or path.suffix not in TEXT_ENDINGS or path.is_symlink():
+                continue
+            key = path.relative_to(folder).as_posix()
+            try:
+                files[key] = path.read_text(encoding="utf-8-sig")
+            except UnicodeDecodeError as error:
+                problems.append(Problem(str(path), 0, 0, "ENCODING", f"not UTF-8 (byte {error.start}): save it as UTF-8"))
+    if problems:
+        raise ProblemsError(problems)
+    return files
+
+
+def campaign_names(app: App) -> list[str]:
+    """Campaigns that stand as files in the workspace."""
+    return sorted(path.parent.name for path in (app.templates / "campaigns").glob("*/campaign.toml"))
+
+
+def languages_by_step(
+    name: str, definitions: Iterable[CampaignDefinition], files: Mapping[str, str], first: str
+) -> dict[str, tuple[str, ...]]:
+    """Step → languages its plain text (else any of its texts) is written in, the instance's own language first."""
+    found: dict[str, set[str]] = {step.name: set() for definition in definitions for step in definition.steps}
+    for path in files:
+        parts = path.removeprefix(f"campaigns/{name}/").split(".")
+        if path.startswith(f"campaigns/{name}/") and path.endswith(".md") and parts[0] in found:
+            found[parts[0]].add(parts[-2])
+    return {step: tuple(sorted(languages, key=lambda each: (each != first, each))) or (first,) for step, languages in found.items()}
+
+
+def toolkits_by_step(name: str, files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Step → codes of the toolkits its texts mention."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path, source in files.items():
+        if path.startswith(f"campaigns/{name}/") and path.endswith(".md"):
+            step, _ = parse_step(source, path)
+            if step is not None:
+                name_of_step = path.rsplit("/", 1)[-1].split(".")[0]
+                found[name_of_step] = tuple(sorted({*found.get(name_of_step, ()), *step.toolkits}))
+    return found
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A campaign as its files say now: its definition with frozen segment rules, and every file it reaches."""
+
+    name: str
+    definition: CampaignDefinition
+    files: dict[str, str]
+
+
+def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[list[Draft], list[Problem]]:
+    """The named campaigns (all, if none is named) with everything wrong in them, their segments and their texts.
+
+    A draft with problems is not among the drafts. Raises InputError for a name that has no folder.
+    """
+    there = campaign_names(app)
+    for name in names:
+        if name not in there:
+            near = difflib.get_close_matches(name, there, 1)
+            raise InputError(
+                f"there is no campaign '{name}' in {app.templates / 'campaigns'}", hint=f"did you mean '{near[0]}'?" if near else ""
+            )
+    problems: list[Problem] = []
+    try:
+        segments: Mapping[str, Segment] = load_segments(app.audiences / "segments")
+    except ProblemsError as error:
+        problems += error.problems
+        segments = {}
+    published = session.execute(select(Campaign.name)).scalars()
+    known = Known(segments, _mailing_lists(app, session), {*there, *published})
+    shared = read_tree(app.templates, *SHARED)
+    drafts = []
+    for name in names or there:
+        draft, found = _read_draft(app, name, shared, known)
+        problems += found
+        if draft is not None and not found:
+            drafts.append(draft)
+    return drafts, problems
+
+
+def _mailing_lists(app: App, session: Session) -> set[str]:
+    """Slugs that are imported, and those the workspace's file is about to import."""
+    slugs = set(session.execute(select(MailingList.slug)).scalars())
+    file = app.audiences / "mailing_lists.csv"
+    if file.is_file():
+        slugs |= {row.values["slug"] for row in read_table(file).rows if row.values.get("slug")}
+    return slugs
+
+
+def _read_draft(app: App, name: str, shared: Mapping[str, str], known: Known) -> tuple[Draft | None, list[Problem]]:
+    own = read_tree(app.templates, f"campaigns/{name}")
+    path = f"campaigns/{name}/campaign.toml"
+    texts = [each.rsplit("/", 1)[-1] for each in own if each.endswith(".md")]
+    shown = (app.templates / path).as_posix()
+    definition, problems = parse_campaign(own[path], name=name, file=shown, texts=texts, known=known)
+    files = {**shared, **own}
+    pattern = definition.pattern if definition else ""
+    for each in sorted(own):
+        if each.endswith(".md"):
+            problems += [replace(problem, file=_shown(app, problem.file)) for problem in check_step(files, each, pattern)]
+    return (Draft(name, definition, files) if definition else None), problems
+
+
+def _shown(app: App, file: str) -> str:
+    return (app.templates / file).as_posix()

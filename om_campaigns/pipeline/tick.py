@@ -1,0 +1,295 @@
+"""The spine, to be read first: recover → enrol → plan → compose → send.
+
+What is due is computed from the tables, so a missed or doubled tick changes nothing; running a tick twice at the same
+instant plans and sends nothing the second time. Each campaign's enrolling and planning is one transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import and_, or_, select, update
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.campaign.calendar import Calendar
+from om_campaigns.campaign.definition import CampaignDefinition
+from om_campaigns.campaign.enrolment import Entry, enrol
+from om_campaigns.campaign.houses import fill_houses, fill_routes, load_houses
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.plan import OPEN, Planned, Ready, plan
+from om_campaigns.campaign.progress import Successor, advance
+from om_campaigns.campaign.releases import get_campaign, load_definitions, load_files, running_campaigns
+from om_campaigns.campaign.timing import Caps
+from om_campaigns.columns import table_of
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.library import Library
+from om_campaigns.delivery.sender import Sent, recover, send_due
+from om_campaigns.delivery.transport import Transport
+from om_campaigns.errors import InputError, ProblemsError, RefusedError
+from om_campaigns.pipeline.outgoing import Composer, key_of_row, open_keys
+from om_campaigns.pipeline.texts import languages_by_step, toolkits_by_step
+from om_campaigns.store import Mode
+
+
+@dataclass
+class CampaignPlan:
+    """What one campaign would do, or did."""
+
+    campaign: str
+    enrolled: int
+    planned: Planned
+    not_enrolled: Counter[Reason]
+
+
+@dataclass
+class TickResult:
+    """The whole tick in numbers; ``skipped`` counts reasons of planning and of the hand-over."""
+
+    campaigns: list[CampaignPlan] = field(default_factory=list)
+    sent: Sent = field(default_factory=Sent)
+    checksum: str = ""
+    is_clock_behind: bool = False
+
+    @property
+    def enrolled(self) -> int:
+        return sum(each.enrolled for each in self.campaigns)
+
+    @property
+    def planned(self) -> int:
+        return sum(each.planned.planned for each in self.campaigns)
+
+    @property
+    def deferred(self) -> int:
+        return sum(each.planned.deferred for each in self.campaigns)
+
+    @property
+    def skipped(self) -> Counter[Reason]:
+        total: Counter[Reason] = Counter(self.sent.skipped)
+        for each in self.campaigns:
+            total += each.planned.skipped
+        return total
+
+
+def tick(
+    app: App,
+    now: datetime,
+    *,
+    campaign: str | None = None,
+    transport: Transport | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> TickResult:
+    """Do everything that is due at ``now``, for one campaign or all.
+
+    Raises RefusedError when sending is halted, or in live mode when the clock has gone backwards; in rehearsal an earlier
+    ``now`` changes nothing and is said.
+    """
+    result = TickResult()
+    with store.write(app.engine) as session:
+        if not _note_instant(session, app, now):
+            result.is_clock_behind = True
+            return result
+    recover(app.engine, lock_folder=app.locks, now=now)
+    result.campaigns = plan_all(app, now, now, campaign=campaign)
+    compose_open(app, now)
+    with store.read(app.engine) as session:
+        campaign_id = get_campaign(session, campaign).id if campaign else None
+        result.sent = send_due(
+            app.engine,
+            clock=app.clock,
+            compose=make_composer(app, session),
+            transport=transport or app.transport(),
+            smtp=app.settings.smtp,
+            lock_folder=app.locks,
+            campaign_id=campaign_id,
+            stop=stop,
+            progress=progress,
+        )
+    return result
+
+
+def look(
+    app: App, now: datetime, *, until: datetime | None = None, campaign: str | None = None, since: datetime | None = None
+) -> TickResult:
+    """The plan of ``now`` up to ``until``, by the very code that would apply it; nothing is changed.
+
+    ``since`` also counts what was served from that instant on, so that a reviewed plan can be recognised later.
+    """
+    until = until or now
+    result = TickResult()
+    with store.undone(app.engine) as session:
+        result.campaigns = [_plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, campaign)]
+        result.checksum = checksum(session, app, until, campaign=campaign, since=since)
+    return result
+
+
+def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None = None) -> list[CampaignPlan]:
+    """Enrol and plan campaign by campaign, the highest priority first; each is one transaction."""
+    plans = []
+    with store.read(app.engine) as session:
+        names = [each.name for each in _campaigns(session, app, campaign)]
+    for name in names:
+        with store.write(app.engine) as session:
+            plans += [_plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)]
+    return plans
+
+
+def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
+    """Running campaigns, the highest priority first, then by name; raises InputError for an unknown name."""
+    found = running_campaigns(session)
+    if name is not None:
+        wanted = get_campaign(session, name)
+        found = [each for each in found if each.id == wanted.id]
+    priorities = {each.id: max(d.priority for d in load_definitions(session, each).values()) for each in found}
+    return sorted(found, key=lambda each: (-priorities[each.id], each.name))
+
+
+def _plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime, until: datetime) -> CampaignPlan:
+    today = app.today(now)
+    calendar = Calendar()
+    definitions = load_definitions(session, campaign)
+    latest = definitions[campaign.latest_version_id or 0]
+    entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
+    advance(session, campaign, definitions, calendar, now, _successors(session, definitions.values(), entry.campaign_ids))
+    calendar.reschedule(session, campaign.id or 0, definitions, now)
+    _release_held(session, campaign)
+    entered = enrol(session, entry, calendar, now, today)
+    definitions = load_definitions(session, campaign)
+    files = load_files(session, campaign.latest_version_id or 0)
+    withdrawn = Houses(session)
+    ready = Ready(
+        campaign,
+        definitions,
+        languages_by_step(campaign.name, definitions.values(), files, app.settings.language),
+        frozenset(
+            step for step, codes in toolkits_by_step(campaign.name, files).items() if any(withdrawn.is_withdrawn(code) for code in codes)
+        ),
+        entry.campaign_ids,
+        entry.houses,
+    )
+    caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
+    planned = plan(session, ready, calendar, caps, now, today, until)
+    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused)
+
+
+def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, definition: CampaignDefinition) -> Entry:
+    """What entering a campaign needs to know, with the houses' inheritance laid out for this transaction."""
+    campaign_ids = {name: campaign_id for campaign_id, name in session.execute(select(Campaign.id, Campaign.name))}
+    houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
+    fill_houses(session, houses.values())
+    fill_routes(session, houses.values(), [audience.routes for audience in definition.audiences])
+    return Entry(
+        campaign,
+        version_id,
+        definition,
+        campaign_ids,
+        tuple(campaign_ids[name] for name in definition.not_while_in if name in campaign_ids),
+        tuple(campaign_ids.get(name, 0) for name in definition.starts_after),
+        houses,
+    )
+
+
+def _successors(session: Session, definitions: Iterable[CampaignDefinition], campaign_ids: Mapping[str, int]) -> dict[str, Successor]:
+    """The running campaigns that these definitions lead into."""
+    found = {}
+    for name in {definition.then for definition in definitions if definition.then in campaign_ids}:
+        campaign = session.get_one(Campaign, campaign_ids[name])
+        version_id = campaign.latest_version_id or 0
+        if campaign.status is CampaignStatus.running:
+            found[name] = Successor(campaign, version_id, load_definitions(session, campaign)[version_id])
+    return found
+
+
+def _release_held(session: Session, campaign: Campaign) -> None:
+    """Letters held for a missing value or a broken text are tried again: the gap may have been filled."""
+    dispatch = table_of(Dispatch)
+    session.execute(
+        update(dispatch)
+        .where(dispatch.c.campaign_id == campaign.id, dispatch.c.status == DispatchStatus.held)
+        .values(status=DispatchStatus.planned, reason=Reason.none, detail="")
+    )
+
+
+def _note_instant(session: Session, app: App, now: datetime) -> bool:
+    """Keep the highest instant acted at; False where ``now`` lies before it (rehearsal).
+
+    Raises RefusedError in live mode: a clock that went backwards must be seen, not worked around.
+    """
+    row = store.instance(session)
+    if row.halted_at is not None:
+        raise RefusedError(f"sending is halted ({row.halt_reason or 'no reason given'})", hint="'om-campaigns unhalt' lets it go on")
+    is_live = app.mode is Mode.live
+    highest = row.live_now if is_live else row.rehearsal_now
+    if highest is not None and now < highest:
+        if is_live:
+            raise RefusedError(
+                f"the clock says {now.isoformat(timespec='seconds')}, but mail was sent at {highest.isoformat(timespec='seconds')}",
+                hint="set the machine's clock right; nothing was sent",
+            )
+        return False
+    if is_live:
+        row.live_now = now
+    else:
+        row.rehearsal_now = now
+    session.add(row)
+    return True
+
+
+def compose_open(app: App, now: datetime) -> int:
+    """Make and store every edition that open letters need; a text that cannot be composed is met again at the hand-over."""
+    with store.read(app.engine) as session:
+        library = Library(session, app.settings.sender, Houses(session))
+        for key in open_keys(session):
+            with suppress(ProblemsError, InputError):
+                library.edition(key)
+        if not library.made:
+            return 0
+        with store.write(app.engine) as writing:
+            return library.record_made(writing, now)
+
+
+def make_composer(app: App, session: Session) -> Composer:
+    """The composer of one run, reading through ``session``."""
+    houses = Houses(session)
+    return Composer(
+        Library(session, app.settings.sender, houses),
+        houses,
+        app.keyring,
+        app.settings.sender,
+        app.settings.web.base_url,
+        app.settings.zone,
+    )
+
+
+def checksum(session: Session, app: App, until: datetime, *, campaign: str | None = None, since: datetime | None = None) -> str:
+    """A short fingerprint of a plan: its dispatch keys with the edition each would get, in order."""
+    dispatch, campaigns = table_of(Dispatch), table_of(Campaign)
+    library = Library(session, app.settings.sender, Houses(session))
+    owed = and_(dispatch.c.status.in_(OPEN), dispatch.c.due_at <= until)
+    if since is not None:
+        lost = (DispatchStatus.skipped, DispatchStatus.cancelled)
+        owed = or_(owed, and_(dispatch.c.planned_at >= since, dispatch.c.status.not_in(lost)))
+    query = (
+        select(dispatch, campaigns.c.name.label("campaign"))
+        .join(campaigns, campaigns.c.id == dispatch.c.campaign_id)
+        .where(owed)
+        .order_by(campaigns.c.name, dispatch.c.occasion, dispatch.c.step, dispatch.c.recipient_kind, dispatch.c.recipient_id)
+    )
+    if campaign is not None:
+        query = query.where(campaigns.c.name == campaign)
+    state = hashlib.sha256()
+    for row in session.execute(query).yield_per(5000):
+        try:
+            edition = library.edition_id(key_of_row(row))
+        except (ProblemsError, InputError):
+            edition = "broken"
+        state.update(f"{row.campaign}|{row.occasion}|{row.step}|{row.recipient_kind}|{row.recipient_id}|{edition}\n".encode())
+    return state.hexdigest()[:16]

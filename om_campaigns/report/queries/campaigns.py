@@ -1,0 +1,153 @@
+"""Campaigns as staff see them: what is published, who is in, what went out and what is next."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState
+from om_campaigns.campaign.releases import get_campaign
+from om_campaigns.columns import table_of
+
+OWED = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.claimed, DispatchStatus.retry)
+"""What will still be sent if nothing comes between."""
+
+_campaign, _version, _enrolment, _dispatch = (table_of(each) for each in (Campaign, CampaignVersion, Enrolment, Dispatch))
+
+
+def load_campaign_ids(session: Session) -> dict[str, int]:
+    """Name → id of every published campaign."""
+    return {row.name: row.id for row in session.execute(select(_campaign.c.id, _campaign.c.name))}
+
+
+def load_campaigns(session: Session) -> list[dict[str, Any]]:
+    """Published campaigns by name: name, title, kind, mailing_list, status, version, published_at, enrolled (state →
+    number), sent, owed, uncertain, next_due_at."""
+    query = (
+        select(_campaign, _version.c.number, _version.c.published_at, _version.c.structure)
+        .join(_version, _version.c.id == _campaign.c.latest_version_id)
+        .order_by(_campaign.c.name)
+    )
+    enrolled, sent, next_due = _enrolled(session), _by_status(session), _next_due(session)
+    return [
+        {
+            "name": row.name,
+            "title": row.structure["title"],
+            "kind": row.kind,
+            "mailing_list": row.mailing_list,
+            "status": row.status,
+            "version": row.number,
+            "published_at": row.published_at,
+            "enrolled": enrolled[row.id],
+            "sent": sent[row.id].get(DispatchStatus.sent, 0),
+            "owed": sum(sent[row.id].get(status, 0) for status in OWED),
+            "uncertain": sent[row.id].get(DispatchStatus.uncertain, 0),
+            "next_due_at": next_due.get(row.id),
+        }
+        for row in session.execute(query)
+    ]
+
+
+def _enrolled(session: Session) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = defaultdict(lambda: {state.value: 0 for state in EnrolmentState})
+    query = select(_enrolment.c.campaign_id, _enrolment.c.state, func.count()).group_by(_enrolment.c.campaign_id, _enrolment.c.state)
+    for campaign_id, state, number in session.execute(query):
+        found[campaign_id][state.value] = number
+    return found
+
+
+def _by_status(session: Session) -> dict[int, dict[DispatchStatus, int]]:
+    found: dict[int, dict[DispatchStatus, int]] = defaultdict(dict)
+    query = select(_dispatch.c.campaign_id, _dispatch.c.status, func.count()).group_by(_dispatch.c.campaign_id, _dispatch.c.status)
+    for campaign_id, status, number in session.execute(query):
+        found[campaign_id][status] = number
+    return found
+
+
+def _next_due(session: Session) -> dict[int, Any]:
+    """The next instant a campaign has something to do: a letter that is owed, or else the next step of somebody."""
+    owed = (
+        select(_dispatch.c.campaign_id, func.min(_dispatch.c.due_at)).where(_dispatch.c.status.in_(OWED)).group_by(_dispatch.c.campaign_id)
+    )
+    steps = (
+        select(_enrolment.c.campaign_id, func.min(_enrolment.c.next_due_at))
+        .where(_enrolment.c.state == EnrolmentState.active)
+        .group_by(_enrolment.c.campaign_id)
+    )
+    found: dict[int, Any] = {}
+    for query in (owed, steps):
+        for campaign_id, at in session.execute(query):
+            if at is not None:
+                found[campaign_id] = min(at, found.get(campaign_id, at))
+    return found
+
+
+def load_campaign(session: Session, name: str) -> dict[str, Any]:
+    """One published campaign: the row of ``load_campaigns`` with audiences, steps (each with its counts), ended
+    enrolments by reason, and versions. Raises InputError for an unknown name."""
+    campaign = get_campaign(session, name)
+    row = next(each for each in load_campaigns(session) if each["name"] == name)
+    versions = session.execute(select(_version).where(_version.c.campaign_id == campaign.id).order_by(_version.c.number)).all()
+    definition = CampaignDefinition.from_structure(versions[-1].structure)
+    return row | {
+        "then": definition.then,
+        "exit_when": definition.exit_when.strip(),
+        "audiences": [
+            {"segment": each.segment, "routes": list(each.routes), "sender": each.sender} for each in definition.audiences
+        ],
+        "steps": _steps(session, campaign.id or 0, definition),
+        "ended": _ended(session, campaign.id or 0),
+        "versions": [
+            {"version": each.number, "published_at": each.published_at, "published_by": each.published_by} for each in versions
+        ],
+    }
+
+
+def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -> list[dict[str, Any]]:
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    query = (
+        select(_dispatch.c.step, _dispatch.c.status, _dispatch.c.reason, func.count())
+        .where(_dispatch.c.campaign_id == campaign_id)
+        .group_by(_dispatch.c.step, _dispatch.c.status, _dispatch.c.reason)
+    )
+    skipped: dict[str, dict[str, int]] = defaultdict(dict)
+    for step, status, reason, number in session.execute(query):
+        counts[step][status] = counts[step].get(status, 0) + number
+        if status is DispatchStatus.skipped:
+            skipped[step][reason.value] = number
+    return [
+        {
+            "step": step.name,
+            "when": when_text(step),
+            "sent": counts[step.name].get(DispatchStatus.sent, 0),
+            "owed": sum(counts[step.name].get(status, 0) for status in OWED),
+            "failed": counts[step.name].get(DispatchStatus.failed, 0),
+            "uncertain": counts[step.name].get(DispatchStatus.uncertain, 0),
+            "skipped": skipped[step.name],
+        }
+        for step in definition.steps
+    ]
+
+
+def when_text(step: Step) -> str:
+    """When a step is due, in words: ``day 7``, ``14 days after``, ``36 h after``."""
+    at = f" at {step.at:%H:%M}" if step.at is not None else ""
+    if step.day is not None:
+        return f"day {step.day}{at}"
+    if step.after is not None:
+        return f"{step.after} days after{at}"
+    hours = step.elapsed.total_seconds() / 3600 if step.elapsed else 0
+    return f"{hours:g} h after"
+
+
+def _ended(session: Session, campaign_id: int) -> dict[str, int]:
+    query = (
+        select(_enrolment.c.state, _enrolment.c.reason, func.count())
+        .where(_enrolment.c.campaign_id == campaign_id, _enrolment.c.state != EnrolmentState.active)
+        .group_by(_enrolment.c.state, _enrolment.c.reason)
+    )
+    return {f"{state.value} ({reason.value})" if reason else state.value: number for state, reason, number in session.execute(query)}

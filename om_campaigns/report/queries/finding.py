@@ -1,0 +1,77 @@
+"""People by address, name or number; houses by slug or name: as staff type them."""
+
+from __future__ import annotations
+
+import difflib
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlmodel import Session
+
+from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.intake.cells import name_key
+from om_campaigns.audience.models import Address, Organisation, Person, Seat
+from om_campaigns.columns import table_of
+from om_campaigns.errors import InputError
+
+_organisation, _person, _seat, _address = (table_of(each) for each in (Organisation, Person, Seat, Address))
+
+
+def find_organisation(session: Session, text: str) -> int:
+    """The id of a house by slug, public id, name or short name. Raises InputError for none or several."""
+    query = select(_organisation.c.id, _organisation.c.slug, _organisation.c.name)
+    found = session.execute(query.where(or_(_organisation.c.slug == text.strip().lower(), _organisation.c.public_id == text))).all()
+    if not found:
+        wanted = name_key(text)
+        everyone = select(_organisation.c.id, _organisation.c.slug, _organisation.c.name, _organisation.c.short_name)
+        rows = session.execute(everyone).all()
+        found = [row for row in rows if wanted in (name_key(row.name), name_key(row.short_name))]
+        if not found:
+            words = {word.casefold(): row.slug for row in rows for word in (row.slug, row.name, row.short_name) if word}
+            near = difflib.get_close_matches(text.casefold(), words, 1)
+            hint = f"did you mean '{words[near[0]]}'?" if near else "'om-campaigns org list' names them"
+            raise InputError(f"there is no organisation '{text}'", hint=hint)
+    if len(found) > 1:
+        raise InputError(f"'{text}' names several organisations", hint=f"use a slug: {', '.join(sorted(row.slug for row in found))}")
+    return int(found[0].id)
+
+
+def find_person(session: Session, text: str) -> int:
+    """The id of a person by e-mail address, staff key, public id or full name. Raises InputError for none or several."""
+    found = find_people(session, text)
+    if not found:
+        hint = _near_name(session, text) or "'om-campaigns person list' finds people by a part of name or address"
+        raise InputError(f"there is nobody '{text}'", hint=hint)
+    if len(found) > 1:
+        named = ", ".join(f"{name} ({public_id})" for _, public_id, name in found[:8])
+        raise InputError(f"'{text}' is {len(found)} people", hint=f"use the id in brackets: {named}")
+    return found[0][0]
+
+
+def find_people(session: Session, text: str) -> list[tuple[int, str, str]]:
+    """(id, public id, name) of everybody the text names; an address may be shared by several."""
+    condition: ColumnElement[bool] = or_(
+        _person.c.staff_key == text.strip(), _person.c.public_id == text.strip(), _person.c.name_key == name_key(text)
+    )
+    if "@" in text:
+        condition = _uses_address(text)
+    rows = session.execute(select(_person.c.id, _person.c.public_id, _person.c.full_name).where(condition).order_by(_person.c.id))
+    return [(row.id, row.public_id, row.full_name) for row in rows]
+
+
+def _uses_address(text: str) -> ColumnElement[bool]:
+    try:
+        wanted = normalise(text.strip()).normal_key
+    except ValueError as error:
+        raise InputError(f"'{text}' is not an e-mail address: {error}") from None
+    address = select(_address.c.id).where(_address.c.normal_key == wanted).scalar_subquery()
+    seats = select(_seat.c.person_id).where(_seat.c.address_id == address, _seat.c.person_id.is_not(None))
+    return or_(_person.c.main_address_id == address, _person.c.id.in_(seats))
+
+
+def _near_name(session: Session, text: str) -> str:
+    names = session.execute(select(_person.c.name_key).distinct().limit(5000)).scalars().all()
+    near = difflib.get_close_matches(name_key(text), names, 1)
+    if not near:
+        return ""
+    full = session.execute(select(_person.c.full_name).where(_person.c.name_key == near[0]).limit(1)).scalar_one()
+    return f"did you mean '{full}'?"
