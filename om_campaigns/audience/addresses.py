@@ -120,7 +120,7 @@ def _normalise_slowly(text: str) -> NormalAddress:
     if len(text) > MAX_TEXT:
         raise ValueError(f"the address has {len(text)} characters; 254 are possible")
     try:
-        found = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False)
+        found = email_validator.validate_email(text, check_deliverability=False, allow_smtputf8=True, allow_quoted_local=False, strict=True)
     except email_validator.EmailNotValidError as error:
         raise ValueError(f"'{text}' is no e-mail address: {error}") from None
     domain = found.ascii_domain.lower()

@@ -36,6 +36,7 @@ _COLUMNS = [
         "variant",
         "language",
         "service",
+        "due_day",
         "status",
     )
 ]

@@ -38,6 +38,7 @@ class Due:
     variant: str
     language: str
     service: bool
+    due_day: int
     status: DispatchStatus
     earlier_id: int | None = None
     earlier_ref: str | None = None

@@ -6,9 +6,11 @@ Written from the reference of the language, without the engine's reader and with
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, nodes
@@ -70,6 +72,7 @@ class Audience:
     """Rows by table class, in the order in which they can be stored."""
 
     rows: dict[type[Any], list[Row]]
+    index: dict[Any, Any] = field(default_factory=dict)
 
     def store(self, connection: Connection) -> None:
         for model in ORDER:
@@ -77,7 +80,15 @@ class Audience:
                 connection.execute(insert(table_of(model)), self.rows[model])
 
     def one(self, model: type[Any], key: int | None) -> Row | None:
-        return next((row for row in self.rows[model] if row["id"] == key), None) if key is not None else None
+        return next(iter(self.find(model, {"id": key})), None)
+
+    def find(self, model: type[Any], wanted: Row) -> list[Row]:
+        names = tuple(wanted)
+        if (model, names) not in self.index:
+            grouped = self.index[model, names] = defaultdict(list)
+            for row in self.rows[model]:
+                grouped[tuple(row[name] for name in names)].append(row)
+        return self.index[model, names].get(tuple(wanted.values()), [])
 
 
 class _Maker:
@@ -289,10 +300,7 @@ class Reading:
     today: date = TODAY
 
     def holds(self, source: str) -> bool:
-        tree = Environment(autoescape=True).parse("{{ " + source + " }}")
-        output = tree.body[0]
-        assert isinstance(output, nodes.Output)
-        return self.decide(output.nodes[0])
+        return self.decide(_parsed(source))
 
     def decide(self, node: nodes.Node) -> bool:
         if isinstance(node, nodes.Not):
@@ -335,7 +343,7 @@ class Reading:
     # ---- helpers
 
     def rows(self, model: type[Any], **wanted: Any) -> Iterator[Row]:
-        return (row for row in self.audience.rows[model] if all(row[column] == value for column, value in wanted.items()))
+        return iter(self.audience.find(model, wanted))
 
     def person(self) -> Row | None:
         return self.audience.one(m.Person, self.seat["person_id"]) if self.seat else None
@@ -508,6 +516,13 @@ class Reading:
             row["kind"] in kinds and row["mailing_list"] in {mailing_list, "*"}
             for row in self.rows(m.Basis, address_id=address, collector_id=None, withdrawn_at=None)
         )
+
+
+@lru_cache(maxsize=64)
+def _parsed(source: str) -> nodes.Node:
+    output = Environment(autoescape=True).parse("{{ " + source + " }}").body[0]
+    assert isinstance(output, nodes.Output)
+    return output.nodes[0]
 
 
 def _numbers(version: str) -> tuple[int, ...]:

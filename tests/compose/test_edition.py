@@ -104,8 +104,9 @@ def test_ren_accessible_frame(given: Given, values: dict[str, str]) -> None:
     wrapper = next(attrs for tag, attrs in page.tags if tag == "div" and "lang" in attrs)
     assert (wrapper["lang"], wrapper["dir"]) == ("de", "ltr")  # REN-09
     assert "<title>Der kurze Weg zum Nachbarhaus</title>" in document.replace("\u00a0", " ")
-    outlook = document.count("<table") - document.count('role="presentation"')
-    assert outlook == 0  # REN-10: also inside conditional comments
+    tables = re.findall(r"<table[^>]*>", document)
+    assert len(tables) > 20
+    assert all('role="presentation"' in table for table in tables)  # REN-10: also inside conditional comments
     headings = [tag for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
     assert headings == ["h1", "h2", "h2", "h2"]  # REN-12
     assert page.words.startswith("Ein Gespräch am Gartenzaun ersetzt drei Rundschreiben.")  # REN-13

@@ -1,0 +1,215 @@
+"""The look of a letter in a real browser: 360 px, dark, inverted, images off, forwarded without head and styles (REN-05, 07, 08, 18; FWD-05).
+
+Pictures of every condition are written to ``LOOK_PICTURES`` if that names a folder, for people to look at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from conftest import Given
+
+from om_campaigns.compose.edition import make_edition, show_html
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+BRANDS = ["om", "hwk-westerfurt", "krankenkasse-auental", "beraterverband-klarsee"]
+
+LOOK_LETTER = """+++
+subject = "Der kurze Weg zum Nachbarhaus spart drei Rundschreiben"
+preheader = "Ein Gespräch am Gartenzaun ersetzt drei Rundschreiben."
+ideas = ["regional_cooperation"]
+call_to_action = { text = "Gesprächspartner in Ihrer Region finden", how = "HOW", target = "TARGET" }
++++
+Guten Tag {{ contact.full_name }},
+
+im Betrieb am Ortsrand fehlen **zwei Gesellen** für die Montage. Wer hilft? Drei Häuser wissen Rat, keines fragt die anderen.
+
+- Die **Kreishandwerkerschaft** kennt die Schulen am Ort.
+- Die Arbeitssicherheitsfachkräfteberatungsstelle hilft bei der Einarbeitung.
+
+::: offers {#offers locked}
+Namen und Rufnummern in {{ region.name }}, gesammelt von {{ org.name }}.
+:::
+
+::: say {#say editable}
+"Ich frage eben nach und sage Ihnen bis Donnerstag Bescheid."
+:::
+
+::: do {#do}
+Rufen Sie **eine** Person an. Mehr steht im [Wegweiser](https://haus.example/wegweiser). Kennwort: `{{ pack.ack_code }}`
+:::
+
+## Und danach?
+
+1. Notieren, wer geholfen hat.
+2. Zwei Sätze weitererzählen.
+
+> Ein Anruf dauert keine zehn Minuten – und erspart dem Betrieb drei Termine.
+
+| Haus | Wofür |
+|---|---|
+| Krankenkasse | Gesundheit im Betrieb |
+| Kammer | Ausbildung und Meister |
+"""
+
+TEXT_COLOURS = """() => {
+  const channels = colour => { const p = colour.match(/[\\d.]+/g).map(Number); return p.length > 3 ? p : [...p, 1]; };
+  const ground = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = channels(getComputedStyle(at).backgroundColor);
+      if (colour[3] > 0.99) return colour.slice(0, 3);
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || element.closest('[aria-hidden=true]') || /^●+$/.test(walker.currentNode.data.trim()) || !element.getClientRects().length) continue;
+    found.push({text: walker.currentNode.data.trim().slice(0, 40), ink: channels(getComputedStyle(element).color).slice(0, 3), ground: ground(element),
+                size: parseFloat(getComputedStyle(element).fontSize)});
+  }
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: install the dev dependencies")
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def document(given: Given, values: dict[str, str], *, how: str = "link", brand: str = "om", **more: Any) -> str:
+    target = "https://haus.example/finden" if how == "link" else ""
+    source = LOOK_LETTER.replace("HOW", how).replace("TARGET", target)
+    return show_html(make_edition(given(source, brand=brand, **more)), values)
+
+
+def forwarded(page: str) -> str:
+    """As a careless client forwards it: no head, no style, no conditional comments, no classes, inside a quotation."""
+    bare = re.sub(r"<!--.*?-->|<style.*?</style>|<head.*?</head>", "", page, flags=re.DOTALL)
+    bare = re.sub(r'\s(?:class|lang|dir|role|aria-[a-z]+)="[^"]*"', "", bare)
+    body = re.sub(r".*?<body[^>]*>|</body>.*", "", bare, flags=re.DOTALL)
+    quote = '<blockquote style="margin:0 0 0 8px;border-left:2px solid #aaa;padding-left:8px">'
+    return f"<!doctype html><html><body><p>Bitte lesen. Gruß</p>{quote}{body}</blockquote></body></html>"
+
+
+def show(browser: Browser, page: str, name: str, *, width: int = 760, dark: bool = False, images: bool = True) -> Page:
+    for context in browser.contexts:
+        context.close()
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+    opened.route("**/*", lambda route: route.abort())
+    if not images:
+        page = re.sub(r'src="https://[^"]*"', 'src="https://nowhere.invalid/x.png"', page)
+    opened.set_content(page, wait_until="commit")
+    if folder := os.environ.get("LOOK_PICTURES"):
+        opened.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+    return opened
+
+
+def words(page: Page) -> list[str]:
+    return re.findall(r"[\wÄÖÜäöüß…@.]+", page.inner_text("body"))
+
+
+def luminance(colour: list[float]) -> float:
+    parts = [value / 255 / 12.92 if value / 255 <= 0.04045 else ((value / 255 + 0.055) / 1.055) ** 2.4 for value in colour]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def faint(page: Page, *, invert: bool = False) -> list[str]:
+    """Visible texts with a contrast below 4.5, as the browser computes their colours."""
+    found = []
+    for seen in page.evaluate(TEXT_COLOURS):
+        ink, ground = ([255 - value for value in colour] if invert else colour for colour in (seen["ink"], seen["ground"]))
+        high, low = sorted((luminance(ink), luminance(ground)), reverse=True)
+        if (high + 0.05) / (low + 0.05) < 4.5:
+            found.append(f"{seen['text']}: {ink} on {ground}")
+    return found
+
+
+def overflow(page: Page) -> float:
+    return float(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@pytest.mark.parametrize("brand", BRANDS)
+def test_ren_08_contrast_in_light_dark_and_inverted(browser: Browser, given: Given, values: dict[str, str], brand: str) -> None:
+    letter = document(given, values, brand=brand)
+    light = show(browser, letter, f"{brand}-light")
+    assert faint(light) == []
+    assert faint(light, invert=True) == []
+    assert min(seen["size"] for seen in light.evaluate(TEXT_COLOURS)) >= 14  # REN-12
+    night = show(browser, letter, f"{brand}-dark", dark=True)
+    assert faint(night) == []
+    assert luminance(night.evaluate(TEXT_COLOURS)[3]["ground"]) < 0.05  # it really is dark
+
+
+@pytest.mark.parametrize("how", ["link", "reply", "offline"])
+@pytest.mark.parametrize("brand", BRANDS)
+def test_no_sideways_scrolling_at_360_and_320_px(browser: Browser, given: Given, values: dict[str, str], brand: str, how: str) -> None:
+    letter = document(given, values, brand=brand, how=how)
+    for width in (360, 320):
+        assert overflow(show(browser, letter, f"{brand}-{how}-{width}", width=width)) <= 0
+    assert overflow(show(browser, forwarded(letter), f"{brand}-{how}-360-forwarded", width=360)) <= 0
+
+
+@pytest.mark.parametrize("width", [760, 360])
+def test_fwd_05_nothing_is_lost_when_forwarded_without_head_and_styles(
+    browser: Browser, given: Given, values: dict[str, str], width: int
+) -> None:
+    letter = document(given, values)
+    whole = words(show(browser, letter, f"whole-{width}", width=width))
+    page = show(browser, forwarded(letter), f"forwarded-{width}", width=width)
+    rest = words(page)
+    assert [word for word in whole if word not in rest] == []
+    assert faint(page) == []
+    column = page.evaluate("[...document.querySelectorAll('h1, p')].map(e => e.getBoundingClientRect().left)")
+    assert max(column[1:]) - min(column[1:]) < 80  # one column
+
+
+def test_one_button_large_enough_to_touch(browser: Browser, given: Given, values: dict[str, str]) -> None:
+    page = show(browser, document(given, values, how="reply"), "button", width=360)
+    box = page.locator("a", has_text="Gesprächspartner in Ihrer Region finden").bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    links = page.evaluate("[...document.querySelectorAll('a')].map(a => [a.textContent, getComputedStyle(a).textDecorationLine])")
+    assert [text for text, line in links if line != "underline"] == ["Gesprächspartner in Ihrer Region finden"]
+
+
+def test_ren_11_readable_with_images_off(browser: Browser, given: Given, values: dict[str, str]) -> None:
+    logo = '[logo]\nurl = "https://hwk.example/logo.png"\nwidth = 180\nheight = 48\nalt = "Handwerkskammer Lindenau"\n'
+    files = {"brands/mit-logo.toml": f'format = 1\n[colours]\naccent = "#1f4e8c"\n{logo}'}
+    page = show(browser, document(given, values, brand="mit-logo", files=files), "images-off", images=False)
+    picture = page.locator("img")
+    assert picture.get_attribute("alt") == "Handwerkskammer Lindenau"
+    assert (picture.get_attribute("width"), picture.get_attribute("height")) == ("180", "48")
+    assert len(words(page)) > 120
+
+
+def test_a_screen_reader_meets_the_letter_in_order(browser: Browser, given: Given, values: dict[str, str]) -> None:
+    page = show(browser, document(given, values), "order")
+    headings = page.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(h => h.tagName + ' ' + h.textContent.replace(/\\u00a0/g, ' '))")
+    assert headings == [
+        "H1 Der kurze Weg zum Nachbarhaus spart drei Rundschreiben",
+        "H2 Was die OM bietet",
+        "H2 Was Sie sagen können",
+        "H2 Was Sie tun können",
+        "H2 Und danach?",
+    ]
+    layout = page.evaluate("[...document.querySelectorAll('table')].filter(t => t.role !== 'presentation').length")
+    assert layout == 1  # the data table only
