@@ -9,7 +9,7 @@ import base64
 import os
 import secrets
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -25,6 +25,7 @@ from om_campaigns.clock import Clock, fixed_clock, local_date, system_clock
 from om_campaigns.compose import models as _compose_models  # noqa: F401
 from om_campaigns.delivery import models as _delivery_models  # noqa: F401
 from om_campaigns.delivery.outbox import OutboxTransport
+from om_campaigns.delivery.redirect import RedirectedTransport
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, InstallationError
 from om_campaigns.settings import Settings, load_settings
@@ -82,16 +83,16 @@ class App:
         if self.rehearsal_transport is not None:
             return self.rehearsal_transport()
         if self.settings.rehearsal_to:
-            return self.smtp(redirect_to=self.settings.rehearsal_to)
+            return RedirectedTransport(self.smtp(), self.settings.rehearsal_to[0])
         return OutboxTransport(self.outbox)
 
-    def smtp(self, *, redirect_to: Sequence[str] = ()) -> Transport:
-        """The configured mail server; every letter goes to ``redirect_to`` instead when that is given."""
+    def smtp(self) -> Transport:
+        """The configured mail server. Raises InstallationError when there is none."""
         from om_campaigns.delivery.smtp import SmtpTransport
 
         if not self.settings.smtp.host:
             raise InstallationError("no mail server is configured", hint="set [smtp] host in config.toml, then try 'om-campaigns doctor'")
-        return SmtpTransport(self.settings.smtp, redirect_to=tuple(redirect_to))
+        return SmtpTransport(self.settings.smtp)
 
 
 def open_app(

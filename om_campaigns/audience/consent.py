@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, and_, exists, literal, or_, select, update
 from sqlmodel import Session, col
 
 from om_campaigns.audience.addresses import Keyring, hash_address
@@ -34,13 +34,13 @@ Column = ColumnElement[Any]
 def has_basis(address_id: Column, organisation: Any, mailing_list: Column | str, sender: Column | Sender) -> ColumnElement[bool]:
     """There is an unwithdrawn basis for mail of this list, sent in this name, to this address (LAW-01, LAW-04).
 
-    ``organisation`` is the ``Organisation`` entity (or an alias) of the seat; it must be in the FROM of the query.
+    ``organisation`` is the seat's house (table, alias or class); it must be in the FROM of the query.
     A house's own collection serves only mail in its own name, and ``existing_relation_7_3`` only the collector itself.
     """
     basis = Basis.__table__  # type: ignore[attr-defined]
     by_om = basis.c.collector_id.is_(None)
-    by_house = and_(basis.c.collector_id == organisation.id, _speaks(sender, Sender.home))
-    house_may = organisation.data_role.in_((DataRole.processor, DataRole.joint))
+    by_house = and_(basis.c.collector_id == _columns(organisation).id, _speaks(sender, Sender.home))
+    house_may = _columns(organisation).data_role.in_((DataRole.processor, DataRole.joint))
     return exists().where(
         basis.c.address_id == address_id,
         basis.c.withdrawn_at.is_(None),
@@ -55,26 +55,31 @@ def has_basis(address_id: Column, organisation: Any, mailing_list: Column | str,
     )
 
 
+def _columns(entity: Any) -> Any:
+    """The columns of a table or alias; a mapped class carries them itself."""
+    return entity.c if isinstance(entity, FromClause) else entity
+
+
 def _speaks(sender: Column | Sender, name: Sender) -> ColumnElement[bool]:
     if isinstance(sender, Sender):
-        return and_(True) if sender is name else and_(False)
+        return literal(sender is name)
     return sender == name
 
 
 def is_suppressed(address: Any, organisation: Any, mailing_list: Column | str) -> ColumnElement[bool]:
     """The address is suppressed for this list, this house, or altogether.
 
-    ``address`` and ``organisation`` are entities (or aliases) in the FROM of the query. Only the address's current key
+    ``address`` and ``organisation`` are tables, aliases or classes in the FROM of the query. Only the address's current key
     is compared: intake renews suppressions of older keys as soon as it sees the address again.
     """
     blocked = Suppression.__table__  # type: ignore[attr-defined]
     return exists().where(
-        blocked.c.hmac == address.hmac,
-        blocked.c.key_id == address.key_id,
+        blocked.c.hmac == _columns(address).hmac,
+        blocked.c.key_id == _columns(address).key_id,
         or_(
             blocked.c.scope_kind == SuppressionScope.all,
             and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope == mailing_list),
-            and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == organisation.public_id),
+            and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == _columns(organisation).public_id),
         ),
     )
 
@@ -89,7 +94,7 @@ def record_suppression(
     scope: str = "",
 ) -> bool:
     """Suppress an address; False when it already was in this scope. Later imports never undo it (UNS-09)."""
-    found = session.exec(
+    found = session.execute(
         select(Suppression.id).where(  # type: ignore[call-overload]
             col(Suppression.hmac) == address.hmac,
             col(Suppression.key_id) == address.key_id,
@@ -107,7 +112,7 @@ def record_suppression(
 def is_known_suppressed(session: Session, keyring: Keyring, normal_key: str) -> bool:
     """Some key that was ever used knows this address as suppressed, in any scope (LAW-09)."""
     hashes = [hash_address(keyring, normal_key, key_id) for key_id in keyring.secrets]
-    return session.exec(select(Suppression.id).where(col(Suppression.hmac).in_(hashes)).limit(1)).first() is not None  # type: ignore[call-overload]
+    return session.execute(select(Suppression.id).where(col(Suppression.hmac).in_(hashes)).limit(1)).first() is not None  # type: ignore[call-overload]
 
 
 def erase_person(session: Session, person: Person, now: datetime, *, actor: str, batch: str) -> list[int]:
@@ -116,10 +121,10 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
     Rows keep their integer ids, so facts and statistics stay and nothing is ever sent twice; names, addresses, bases and
     the values in the change log go. Addresses that somebody else still uses stay. Suppressions stay as hashes (LAW-09).
     """
-    mine = {person.main_address_id, *session.exec(select(Seat.address_id).where(col(Seat.person_id) == person.id)).scalars()}  # type: ignore[call-overload]
+    mine = {person.main_address_id, *session.execute(select(Seat.address_id).where(col(Seat.person_id) == person.id)).scalars()}  # type: ignore[call-overload]
     shared = _addresses_of_others(session, person, {each for each in mine if each is not None})
     emptied = sorted(each for each in mine if each is not None and each not in shared)
-    for address in session.exec(select(Address).where(col(Address.id).in_(emptied))).scalars():  # type: ignore[call-overload]
+    for address in session.execute(select(Address).where(col(Address.id).in_(emptied))).scalars():
         address.address = address.normal_key = f"{address.ref}@erased.invalid"
         address.domain = "erased.invalid"
         address.hmac = f"erased:{address.ref}"

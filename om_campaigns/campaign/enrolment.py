@@ -9,8 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Boolean, Column, Integer, Select, Table, and_, exists, func, insert, literal, or_, select, true, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -78,7 +95,7 @@ def close_to_present_members(session: Session, entry: Entry, now: datetime, toda
     renew_temporary(session, CANDIDATE)
     for position, audience in enumerate(entry.definition.audiences):
         session.execute(insert(CANDIDATE).from_select([c.name for c in CANDIDATE.c], _candidates(entry, position, audience, today)))
-    columns = {
+    columns: dict[str, Any] = {
         "campaign_id": literal(entry.campaign.id),
         "occasion": literal(""),
         "version_id": literal(entry.version_id),
@@ -93,7 +110,7 @@ def close_to_present_members(session: Session, entry: Entry, now: datetime, toda
     return session.execute(_insert_ignoring(session, table_of(Enrolment), list(columns), chosen)).rowcount  # type: ignore[attr-defined, no-any-return]
 
 
-def _candidates(entry: Entry, position: int, audience: Audience, today: date) -> Select[tuple[object, ...]]:
+def _candidates(entry: Entry, position: int, audience: Audience, today: date) -> Select[Any]:
     parties = make_parties()
     found = subjects(_segment(audience), today=today, campaigns=entry.campaign_ids).subquery("m")
     whole_house = audience.selects == Selects.organisations
@@ -117,18 +134,18 @@ def _candidates(entry: Entry, position: int, audience: Audience, today: date) ->
             literal(position),
             subject_kind(parties),
             subject_id(parties),
-            parties.organisation.id,
-            func.coalesce(parties.seat.id, 0),
-            parties.address.id,
-            func.coalesce(parties.seat.strength, 99),
-            func.coalesce(parties.seat.is_primary_home, literal(False)),
+            parties.organisation.c.id,
+            func.coalesce(parties.seat.c.id, 0),
+            parties.address.c.id,
+            func.coalesce(parties.seat.c.strength, 99),
+            func.coalesce(parties.seat.c.is_primary_home, literal(False)),
             make_reason(
                 parties,
                 today=today,
                 mailing_list=entry.definition.mailing_list,
                 sender=audience.sender,
                 route=select(ROUTE.c.route)
-                .where(ROUTE.c.organisation_id == parties.organisation.id, ROUTE.c.audience == position)
+                .where(ROUTE.c.organisation_id == parties.organisation.c.id, ROUTE.c.audience == position)
                 .scalar_subquery(),
                 more=_conditions_between_campaigns(entry, parties),
             ),
@@ -161,8 +178,8 @@ def _segment(audience: Audience) -> Segment:
     )
 
 
-def _conditions_between_campaigns(entry: Entry, parties: Parties) -> list[tuple[object, Reason]]:
-    conditions: list[tuple[object, Reason]] = []
+def _conditions_between_campaigns(entry: Entry, parties: Parties) -> list[tuple[ColumnElement[bool], Reason]]:
+    conditions: list[tuple[ColumnElement[bool], Reason]] = []
     if entry.not_while_in:
         conditions.append((is_in_campaign(parties, entry.not_while_in, EnrolmentState.active), Reason.not_while_in))
     if entry.starts_after:
@@ -170,11 +187,11 @@ def _conditions_between_campaigns(entry: Entry, parties: Parties) -> list[tuple[
     return conditions
 
 
-def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> object:
+def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> Any:
     enrolment = table_of(Enrolment)
     occasions = _next_occasion(entry)
     first = entry.definition.steps[0]
-    columns = {
+    columns: dict[str, Any] = {
         "campaign_id": literal(entry.campaign.id),
         "occasion": occasions,
         "version_id": literal(entry.version_id),
@@ -197,7 +214,7 @@ def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> object:
     return _insert_ignoring(session, enrolment, list(columns), chosen)
 
 
-def _next_occasion(entry: Entry) -> object:
+def _next_occasion(entry: Entry) -> Any:
     if entry.definition.re_enter != ReEnter.after_finish:
         return literal("")
     before = table_of(Enrolment).alias("e_before")
@@ -214,10 +231,10 @@ def _next_occasion(entry: Entry) -> object:
     return func.coalesce(func.nullif(func.concat("r", count + 1), "r1"), "")
 
 
-def _insert_ignoring(session: Session, table: Table, columns: list[str], chosen: object) -> object:
+def _insert_ignoring(session: Session, table: Table, columns: list[str], chosen: Any) -> Any:
     """INSERT … SELECT that keeps what is already there; the unique keys are the rule, not a check before it."""
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).from_select(columns, chosen).on_conflict_do_nothing()  # type: ignore[arg-type]
+    return dialect.insert(table).from_select(columns, chosen).on_conflict_do_nothing()
 
 
 insert_ignoring = _insert_ignoring
@@ -251,7 +268,7 @@ def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -
     members = [
         subjects(_segment(audience), today=today, campaigns=entry.campaign_ids).subquery() for audience in entry.definition.audiences
     ]
-    outside = true()
+    outside: ColumnElement[bool] = true()
     for audience, found in zip(entry.definition.audiences, members, strict=True):
         houses = select(found.c.organisation_id)
         inside = and_(enrolment.c.subject_kind == RecipientKind.organisation, enrolment.c.subject_id.in_(houses))

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, literal, or_, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, literal, or_
 
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
@@ -24,37 +23,37 @@ from om_campaigns.columns import table_of
 class Parties:
     """The four entities a question is asked about, as aliases that one query joins."""
 
-    seat: Any
-    person: Any
-    organisation: Any
-    address: Any
+    seat: FromClause
+    person: FromClause
+    organisation: FromClause
+    address: FromClause
 
 
 def make_parties() -> Parties:
     """Fresh aliases of seat, person, organisation and address."""
-    return Parties(aliased(Seat, name="s"), aliased(Person, name="p"), aliased(Organisation, name="o"), aliased(Address, name="a"))
+    return Parties(table_of(Seat).alias("s"), table_of(Person).alias("p"), table_of(Organisation).alias("o"), table_of(Address).alias("a"))
 
 
 def join_parties(start: FromClause, parties: Parties, *, seat_id: Any, organisation_id: Any) -> FromClause:
     """``start`` joined with the seat (if any), its person, the house and the effective address (if any)."""
     return (
-        start.join(parties.organisation, parties.organisation.id == organisation_id)
-        .outerjoin(parties.seat, parties.seat.id == seat_id)
-        .outerjoin(parties.person, parties.person.id == parties.seat.person_id)
+        start.join(parties.organisation, parties.organisation.c.id == organisation_id)
+        .outerjoin(parties.seat, parties.seat.c.id == seat_id)
+        .outerjoin(parties.person, parties.person.c.id == parties.seat.c.person_id)
         .outerjoin(
             parties.address,
-            parties.address.id == func.coalesce(parties.seat.address_id, parties.person.main_address_id),
+            parties.address.c.id == func.coalesce(parties.seat.c.address_id, parties.person.c.main_address_id),
         )
     )
 
 
 def subject_kind(parties: Parties) -> ColumnElement[Any]:
     """A person, or the organisation where the seat has no person."""
-    return case((parties.seat.person_id.is_(None), RecipientKind.organisation.value), else_=RecipientKind.person.value)
+    return case((parties.seat.c.person_id.is_(None), RecipientKind.organisation.value), else_=RecipientKind.person.value)
 
 
 def subject_id(parties: Parties) -> ColumnElement[Any]:
-    return func.coalesce(parties.seat.person_id, parties.organisation.id)
+    return func.coalesce(parties.seat.c.person_id, parties.organisation.c.id)
 
 
 def make_reason(
@@ -73,19 +72,19 @@ def make_reason(
     refusals: list[tuple[Any, Reason]] = [
         (
             or_(
-                parties.person.status.not_in([PersonStatus.active]),
-                and_(parties.seat.person_id.is_not(None), parties.person.id.is_(None)),
+                parties.person.c.status.not_in([PersonStatus.active]),
+                and_(parties.seat.c.person_id.is_not(None), parties.person.c.id.is_(None)),
             ),
             Reason.person_inactive,
         ),
-        (parties.organisation.status != OrganisationStatus.active, Reason.organisation_inactive),
-        (parties.seat.until < today, Reason.seat_ended),
+        (parties.organisation.c.status != OrganisationStatus.active, Reason.organisation_inactive),
+        (parties.seat.c.until < today, Reason.seat_ended),
         (route != Route.direct_email.value, Reason.no_route),
-        (parties.address.id.is_(None), Reason.no_address),
-        (parties.address.bounce_state == BounceState.hard, Reason.hard_bounce),
+        (parties.address.c.id.is_(None), Reason.no_address),
+        (parties.address.c.bounce_state == BounceState.hard, Reason.hard_bounce),
         (is_suppressed(parties.address, parties.organisation, mailing_list), Reason.suppressed),
-        (and_(parties.organisation.data_role.is_(None), literal(sender is Sender.home)), Reason.no_data_role),
-        (~has_basis(parties.address.id, parties.organisation, mailing_list, sender), Reason.no_basis),
+        (and_(parties.organisation.c.data_role.is_(None), literal(sender is Sender.home)), Reason.no_data_role),
+        (~has_basis(parties.address.c.id, parties.organisation, mailing_list, sender), Reason.no_basis),
         *more,
     ]
     return case(*[(condition, reason.value) for condition, reason in refusals], else_=Reason.none.value)
@@ -98,11 +97,11 @@ def is_in_campaign(parties: Parties, campaign_ids: Sequence[int], state: Enrolme
         enrolment.c.campaign_id.in_(campaign_ids),
         enrolment.c.state == state,
         or_(
-            and_(enrolment.c.subject_kind == RecipientKind.person, enrolment.c.subject_id == parties.seat.person_id),
+            and_(enrolment.c.subject_kind == RecipientKind.person, enrolment.c.subject_id == parties.seat.c.person_id),
             and_(
                 enrolment.c.subject_kind == RecipientKind.organisation,
-                enrolment.c.subject_id == parties.organisation.id,
+                enrolment.c.subject_id == parties.organisation.c.id,
             ),
-            and_(parties.seat.person_id.is_(None), enrolment.c.organisation_id == parties.organisation.id),
+            and_(parties.seat.c.person_id.is_(None), enrolment.c.organisation_id == parties.organisation.c.id),
         ),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, delete, exists, func, insert, literal, or_, select, update
 from sqlmodel import Session
@@ -87,9 +88,12 @@ def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: da
     calendar.plan_waiting(session, ready.campaign.id or 0, ready.definitions, now, until)
     renew_temporary(session, ROW)
     for version_id, definition in ready.definitions.items():
+        waiting = set(session.execute(select(TIME.c.step).where(TIME.c.version_id == version_id).distinct()).scalars())
+        if not waiting:
+            continue
         fill_routes(session, ready.houses.values(), [audience.routes for audience in definition.audiences])
         for position in range(len(definition.audiences)):
-            for step in definition.steps:
+            for step in (each for each in definition.steps if each.name in waiting):
                 _gather(session, ready, version_id, position, step, today, until)
     _refuse_shared_addresses(session)
     result.deferred = _move_later(session, until)
@@ -188,7 +192,7 @@ def _gather(session: Session, ready: Ready, version_id: int, position: int, step
     more.insert(0, (TIME.c.too_late, Reason.grace_over))
     served = table_of(Dispatch).alias("d_served")
     by_address = exists().where(
-        served.c.address_id == parties.address.id,
+        served.c.address_id == parties.address.c.id,
         served.c.campaign_id == enrolment.c.campaign_id,
         served.c.occasion == enrolment.c.occasion,
         served.c.step == step.name,
@@ -196,12 +200,12 @@ def _gather(session: Session, ready: Ready, version_id: int, position: int, step
     )
     more.append((by_address, Reason.duplicate_address))
     languages = ready.languages[step.name]
-    wanted = func.coalesce(parties.person.language, HOUSE.c.language)
+    wanted = func.coalesce(parties.person.c.language, HOUSE.c.language)
     rows = (
         select(
             enrolment.c.id,
             literal(step.name),
-            parties.address.id,
+            parties.address.c.id,
             ROUTE.c.route,
             literal(audience.sender.value),
             variant,
@@ -225,7 +229,7 @@ def _gather(session: Session, ready: Ready, version_id: int, position: int, step
             enrolment.c.audience == position,
             enrolment.c.next_step == step.name,
             enrolment.c.next_due_at <= until,
-            parties.address.id.is_not(None),
+            parties.address.c.id.is_not(None),
         )
     )
     session.execute(insert(ROW).from_select([column.name for column in ROW.c], rows))
@@ -332,7 +336,7 @@ def _apply(session: Session, ready: Ready, now: datetime) -> None:
         *[(enrolment.c.version_id == version_id, definition.priority) for version_id, definition in ready.definitions.items()],
         else_=0,
     )
-    columns = {
+    columns: dict[str, Any] = {
         "campaign_id": enrolment.c.campaign_id,
         "occasion": enrolment.c.occasion,
         "step": ROW.c.step,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Column, Integer, Table, and_, func, insert, literal, select, update
 from sqlmodel import Session
@@ -146,7 +147,7 @@ def _enter_successor(session: Session, successor: Successor, calendar: Calendar,
     """``then`` enrols whatever the target's segment says; the basis is asked before its first step as always."""
     enrolment = table_of(Enrolment)
     calendar.plan_first(session, successor.definition, now)
-    columns = {
+    columns: dict[str, Any] = {
         "campaign_id": literal(successor.campaign.id),
         "occasion": literal(""),
         "version_id": literal(successor.version_id),

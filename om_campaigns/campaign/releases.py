@@ -47,7 +47,7 @@ def publish(session: Session, name: str, definition: CampaignDefinition, files: 
 
     Raises RefusedError for a stopped campaign, InputError when its kind or mailing list would change.
     """
-    campaign = session.execute(select(Campaign).where(Campaign.name == name)).scalar_one_or_none()
+    campaign = session.execute(select(Campaign).where(table_of(Campaign).c.name == name)).scalar_one_or_none()
     is_first = campaign is None
     if campaign is None:
         campaign = Campaign(name=name, kind=CampaignKind(definition.kind), mailing_list=definition.mailing_list)
@@ -72,7 +72,7 @@ def publish(session: Session, name: str, definition: CampaignDefinition, files: 
     )
     session.add(version)
     session.flush()
-    known = set(session.execute(select(Blob.hash).where(table_of(Blob).c.hash.in_(set(hashes.values())))).scalars())
+    known = set(session.execute(select(table_of(Blob).c.hash).where(table_of(Blob).c.hash.in_(set(hashes.values())))).scalars())
     for path, each in sorted(hashes.items()):
         if each not in known:
             session.add(Blob(hash=each, body=files[path]))
@@ -97,12 +97,12 @@ def _refuse_other_nature(campaign: Campaign, definition: CampaignDefinition) -> 
 
 def load_definitions(session: Session, campaign: Campaign) -> dict[int, CampaignDefinition]:
     """The latest version and every older one that somebody is still on, by version id."""
-    version, enrolment = table_of(CampaignVersion), table_of(Enrolment)
+    version, enrolment, campaigns = table_of(CampaignVersion), table_of(Enrolment), table_of(Campaign)
     used = select(enrolment.c.version_id).where(enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
     rows = session.execute(
         select(version.c.id, version.c.structure).where(
             version.c.campaign_id == campaign.id,
-            version.c.id.in_(used.union(select(Campaign.latest_version_id).where(table_of(Campaign).c.id == campaign.id))),
+            version.c.id.in_(used.union(select(campaigns.c.latest_version_id).where(campaigns.c.id == campaign.id))),
         )
     )
     return {row.id: CampaignDefinition.from_structure(row.structure) for row in rows}
@@ -112,7 +112,7 @@ def load_files(session: Session, version_id: int) -> dict[str, str]:
     """The frozen files of a version: path below ``templates/`` → text."""
     file, blob = table_of(CampaignFile), table_of(Blob)
     query = select(file.c.path, blob.c.body).join_from(file, blob, blob.c.hash == file.c.blob_hash).where(file.c.version_id == version_id)
-    return {path: body for path, body in session.execute(query)}
+    return dict(session.execute(query).tuples().all())
 
 
 def running_campaigns(session: Session) -> list[Campaign]:
@@ -123,7 +123,7 @@ def running_campaigns(session: Session) -> list[Campaign]:
 
 def get_campaign(session: Session, name: str) -> Campaign:
     """A published campaign by name; raises InputError otherwise."""
-    found = session.execute(select(Campaign).where(table_of(Campaign).c.name == name)).scalar_one_or_none()
+    found: Campaign | None = session.execute(select(Campaign).where(table_of(Campaign).c.name == name)).scalar_one_or_none()
     if found is None:
         raise InputError(f"no campaign '{name}' is published", hint="see 'om-campaigns campaign list', then 'campaign publish'")
     return found

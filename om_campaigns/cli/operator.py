@@ -95,7 +95,7 @@ def go_live(state: State, yes: bool, backup_done: bool) -> None:
         click.echo("\nWhat the rehearsal sent, planned and enrolled will be forgotten; audience, suppressions and campaigns stay.")
         click.confirm("Switch to live mode?", abort=True, err=True)
     actor = load_actor()
-    backup = switch(app, app.now(), actor, backup_done=backup_done)
+    backup = switch(app, app.now(), actor)
     if backup:
         click.echo(f"backup: {backup}")
     app = state.app()

@@ -27,7 +27,6 @@ TABLES: dict[str, frozenset[str]] = {
     ),
     "shape": frozenset({"corner", "rule"}),
     "logo": frozenset({"url", "width", "height", "alt"}),
-    "contact": frozenset({"name", "email", "phone"}),
 }
 COMPLETE = ("colours", "dark", "fonts", "type", "shape")
 TOP_KEYS = frozenset({"format", "name", "extends", *TABLES})
@@ -55,7 +54,7 @@ PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """The tokens a layout may use; all tables are complete after inheritance. ``logo`` and ``contact`` may be empty."""
+    """The tokens a layout may use; all tables are complete after inheritance. ``logo`` may be empty."""
 
     key: str
     name: str
@@ -65,12 +64,11 @@ class Brand:
     type: Mapping[str, int]
     shape: Mapping[str, int]
     logo: Mapping[str, Any] = field(default_factory=dict)
-    contact: Mapping[str, str] = field(default_factory=dict)
 
     def as_context(self) -> dict[str, Any]:
         """Plain data for templates."""
         tables = {name: dict(getattr(self, name)) for name in TABLES}
-        return {"key": self.key, "name": self.name, **tables, "logo": dict(self.logo) or None, "contact": dict(self.contact) or None}
+        return {"key": self.key, "name": self.name, **tables, "logo": dict(self.logo) or None}
 
 
 def brand_path(key: str) -> str:
@@ -123,13 +121,22 @@ def _made(key: str, sources: tuple[tuple[str, str], ...]) -> Brand:
 
 
 def _inherit(tables: dict[str, dict[str, Any]], values: Mapping[str, Any]) -> None:
-    """Lays one brand over what it extends. Logo and contact belong to one house and are never inherited."""
+    """Lays one brand over what it extends. A logo belongs to one house and is never inherited."""
     for table in TABLES:
         own = values.get(table, {})
         tables[table] = tables[table] | own if table in COMPLETE else dict(own)
     if "accent" in values.get("colours", {}):
         for table in ("colours", "dark"):
             _derive(tables[table], values.get(table, {}), values["colours"]["accent"], dark=table == "dark")
+    if "sheet" in tables["dark"]:
+        _derive_action(tables["dark"], values.get("colours", {}), values.get("dark", {}))
+
+
+def _derive_action(dark: dict[str, Any], colours: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """The dark form of the colours of "what you can do", unless the house gives them itself."""
+    for name in ("action", "action_ink"):
+        if name in colours and name not in own:
+            dark[name] = _lightened(colours[name], dark["sheet"])
 
 
 def _derive(table: dict[str, Any], own: Mapping[str, Any], accent: str, *, dark: bool) -> None:

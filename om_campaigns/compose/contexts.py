@@ -69,12 +69,14 @@ class Houses:
 
     @cached_property
     def _type_names(self) -> dict[str, str]:
-        return {row.code: row.name for row in self._session.execute(select(OrganisationType.code, OrganisationType.name))}
+        kind = table_of(OrganisationType)
+        return {row.code: row.name for row in self._session.execute(select(kind.c.code, kind.c.name))}
 
     @cached_property
     def _region_names(self) -> dict[str, str]:
         names = {NATIONWIDE: "Deutschland", **{ags: name for ags, (_, name) in LAENDER.items()}}
-        names.update({row.ags: row.name for row in self._session.execute(select(Region.ags, Region.name))})
+        region = table_of(Region)
+        names.update({row.ags: row.name for row in self._session.execute(select(region.c.ags, region.c.name))})
         return names
 
     @cached_property
@@ -123,6 +125,8 @@ class Houses:
         ladder = _ladder(self._regions.get(organisation_id, ()))
         found: tuple[str, list[str]] = (NATIONWIDE, [])
         for ags in ladder:
+            if ags not in self._region_names:
+                continue
             found = (ags, self._partners_in(ags))
             if len([name for name in found[1] if name != self._organisations[organisation_id].name]) >= EXAMPLES:
                 break

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from functools import lru_cache
 
@@ -96,10 +96,13 @@ def _fold(text: str, room: int) -> Iterator[str]:
 
 
 def _encoded_words(text: str, room: int) -> list[bytes]:
-    """RFC 2047 words of at most 75 characters, the first of at most ``room``, in whichever encoding is shorter for the text."""
+    """RFC 2047 words of at most 75 characters, the first of at most ``room``, in Q unless B is much shorter."""
     quoted = [_q(character) for character in text]
     length_b = (len(text.encode()) + 2) // 3 * 4
-    if sum(map(len, quoted)) <= length_b:
+    length_q = sum(map(len, quoted))
+    if length_q <= length_b * 1.5:
+        if length_q <= min(room - 12, 63):
+            return [b"=?utf-8?q?" + b"".join(quoted) + b"?="]
         return [b"=?utf-8?q?" + b"".join(group) + b"?=" for group in _group(quoted, room - 12, 63)]
     characters = [character.encode() for character in text]
     groups = _group(characters, (room - 12) // 4 * 3, 45)
@@ -176,7 +179,15 @@ def make_date(date: datetime) -> bytes:
     offset = date.utcoffset()
     if offset is None:
         raise MessageError("Date", "has no zone", "MSG-03")
-    return b"Date: " + format_datetime(date.astimezone(UTC) if offset.total_seconds() % 60 else date).encode()
+    if offset.total_seconds() % 60:
+        date, offset = date.astimezone(UTC), timedelta(0)
+    return _date_of(date.replace(microsecond=0, tzinfo=None), offset)
+
+
+@lru_cache(maxsize=64)
+def _date_of(local: datetime, offset: timedelta) -> bytes:
+    """Thousands of letters share a second. Local time and offset apart, because equal instants of two zones are equal keys."""
+    return b"Date: " + format_datetime(local.replace(tzinfo=timezone(offset))).encode()
 
 
 def make_message_id(message_id: str) -> bytes:

@@ -8,7 +8,6 @@ door opens no other (UNS-06, SEC-08). The signature is HMAC-SHA-256 cut to 144 b
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -56,7 +55,8 @@ class _ShortHmac(SigningAlgorithm):
 @lru_cache(maxsize=256)
 def _signer(secret: bytes, audience: str) -> Signer:
     salt = f"om-campaigns:1:{audience}".encode()
-    return Signer(secret, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256, algorithm=_ShortHmac())
+    # derived here, once: itsdangerous derives the key of an audience anew with every token
+    return Signer(hmac.digest(secret, salt, "sha256"), salt=salt, key_derivation="none", algorithm=_ShortHmac())
 
 
 def make_token(keyring: Keyring, audience: str, *parts: str) -> str:

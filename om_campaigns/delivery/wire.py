@@ -93,7 +93,7 @@ def make_stuffed(content: bytes) -> bytes:
     """
     if not content:
         raise ValueError("an empty letter is never sent")
-    if b"\n." in content or b"\r." in content or content.startswith(b"."):
+    if b"\n." in content or content.startswith(b"."):
         content = re.sub(rb"(^|[\r\n])\.", rb"\1..", content)
     return content if content.endswith(b"\r\n") else content + b"\r\n"
 

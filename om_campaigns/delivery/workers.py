@@ -48,7 +48,7 @@ class Registered:
 def start_worker(engine: Engine, lock_folder: Path, now: datetime) -> Registered:
     """Take a lock, then appear in ``worker``: nobody ever sees a living worker whose lock is free."""
     name = f"{socket.gethostname()}-{os.getpid()}-{new_ref()}"
-    release = _take(engine, lock_folder, name)
+    release = take_lock(engine, lock_folder, name)
     if release is None:
         raise RuntimeError(f"the lock of the new worker {name} is taken")
     with write(engine) as session:
@@ -80,7 +80,7 @@ def recover(engine: Engine, *, lock_folder: Path, now: datetime) -> Recovered:
     boot = load_boot(engine) if rows else ""
     uncertain = dropped = 0
     for number, name, its_boot in rows:
-        release = _take(engine, lock_folder, name)
+        release = take_lock(engine, lock_folder, name)
         if release is None:
             continue
         try:
@@ -103,7 +103,8 @@ def load_boot(engine: Engine) -> str:
     return f"since-{int((time.time() - time.monotonic()) // 600)}"  # a wrong guess makes letters uncertain, never doubles
 
 
-def _take(engine: Engine, lock_folder: Path, name: str) -> Callable[[], None] | None:
+def take_lock(engine: Engine, lock_folder: Path, name: str) -> Callable[[], None] | None:
+    """A lock that vanishes with the process; call what is returned to free it. None: somebody else holds it."""
     return _take_session_lock(engine, name) if engine.dialect.name == "postgresql" else _take_file_lock(lock_folder / f"{name}.lock")
 
 

@@ -24,6 +24,9 @@ EXAMPLE_NAME = "config.example.toml"
 SAMPLE_MARK = ".sample"
 """While this file lies in ``audiences/``, what is imported from there counts as sample data (see ``go-live``)."""
 
+LEADER = "leader"
+"""Name of the lock that the one leading scheduler of a database holds."""
+
 BLANK_PARTS = ("layouts", "blocks", "brands/om.toml")
 """What even a blank workspace needs below ``templates/`` to compose a letter."""
 
@@ -37,6 +40,12 @@ def require_real_clock(app: App) -> None:
     """Raises RefusedError when a command that writes was given ``--now`` in live mode: facts get the real time."""
     if app.is_clock_given and app.mode is Mode.live:
         raise RefusedError("--now is for rehearsal: in live mode what happens is dated with the real time", hint="leave --now away")
+
+
+def lock_folder(app: App) -> Path:
+    """Where file locks of this database lie: beside it on SQLite, so that two workspaces with one database share them."""
+    database = app.engine.url.database
+    return Path(database).parent / "locks" if app.engine.dialect.name == "sqlite" and database else app.locks
 
 
 @dataclass

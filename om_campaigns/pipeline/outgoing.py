@@ -175,7 +175,7 @@ class Composer:
         if key.sender is Sender.home:
             contact = self.houses.contact_of(key.organisation_id)
             speaker = Mailbox(f"{org['slug']}@{self.sender.domain}", f"OM für {org['name']}")
-            reply_to = Mailbox(contact.email, contact.name) if contact else Mailbox(answers, self.sender.name)
+            reply_to: Mailbox | None = Mailbox(contact.email, contact.name) if contact else Mailbox(answers, self.sender.name)
         else:
             speaker = Mailbox(own, self.sender.name)
             reply_to = Mailbox(answers, self.sender.name) if answers != own else None

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.models import MailingList
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import close_to_present_members
 from om_campaigns.campaign.models import CampaignVersion
 from om_campaigns.campaign.releases import Published, publish
-from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.errors import ProblemsError
 from om_campaigns.pipeline.texts import read_drafts
 from om_campaigns.pipeline.tick import make_entry
 
@@ -29,13 +27,6 @@ def publish_campaigns(app: App, names: Sequence[str], now: datetime, actor: str)
         drafts, problems = read_drafts(app, session, names)
         if problems:
             raise ProblemsError(problems, hint="nothing was published")
-        imported = set(session.execute(select(MailingList.slug)).scalars())
-        for draft in drafts:
-            if draft.definition.mailing_list not in imported:
-                raise InputError(
-                    f"campaign '{draft.name}': its mailing list '{draft.definition.mailing_list}' is not imported yet",
-                    hint="run 'om-campaigns audience import' first",
-                )
         done = [publish(session, draft.name, draft.definition, draft.files, now, actor) for draft in drafts]
         for draft, published in zip(drafts, done, strict=True):
             if published.is_first and not draft.definition.backfill:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlmodel import Session
 
@@ -16,11 +18,11 @@ from om_campaigns.app import App
 from om_campaigns.audience.intake import import_files
 from om_campaigns.audience.intake.report import BasisGrant, ImportReport
 from om_campaigns.audience.models import Change
-from om_campaigns.audience.segments import Explanation, Segment, explain, load_segments
+from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases
 from om_campaigns.columns import new_ref
-from om_campaigns.compose.brand import load_brand
+from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
 from om_campaigns.pipeline.operator import SAMPLE_MARK, require_real_clock
 from om_campaigns.pipeline.texts import SHARED, campaign_names, read_drafts, read_tree
@@ -150,25 +152,13 @@ def _check_segments(app: App, found: Checked) -> None:
 def _check_texts(app: App, session: Session, found: Checked) -> None:
     try:
         shared = read_tree(app.templates, *SHARED)
+        found.brands = sum(path.startswith("brands/") for path in shared)
         found.campaigns = len(campaign_names(app))
         found.texts = len(list((app.templates / "campaigns").glob("*/*.md")))
-        _, problems = read_drafts(app, session)
+        looks = [replace(each, file=(app.templates / each.file).as_posix()) for each in check_looks(shared)]
+        found.problems += looks + read_drafts(app, session)[1]
     except OmError as error:
         found.problems += problems_of(error, app.templates)
-        return
-    brands = [path for path in shared if path.startswith("brands/") and path.endswith(".toml")]
-    found.brands = len(brands)
-    for path in brands:
-        problems += _brand_problems(app, shared, path)
-    found.problems += problems
-
-
-def _brand_problems(app: App, files: Mapping[str, str], path: str) -> list[Problem]:
-    try:
-        load_brand(files, path.removeprefix("brands/").removesuffix(".toml"))
-    except ProblemsError as error:
-        return [replace(each, file=(app.templates / each.file).as_posix()) for each in error.problems]
-    return []
 
 
 def problems_of(error: OmError, where: Path) -> list[Problem]:
@@ -176,12 +166,15 @@ def problems_of(error: OmError, where: Path) -> list[Problem]:
     return list(error.problems) if isinstance(error, ProblemsError) else [Problem(where.as_posix(), 0, 0, "workspace", str(error))]
 
 
+def load_workspace_segments(app: App) -> dict[str, Segment]:
+    """The segments that stand as files, by name. Raises ProblemsError with every problem of every file."""
+    return load_segments(app.audiences / "segments")
+
+
 def get_segment(app: App, name: str) -> Segment:
     """A segment of the workspace by name; raises InputError otherwise."""
-    segments = load_segments(app.audiences / "segments")
+    segments = load_workspace_segments(app)
     if name not in segments:
-        import difflib
-
         near = difflib.get_close_matches(name, segments, 1, 0.4)
         raise InputError(
             f"there is no segment '{name}'", hint=f"did you mean '{near[0]}'?" if near else "'om-campaigns segment list' names them"
@@ -189,9 +182,15 @@ def get_segment(app: App, name: str) -> Segment:
     return segments[name]
 
 
-def explain_segment(app: App, session: Session, segment: Segment, now: datetime) -> Explanation:
-    """A segment's rule taken apart: how many each part lets through."""
-    return explain(session, segment, today=app.today(now), campaigns=load_campaign_ids(session))
+def explain_segment(app: App, session: Session, segment: Segment, now: datetime) -> dict[str, Any]:
+    """A segment's rule taken apart: considered, joint (and, or), matched, and parts with line, column, text, how many each
+    matches ``alone`` and together with those before it (``so_far``)."""
+    found = explain(session, segment, today=app.today(now), campaigns=load_campaign_ids(session))
+    parts = [
+        {"line": each.line, "column": each.column, "text": " ".join(each.text.split()), "alone": each.alone, "so_far": each.so_far}
+        for each in found.parts
+    ]
+    return {"considered": found.considered, "joint": found.joint, "matched": found.matched, "parts": parts}
 
 
 def pause_campaign(app: App, name: str, now: datetime, actor: str) -> bool:

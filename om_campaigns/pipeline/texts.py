@@ -14,14 +14,14 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.app import App
-from om_campaigns.audience.files import read_table
 from om_campaigns.audience.models import MailingList
 from om_campaigns.audience.segments import Segment, load_segments
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.reading import Known, parse_campaign
-from om_campaigns.compose.step_checks import check_step
+from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import parse_step
+from om_campaigns.compose.step_checks import check_step
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
 SHARED = ("layouts", "blocks", "brands")
@@ -106,8 +106,9 @@ def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[
     except ProblemsError as error:
         problems += error.problems
         segments = {}
-    published = session.execute(select(Campaign.name)).scalars()
-    known = Known(segments, _mailing_lists(app, session), {*there, *published})
+    published = session.execute(select(table_of(Campaign).c.name)).scalars()
+    mailing_lists = set(session.execute(select(table_of(MailingList).c.slug)).scalars())
+    known = Known(segments, mailing_lists, {*there, *published})
     shared = read_tree(app.templates, *SHARED)
     drafts = []
     for name in names or there:
@@ -116,15 +117,6 @@ def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[
         if draft is not None and not found:
             drafts.append(draft)
     return drafts, problems
-
-
-def _mailing_lists(app: App, session: Session) -> set[str]:
-    """Slugs that are imported, and those the workspace's file is about to import."""
-    slugs = set(session.execute(select(MailingList.slug)).scalars())
-    file = app.audiences / "mailing_lists.csv"
-    if file.is_file():
-        slugs |= {row.values["slug"] for row in read_table(file).rows if row.values.get("slug")}
-    return slugs
 
 
 def _read_draft(app: App, name: str, shared: Mapping[str, str], known: Known) -> tuple[Draft | None, list[Problem]]:

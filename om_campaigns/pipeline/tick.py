@@ -126,7 +126,7 @@ def look(
     until = until or now
     result = TickResult()
     with store.undone(app.engine) as session:
-        result.campaigns = [_plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, campaign)]
+        result.campaigns = [plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, campaign)]
         result.checksum = checksum(session, app, until, campaign=campaign, since=since)
     return result
 
@@ -138,7 +138,7 @@ def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None =
         names = [each.name for each in _campaigns(session, app, campaign)]
     for name in names:
         with store.write(app.engine) as session:
-            plans += [_plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)]
+            plans += [plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)]
     return plans
 
 
@@ -152,7 +152,7 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
     return sorted(found, key=lambda each: (-priorities[each.id], each.name))
 
 
-def _plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime, until: datetime) -> CampaignPlan:
+def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime, until: datetime) -> CampaignPlan:
     today = app.today(now)
     calendar = Calendar()
     definitions = load_definitions(session, campaign)
@@ -182,7 +182,8 @@ def _plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime
 
 def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, definition: CampaignDefinition) -> Entry:
     """What entering a campaign needs to know, with the houses' inheritance laid out for this transaction."""
-    campaign_ids = {name: campaign_id for campaign_id, name in session.execute(select(Campaign.id, Campaign.name))}
+    campaigns = table_of(Campaign)
+    campaign_ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).tuples().all())
     houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
     fill_houses(session, houses.values())
     fill_routes(session, houses.values(), [audience.routes for audience in definition.audiences])

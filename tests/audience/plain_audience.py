@@ -296,7 +296,6 @@ class Reading:
     audience: Audience
     house: Row
     seat: Row | None = None
-    over_seats: bool = False
     today: date = TODAY
 
     def holds(self, source: str) -> bool:

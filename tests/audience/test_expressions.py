@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from plain_audience import CAMPAIGNS, LISTS, REGIONS, SECTORS, STEPS, TODAY, TOPICS, TYPES, VERSIONS, Audience, Reading, make_audience
-from sqlalchemy import Engine, and_, insert, literal, not_, select
+from sqlalchemy import Engine, Select, and_, insert, literal, select
 from sqlalchemy.orm import aliased
 
 from om_campaigns import store
@@ -165,21 +165,26 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
         place.engine.dispose()
 
 
-def _by_sql(place: Place, source: str, selects: str, *, denied: bool = False) -> set[int]:
+def _answers(place: Place, source: str, selects: str) -> dict[int, bool | None]:
+    """What the condition says of everybody."""
     condition = compile_condition(source, selects, today=TODAY, campaigns=CAMPAIGNS)
-    if denied:
-        condition = not_(condition)
-    if selects == "organisations":
-        query = select(organisation.c.id).where(condition)
-    else:
-        query = (
-            select(seat.c.id)
-            .join(organisation, organisation.c.id == seat.c.organisation_id)
-            .outerjoin(person, person.c.id == seat.c.person_id)
-            .where(condition)
-        )
     with place.engine.connect() as connection:
-        return set(connection.execute(query).scalars())
+        return {row[0]: row[1] for row in connection.execute(_everybody(selects).add_columns(condition))}
+
+
+def _by_sql(place: Place, source: str, selects: str) -> set[int]:
+    """Whom the condition lets through."""
+    condition = compile_condition(source, selects, today=TODAY, campaigns=CAMPAIGNS)
+    with place.engine.connect() as connection:
+        return set(connection.execute(_everybody(selects).where(condition)).scalars())
+
+
+def _everybody(selects: str) -> Select[Any]:
+    if selects == "organisations":
+        return select(organisation.c.id)
+    return (
+        select(seat.c.id).join(organisation, organisation.c.id == seat.c.organisation_id).outerjoin(person, person.c.id == seat.c.person_id)
+    )
 
 
 def _houses_without_seat(place: Place, source: str) -> set[int]:
@@ -208,18 +213,16 @@ def _by_python(place: Place, source: str, selects: str) -> set[int]:
 
 
 def _agree(place: Place, source: str, selects: str) -> set[int]:
+    """Both readings say the same of everybody, and the SQL always says true or false, never NULL."""
     assert check(source, selects) == []
-    found = _by_sql(place, source, selects)
+    answers = _answers(place, source, selects)
+    assert None not in answers.values(), "a condition was NULL"
+    found = {key for key, answer in answers.items() if answer}
     assert found == _by_python(place, source, selects)
-    assert _by_sql(place, source, selects, denied=True) == _everybody(place, selects) - found, "a condition was NULL"
     return found
 
 
-def _everybody(place: Place, selects: str) -> set[int]:
-    return {row["id"] for row in place.audience.rows[Seat if selects == "seats" else Organisation]}
-
-
-_QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _LONG = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -243,7 +246,7 @@ DECIDING = {
     "network_idle_days": ["network_idle_days >= 120", "network_idle_days < 120"],
     "within": ["within(regions, '05')", "within(regions, '053')", "within(regions, 'DE')"],
     "serves": ["serves(regions, '05315')", "serves(regions, '06')"],
-    "days_since": ["days_since(joined_on) <= 90", "0 <= days_since(joined_on) <= 90", "days_since(until) > 0"],
+    "days_since": ["days_since(joined_on) <= 90", "0 <= days_since(joined_on) <= 90"],
     "has_role": ["has_role('contact')", "has_role('adviser')"],
     "takes": ["takes('forward_pack')", "takes('direct_email')", "takes('list_address')"],
     "children": ["children('active') >= 1", "children('left') == 0"],
@@ -263,16 +266,15 @@ DECIDING = {
 @pytest.mark.parametrize("name", sorted(FIELDS | FUNCTIONS))
 def test_each_name_alone_decides_as_in_python(places: list[Place], name: str) -> None:
     """Somewhere it is true and somewhere false, or it would prove nothing."""
-    selects = ["seats"] if _of_seat(name) or name == "days_since" else ["seats", "organisations"]
-    outcomes = set()
+    over = ["seats"] if _of_seat(name) else ["seats", "organisations"]
+    decided = False
     for place in places:
-        for over in selects:
-            for source in DECIDING[name]:
-                found = _agree(place, source, over)
-                _agree(place, f"not {source}" if source[0] == "(" else f"not ({source})", over)
-                outcomes |= {bool(found), found != _everybody(place, over)}
-                outcomes.add("some" if found and found != _everybody(place, over) else "")
-    assert "some" in outcomes
+        for selects in over:
+            for source in DECIDING[name][:4]:
+                found, denied = _agree(place, source, selects), _agree(place, f"not ({source})", selects)
+                assert not found & denied
+                decided = decided or bool(found and denied)
+    assert decided
 
 
 @_QUICK
@@ -291,12 +293,10 @@ def test_organisations_match_as_in_python(places: list[Place], source: str, numb
 @_QUICK
 @given(source=OVER_SEATS, number=st.sampled_from(range(len(SEEDS))))
 def test_the_values_of_a_seat_that_is_not_there_are_missing(places: list[Place], source: str, number: int) -> None:
-    place = places[number]
-    wanted = {row["id"] for row in place.audience.rows[Organisation] if Reading(place.audience, row, None, True).holds(source)}
-    assert _houses_without_seat(place, source) == wanted
+    _agree_without_seat(places[number], source)
 
 
-@_QUICK
+@settings(_QUICK, max_examples=25)
 @given(one=OVER_SEATS, other=OVER_SEATS)
 def test_de_morgan(places: list[Place], one: str, other: str) -> None:
     place = places[0]
@@ -312,7 +312,7 @@ def test_postgresql_matches_as_python_and_sqlite(postgres_engine: Engine) -> Non
     for name, sources in DECIDING.items():
         for source in sources:
             _agree(place, source, "seats")
-            if not _of_seat(name) and name != "days_since":
+            if not _of_seat(name):
                 _agree(place, source, "organisations")
 
     @_LONG
@@ -325,7 +325,7 @@ def test_postgresql_matches_as_python_and_sqlite(postgres_engine: Engine) -> Non
 
 
 def _agree_without_seat(place: Place, source: str) -> None:
-    wanted = {row["id"] for row in place.audience.rows[Organisation] if Reading(place.audience, row, None, True).holds(source)}
+    wanted = {row["id"] for row in place.audience.rows[Organisation] if Reading(place.audience, row).holds(source)}
     assert _houses_without_seat(place, source) == wanted
 
 
@@ -520,7 +520,7 @@ def test_a_condition_can_stand_in_an_insert_from_select(places: list[Place]) -> 
 
 def test_a_campaign_nobody_published_was_received_by_nobody(places: list[Place]) -> None:
     assert _by_sql(places[0], "received('x/a1')", "seats") == set()
-    assert _by_sql(places[0], "not received('x/a1')", "seats") == _everybody(places[0], "seats")
+    assert len(_by_sql(places[0], "not received('x/a1')", "seats")) == len(places[0].audience.rows[Seat])
 
 
 def test_dates_are_compared_as_columns_and_prefixes_as_ranges() -> None:

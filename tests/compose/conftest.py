@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sample_letter import LETTER, Given
 
 from om_campaigns.compose.edition import EditionInput
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-
-HEAD = """+++
-subject = "Der kurze Weg zum Nachbarhaus"
-preheader = "Ein Gespräch am Gartenzaun ersetzt drei Rundschreiben."
-ideas = ["regional_cooperation"]
-call_to_action = { text = "Gesprächspartner finden", how = "link", target = "https://haus.example/finden" }
-+++
-"""
-
-LETTER = (
-    HEAD
-    + """Guten Tag {{ contact.full_name }},
-
-im Betrieb am Ortsrand fehlen **zwei Gesellen**, z. B. für die Montage. Wer hilft? Drei Häuser wissen Rat, keines fragt die anderen.
-
-::: offers {#offers locked}
-Namen und Rufnummern in {{ region.name }}, gesammelt von {{ org.name }}.
-:::
-
-::: say {#say editable}
-"Ich frage eben nach und sage Ihnen bis Donnerstag Bescheid."
-:::
-
-::: do {#do}
-Rufen Sie **eine** Person an. Mehr steht im [Wegweiser](https://haus.example/wegweiser?seite=2&teil=3).
-:::
-
-Ein Anruf dauert keine zehn Minuten – und erspart dem Betrieb drei Termine.
-"""
-)
 
 
 @pytest.fixture(scope="session")
@@ -105,20 +75,14 @@ def values() -> dict[str, str]:
     }
 
 
-Given = Callable[..., EditionInput]
-
-
 @pytest.fixture
 def given(look_files: dict[str, str], context: dict[str, Any]) -> Given:
     """``given(source, brand=…, language=…, files=…, **context)`` → the input of an edition."""
 
-    def make(source: str = LETTER, *, brand: str = "om", language: str = "de", files: dict[str, str] | None = None, **more: Any) -> EditionInput:
+    def make(
+        source: str = LETTER, *, brand: str = "om", language: str = "de", files: dict[str, str] | None = None, **more: Any
+    ) -> EditionInput:
         path = f"campaigns/nachbarn/n1.{language}.md"
         return EditionInput({**look_files, path: source, **(files or {})}, path, language, brand, {**context, **more})
 
     return make
-
-
-def letter(body: str, head: str = HEAD) -> str:
-    """A step file with a given text."""
-    return head + body

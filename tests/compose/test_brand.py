@@ -40,12 +40,12 @@ def test_one_colour_is_enough(look_files: dict[str, str]) -> None:
 
 
 def test_chains_end_at_om(look_files: dict[str, str]) -> None:
-    files = with_brand(with_brand(look_files, 'extends = "y"', "x"), '[shape]\ncorner = 9', "y")
+    files = with_brand(with_brand(look_files, 'extends = "y"', "x"), "[shape]\ncorner = 9", "y")
     assert brand_chain(files, "x") == ("x", "y", "om")
     assert load_brand(files, "x").shape["corner"] == 9
 
 
-def test_logo_and_contact_belong_to_one_house(look_files: dict[str, str]) -> None:
+def test_a_logo_belongs_to_one_house(look_files: dict[str, str]) -> None:
     logo = '[logo]\nurl = "https://h.example/l.png"\nwidth = 120\nheight = 40\nalt = "Haus Y"'
     files = with_brand(with_brand(look_files, 'extends = "y"', "x"), logo, "y")
     assert load_brand(files, "y").as_context()["logo"]["alt"] == "Haus Y"

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as always
 from hypothesis import strategies as st
+from sample_letter import HEAD, LETTER, Given, letter
 
 from om_campaigns.compose.edition import (
     Edition,
@@ -29,7 +30,6 @@ from om_campaigns.compose.slots import Landing
 from om_campaigns.compose.step_checks import check_looks, check_step, language_of
 from om_campaigns.compose.templates import mark_positions
 from om_campaigns.errors import InputError, ProblemsError
-from conftest import HEAD, LETTER, Given, letter
 
 
 class Page(HTMLParser):
@@ -76,7 +76,14 @@ def problems(given: Given, *args: Any, **more: Any) -> str:
 def test_a_letter_from_end_to_end(given: Given, values: dict[str, str]) -> None:
     edition = built(given)
     page = Page(show_html(edition, values))
-    for said in ("Guten Tag Ömer Weiß,", "Was Sie sagen können", "„Ich frage eben nach", "Rike Ahlers", "o…@hwk-lindenau.example", "Impressum"):
+    for said in (
+        "Guten Tag Ömer Weiß,",
+        "Was Sie sagen können",
+        "„Ich frage eben nach",
+        "Rike Ahlers",
+        "o…@hwk-lindenau.example",
+        "Impressum",
+    ):
         assert said in page.words
     assert show_subject(edition, values) == "Der kurze Weg zum Nachbarhaus"
     assert {"https://om.example/w/abc?a=1&b=2", "https://om.example/u/abc", "https://haus.example/finden"} <= set(page.links)
@@ -145,7 +152,9 @@ def test_english_words_around_an_english_letter(given: Given, values: dict[str, 
     assert '<html lang="en"' in show_html(edition, values)
 
 
-ACTION = "+++\nsubject = \"Ein Thema\"\npreheader = \"Ein Satz, der neugierig genug macht.\"\nideas = [\"Kooperieren in der Region\"]\n{}\n+++\nText\n"
+ACTION = (
+    '+++\nsubject = "Ein Thema"\npreheader = "Ein Satz, der neugierig genug macht."\nideas = ["Kooperieren in der Region"]\n{}\n+++\nText\n'
+)
 
 
 @pytest.mark.parametrize("how", ["reply", "answer", "antworten"])
@@ -166,7 +175,9 @@ def test_an_offline_step_is_no_link(given: Given, values: dict[str, str]) -> Non
 
 
 def test_slots_in_the_head(given: Given, values: dict[str, str]) -> None:
-    head = HEAD.replace("Der kurze Weg", "{{ contact.full_name|upper }}: der kurze Weg").replace("https://haus.example/finden", "{{ links.web }}")
+    head = HEAD.replace("Der kurze Weg", "{{ contact.full_name|upper }}: der kurze Weg").replace(
+        "https://haus.example/finden", "{{ links.web }}"
+    )
     edition = built(given, letter("Text", head))
     assert show_subject(edition, values) == "ÖMER WEISS: der kurze Weg zum Nachbarhaus"
     assert {hole.landing for hole in edition.subject.holes} == {Landing.header}
@@ -233,7 +244,14 @@ def test_an_edition_survives_its_bytes(given: Given) -> None:
 
 def test_a_missing_value_is_named_with_all_others(given: Given, values: dict[str, str]) -> None:
     edition = built(given, letter("{{ contact.full_name }} {{ contact.first_name|default('Sie') }} {{ pack.ack_code }}"))
-    assert edition.needed == {"contact.full_name", "contact.masked_email", "links.web", "links.preferences", "links.unsubscribe", "pack.ack_code"}
+    assert edition.needed == {
+        "contact.full_name",
+        "contact.masked_email",
+        "links.web",
+        "links.preferences",
+        "links.unsubscribe",
+        "pack.ack_code",
+    }
     del values["pack.ack_code"]
     values["contact.full_name"] = ""
     with pytest.raises(MissingValueError) as caught:
@@ -274,9 +292,13 @@ def test_faults_say_file_line_and_column(given: Given, body: str, said: str) -> 
 
 def test_faults_in_the_head_of_a_step_and_in_layouts(given: Given) -> None:
     assert "n1.de.md:2:12: 'dict object' has no attribute 'nam'" in problems(given, LETTER.replace("Der kurze", "{{ org.nam }}"))
-    assert "n1.de.md:6:11: there is no layout 'layouts/fancy.mjml'" in problems(given, LETTER.replace("\n+++\nGuten", '\nlayout = "fancy"\n+++\nGuten'))
+    assert "n1.de.md:6:11: there is no layout 'layouts/fancy.mjml'" in problems(
+        given, LETTER.replace("\n+++\nGuten", '\nlayout = "fancy"\n+++\nGuten')
+    )
     broken = given().files["blocks/say.mjml"].replace("</mj-column>", "</mj-colum>")
-    assert "blocks/say.mjml:4: </mj-colum> stands where <mj-column>, opened at blocks/say.mjml:1" in problems(given, files={"blocks/say.mjml": broken})
+    assert "blocks/say.mjml:4: </mj-colum> stands where <mj-column>, opened at blocks/say.mjml:1" in problems(
+        given, files={"blocks/say.mjml": broken}
+    )
     assert "blocks/say.mjml:1: there is no <mj-secton>; did you mean <mj-section>?" in problems(
         given, files={"blocks/say.mjml": "<mj-secton><mj-column></mj-column></mj-secton>"}
     )
@@ -308,7 +330,11 @@ def test_loops_make_one_list(given: Given, values: dict[str, str]) -> None:
     ("source", "file", "said"),
     [
         ("<mjml><mj-body><mj-text>x</mj-text></mj-body></mjml>", 1, "<mj-text> cannot stand inside <mj-body>"),
-        ("<mjml><mj-body>\n<mj-section><mj-column></mj-section></mj-column>\n</mj-body></mjml>", 2, "</mj-section> stands where <mj-column>"),
+        (
+            "<mjml><mj-body>\n<mj-section><mj-column></mj-section></mj-column>\n</mj-body></mjml>",
+            2,
+            "</mj-section> stands where <mj-column>",
+        ),
         ("<mjml><mj-body><mj-section>\n<p>x</p></mj-section></mj-body></mjml>", 2, "<p> must stand inside <mj-text>"),
         ("<mjml><mj-body><mj-raw>\n<script>x</script></mj-raw></mj-body></mjml>", 2, "<script> cannot be in a mail"),
         ("<mjml><mj-head><mj-include path='x'/></mj-head></mjml>", 1, "there is no <mj-include>"),

@@ -39,7 +39,9 @@ def test_each_expression_knows_its_line_and_column() -> None:
     made = convert(source, "n1.de.md", 10, "de")
     for part in (made.html, made.plain):
         lines = part.text.split("\n")
-        places = {name: part.places[number] for number, line in enumerate(lines) for name in "abcde" if re.match(rf" (?:if )?{name}\b", line)}
+        places = {
+            name: part.places[number] for number, line in enumerate(lines) for name in "abcde" if re.match(rf" (?:if )?{name}\b", line)
+        }
         assert places == {"a": (10, 6), "b": (12, 6), "c": (13, 9), "d": (16, 1), "e": (19, 1)}
 
 
@@ -74,7 +76,7 @@ def test_data_tables_have_scoped_heads() -> None:
 
 
 def test_german_typography() -> None:
-    made = html_of("Er sagt \"gut\" - z. B. am 3. Mai... um 10 Uhr – oder 5 %, siehe § 7.")
+    made = html_of('Er sagt "gut" - z. B. am 3. Mai... um 10 Uhr – oder 5 %, siehe § 7.')
     assert "„gut“" in made
     assert "…" in made
     for fixed in (f"z.{NO_BREAK}B.", f"10{NO_BREAK}Uhr", f"{NO_BREAK}–", f"5{NO_BREAK}%", f"§{NO_BREAK}7"):

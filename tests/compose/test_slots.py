@@ -49,7 +49,7 @@ def refused(text: str) -> str:
         "{% set n %}<b>{{ contact.full_name }}</b>{% endset %}{{ n }}",
         "{{ 'Hallo ' ~ contact.full_name ~ '!' }}",
         "{{ [contact.full_name, org.name]|join(', ') }}",
-        "{% macro b(u) %}<a href=\"{{ u }}\">{% endmacro %}{{ b(links.web) }}",
+        '{% macro b(u) %}<a href="{{ u }}">{% endmacro %}{{ b(links.web) }}',
         "{% macro box() %}<div>{{ caller() }}</div>{% endmacro %}{% call box() %}{{ contact.full_name }}{% endcall %}",
         "{% for i in org.list %}{% include 'blocks/name.mjml' %}{% endfor %}",
         "{% set ns = namespace(x='') %}{% set ns.x = contact.full_name %}{{ ns.x }}",

@@ -65,3 +65,9 @@ def test_an_empty_or_newer_database_is_named(empty: Engine) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(InstallationError, match="newer program"):
         migrations.require_current(empty)
+
+
+def test_the_file_names_tell_the_same_head_as_alembic() -> None:
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory.from_config(migrations._config()).get_heads() == [migrations.head()]

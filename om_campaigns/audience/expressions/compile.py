@@ -16,6 +16,7 @@ from sqlalchemy import ColumnClause, ColumnElement, and_, false, not_, or_, sele
 
 from om_campaigns.audience.expressions.catalogue import Kind, Selects
 from om_campaigns.audience.expressions.terms import (
+    ASKED,
     CONDITIONS,
     ORGANISATION,
     PERSON,
@@ -153,9 +154,8 @@ def _bound(around: Around, term: Term, value: Constant) -> Constant:
 
 
 def _once_per_house(around: Around, node: Node, *, negated: bool) -> Condition:
-    house = ORGANISATION.alias("x_asked")
-    inside = Around(seat=None, person=None, organisation=house, today=around.today, campaigns=around.campaigns)
-    return around.organisation.c.id.in_(select(house.c.id).where(_condition(inside, node, negated=negated)))
+    inside = Around(seat=None, person=None, organisation=ASKED, today=around.today, campaigns=around.campaigns)
+    return around.organisation.c.id.in_(select(ASKED.c.id).where(_condition(inside, node, negated=negated)))
 
 
 def _grouped(around: Around, node: All | Any) -> Iterable[Node]:

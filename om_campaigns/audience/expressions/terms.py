@@ -47,6 +47,9 @@ def table(entity: Any) -> FromClause:
 SEAT, PERSON, ORGANISATION = table(m.Seat), table(m.Person), table(m.Organisation)
 
 # Aliases of our own, so that nothing inside a subquery is taken for the table of the query around it.
+ASKED = ORGANISATION.alias("x_asked")
+"""A house asked on its own, once, when a condition over seats concerns only the house."""
+
 _seat = SEAT.alias("x_seat")
 _person = PERSON.alias("x_person")
 _house = ORGANISATION.alias("x_house")

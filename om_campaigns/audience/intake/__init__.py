@@ -112,12 +112,12 @@ def _open_all(paths: list[Path]) -> list[Sheet]:
 
 @contextmanager
 def _room_for(connection: Connection) -> Iterator[Connection]:
-    """Let SQLite keep the indexes it fills in memory while it does (64 MB); otherwise large imports spill to disk."""
+    """Let SQLite keep the indexes it fills in memory while it does (256 MB); otherwise large imports spill to disk."""
     if connection.dialect.name != "sqlite":
         yield connection
         return
     before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
-    connection.exec_driver_sql("PRAGMA cache_size = -400000")
+    connection.exec_driver_sql("PRAGMA cache_size = -262144")
     try:
         yield connection
     finally:

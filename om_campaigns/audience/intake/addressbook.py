@@ -42,7 +42,7 @@ class Addressbook:
         return found
 
     def write(self) -> None:
-        """Store new addresses and give those seen again the current key; must run before rows that point at them."""
+        """Store new addresses (their creation is logged with the person, seat or house they belong to) and give those seen again the current key; must run before rows that point at them."""
         run, keyring, current, none = self._run, self._run.keyring, self._current, BounceState.none.value
         if self._fresh:
             refs = bulk.new_refs(len(self._fresh))
@@ -50,10 +50,8 @@ class Addressbook:
                 (each, ref, given.address, given.normal_key, given.domain, kind, hash_address(keyring, given.normal_key), current, none)
                 for (each, given, kind), ref in zip(self._fresh, refs, strict=True)
             )
-            first = self._fresh[0][0]
             bulk.insert_rows(run.connection, "address", _COLUMNS, rows)
             bulk.keep_ids(run.connection, "address", self._next - 1)
-            run.journal.record_created("address", first, len(self._fresh))
             self._fresh = []
         self._renew()
 

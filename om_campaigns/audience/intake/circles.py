@@ -57,7 +57,8 @@ def _people_by_mark(run: Run) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for each, staff_key, main in bulk.load_rows(
         run.connection,
-        "SELECT person.id, staff_key, normal_key FROM person LEFT JOIN address ON address.id = main_address_id WHERE person.status <> 'erased'",
+        "SELECT person.id, staff_key, normal_key FROM person LEFT JOIN address ON address.id = main_address_id "
+        "WHERE person.status <> 'erased'",
     ):
         for mark in {staff_key, main} - {None}:
             found.setdefault(mark, set()).add(each)
@@ -143,7 +144,7 @@ def import_toolkit_uses(run: Run, sheets: list[Sheet]) -> None:
     toolkits = {words.fold(code): (each, code) for each, code in bulk.load_rows(connection, "SELECT id, code FROM toolkit")}
     found = bulk.load_rows(connection, "SELECT toolkit_id, sort_key, id, version FROM toolkit_version")
     versions = {(toolkit, sort_key): (each, version) for toolkit, sort_key, each, version in found}
-    names = {each: version for each, version in versions.values()}
+    names = dict(versions.values())
     uses = {
         (house, toolkit): [version, bulk.as_day(since), bulk.as_day(confirmed)]
         for house, toolkit, version, since, confirmed in bulk.load_rows(

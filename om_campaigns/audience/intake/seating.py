@@ -25,10 +25,12 @@ class Seating:
         self.new_people: list[tuple[Any, ...]] = []
         self.new_seats: list[tuple[Any, ...]] = []
         self.new_roles: list[tuple[int, str]] = []
+        self.added_seats: list[int] = []
+        """Seats that came later than their person, and role addresses; the first seats are part of a person's creation."""
         self.gone_roles: list[tuple[int, str]] = []
         self.person_updates: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
         self.seat_updates: dict[tuple[str, ...], list[tuple[Any, ...]]] = {}
-        self.first_seat = self.next_seat = bulk.first_free_id(self.run.connection, "seat")
+        self.next_seat = bulk.first_free_id(self.run.connection, "seat")
         self.changed: set[int] = set()
 
     def settle(self) -> None:
@@ -42,7 +44,7 @@ class Seating:
         for (address, house), (row, _address) in self.people.role_rows.items():
             seat = self.people.role_seat_at.get((address, house))
             if seat is None:
-                self._new_seat(None, address, row.place, primary=False)
+                self.added_seats.append(self._new_seat(None, address, row.place, primary=False))
             elif self._change_seat(self.people.seats[seat], {}, row.place, self.people.book.texts.get(address, "")):
                 self.changed.add(-seat)
 
@@ -59,7 +61,7 @@ class Seating:
         for place, (each, address) in enumerate(rows):
             self._new_seat(person, None if address == main else address, each.place, primary=place == home)
 
-    def _new_seat(self, person: int | None, address: int | None, place: Place, *, primary: bool) -> None:
+    def _new_seat(self, person: int | None, address: int | None, place: Place, *, primary: bool) -> int:
         seat, values = self.next_seat, place.values
         self.next_seat += 1
         until = values.get("until")
@@ -68,6 +70,7 @@ class Seating:
         self.new_seats.append((seat, person, place.house, address, primary, place.strength, values.get("since"), until))
         for role in place.roles or ():
             self.new_roles.append((seat, role))
+        return seat
 
     def _known_person(self, person: StoredPerson, rows: list[Row]) -> None:
         seats = {row.place.house: self.people.seat_at.get((person.id, row.place.house)) for row, _address in rows}
@@ -78,7 +81,7 @@ class Seating:
             own = None if address == main else address
             seat = seats[row.place.house]
             if seat is None:
-                self._new_seat(person.id, own, row.place, primary=row.place.house == home)
+                self.added_seats.append(self._new_seat(person.id, own, row.place, primary=row.place.house == home))
                 self.run.journal.show_created("seat", row.name, row.place.slug)
                 changed = True
             else:
@@ -180,7 +183,8 @@ class Seating:
         bulk.insert_rows(connection, "seat", _SEAT, self.new_seats)
         if self.new_seats:
             bulk.keep_ids(connection, "seat", self.next_seat - 1)
-            journal.record_created("seat", self.first_seat, len(self.new_seats))
+            for seat in self.added_seats:
+                journal.record_created("seat", seat, 1)
         for columns, updates in self.seat_updates.items():
             bulk.update_rows(connection, "seat", columns, updates)
         bulk.delete_rows(connection, "seat_role", ("seat_id", "role"), self.gone_roles)

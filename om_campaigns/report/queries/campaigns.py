@@ -96,14 +96,10 @@ def load_campaign(session: Session, name: str) -> dict[str, Any]:
     return row | {
         "then": definition.then,
         "exit_when": definition.exit_when.strip(),
-        "audiences": [
-            {"segment": each.segment, "routes": list(each.routes), "sender": each.sender} for each in definition.audiences
-        ],
+        "audiences": [{"segment": each.segment, "routes": list(each.routes), "sender": each.sender} for each in definition.audiences],
         "steps": _steps(session, campaign.id or 0, definition),
         "ended": _ended(session, campaign.id or 0),
-        "versions": [
-            {"version": each.number, "published_at": each.published_at, "published_by": each.published_by} for each in versions
-        ],
+        "versions": [{"version": each.number, "published_at": each.published_at, "published_by": each.published_by} for each in versions],
     }
 
 

@@ -16,23 +16,60 @@ from om_campaigns.errors import InputError
 _organisation, _person, _seat, _address = (table_of(each) for each in (Organisation, Person, Seat, Address))
 
 
+def find_person_or_organisation(session: Session, text: str) -> tuple[int | None, int | None]:
+    """(person id, None) or (None, organisation id); the address of a house's own desk (info@) means the house.
+
+    Raises InputError for nobody, or where the text names more than one.
+    """
+    if "@" in text:
+        if not find_people(session, text) and (house := _house_of_desk(session, text)) is not None:
+            return None, house
+        return find_person(session, text), None
+    people, houses = find_people(session, text), find_organisations(session, text)
+    if people and houses:
+        raise InputError(f"'{text}' names a person and an organisation", hint=f"use an e-mail address, or the slug {houses[0][1]}")
+    if houses:
+        return None, find_organisation(session, text)
+    if people:
+        return find_person(session, text), None
+    hint = _near_house(session, text) or _near_name(session, text) or "'person list' and 'org list' find them by a part of the name"
+    raise InputError(f"there is no person and no organisation '{text}'", hint=hint)
+
+
 def find_organisation(session: Session, text: str) -> int:
     """The id of a house by slug, public id, name or short name. Raises InputError for none or several."""
-    query = select(_organisation.c.id, _organisation.c.slug, _organisation.c.name)
-    found = session.execute(query.where(or_(_organisation.c.slug == text.strip().lower(), _organisation.c.public_id == text))).all()
+    found = find_organisations(session, text)
+    if not found:
+        raise InputError(f"there is no organisation '{text}'", hint=_near_house(session, text) or "'om-campaigns org list' names them")
+    if len(found) > 1:
+        raise InputError(f"'{text}' names several organisations", hint=f"use a slug: {', '.join(sorted(slug for _, slug in found))}")
+    return found[0][0]
+
+
+def find_organisations(session: Session, text: str) -> list[tuple[int, str]]:
+    """(id, slug) of the house with this slug or public id, else of every house with this name or short name."""
+    house = _organisation.c
+    exact = or_(house.slug == text.strip().lower(), house.public_id == text.strip())
+    found = session.execute(select(house.id, house.slug).where(exact)).all()
     if not found:
         wanted = name_key(text)
-        everyone = select(_organisation.c.id, _organisation.c.slug, _organisation.c.name, _organisation.c.short_name)
-        rows = session.execute(everyone).all()
-        found = [row for row in rows if wanted in (name_key(row.name), name_key(row.short_name))]
-        if not found:
-            words = {word.casefold(): row.slug for row in rows for word in (row.slug, row.name, row.short_name) if word}
-            near = difflib.get_close_matches(text.casefold(), words, 1)
-            hint = f"did you mean '{words[near[0]]}'?" if near else "'om-campaigns org list' names them"
-            raise InputError(f"there is no organisation '{text}'", hint=hint)
-    if len(found) > 1:
-        raise InputError(f"'{text}' names several organisations", hint=f"use a slug: {', '.join(sorted(row.slug for row in found))}")
-    return int(found[0].id)
+        rows = session.execute(select(house.id, house.slug, house.name_key, house.short_name)).all()
+        found = [row for row in rows if wanted and wanted in (row.name_key, name_key(row.short_name))]
+    return [(row.id, row.slug) for row in found]
+
+
+def _near_house(session: Session, text: str) -> str:
+    rows = session.execute(select(_organisation.c.slug, _organisation.c.name, _organisation.c.short_name)).all()
+    words = {word.casefold(): row.slug for row in rows for word in (row.slug, row.name, row.short_name) if word}
+    near = difflib.get_close_matches(text.casefold(), words, 1)
+    return f"did you mean '{words[near[0]]}'?" if near else ""
+
+
+def _house_of_desk(session: Session, text: str) -> int | None:
+    wanted = _normal_key(text)
+    query = select(_seat.c.organisation_id).join_from(_seat, _address, _address.c.id == _seat.c.address_id)
+    found = session.execute(query.where(_address.c.normal_key == wanted, _seat.c.person_id.is_(None)).distinct()).scalars().all()
+    return int(found[0]) if len(found) == 1 else None
 
 
 def find_person(session: Session, text: str) -> int:
@@ -58,14 +95,28 @@ def find_people(session: Session, text: str) -> list[tuple[int, str, str]]:
     return [(row.id, row.public_id, row.full_name) for row in rows]
 
 
-def _uses_address(text: str) -> ColumnElement[bool]:
+def find_person_or_organisation(session: Session, text: str) -> tuple[int | None, int | None]:
+    """(person id, None) or (None, organisation id), people first. Raises InputError for neither, or for several people."""
+    if find_people(session, text):
+        return find_person(session, text), None
     try:
-        wanted = normalise(text.strip()).normal_key
-    except ValueError as error:
-        raise InputError(f"'{text}' is not an e-mail address: {error}") from None
-    address = select(_address.c.id).where(_address.c.normal_key == wanted).scalar_subquery()
+        return None, find_organisation(session, text)
+    except InputError as error:
+        hint = _near_name(session, text) or error.hint
+        raise InputError(f"there is neither a person nor an organisation '{text}'", hint=hint) from None
+
+
+def _uses_address(text: str) -> ColumnElement[bool]:
+    address = select(_address.c.id).where(_address.c.normal_key == _normal_key(text)).scalar_subquery()
     seats = select(_seat.c.person_id).where(_seat.c.address_id == address, _seat.c.person_id.is_not(None))
     return or_(_person.c.main_address_id == address, _person.c.id.in_(seats))
+
+
+def _normal_key(text: str) -> str:
+    try:
+        return normalise(text.strip()).normal_key
+    except ValueError as error:
+        raise InputError(f"'{text}' is not an e-mail address: {error}") from None
 
 
 def _near_name(session: Session, text: str) -> str:

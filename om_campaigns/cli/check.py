@@ -1,0 +1,39 @@
+"""``check``: every file of the workspace; changes nothing."""
+
+from __future__ import annotations
+
+import click
+
+from om_campaigns.cli import State, pass_state
+from om_campaigns.cli.output import format_option, print_rows
+
+COLUMNS = {"file": "file", "line": "line", "column": "column", "rule": "rule", "text": "text"}
+
+
+@click.command()
+@format_option
+@pass_state
+def check(state: State, format_: str) -> None:
+    """Check every file: tables (by a trial import), segments, brands, campaigns and texts. Exit code 2 if anything is wrong.
+
+    JSON and CSV: one row for each problem with file, line, column, rule, text.
+    """
+    from om_campaigns.pipeline.staff import check_workspace
+
+    app = state.app()
+    found = check_workspace(app, app.now())
+    if format_ != "table":
+        rows = [
+            {"file": each.file, "line": each.line, "column": each.column, "rule": each.rule_id, "text": each.text}
+            for each in found.problems
+        ]
+        print_rows(rows, format_, COLUMNS)
+    else:
+        for each in found.problems:
+            click.echo(str(each), err=True)
+        looked = (
+            f"{found.tables} tables, {found.segments} segments, {found.brands} brands, {found.campaigns} campaigns with {found.texts} texts"
+        )
+        click.echo(f"{len(found.problems)} problems in {looked}" if found.problems else f"all well: {looked}")
+    if found.problems:
+        raise click.exceptions.Exit(2)

@@ -1,0 +1,125 @@
+"""``person``: look at people; erase one."""
+
+from __future__ import annotations
+
+import click
+
+from om_campaigns.cli import State, pass_state
+from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
+
+TABLE_ROWS = 100
+ROLES = ("contact", "deputy", "distributor", "leadership", "ambassador", "multiplier", "press", "adviser")
+KEYS = ("id", "staff_key", "name", "email", "organisations", "roles", "language", "status", "has_basis", "suppressed")
+LISTS = {
+    "seats": {"organisation": "organisation", "roles": "roles", "primary": "home", "since": "since", "until": "until"},
+    "enrolments": {"campaign": "campaign", "state": "state", "reason": "reason", "entered_at": "entered", "next_step": "next step",
+                   "next_due_at": "due"},
+    "touches": {"at": "at", "campaign": "campaign", "step": "step", "route": "route", "certain": "certain"},
+}  # fmt: skip
+BASES = {"kind": "basis", "mailing_list": "mailing list", "collected_by": "by", "obtained_on": "on", "source": "source",
+         "withdrawn_at": "withdrawn"}  # fmt: skip
+
+
+@click.group()
+def person() -> None:
+    """Look at people; erase one."""
+
+
+@person.command("list")
+@click.argument("text", default="")
+@click.option("--org", "house", default="", metavar="WHO", help="Only people of this organisation, by slug or name.")
+@click.option("--role", type=click.Choice(ROLES), help="Only people with this role.")
+@click.option("--status", type=click.Choice(("active", "paused", "left", "erased")), help="Only this status.")
+@click.option("--limit", type=click.IntRange(min=0), help=f"At most so many; 0 is all (tables: {TABLE_ROWS}, data: all).")
+@format_option
+@pass_state
+def list_(state: State, text: str, house: str, role: str | None, status: str | None, limit: int | None, format_: str) -> None:
+    """People, or those with TEXT in name or address.
+
+    JSON: id, staff_key, name, email, organisations, roles, language, status, has_basis, suppressed.
+    """
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.finding import find_organisation
+    from om_campaigns.report.queries.people import load_people
+
+    wanted = (TABLE_ROWS if format_ == "table" else 0) if limit is None else limit
+    with looking(state) as (_, session):
+        house_id = find_organisation(session, house) if house else None
+        rows, total = load_people(session, text=text, organisation_id=house_id, role=role or "", status=status or "", limit=wanted)
+    columns = {"name": "name", "email": "address", "organisations": "organisations", "roles": "roles", "has_basis": "basis"}
+    columns |= {"status": "status"} if any(row["status"] != "active" for row in rows) else {}
+    print_rows(rows, format_, columns, keys=KEYS, empty="nobody like that; 'om-campaigns audience import' brings people in")
+    if total > len(rows):
+        click.echo(f"{len(rows)} of {total}; --limit 0 shows all", err=True)
+
+
+@person.command()
+@click.argument("who")
+@format_option
+@pass_state
+def show(state: State, who: str, format_: str) -> None:
+    """One person by address, name or id: seats, addresses with bases and suppressions, campaigns, touches."""
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.finding import find_person
+    from om_campaigns.report.queries.people import load_person
+
+    with looking(state) as (app, session):
+        found = load_person(session, find_person(session, who))
+        zone = app.settings.zone_info
+    if format_ == "json":
+        print_json(found)
+        return
+    if format_ == "csv":
+        print_rows(found["touches"], "csv", LISTS["touches"])
+        return
+    print_facts({name.replace("_", " "): value for name, value in found.items() if name not in (*LISTS, "addresses")}, zone=zone)
+    for address in found["addresses"]:
+        marks = [address["kind"], *(["main"] if address["main"] else []), *([f"{address['bounce_state']} bounce"] * bounced(address))]
+        click.echo(f"\n{address['address']} ({', '.join(marks)})")
+        print_rows(address["bases"], "table", BASES, zone=zone, empty="  without basis: nobody may write here")
+        for each in address["suppressions"]:
+            where = f"{each['scope_kind']} {each['scope']}".strip()
+            click.echo(f"  suppressed for {where}: {each['reason']}, {each['at']:%Y-%m-%d}")
+    for name, columns in LISTS.items():
+        if found[name]:
+            click.echo()
+            print_rows(found[name], "table", columns, zone=zone)
+
+
+def bounced(address: dict[str, object]) -> bool:
+    """Whether the address has a bounce to tell of."""
+    return address["bounce_state"] != "none"
+
+
+@person.command()
+@click.argument("who")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@format_option
+@pass_state
+def erase(state: State, who: str, yes: bool, format_: str) -> None:
+    """Forget a person for good (Art. 17 GDPR): name, addresses, bases, values in mails; says what stays and why.
+
+    JSON: {"erased": {what: number}, "stays": [{"what", "number", "why"}]}.
+    """
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.pipeline.recipient import erase_person
+    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.report.queries.finding import find_person
+    from om_campaigns.report.queries.people import load_person
+
+    with looking(state) as (app, session):
+        person_id = find_person(session, who)
+        found = load_person(session, person_id)
+    if not yes:
+        houses = ", ".join(seat["organisation"] for seat in found["seats"])
+        click.echo(f"{found['name']} ({houses}), {len(found['addresses'])} addresses, {len(found['touches'])} touches", err=True)
+        click.confirm("Erase this person for good? It cannot be undone.", abort=True, err=True)
+    done = erase_person(app, person_id, app.now(), load_actor())
+    stays = [{"what": each.what, "number": each.number, "why": each.why} for each in done.stays]
+    if format_ == "json":
+        print_json({"erased": done.erased, "stays": stays})
+        return
+    if format_ == "table":
+        click.echo("erased: " + ", ".join(f"{number} {what}" for what, number in done.erased.items() if number))
+        click.echo("what stays:")
+    print_rows(stays, format_, {"what": "what", "number": "number", "why": "why"})

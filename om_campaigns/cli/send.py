@@ -1,0 +1,206 @@
+"""``plan`` and ``send``: what is due, shown first and then done by the same code."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from om_campaigns.cli import State, pass_state
+
+if TYPE_CHECKING:
+    from om_campaigns.app import App
+    from om_campaigns.pipeline.tick import TickResult
+
+FORMATS = click.Choice(["table", "json"])
+
+
+@click.command()
+@click.argument("campaign", required=False)
+@click.option("--until", metavar="DATE", help="Also what becomes due until then (each recipient's next step).")
+@click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="A table to read, or data for programs.")
+@pass_state
+def plan(state: State, campaign: str | None, until: str | None, format_: str) -> None:
+    """What would be sent now, and why not to everybody. Changes nothing.
+
+    JSON: now, until, checksum, enrolled, planned, deferred, campaigns [{campaign, enrolled, not_enrolled {reason: count},
+    steps [{step, route, mails}], skipped {reason: count}, deferred, exited}].
+    """
+    from om_campaigns.clock import parse_instant
+    from om_campaigns.pipeline.tick import look
+
+    app = state.app()
+    now = app.now()
+    end = parse_instant(until, app.settings.zone_info) if until else now
+    result = look(app, now, until=end, campaign=campaign)
+    if format_ == "json":
+        from om_campaigns.cli.output import print_json
+
+        print_json(_plan_data(result, now, end))
+        return
+    _print_plan(app, result, now, end)
+
+
+@click.command()
+@click.argument("campaign", required=False)
+@click.option("--all-due", is_flag=True, help="Every running campaign.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--expect", metavar="CHECKSUM", help="Send only if the plan is the one that was reviewed.")
+@click.option("--as-of", metavar="NOW", help="The moment of the reviewed plan, for --expect.")
+@click.option("--yes", is_flag=True, help="Do not ask (live mode).")
+@click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="Words, or data for programs.")
+@pass_state
+def send(
+    state: State, campaign: str | None, all_due: bool, dry_run: bool, expect: str | None, as_of: str | None, yes: bool, format_: str
+) -> None:
+    """Send what is due now: CAMPAIGN, or --all-due.
+
+    JSON: enrolled, planned, sent, packs, deferred, retry, failed, uncertain, skipped {reason: count}.
+    """
+    from om_campaigns.cli.output import print_json
+    from om_campaigns.clock import parse_instant
+    from om_campaigns.errors import InputError, RefusedError
+    from om_campaigns.pipeline.operator import require_real_clock
+    from om_campaigns.pipeline.tick import look, tick
+    from om_campaigns.store import Mode
+
+    if bool(campaign) == all_due:
+        raise InputError("say what to send", hint="name a campaign, or use --all-due")
+    if as_of and not expect:
+        raise InputError("--as-of says when the plan of --expect was made", hint="add --expect CHECKSUM")
+    app = state.app()
+    now = app.now()
+    needs_answer = app.mode is Mode.live and not yes and not expect
+    if dry_run or needs_answer:
+        result = look(app, now, campaign=campaign)
+        if format_ == "json" and dry_run:
+            print_json(_sent_data(result))
+            return
+        _print_plan(app, result, now, now)
+        if dry_run:
+            return
+        click.confirm("Send this now?", abort=True)
+    require_real_clock(app)
+    if expect:
+        reviewed = parse_instant(as_of, app.settings.zone_info) if as_of else now
+        found = look(app, reviewed, campaign=campaign, since=reviewed if as_of else None).checksum
+        if found != expect:
+            raise RefusedError(f"the plan has changed: its checksum is {found}, not {expect}", hint="look at 'om-campaigns plan' again")
+    result = _tick_with_progress(app, tick, now, campaign, show=format_ == "table")
+    if format_ == "json":
+        print_json(_sent_data(result))
+        return
+    _print_sent(result)
+
+
+def _tick_with_progress(app: App, tick: Any, now: datetime, campaign: str | None, *, show: bool) -> TickResult:
+    import signal
+    import sys
+    import threading
+
+    stop = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def progress(count: int) -> None:
+        if show and sys.stderr.isatty():
+            click.echo(f"\r{count} sent", nl=False, err=True)
+
+    try:
+        result: TickResult = tick(app, now, campaign=campaign, stop=stop, progress=progress)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if show and sys.stderr.isatty():
+            click.echo("\r", nl=False, err=True)
+    return result
+
+
+def _plan_data(result: TickResult, now: datetime, until: datetime) -> dict[str, Any]:
+    return {
+        "now": now,
+        "until": until,
+        "checksum": result.checksum,
+        "enrolled": result.enrolled,
+        "planned": result.planned,
+        "deferred": result.deferred,
+        "campaigns": [
+            {
+                "campaign": each.campaign,
+                "enrolled": each.enrolled,
+                "not_enrolled": {str(reason): count for reason, count in sorted(each.not_enrolled.items())},
+                "steps": [
+                    {"step": step, "route": str(route), "mails": count} for (step, route), count in sorted(each.planned.by_step.items())
+                ],
+                "skipped": {str(reason): count for reason, count in sorted(each.planned.skipped.items())},
+                "deferred": each.planned.deferred,
+                "exited": each.planned.exited,
+            }
+            for each in result.campaigns
+        ],
+    }
+
+
+def _sent_data(result: TickResult) -> dict[str, Any]:
+    return {
+        "enrolled": result.enrolled,
+        "planned": result.planned,
+        "sent": result.sent.sent,
+        "packs": 0,
+        "deferred": result.deferred,
+        "retry": result.sent.retry,
+        "failed": result.sent.failed,
+        "uncertain": result.sent.uncertain,
+        "skipped": {str(reason): count for reason, count in sorted(result.skipped.items())},
+    }
+
+
+def _print_plan(app: App, result: TickResult, now: datetime, until: datetime) -> None:
+    from om_campaigns.cli.output import print_rows, shown
+    from om_campaigns.pipeline.explaining import REASONS
+
+    zone = app.settings.zone_info
+    span = shown(now, zone) if until <= now else f"{shown(now, zone)} to {shown(until, zone)}"
+    click.echo(f"Plan for {span} ({app.mode})")
+    rows = [
+        {"campaign": each.campaign, "step": step, "route": str(route), "mails": count}
+        for each in result.campaigns
+        for (step, route), count in sorted(each.planned.by_step.items())
+    ]
+    columns = {"campaign": "campaign", "step": "step", "route": "route", "mails": "mails"}
+    print_rows(rows, "table", columns, empty="nothing is due")
+    for each in result.campaigns:
+        told = []
+        if each.enrolled:
+            told.append(f"{each.enrolled} would enter" if each.enrolled > 1 else "1 would enter")
+        if each.planned.deferred:
+            told.append(f"{each.planned.deferred} moved to a later day (window, holiday or cap)")
+        if each.planned.exited:
+            told.append(f"{each.planned.exited} left by exit_when")
+        told += [f"{count} match but stay outside: {REASONS[reason]}" for reason, count in sorted(each.not_enrolled.items())]
+        told += [f"{count} skipped: {REASONS[reason]}" for reason, count in sorted(each.planned.skipped.items())]
+        for line in told:
+            click.echo(f"  {each.campaign}: {line}")
+    click.echo(f"checksum {result.checksum}")
+
+
+def _print_sent(result: TickResult) -> None:
+    from om_campaigns.pipeline.explaining import REASONS
+
+    if result.is_clock_behind:
+        click.echo("this moment lies before the latest one played; nothing was changed")
+        return
+    sent = result.sent
+    click.echo(f"{result.enrolled} enrolled, {result.planned} planned, {sent.sent} sent")
+    for count, text in (
+        (result.deferred, "moved to a later day (window, holiday or cap)"),
+        (sent.retry, "put off by the mail server: tried again later"),
+        (sent.failed, "refused by the mail server"),
+        (sent.uncertain, "uncertain: handed over without an answer, never sent again by itself"),
+        (sent.held, "held back: a value is missing or a text is broken, see 'om-campaigns ledger --status held'"),
+    ):
+        if count:
+            click.echo(f"  {count} {text}")
+    for reason, count in sorted(result.skipped.items()):
+        click.echo(f"  {count} skipped: {REASONS[reason]}")
+    if sent.detail:
+        click.echo(f"  stopped: {sent.detail}")

@@ -1,0 +1,77 @@
+"""The status page: what the bare command shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from om_campaigns.cli.output import print_facts, print_rows
+
+if TYPE_CHECKING:
+    from om_campaigns.cli import State
+
+WELCOME = """There is no workspace in {folder} yet. A workspace is a folder with settings, people and texts.
+
+  om-campaigns init          make one here, with samples to learn from
+  om-campaigns init --blank  make an empty one
+  om-campaigns demo          watch 120 days of campaigns in a folder of their own
+  om-campaigns -w DIR …      use the one in DIR
+  om-campaigns --help        all commands"""
+
+COLUMNS = {"name": "campaign", "status": "status", "active": "active", "sent": "sent", "owed": "owed", "next_due_at": "next"}
+
+
+def show(state: State) -> None:
+    """Print how the workspace stands and what to do next; friendly where there is none."""
+    from om_campaigns.settings import CONFIG_NAME
+
+    if not (state.workspace / CONFIG_NAME).is_file():
+        click.echo(WELCOME.format(folder=state.workspace.resolve()))
+        return
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.standing import load_standing
+
+    with looking(state) as (app, session):
+        now = app.now()
+        found = load_standing(session, app.today(now), now)
+        mode, zone = app.mode.value, app.settings.zone_info
+    counts = found["audience"]
+    print_facts(
+        {
+            "workspace": state.workspace.resolve(),
+            "mode": mode if mode == "live" else "rehearsal: no mail leaves the house",
+            "halted": _halt(found),
+            "scheduler": found["leader"] or "not running",
+            "audience": f"{counts['organisations']} organisations, {counts['people']} people, {counts['addresses']} addresses",
+            "without basis": counts["without_basis"],
+            "due now": found["due_now"],
+            "look at": ", ".join(f"{number} {status}" for status, number in found["attention"].items() if number),
+        },
+        zone=zone,
+    )
+    if found["campaigns"]:
+        click.echo()
+        rows = [each | {"active": each["enrolled"]["active"]} for each in found["campaigns"]]
+        print_rows(rows, "table", COLUMNS, zone=zone)
+    click.echo(f"\nnext: {_advice(found)}")
+
+
+def _halt(found: dict[str, Any]) -> str:
+    if found["halted_at"] is None:
+        return ""
+    why = f": {found['halt_reason']}" if found["halt_reason"] else ""
+    return f"since {found['halted_at']:%Y-%m-%d %H:%M} UTC by {found['halted_by']}{why}"
+
+
+def _advice(found: dict[str, Any]) -> str:
+    if found["halted_at"] is not None:
+        return "'om-campaigns unhalt' lets sending go on"
+    if not found["audience"]["organisations"]:
+        return "'om-campaigns check', then 'om-campaigns audience import'"
+    if not found["campaigns"]:
+        return "'om-campaigns campaign publish'"
+    for status in ("held", "uncertain", "failed"):
+        if found["attention"][status]:
+            return f"'om-campaigns ledger --status {status}' shows what needs a look"
+    return "'om-campaigns plan' shows what is due, 'om-campaigns run' sends it when it is"

@@ -1,0 +1,197 @@
+"""The installation, looked at from all sides: what is well, what is not, and what to do. Sends and changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from om_campaigns import migrations, store
+from om_campaigns.app import KEYS_NAME, load_keyring, open_app
+from om_campaigns.clock import Clock
+from om_campaigns.columns import table_of
+from om_campaigns.delivery.transport import NoConnectionError, Trouble
+from om_campaigns.errors import OmError
+from om_campaigns.settings import Settings, load_settings
+from om_campaigns.store import Instance, Mode
+
+RESERVED = ("example", "test", "invalid", "localhost", "example.com", "example.net", "example.org")
+"""Domains that never reach anybody (RFC 2606, RFC 6761)."""
+
+LOW_DISK, FULL_DISK = 1_000_000_000, 100_000_000
+CLOCK_SECONDS = 5
+PAGE_SECONDS = 10
+
+
+class Level(StrEnum):
+    ok = "ok"
+    warn = "warn"
+    fail = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``hint`` says what to do where it is not well."""
+
+    level: Level
+    topic: str
+    text: str
+    hint: str = ""
+
+
+TROUBLES = {
+    Trouble.unreachable: "check [smtp] host and port, and the firewall",
+    Trouble.tls_failed: "check [smtp] tls (port 587: starttls, 465: tls) and the server's certificate",
+    Trouble.auth_failed: "check [smtp] username and password_file",
+    Trouble.turned_away: "ask whoever runs the mail server whether this machine may submit mail",
+}
+
+
+def is_reserved(domain: str) -> bool:
+    """Whether a domain can only be an example (RFC 2606)."""
+    return any(domain == each or domain.endswith(f".{each}") for each in RESERVED)
+
+
+def examine(workspace: Path, clock: Clock) -> list[Finding]:
+    """Everything ``doctor`` looks at, in order; what depends on something broken is left out."""
+    found = [_python()]
+    try:
+        settings = load_settings(workspace)
+    except OmError as error:
+        return [*found, Finding(Level.fail, "config", str(error), error.hint)]
+    found.append(Finding(Level.ok, "config", f"{workspace / 'config.toml'} is read, mode {settings.mode.value}"))
+    found.append(_keys(workspace))
+    found += _database(workspace, settings)
+    found.append(_disk(workspace))
+    found.append(_clock(workspace, clock))
+    found.append(_mail_server(workspace, settings))
+    found += _pages(settings)
+    found += _sender(settings)
+    return found
+
+
+def _python() -> Finding:
+    return Finding(Level.ok, "python", f"{sys.version.split()[0]} on {sys.platform}")
+
+
+def _keys(workspace: Path) -> Finding:
+    try:
+        load_keyring(workspace / KEYS_NAME)
+    except OmError as error:
+        return Finding(Level.fail, "keys", str(error), error.hint)
+    return Finding(Level.ok, "keys", f"{KEYS_NAME} is there and private; is there a copy in a safe place?")
+
+
+def _database(workspace: Path, settings: Settings) -> list[Finding]:
+    try:
+        engine = store.open_engine(settings.database.url.get_secret_value(), root=workspace)
+    except OmError as error:
+        return [Finding(Level.fail, "database", str(error), error.hint)]
+    kind = engine.dialect.name
+    try:
+        with engine.connect() as connection:
+            version = connection.execute(text("SELECT sqlite_version()" if kind == "sqlite" else "SHOW server_version")).scalar_one()
+        found = [Finding(Level.ok, "database", f"{kind} {version} answers")]
+        try:
+            migrations.require_current(engine)
+            found.append(Finding(Level.ok, "migrations", f"revision {migrations.head()}"))
+            found += _halted(engine)
+        except OmError as error:
+            found.append(Finding(Level.fail, "migrations", str(error), error.hint))
+        return found
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        return [Finding(Level.fail, "database", f"{kind} does not answer: {reason}", "check [database] url, and whether the server runs")]
+    finally:
+        engine.dispose()
+
+
+def _halted(engine: Engine) -> list[Finding]:
+    with store.read(engine) as session:
+        row = session.execute(select(table_of(Instance))).one_or_none()
+    if row is None or row.halted_at is None:
+        return []
+    told = f"sending is halted since {row.halted_at:%Y-%m-%d %H:%M} UTC by {row.halted_by}"
+    return [Finding(Level.warn, "halt", told, "'om-campaigns unhalt' lets it go on")]
+
+
+def _disk(workspace: Path) -> Finding:
+    free = shutil.disk_usage(workspace).free
+    told = f"{free / 1e9:.1f} GB free"
+    if free < FULL_DISK:
+        return Finding(Level.fail, "disk", told, "make room: the ledger must be able to grow while mail goes out")
+    return Finding(Level.warn, "disk", told, "make room soon") if free < LOW_DISK else Finding(Level.ok, "disk", told)
+
+
+def _clock(workspace: Path, clock: Clock) -> Finding:
+    """The machine's clock against the file system's, which lies elsewhere on network drives."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=workspace, prefix=".clock-") as file:
+            written = datetime.fromtimestamp(Path(file.name).stat().st_mtime, UTC)
+    except OSError as error:
+        return Finding(Level.fail, "disk", f"{workspace} cannot be written to: {error.strerror}", "check the rights of the folder")
+    now = clock()
+    apart = abs((now - written).total_seconds())
+    if apart > CLOCK_SECONDS:
+        return Finding(Level.warn, "clock", f"it differs from the file system's by {apart:.0f} s", "set it by NTP; not on network drives")
+    return Finding(Level.ok, "clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _mail_server(workspace: Path, settings: Settings) -> Finding:
+    smtp = settings.smtp
+    needed = Level.fail if settings.mode is Mode.live or settings.rehearsal_to else Level.warn
+    if not smtp.host:
+        return Finding(needed, "mail server", "none is configured; rehearsal mail goes to outbox/", "set [smtp] host before 'go-live'")
+    try:
+        open_app(workspace, check_schema=False).smtp().connect().close()
+    except NoConnectionError as error:
+        return Finding(needed, "mail server", str(error), TROUBLES[error.trouble])
+    except OmError as error:
+        return Finding(needed, "mail server", str(error), error.hint)
+    except OSError as error:
+        return Finding(needed, "mail server", f"{smtp.password_file}: {error.strerror}", "check [smtp] password_file")
+    how = {"starttls": "STARTTLS", "tls": "TLS", "none": "no encryption"}[smtp.tls.value]
+    login = f", logged in as {smtp.username}" if smtp.username else ", without login"
+    return Finding(Level.ok, "mail server", f"{smtp.host}:{smtp.port} answers ({how}{login}); nothing was sent")
+
+
+def _pages(settings: Settings) -> list[Finding]:
+    url = settings.web.base_url
+    needed = Level.fail if settings.mode is Mode.live else Level.warn
+    if not url:
+        return [Finding(needed, "pages", "no base_url: unsubscribe links lead nowhere", "set [web] base_url before 'go-live' (UNS-01)")]
+    if is_reserved(urlsplit(url).hostname or ""):
+        return [Finding(needed, "pages", f"{url} is an example, nobody reaches it", "set [web] base_url to your own https:// address")]
+    try:
+        with urllib.request.urlopen(url, timeout=PAGE_SECONDS) as answer:  # noqa: S310  the settings allow https:// only
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        return [Finding(needed, "pages", f"{url} cannot be reached: {reason}", "start the pages, then look at DNS and the certificate")]
+    if status >= 500:
+        return [Finding(needed, "pages", f"{url} answers {status}", "look at the log of the web server")]
+    return [Finding(Level.ok, "pages", f"{url} answers")]
+
+
+def _sender(settings: Settings) -> list[Finding]:
+    sender = settings.sender
+    needed = Level.fail if settings.mode is Mode.live else Level.warn
+    found = []
+    for name, domain in (("domain", sender.domain), ("list_domain", sender.list_domain)):
+        if is_reserved(domain):
+            found.append(Finding(needed, "sender", f"[sender] {name} {domain} is an example", "set it to a domain of your own"))
+    if not sender.imprint.strip():
+        found.append(Finding(needed, "sender", "there is no imprint", "set [sender] imprint: every mail must name who sends it"))
+    return found or [Finding(Level.ok, "sender", f"{sender.name} <{sender.local_part}@{sender.domain}>")]

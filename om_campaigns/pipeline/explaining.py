@@ -1,0 +1,180 @@
+"""Why somebody gets, or does not get, a campaign: asked of the very statements that plan it, then rolled back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import case, select
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.expressions import Selects, compile_condition, split
+from om_campaigns.audience.models import Organisation, Person, Seat
+from om_campaigns.audience.segments import candidates
+from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.campaign.definition import Audience
+from om_campaigns.campaign.enrolment import CANDIDATE
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Enrolment, Reason
+from om_campaigns.campaign.releases import get_campaign, load_definitions
+from om_campaigns.columns import table_of
+from om_campaigns.pipeline.tick import plan_campaign
+
+REASONS: dict[Reason, str] = {
+    Reason.no_address: "has no e-mail address",
+    Reason.no_basis: "there is no basis on which this address may be written to (LAW-01)",
+    Reason.suppressed: "the address is suppressed: it opted out, objected or bounced",
+    Reason.hard_bounce: "the mail server said that the address does not exist",
+    Reason.no_data_role: "the house has no data role yet, so nothing goes in its name (LAW-18)",
+    Reason.no_route: "the house does not take the route this campaign offers",
+    Reason.organisation_inactive: "the house is paused, left or merged",
+    Reason.person_inactive: "the person is paused, left or erased",
+    Reason.seat_ended: "the seat in this house has ended",
+    Reason.duplicate_address: "somebody else already gets it at the same address",
+    Reason.stronger_role: "another seat of the same person has the stronger role and gets it",
+    Reason.exit_condition: "the exit condition, or the condition of the step, decided",
+    Reason.not_while_in: "waits until another campaign is over (not_while_in)",
+    Reason.starts_after: "waits for another campaign to be finished first (starts_after)",
+    Reason.toolkit_withdrawn: "the step mentions a toolkit that was withdrawn",
+    Reason.no_variant: "no variant of the text fits, and there is no plain one",
+    Reason.grace_over: "came too late: the step's grace was over",
+    Reason.missing_value: "a value the text prints is missing",
+    Reason.broken_text: "the text cannot be composed",
+    Reason.campaign_paused: "the campaign is paused",
+    Reason.campaign_stopped: "the campaign was stopped",
+    Reason.cap: "had enough mail lately (cap)",
+    Reason.refused: "the mail server refused",
+    Reason.gave_up: "the mail server put us off for too long",
+    Reason.needs_smtputf8: "the mail server cannot take addresses with such letters",
+    Reason.erased: "the person was erased",
+    Reason.settled: "settled by hand",
+    Reason.already_there: "matched before the campaign was first published, and it has no backfill",
+}
+"""Every reason in words, for ``why``."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a segment's rule, and whether it holds for this subject."""
+
+    text: str
+    holds: bool
+
+
+@dataclass
+class SeatAnswer:
+    """One seat (or the house itself) against the campaign's audiences."""
+
+    house: str
+    segment: str
+    matches: bool
+    joint: str
+    parts: list[Part]
+    reason: Reason | None = None
+
+
+@dataclass
+class Answer:
+    """Everything ``why`` knows; ``history`` rows have step, status, reason, detail, due_at and sent_at."""
+
+    subject: str
+    campaign: str
+    status: CampaignStatus
+    is_enrolled: bool = False
+    would_enter: bool = False
+    state: str = ""
+    ended_because: Reason = Reason.none
+    next_step: str | None = None
+    next_due_at: datetime | None = None
+    promised_at: datetime | None = None
+    seats: list[SeatAnswer] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def explain_recipient(
+    app: App, campaign_name: str, now: datetime, *, person_id: int | None = None, organisation_id: int | None = None
+) -> Answer:
+    """Ask for one person or one house. Raises InputError for an unknown campaign."""
+    with store.undone(app.engine) as session:
+        campaign = get_campaign(session, campaign_name)
+        subject_id = person_id if person_id is not None else organisation_id
+        kind = RecipientKind.person if person_id is not None else RecipientKind.organisation
+        name = session.get_one(Person, subject_id).full_name if person_id is not None else session.get_one(Organisation, subject_id).name
+        answer = Answer(name, campaign.name, campaign.status)
+        answer.is_enrolled = _enrolment(session, campaign, kind, subject_id) is not None
+        reasons: dict[int, Reason] = {}
+        if campaign.status is CampaignStatus.running:
+            plan_campaign(session, app, campaign, now, now)
+            mine = (CANDIDATE.c.subject_kind == kind.value, CANDIDATE.c.subject_id == subject_id)
+            rows = session.execute(select(CANDIDATE.c.seat_id, CANDIDATE.c.reason).where(*mine))
+            reasons = {row.seat_id: Reason(row.reason) for row in rows}
+        _add_enrolment(session, answer, campaign, kind, subject_id)
+        _add_history(session, answer, campaign, kind, subject_id)
+        audiences = load_definitions(session, campaign)[campaign.latest_version_id or 0].audiences
+        for audience in audiences:
+            answer.seats += _ask_seats(session, app, audience, now, person_id, organisation_id, reasons)
+        return answer
+
+
+def _enrolment(session: Session, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> Any:
+    enrolment = table_of(Enrolment)
+    return session.execute(
+        select(enrolment)
+        .where(enrolment.c.campaign_id == campaign.id, enrolment.c.subject_kind == kind, enrolment.c.subject_id == subject_id)
+        .order_by(enrolment.c.id.desc())
+    ).first()
+
+
+def _add_enrolment(session: Session, answer: Answer, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> None:
+    row = _enrolment(session, campaign, kind, subject_id)
+    if row is None:
+        return
+    answer.would_enter = not answer.is_enrolled
+    answer.state, answer.ended_because = str(row.state), Reason(row.reason)
+    answer.next_step, answer.next_due_at, answer.promised_at = row.next_step, row.next_due_at, row.promised_at
+
+
+def _add_history(session: Session, answer: Answer, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> None:
+    dispatch = table_of(Dispatch)
+    columns = [dispatch.c[name] for name in ("step", "status", "reason", "detail", "due_at", "sent_at")]
+    query = select(*columns).where(
+        dispatch.c.campaign_id == campaign.id, dispatch.c.recipient_kind == kind, dispatch.c.recipient_id == subject_id
+    )
+    answer.history = [dict(row._mapping) for row in session.execute(query.order_by(dispatch.c.id))]
+
+
+def _ask_seats(
+    session: Session, app: App, audience: Audience, now: datetime, person_id: int | None, organisation_id: int | None, reasons: dict[int, Reason]
+) -> list[SeatAnswer]:
+    selects = Selects(audience.selects)
+    today = app.today(now)
+    campaigns = table_of(Campaign)
+    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).tuples().all())
+    joint, pieces = split(audience.where)
+    asked = [
+        case((compile_condition(text, selects, today=today, campaigns=ids), 1), else_=0).label(f"part_{number}")
+        for number, (text, _) in enumerate(pieces)
+    ]
+    whole = case((compile_condition(audience.where, selects, today=today, campaigns=ids), 1), else_=0).label("whole")
+    answers = []
+    for row in session.execute(_subject_rows(selects, today, person_id, organisation_id, [*asked, whole])):
+        seat_id, house, *held, matches = row
+        parts = [Part(" ".join(text.split()), bool(value)) for (text, _), value in zip(pieces, held, strict=True)]
+        answers.append(SeatAnswer(house, audience.segment, bool(matches), str(joint), parts, reasons.get(seat_id)))
+    return answers
+
+
+def _subject_rows(selects: Selects, today: date, person_id: int | None, organisation_id: int | None, asked: list[Any]) -> Any:
+    seat, organisation = table_of(Seat), table_of(Organisation)
+    query = candidates(selects, today=today)
+    if selects is Selects.organisations:
+        wanted = organisation.c.id == organisation_id
+        if person_id is not None:
+            wanted = organisation.c.id.in_(select(seat.c.organisation_id).where(seat.c.person_id == person_id))
+        return query.with_only_columns(organisation.c.id * 0, organisation.c.name, *asked, maintain_column_froms=True).where(wanted)
+    wanted = seat.c.person_id == person_id
+    if person_id is None:
+        wanted = seat.c.organisation_id == organisation_id
+    return query.with_only_columns(seat.c.id, organisation.c.name, *asked, maintain_column_froms=True).where(wanted)

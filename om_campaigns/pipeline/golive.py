@@ -1,0 +1,106 @@
+"""The one step from rehearsal to real mail: refuse while anything is made up, back up, empty what the rehearsal made."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import delete, func, or_, select
+from sqlmodel import Session
+
+from om_campaigns import events, store
+from om_campaigns.app import App
+from om_campaigns.audience.models import Address, Basis, Organisation, Person, Response, Touch
+from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.campaign.models import Dispatch, Enrolment
+from om_campaigns.columns import table_of
+from om_campaigns.compose.models import EditionRow
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
+from om_campaigns.delivery.workers import take_lock
+from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.pipeline.doctor import RESERVED, Finding, Level
+from om_campaigns.pipeline.operator import LEADER, SAMPLE_MARK, lock_folder, note_instance
+from om_campaigns.store import Mode
+
+REHEARSED = (MessageSlots, MessageDispatch, Message, Dispatch, Enrolment, EditionRow, Touch, Response, Pace, Worker)
+"""What the rehearsal made, in the order in which it can be deleted. Audience, bases, suppressions and versions stay."""
+
+
+class NotReadyError(RefusedError):
+    """Everything that stands in the way of going live, at once."""
+
+
+def require_ready(app: App, findings: Sequence[Finding], *, backup_done: bool) -> None:
+    """Raises NotReadyError with every reason why this installation must not send real mail."""
+    with store.read(app.engine) as session:
+        if store.instance(session).mode is Mode.live:
+            raise RefusedError("this installation is live already")
+        reasons = _made_up(session)
+    if (app.audiences / SAMPLE_MARK).exists():
+        reasons.append(f"audiences/{SAMPLE_MARK} marks the tables as samples: put in your own data, then delete that file")
+    if app.settings.mode is not Mode.live:
+        reasons.append('config.toml says mode = "rehearsal": set it to "live" first, two keys must turn')
+    if app.is_clock_given:
+        reasons.append("--now is for rehearsal: leave it away")
+    reasons += [f"{each.topic}: {each.text}" for each in findings if each.level is Level.fail]
+    if app.engine.dialect.name == "postgresql" and not backup_done:
+        reasons.append("back up the PostgreSQL database (pg_dump), then add --backup-done")
+    if reasons:
+        raise NotReadyError("not yet:\n  - " + "\n  - ".join(reasons), hint="nothing was changed")
+
+
+def _made_up(session: Session) -> list[str]:
+    reasons = []
+    for model, name in ((Organisation, "organisations"), (Person, "people"), (Basis, "bases")):
+        table = table_of(model)
+        if number := session.execute(select(func.count()).select_from(table).where(table.c.origin == Origin.sample)).scalar_one():
+            reasons.append(f"{number} {name} are samples of the starter: begin with 'om-campaigns init --blank' in a new folder")
+    address = table_of(Address)
+    example = or_(*(or_(address.c.domain == each, address.c.domain.endswith(f".{each}")) for each in RESERVED))
+    number = session.execute(select(func.count()).select_from(address).where(example, address.c.erased_at.is_(None))).scalar_one()
+    if number:
+        reasons.append(f"{number} addresses have a domain that can only be an example (RFC 2606)")
+    return reasons
+
+
+def go_live(app: App, now: datetime, actor: str) -> Path | None:
+    """Back up (SQLite), forget the rehearsal, switch to live; sending stays halted until ``unhalt``.
+
+    Returns the backup beside the database. Raises RefusedError while a scheduler runs. ``require_ready`` comes first.
+    """
+    release = take_lock(app.engine, lock_folder(app), LEADER)
+    if release is None:
+        raise RefusedError("a scheduler is running", hint="stop 'om-campaigns run' first")
+    try:
+        backup = back_up(app, now)
+        with store.write(app.engine) as session:
+            for model in REHEARSED:
+                session.execute(delete(table_of(model)))
+            row = store.instance(session)
+            row.mode, row.rehearsal_now, row.leader = Mode.live, None, ""
+            row.halted_at, row.halted_by, row.halt_reason = now, actor, "just gone live: look at the first plan"
+            session.add(row)
+            note_instance(session, "mode", Mode.rehearsal.value, Mode.live.value, now, actor)
+    finally:
+        release()
+    events.went_live(actor)
+    return backup
+
+
+def back_up(app: App, now: datetime) -> Path | None:
+    """A consistent copy of an SQLite database beside it; None on PostgreSQL. Raises InstallationError."""
+    database = app.engine.url.database
+    if app.engine.dialect.name != "sqlite" or database is None:
+        return None
+    source = Path(database)
+    target = source.with_name(f"{source.stem}-{now:%Y%m%dT%H%M%SZ}.backup.db")
+    try:
+        with closing(sqlite3.connect(source)) as connection:
+            connection.execute("VACUUM INTO ?", (str(target),))
+    except (sqlite3.Error, OSError) as error:
+        raise InstallationError(f"{target}: the backup failed: {error}", hint="nothing was changed; is there room on the disk?") from error
+    target.chmod(0o600)
+    return target

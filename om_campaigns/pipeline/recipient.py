@@ -1,0 +1,164 @@
+"""What recipients may ask for: to be forgotten, in every room at once (LAW-21)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlmodel import Session
+
+from om_campaigns import events, store
+from om_campaigns.app import App
+from om_campaigns.audience import consent
+from om_campaigns.audience.models import Address, Person, Response, Seat, Suppression, Touch
+from om_campaigns.audience.vocabulary import PersonStatus, RecipientKind, SuppressionReason
+from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.columns import new_ref, table_of
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState
+from om_campaigns.delivery.states import check_dispatch, check_message
+from om_campaigns.errors import RefusedError
+from om_campaigns.pipeline.operator import require_real_clock
+
+_OPEN = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.retry)
+
+_dispatch, _message, _served, _slots = (table_of(each) for each in (Dispatch, Message, MessageDispatch, MessageSlots))
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """What erasing leaves, and why it may."""
+
+    what: str
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The report a person may be sent: ``erased`` counts what went, by name."""
+
+    erased: dict[str, int]
+    stays: list[Stays]
+
+
+def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
+    """Forget a person in all rooms: name, addresses, bases, what is owed, values and copies of mails.
+
+    Addresses that were theirs alone are suppressed as hashes first, so that a later file brings no mail to them.
+    Raises RefusedError for somebody who was erased before.
+    """
+    require_real_clock(app)
+    with store.write(app.engine) as session:
+        person = session.get_one(Person, person_id)
+        if person.status is PersonStatus.erased:
+            raise RefusedError("this person was erased before")
+        hashes = _hashes(session, person)
+        emptied = consent.erase_person(session, person, now, actor=actor, batch=new_ref())
+        for address_id in emptied:
+            hmac, key_id = hashes[address_id]
+            known = Address(address="", normal_key="", domain="", hmac=hmac, key_id=key_id)
+            consent.record_suppression(session, known, SuppressionReason.staff, now)
+        letters, refs = _letters(session, person_id, emptied)
+        erased = {
+            "name": 1,
+            "addresses": len(emptied),
+            "letters owed (cancelled)": _cancel(session, person_id),
+            "enrolments (stopped)": _stop(session, person_id, now),
+            "values in sent mails": _forget_letters(session, letters),
+            "answers (contents)": _forget_answers(session, person_id),
+        }
+        stays = _what_stays(session, person_id, list(hashes.values()), len(hashes) - len(emptied))
+    erased["copies in outbox"] = _delete_copies(app, refs)
+    events.person_erased(person_id, len(emptied))
+    return Erased(erased, stays)
+
+
+def _hashes(session: Session, person: Person) -> dict[int, tuple[str, str]]:
+    address, seat = table_of(Address), table_of(Seat)
+    theirs = or_(
+        address.c.id == person.main_address_id,
+        address.c.id.in_(select(seat.c.address_id).where(seat.c.person_id == person.id, seat.c.address_id.is_not(None))),
+    )
+    rows = session.execute(select(address.c.id, address.c.hmac, address.c.key_id).where(theirs))
+    return {row.id: (row.hmac, row.key_id) for row in rows}
+
+
+def _mine(person_id: int) -> tuple[Any, Any]:
+    return _dispatch.c.recipient_kind == RecipientKind.person, _dispatch.c.recipient_id == person_id
+
+
+def _letters(session: Session, person_id: int, address_ids: list[int]) -> tuple[list[int], list[str]]:
+    """Ids and refs of every message that carried something to this person."""
+    served = select(_served.c.message_id).join_from(_served, _dispatch, _dispatch.c.id == _served.c.dispatch_id)
+    rows = session.execute(
+        select(_message.c.id, _message.c.ref).where(
+            or_(_message.c.id.in_(served.where(*_mine(person_id))), _message.c.address_id.in_(address_ids))
+        )
+    ).all()
+    return [row.id for row in rows], [row.ref for row in rows]
+
+
+def _cancel(session: Session, person_id: int) -> int:
+    """Cancel what is open, and forget what servers said about the address. A claimed letter is stopped at the hand-over."""
+    for status in _OPEN:
+        check_dispatch(status, DispatchStatus.cancelled)
+    cancelled: Any = session.execute(
+        update(_dispatch)
+        .where(*_mine(person_id), _dispatch.c.status.in_(_OPEN))
+        .values(status=DispatchStatus.cancelled, reason=Reason.erased)
+    )
+    session.execute(update(_dispatch).where(*_mine(person_id)).values(detail=""))
+    return int(cancelled.rowcount)
+
+
+def _stop(session: Session, person_id: int, now: datetime) -> int:
+    enrolment = table_of(Enrolment)
+    stopped: Any = session.execute(
+        update(enrolment)
+        .where(
+            enrolment.c.subject_kind == RecipientKind.person,
+            enrolment.c.subject_id == person_id,
+            enrolment.c.state == EnrolmentState.active,
+        )
+        .values(state=EnrolmentState.stopped, reason=Reason.erased, next_step=None, next_due_at=None, ended_at=now)
+    )
+    return int(stopped.rowcount)
+
+
+def _forget_letters(session: Session, message_ids: list[int]) -> int:
+    check_message(MessageState.retry, MessageState.failed)
+    mine = _message.c.id.in_(message_ids)
+    session.execute(update(_message).where(mine, _message.c.state == MessageState.retry).values(state=MessageState.failed))
+    session.execute(update(_message).where(mine).values(envelope_to="", reply=""))
+    forgotten: Any = session.execute(delete(_slots).where(_slots.c.message_id.in_(message_ids)))
+    return int(forgotten.rowcount)
+
+
+def _forget_answers(session: Session, person_id: int) -> int:
+    response = table_of(Response)
+    forgotten: Any = session.execute(update(response).where(response.c.person_id == person_id).values(detail=None))
+    return int(forgotten.rowcount)
+
+
+def _what_stays(session: Session, person_id: int, hashes: list[tuple[str, str]], shared: int) -> list[Stays]:
+    touch, suppression = table_of(Touch), table_of(Suppression)
+    touches = select(func.count()).where(touch.c.recipient_kind == RecipientKind.person, touch.c.recipient_id == person_id)
+    blocked = select(func.count()).where(suppression.c.hmac.in_([hmac for hmac, _ in hashes]))
+    rows = select(func.count()).where(*_mine(person_id))
+    found = [
+        Stays("facts that a letter went out", session.execute(touches).scalar_one(), "without a name; so that nothing is sent twice"),
+        Stays("ledger rows", session.execute(rows).scalar_one(), "without a name; the count of what was sent stays true"),
+        Stays("suppressions", session.execute(blocked).scalar_one(), "a keyed hash; so that no later file brings mail there (Art. 21)"),
+        Stays("shared addresses", shared, "somebody else uses them too; their own bases count"),
+    ]
+    return [each for each in found if each.number]
+
+
+def _delete_copies(app: App, refs: list[str]) -> int:
+    """Mails of the rehearsal lie as files named by their ref."""
+    copies = [path for ref in refs for path in app.outbox.glob(f"*-{ref}.eml")]
+    for path in copies:
+        path.unlink(missing_ok=True)
+    return len(copies)

@@ -1,0 +1,115 @@
+"""How it stands: the audience in numbers, and what the bare command shows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, distinct, exists, func, or_, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.audience.consent import has_basis, is_suppressed
+from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
+from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
+from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.columns import table_of
+from om_campaigns.report.queries.campaigns import OWED, load_campaigns
+
+_house: Any = aliased(Organisation, name="house")
+_address: Any = aliased(Address, name="used_address")
+
+
+def count_audience(session: Session, today: date) -> dict[str, Any]:
+    """organisations, people, role_addresses, seats, addresses, suppressed, without_basis, and per mailing list slug,
+    name, mailable, suppressed.
+
+    Houses and people that left do not count; addresses are those of seats that have not ended. Mailable: a basis for the
+    list, not suppressed, no hard bounce, an active house and person.
+    """
+    house, seat, person = table_of(Organisation), table_of(Seat), table_of(Person)
+    gone = (PersonStatus.left, PersonStatus.erased)
+    houses = select(func.count()).where(house.c.status.not_in((OrganisationStatus.left, OrganisationStatus.merged)))
+    people = select(func.count()).select_from(person).where(person.c.status.not_in(gone))
+    seats = _seats(today, func.count(distinct(seat.c.id)))
+    known = table_of(MailingList)
+    lists = session.execute(select(known.c.slug, known.c.name_de).order_by(known.c.slug)).all()
+    any_list = known.alias("any_list")
+    covered = exists(select(any_list.c.slug).where(_has_any_basis(any_list.c.slug)))
+    return {
+        "organisations": session.execute(houses.select_from(house)).scalar_one(),
+        "people": session.execute(people).scalar_one(),
+        "role_addresses": session.execute(seats.where(seat.c.person_id.is_(None))).scalar_one(),
+        "seats": session.execute(seats).scalar_one(),
+        "addresses": _count(session, today),
+        "suppressed": _count(session, today, is_suppressed(_address, _house, "")),
+        "without_basis": _count(session, today, ~covered),
+        "mailing_lists": [
+            {
+                "slug": slug,
+                "name": name,
+                "mailable": _count(session, today, _may_be_written_to(slug)),
+                "suppressed": _count(session, today, _has_any_basis(slug), is_suppressed(_address, _house, slug)),
+            }
+            for slug, name in lists
+        ],
+    }
+
+
+def _seats(today: date, counted: ColumnElement[int]) -> Any:
+    """Seats of people who have not left (or of nobody) that have not ended, with house and effective address."""
+    seat, person = table_of(Seat), table_of(Person)
+    return (
+        select(counted)
+        .select_from(seat)
+        .join(_house, _house.id == seat.c.organisation_id)
+        .outerjoin(person, person.c.id == seat.c.person_id)
+        .outerjoin(_address, _address.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
+        .where(
+            or_(seat.c.until.is_(None), seat.c.until >= today),
+            or_(person.c.id.is_(None), person.c.status.not_in((PersonStatus.left, PersonStatus.erased))),
+        )
+    )
+
+
+def _count(session: Session, today: date, *conditions: ColumnElement[bool]) -> int:
+    return int(session.execute(_seats(today, func.count(distinct(_address.id))).where(*conditions)).scalar_one())
+
+
+def _has_any_basis(mailing_list: Any) -> ColumnElement[bool]:
+    """For mail in OM's name, or in the house's where that has agreed on its data role."""
+    by_house = and_(_house.data_role.is_not(None), has_basis(_address.id, _house, mailing_list, Sender.home))
+    return or_(has_basis(_address.id, _house, mailing_list, Sender.om), by_house)
+
+
+def _may_be_written_to(mailing_list: str) -> ColumnElement[bool]:
+    person = table_of(Person)
+    return and_(
+        _has_any_basis(mailing_list),
+        ~is_suppressed(_address, _house, mailing_list),
+        _address.bounce_state != BounceState.hard,
+        _house.status == OrganisationStatus.active,
+        or_(person.c.id.is_(None), person.c.status == PersonStatus.active),
+    )
+
+
+def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any]:
+    """What the status page shows: halted_at, halted_by, halt_reason, leader, audience (see ``count_audience``), campaigns
+    (see ``load_campaigns``), due_now, and ``attention``: how many letters are held, failed or uncertain."""
+    row = store.instance(session)
+    dispatch = table_of(Dispatch)
+    by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).tuples().all())
+    due = select(func.count()).select_from(dispatch).where(dispatch.c.status.in_(OWED), dispatch.c.due_at <= now)
+    return {
+        "halted_at": row.halted_at,
+        "halted_by": row.halted_by,
+        "halt_reason": row.halt_reason,
+        "leader": row.leader,
+        "audience": count_audience(session, today),
+        "campaigns": load_campaigns(session),
+        "due_now": session.execute(due).scalar_one(),
+        "attention": {
+            status.value: by_status.get(status, 0) for status in (DispatchStatus.held, DispatchStatus.failed, DispatchStatus.uncertain)
+        },
+    }

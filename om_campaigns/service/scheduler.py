@@ -1,0 +1,126 @@
+"""``run``: wakes the tick until told to stop. The tables decide what is due; a wake-up only asks them.
+
+One process per database leads: it holds a lock beside the SQLite file, or an advisory lock of PostgreSQL, which vanishes
+with the process. A wake-up that is missed, or that comes while the last one is at work, changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from types import FrameType
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from om_campaigns import events, store
+from om_campaigns.app import App
+from om_campaigns.delivery.workers import take_lock
+from om_campaigns.errors import RefusedError
+from om_campaigns.pipeline.operator import LEADER, forget_old_values, lock_folder
+from om_campaigns.pipeline.tick import tick
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name))
+
+
+def run_until_told(app: App) -> None:
+    """Lead and tick until SIGTERM or SIGINT; the letter on the wire is finished, the rest stays owed.
+
+    Raises RefusedError, naming the leader, when another process leads this database. Main thread only.
+    """
+    stop = threading.Event()
+    before = {number: signal.signal(number, _stopper(stop)) for number in SIGNALS}
+    try:
+        run(app, stop)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopper(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
+    return lambda _number, _frame: stop.set()
+
+
+def run(app: App, stop: threading.Event) -> None:
+    """Lead and tick every ``run.every_seconds`` until ``stop`` is set. Raises RefusedError when another process leads."""
+    every = app.settings.run.every_seconds
+    with _leading(app) as leader:
+        events.scheduler_started(leader, every)
+        waker = Waker(app, stop)
+        scheduler = BackgroundScheduler(timezone="UTC")
+        scheduler.add_job(
+            waker.wake, "interval", seconds=every, next_run_time=datetime.now(scheduler.timezone),
+            coalesce=True, max_instances=1, misfire_grace_time=None,
+        )  # fmt: skip
+        scheduler.start()
+        try:
+            while not stop.wait(1):  # a bounded wait lets Windows deliver Ctrl-C
+                continue
+        finally:
+            stop.set()
+            scheduler.shutdown(wait=True)
+        events.scheduler_stopped(leader)
+
+
+class Waker:
+    """One wake-up after the other; a fault in one is told and does not end the process."""
+
+    def __init__(self, app: App, stop: threading.Event) -> None:
+        self._app = app
+        self._stop = stop
+        self._cleaned_on: date | None = None
+
+    def wake(self) -> None:
+        """One tick at the present instant, and once a day the retention."""
+        if self._stop.is_set():
+            return
+        try:
+            now = self._app.now()
+            done = tick(self._app, now, stop=self._stop)
+            if done.is_clock_behind:
+                events.tick_refused("the rehearsal was walked ahead of the clock with --now; nothing is due until the clock is there")
+            elif done.enrolled or done.planned or done.sent.handled:
+                sent = done.sent
+                events.tick_done(
+                    enrolled=done.enrolled,
+                    planned=done.planned,
+                    sent=sent.sent,
+                    retry=sent.retry,
+                    failed=sent.failed,
+                    uncertain=sent.uncertain,
+                )
+            if self._cleaned_on != (today := self._app.today(now)):
+                forget_old_values(self._app, now)
+                self._cleaned_on = today
+        except RefusedError as error:
+            events.tick_refused(str(error))
+        except Exception:
+            events.tick_failed()
+
+
+@contextmanager
+def _leading(app: App) -> Iterator[str]:
+    """Hold the leader's lock and stand in ``instance.leader`` while it is held."""
+    name = f"{socket.gethostname()}, process {os.getpid()}, since {app.now():%Y-%m-%d %H:%M} UTC"
+    release = take_lock(app.engine, lock_folder(app), LEADER)
+    if release is None:
+        with store.read(app.engine) as session:
+            other = store.instance(session).leader or "a process that is just starting"
+        raise RefusedError(f"another scheduler leads this database: {other}", hint="one is enough; stop that one first")
+    try:
+        _note_leader(app, name)
+        yield name
+        _note_leader(app, "")
+    finally:
+        release()
+
+
+def _note_leader(app: App, name: str) -> None:
+    with store.write(app.engine) as session:
+        row = store.instance(session)
+        row.leader = name
+        session.add(row)
