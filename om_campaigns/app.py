@@ -28,7 +28,7 @@ from om_campaigns.delivery.outbox import OutboxTransport
 from om_campaigns.delivery.redirect import RedirectedTransport
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, InstallationError
-from om_campaigns.settings import Settings, load_settings
+from om_campaigns.settings import Settings, SmtpSettings, load_settings
 from om_campaigns.store import Mode
 
 KEYS_NAME = "keys.toml"
@@ -88,11 +88,16 @@ class App:
 
     def smtp(self) -> Transport:
         """The configured mail server. Raises InstallationError when there is none."""
-        from om_campaigns.delivery.smtp import SmtpTransport
-
         if not self.settings.smtp.host:
             raise InstallationError("no mail server is configured", hint="set [smtp] host in config.toml, then try 'om-campaigns doctor'")
-        return SmtpTransport(self.settings.smtp)
+        return make_smtp_transport(self.settings.smtp)
+
+
+def make_smtp_transport(settings: SmtpSettings) -> Transport:
+    """A transport to one mail server; only this module knows which class that is."""
+    from om_campaigns.delivery.smtp import SmtpTransport
+
+    return SmtpTransport(settings)
 
 
 def open_app(

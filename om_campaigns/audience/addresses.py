@@ -124,7 +124,7 @@ def _normalise_slowly(text: str) -> NormalAddress:
     except email_validator.EmailNotValidError as error:
         raise ValueError(f"'{text}' is no e-mail address: {error}") from None
     domain = found.ascii_domain.lower()
-    local = unicodedata.normalize("NFC", found.local_part)
+    local = found.local_part  # NFC already
     return NormalAddress(f"{local}@{domain}", f"{_fold(local)}@{domain}", domain)
 
 

@@ -153,6 +153,8 @@ class _Scanner:
         if len(quote) == 3:
             begin = end = begin + (2 if self.source.startswith("\r\n", begin) else self.source.startswith("\n", begin))
         while not self.source.startswith(quote, end):
+            if end >= len(self.source):
+                raise ValueError
             end += 2 if quote[0] == '"' and self.source[end] == "\\" else 1
         while len(quote) == 3 and self.source.startswith(quote[0], end + 3) and self.source[end] == quote[0]:
             end += 1

@@ -56,9 +56,10 @@ def advance(
 ) -> int:
     """Give every enrolment whose step is settled its next step; returns how many moved or finished."""
     moved = 0
-    for version_id, definition in definitions.items():
+    for version_id, step_name in _settled_steps(session, campaign, now):
+        definition = definitions[version_id]
         for position, step in enumerate(definition.steps):
-            if not _gather_settled(session, campaign, version_id, step.name, now):
+            if step.name != step_name or not _gather_settled(session, campaign, version_id, step.name, now):
                 continue
             following = definition.steps[position + 1] if position + 1 < len(definition.steps) else None
             if following is None:
@@ -69,6 +70,23 @@ def advance(
                 calendar.plan_following(session, definition, following, DONE)
                 moved += _move_on(session, following)
     return moved
+
+
+def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[tuple[int, str]]:
+    """The (version, step) pairs on which somebody stands whose dispatch is settled; mostly none."""
+    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
+    query = (
+        select(enrolment.c.version_id, enrolment.c.next_step)
+        .join_from(enrolment, dispatch, and_(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step))
+        .where(
+            enrolment.c.campaign_id == campaign.id,
+            enrolment.c.state == EnrolmentState.active,
+            enrolment.c.next_due_at <= now,
+            dispatch.c.status.in_(SETTLED),
+        )
+        .distinct()
+    )
+    return [(row.version_id, row.next_step) for row in session.execute(query)]
 
 
 def _gather_settled(session: Session, campaign: Campaign, version_id: int, step: str, now: datetime) -> int:

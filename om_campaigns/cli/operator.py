@@ -160,9 +160,10 @@ def db() -> None:
 def upgrade(state: State, format_: str) -> None:
     """Bring the database to the newest shape; make a backup before. JSON: {"revision", "changed"}."""
     from om_campaigns import migrations
+    from om_campaigns.pipeline.operator import upgrade_database
 
     app = state.app(check_schema=False)
-    changed = migrations.upgrade(app.engine)
+    changed = upgrade_database(app.engine)
     answer = {"revision": migrations.current(app.engine), "changed": changed}
     if format_ == "json":
         print_json(answer)

@@ -190,7 +190,7 @@ class Lane:
             self._suppress(done)
         while True:
             try:
-                refusal = self._run.ledger.step(done, following, self._run.clock())
+                refusal = self._run.ledger.step(done, following, done.at if done is not None else self._run.clock())
             except sqlite3.OperationalError as error:
                 if done is None or error.sqlite_errorcode not in PASSING:
                     raise

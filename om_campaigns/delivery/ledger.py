@@ -8,6 +8,7 @@ committed before that letter's content goes out. Only a claim's commit is forced
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -26,6 +27,10 @@ from om_campaigns.delivery.statements import HALTED, WINDOW_OVER, Statements, co
 from om_campaigns.delivery.states import check_dispatch, check_message
 
 REPLY_LENGTH = 200
+POST_SECONDS = 0.5
+POST_COUNT = 200
+"""How far the dispatches may lie behind the messages that were recorded as sent."""
+
 KEPT = frozenset({HALTED, WINDOW_OVER, Reason.campaign_paused})
 """Refusals after which the letter is owed still."""
 
@@ -53,6 +58,11 @@ class Ledger:
             for pragma in ("synchronous = NORMAL", "cache_size = -32768", "wal_autocheckpoint = 4000"):
                 self._connection.execute(f"PRAGMA {pragma}")
         self._run = self._connection.execute
+        self._unposted: list[dict[str, Any]] = []
+        self._posted_at = time.monotonic()
+        self._in_post = 0
+        self._served: Sequence[dict[str, Any]] = ()
+        self._latest: tuple[datetime | None, Any] = (None, None)
 
     def close(self) -> None:
         with self._lock:
@@ -72,11 +82,20 @@ class Ledger:
                     yield
                     self._run("COMMIT")
                 except BaseException:
-                    self._run("ROLLBACK")
+                    self._roll_back()
                     raise
+                if self._in_post:
+                    self._unposted = self._unposted[self._in_post :]
+                    self._posted_at = time.monotonic()
+                self._unposted += self._served
             finally:
+                self._in_post, self._served = 0, ()
                 if forced and not self._postgres:
                     self._run("PRAGMA synchronous = NORMAL")
+
+    def _roll_back(self) -> None:
+        if self._postgres or self._connection.in_transaction:
+            self._run("ROLLBACK")
 
     # --- claiming -------------------------------------------------------------------------------------------------------
 
@@ -92,6 +111,7 @@ class Ledger:
         if missing := by_id.keys() - set(wanted) - {each.dispatch_id for each in held}:
             raise RuntimeError(f"composing gave no answer for dispatch {sorted(missing)[:5]}")
         with self._transaction(forced=True):
+            self._post()
             claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": self._ids(wanted)}).fetchall()}
             whole = [each for each in prepared if claimed.issuperset(each.dispatch_ids)]
             for number in claimed - {number for each in whole for number in each.dispatch_ids}:
@@ -175,24 +195,30 @@ class Ledger:
         A Refusal has been recorded already: the letter is dropped, its dispatches are cancelled or owed again.
         """
         verdict = SENT if done is None else make_verdict(done)
-        with self._lock:
-            run = self._run
-            run(self._sql.begin)
-            try:
-                if done is not None:
-                    self._record(done, verdict)
-                refusal = self._mark(following, now) if following is not None else None
-                run("COMMIT")
-            except BaseException:
-                run("ROLLBACK")
-                raise
+        with self._transaction():
+            served = self._record(done, verdict) if done is not None else []
+            refusal = self._mark(following, now) if following is not None else None
+            if len(self._unposted) >= POST_COUNT:
+                self._post()
+            self._served = served
         return refusal
 
-    def _record(self, done: Done, verdict: Verdict) -> None:
+    def post_if_due(self, *, at_once: bool = False) -> None:
+        """Bring the dispatches of letters recorded as sent up to their messages, when ``POST_SECONDS`` have passed or at once."""
+        if self._unposted and (at_once or time.monotonic() - self._posted_at >= POST_SECONDS):
+            with self._transaction():
+                self._post()
+
+    def _post(self) -> None:
+        self._many(self._sql.record_sent, self._unposted)
+        self._in_post = len(self._unposted)
+
+    def _record(self, done: Done, verdict: Verdict) -> list[dict[str, Any]]:
+        """What became of one letter, with its touch; returns the dispatches still to be posted as sent."""
         letter, outcome = done.letter, done.outcome
         check_message(done.old, verdict.message)
         check_dispatch(DispatchStatus.claimed, verdict.dispatch)
-        at = self._to_column(done.at)
+        at = self._instant(done.at)
         sent = verdict is SENT
         moved = self._run(
             self._sql.record_message,
@@ -208,20 +234,17 @@ class Ledger:
         )
         if not moved.rowcount:
             events.claim_lost(letter.id, outcome.kind.value)
-            return
+            return []
         for dispatch in letter.prepared.dispatch_ids:
-            if sent:
-                self._record_sent(letter, dispatch, at)
-            else:
+            if not sent:
                 self._record_other(letter, dispatch, verdict)
+            elif letter.prepared.part is not Part.mail:
+                self._run(self._sql.record_part_sent, {"at": at, "dispatch": dispatch, "message": letter.id})
             if sent or verdict.message is MessageState.uncertain:
                 self._touch(letter, dispatch, done.at, at, certain=sent)
-
-    def _record_sent(self, letter: Letter, dispatch: int, at: Any) -> None:
-        if letter.prepared.part is Part.mail:
-            self._run(self._sql.record_sent, {"at": at, "dispatch": dispatch})
-        else:
-            self._run(self._sql.record_part_sent, {"at": at, "dispatch": dispatch, "message": letter.id})
+        if not sent or letter.prepared.part is not Part.mail:
+            return []
+        return [{"at": at, "dispatch": dispatch} for dispatch in letter.prepared.dispatch_ids]
 
     def _record_other(self, letter: Letter, dispatch: int, verdict: Verdict) -> None:
         values: dict[str, Any] = {"dispatch": dispatch, "detail": verdict.detail}
@@ -247,7 +270,7 @@ class Ledger:
         )
 
     def _mark(self, letter: Letter, now: datetime) -> Refusal | None:
-        at = self._to_column(now)
+        at = self._instant(now)
         first, *others = letter.prepared.dispatch_ids
         if all(self._run(self._sql.is_permitted, {"dispatch": each, "now": at}).fetchone() for each in others):
             values = {"message": letter.id, "claim": letter.claim_id, "dispatch": first, "now": at}
@@ -297,6 +320,14 @@ class Ledger:
         return bool(self._run(self._sql.move_dispatch, values).rowcount)
 
     # --- giving back, pacing ----------------------------------------------------------------------------------------------
+
+    def _instant(self, moment: datetime) -> Any:
+        """As the column keeps it; the last one is remembered, because one letter needs it several times."""
+        known, kept = self._latest
+        if known is not moment:
+            kept = self._to_column(moment)
+            self._latest = (moment, kept)
+        return kept
 
     def release(self, letters: Sequence[Letter]) -> None:
         """Give claimed letters back: nothing of them was mailed (a retry keeps its message)."""

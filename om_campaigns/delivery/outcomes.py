@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -67,10 +67,9 @@ def make_detail(done: Done) -> str:
 
 def make_day(at: datetime, zone: str) -> int:
     """The local calendar day of an instant as days since 1970-01-01."""
-    utc = at.astimezone(UTC)
-    return _day_of_quarter(utc.replace(minute=utc.minute // 15 * 15, second=0, microsecond=0), zone)
+    return _day_of_quarter(int(at.timestamp()) // 900, zone)
 
 
 @lru_cache(maxsize=256)
-def _day_of_quarter(quarter: datetime, zone: str) -> int:
-    return quarter.astimezone(ZoneInfo(zone)).toordinal() - _EPOCH
+def _day_of_quarter(quarter: int, zone: str) -> int:
+    return datetime.fromtimestamp(quarter * 900, ZoneInfo(zone)).toordinal() - _EPOCH

@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from om_campaigns.audience.models import Organisation, Touch
-from om_campaigns.campaign.models import Dispatch, DispatchStatus
-from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Worker
+from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, Worker
 from om_campaigns.delivery.outcomes import make_day
 from om_campaigns.delivery.states import check_dispatch, check_message
 
@@ -39,6 +39,7 @@ def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_powe
         return 0, 0
     worker.ended_at = now
     session.add(worker)
+    _post_sent(session, worker_id)
     query = select(Message).where(col(Message.worker_id) == worker_id, col(Message.state).in_(("claimed", "sending")))
     uncertain = dropped = 0
     for message in session.execute(query).scalars().all():
@@ -50,6 +51,28 @@ def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_powe
             dropped += 1
     session.flush()
     return uncertain, dropped
+
+
+def _post_sent(session: Session, worker_id: int) -> None:
+    """Letters recorded as sent whose dispatches had not followed yet."""
+    query = (
+        select(Dispatch, Message)
+        .join(MessageDispatch, col(MessageDispatch.dispatch_id) == col(Dispatch.id))
+        .join(Message, col(Message.id) == col(MessageDispatch.message_id))
+        .where(
+            col(Message.worker_id) == worker_id,
+            col(Message.state) == MessageState.sent,
+            col(MessageDispatch.part) == Part.mail,
+            col(Dispatch.status) == DispatchStatus.claimed,
+        )
+    )
+    for dispatch, message in session.execute(query).all():
+        check_dispatch(dispatch.status, DispatchStatus.sent)
+        dispatch.status, dispatch.sent_at = DispatchStatus.sent, message.sent_at
+        dispatch.reason, dispatch.detail = Reason.none, ""
+        dispatch.attempts += 1
+        session.add(dispatch)
+    session.flush()
 
 
 def _dispatch_ids(session: Session, message: Message) -> list[int]:

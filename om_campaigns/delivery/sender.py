@@ -196,6 +196,7 @@ class _Feeder:
                     lane.join(0.1)
                     self._report()
             self._give_back()
+            run.ledger.post_if_due(at_once=True)
         if run.error is not None:
             raise run.error
         if run.stop.is_set():
@@ -206,7 +207,7 @@ class _Feeder:
         while not run.stopping:
             size = self._make_size()
             if run.feed.qsize() > size // 2:
-                run.stop.wait(0.004)
+                run.stop.wait(0.01)
             elif not self._claim(size):
                 return
             self._report()
@@ -239,6 +240,7 @@ class _Feeder:
         return True
 
     def _report(self) -> None:
+        self._run.ledger.post_if_due()
         handled = self._run.account.handled
         if self._progress is not None and handled > self._reported:
             self._progress(handled - self._reported)

@@ -220,11 +220,9 @@ class SmtpConnection:
         return group
 
     def _dot_reply(self) -> tuple[int, bytes]:
-        if self._wire.sock is not None:
-            self._wire.sock.settimeout(self._dot_timeout)
+        self._wire.patience = self._dot_timeout
         reply = self._wire.getreply()
-        if self._wire.sock is not None:
-            self._wire.sock.settimeout(self._timeout)
+        self._wire.patience = 0.0
         return reply
 
     def _fate(self, code: int, text: bytes) -> Outcome:
@@ -277,4 +275,6 @@ def _refused_here(error: UnsendableError) -> Outcome:
 
 def _readable(reply: bytes | str) -> str:
     text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    if text.isprintable():
+        return text[:REPLY_LENGTH]
     return "".join(letter if letter.isprintable() else " " for letter in text)[:REPLY_LENGTH]

@@ -30,6 +30,7 @@ RECORD_SENT = (
     "UPDATE dispatch SET status = 'sent', reason = '', detail = '', sent_at = :at, attempts = attempts + 1"
     " WHERE id = :dispatch AND status = 'claimed'"
 )
+"""Follows its message by at most ``POST_SECONDS``: the planner counts claimed and sent alike, and recovery completes it."""
 RECORD_PART_SENT = (
     RECORD_SENT + " AND NOT EXISTS (SELECT 1 FROM message_dispatch AS other JOIN message ON message.id = other.message_id"
     " WHERE other.dispatch_id = :dispatch AND other.message_id <> :message AND message.state IN ('claimed', 'sending', 'retry'))"

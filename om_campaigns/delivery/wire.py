@@ -18,6 +18,7 @@ from om_campaigns.delivery.transport import Envelope
 MAX_REPLY_LINE = 8192
 MAX_REPLY_LINES = 100
 
+_NEEDS_NO_XTEXT = re.compile(r"[!-*,-<>-\[\]-~]*")
 _PATH = re.compile(r"[^\s<>\x00-\x20\x7f-\x9f]{1,254}")
 
 
@@ -73,7 +74,7 @@ def make_commands(envelope: Envelope, offers: Offers) -> tuple[bytes, bytes]:
 
 def make_xtext(text: str) -> str:
     """``text`` in xtext (RFC 3461 §4); characters beyond ASCII as ``\\x{…}`` (RFC 6533 §3)."""
-    if text.isascii() and text.isprintable() and not any(mark in text for mark in "+= "):
+    if _NEEDS_NO_XTEXT.fullmatch(text):
         return text
     return "".join(_xtext(letter) for letter in text)
 
@@ -104,6 +105,8 @@ class Wire(smtplib.SMTP):
     def __init__(self, *, helo: str, timeout: float, implicit: ssl.SSLContext | None) -> None:
         self._implicit = implicit
         self._buffer = b""
+        self.patience = 0.0
+        """Seconds beyond the socket's timeout that the next reply may take."""
         super().__init__(local_hostname=helo, timeout=timeout)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
@@ -132,6 +135,10 @@ class Wire(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """One reply, possibly of several lines: (code, text); code -1 where none stands. Raises SMTPServerDisconnected."""
+        end = self._buffer.find(b"\n")
+        if end >= 0 and self._buffer[3:4] == b" " and self._buffer[:3].isdigit():  # nearly always: one line, here already
+            line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+            return int(line[:3]), line[4:].strip()
         code = -1
         lines: list[bytes] = []
         while len(lines) < MAX_REPLY_LINES:
@@ -146,7 +153,7 @@ class Wire(smtplib.SMTP):
         return code, b"\n".join(lines)
 
     def _read_line(self) -> bytes:
-        end = self._buffer.find(b"\n")
+        end, waited = self._buffer.find(b"\n"), 0.0
         while end < 0:
             if len(self._buffer) > MAX_REPLY_LINE or self.sock is None:
                 self.close()
@@ -154,6 +161,9 @@ class Wire(smtplib.SMTP):
             try:
                 more = self.sock.recv(65536)
             except OSError as error:
+                waited += self.timeout
+                if isinstance(error, TimeoutError) and waited < self.patience:
+                    continue
                 self.close()
                 raise smtplib.SMTPServerDisconnected(f"the connection was lost: {error}") from error
             if not more:

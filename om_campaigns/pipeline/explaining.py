@@ -146,7 +146,13 @@ def _add_history(session: Session, answer: Answer, campaign: Campaign, kind: Rec
 
 
 def _ask_seats(
-    session: Session, app: App, audience: Audience, now: datetime, person_id: int | None, organisation_id: int | None, reasons: dict[int, Reason]
+    session: Session,
+    app: App,
+    audience: Audience,
+    now: datetime,
+    person_id: int | None,
+    organisation_id: int | None,
+    reasons: dict[int, Reason],
 ) -> list[SeatAnswer]:
     selects = Selects(audience.selects)
     today = app.today(now)

@@ -23,7 +23,7 @@ from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.doctor import RESERVED, Finding, Level
 from om_campaigns.pipeline.operator import LEADER, SAMPLE_MARK, lock_folder, note_instance
-from om_campaigns.store import Mode
+from om_campaigns.store import Instance, Mode
 
 REHEARSED = (MessageSlots, MessageDispatch, Message, Dispatch, Enrolment, EditionRow, Touch, Response, Pace, Worker)
 """What the rehearsal made, in the order in which it can be deleted. Audience, bases, suppressions and versions stay."""
@@ -36,7 +36,8 @@ class NotReadyError(RefusedError):
 def require_ready(app: App, findings: Sequence[Finding], *, backup_done: bool) -> None:
     """Raises NotReadyError with every reason why this installation must not send real mail."""
     with store.read(app.engine) as session:
-        if store.instance(session).mode is Mode.live:
+        row = session.get(Instance, 1)
+        if row is not None and row.mode is Mode.live:
             raise RefusedError("this installation is live already")
         reasons = _made_up(session)
     if (app.audiences / SAMPLE_MARK).exists():
@@ -53,11 +54,13 @@ def require_ready(app: App, findings: Sequence[Finding], *, backup_done: bool) -
 
 
 def _made_up(session: Session) -> list[str]:
-    reasons = []
+    reasons, samples = [], []
     for model, name in ((Organisation, "organisations"), (Person, "people"), (Basis, "bases")):
         table = table_of(model)
         if number := session.execute(select(func.count()).select_from(table).where(table.c.origin == Origin.sample)).scalar_one():
-            reasons.append(f"{number} {name} are samples of the starter: begin with 'om-campaigns init --blank' in a new folder")
+            samples.append(f"{number} {name}")
+    if samples:
+        reasons.append(f"{', '.join(samples)} are samples of the starter: begin anew with 'om-campaigns init --blank' in another folder")
     address = table_of(Address)
     example = or_(*(or_(address.c.domain == each, address.c.domain.endswith(f".{each}")) for each in RESERVED))
     number = session.execute(select(func.count()).select_from(address).where(example, address.c.erased_at.is_(None))).scalar_one()

@@ -77,10 +77,19 @@ def init_workspace(folder: Path, *, is_blank: bool = False) -> Initialised:
             _refuse_lost_keys(engine)
             make_keys(folder / KEYS_NAME)
             done.written.append(KEYS_NAME)
-        migrations.upgrade(engine)
+        upgrade_database(engine)
     finally:
         engine.dispose()
     return done
+
+
+def upgrade_database(engine: Engine) -> bool:
+    """Bring a database to the newest shape, with the row about this installation in it; False when it was there already."""
+    changed = migrations.upgrade(engine)
+    if changed:
+        with store.write(engine) as session:
+            store.instance(session)
+    return changed
 
 
 def starter_folder() -> Path:

@@ -19,7 +19,7 @@ from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.edition import Edition, MissingValueError, fill
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.compose.links import make_links, make_return_path
+from om_campaigns.compose.links import Links, make_links, make_return_path
 from om_campaigns.compose.message import Head, Letter, Mailbox
 from om_campaigns.delivery.models import Part
 from om_campaigns.delivery.sender import Due, Held, Prepared
@@ -121,14 +121,7 @@ class Composer:
         ref = (due.earlier_ref if due else None) or new_ref()
         message_id = (due.earlier_message_id if due else None) or f"<{ref}@{self.sender.domain}>"
         mailing_list = self.library.source(key.version_id).definition.mailing_list
-        links = make_links(
-            self.base_url or NO_PAGES,
-            self.keyring,
-            recipient.address_ref,
-            self.houses.public_id(key.organisation_id),
-            mailing_list,
-            inert=inert,
-        )
+        links = self.links(recipient, key.organisation_id, mailing_list, inert=inert)
         values = slot_values(recipient, edition.language)
         filled = fill(edition, {**values, **links.slots})
         letter = self._letter(edition)
@@ -155,6 +148,17 @@ class Composer:
             ideas=",".join(step.ideas),
             items=f"{self.library.source(key.version_id).name}/{key.step}",
             write=write,
+        )
+
+    def links(self, recipient: Recipient, organisation_id: int, mailing_list: str, *, inert: bool = False) -> Links:
+        """The links of one letter: for the body, and the one click of its header (UNS-06)."""
+        return make_links(
+            self.base_url or NO_PAGES,
+            self.keyring,
+            recipient.address_ref,
+            self.houses.public_id(organisation_id),
+            mailing_list,
+            inert=inert,
         )
 
     def _letter(self, edition: Edition) -> Letter:

@@ -23,6 +23,7 @@ from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.operator import LEADER, forget_old_values, lock_folder
 from om_campaigns.pipeline.tick import tick
+from om_campaigns.store import Instance
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name))
 
@@ -109,7 +110,8 @@ def _leading(app: App) -> Iterator[str]:
     release = take_lock(app.engine, lock_folder(app), LEADER)
     if release is None:
         with store.read(app.engine) as session:
-            other = store.instance(session).leader or "a process that is just starting"
+            row = session.get(Instance, 1)
+            other = (row.leader if row else "") or "a process that is just starting"
         raise RefusedError(f"another scheduler leads this database: {other}", hint="one is enough; stop that one first")
     try:
         _note_leader(app, name)

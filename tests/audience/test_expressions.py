@@ -570,3 +570,10 @@ def test_the_reference_describes_every_name_in_the_words_of_the_catalogue() -> N
         assert f"| `{name}` | {spec.kind} | {spec.says} | {words} |" in reference
     for function in FUNCTIONS.values():
         assert f"| `{function.example}` | {function.kind} | {function.says} |" in reference
+
+
+def test_the_examples_of_the_reference_can_be_used() -> None:
+    reference = (Path(__file__).parents[2] / "docs/reference/expressions.md").read_text(encoding="utf-8")
+    examples = [line.split("`")[1] for line in reference.split("## Examples")[1].splitlines() if "`" in line and line.startswith("|")]
+    assert len(examples) >= 6
+    assert [check(source, "seats") for source in examples] == [[]] * len(examples)

@@ -62,7 +62,7 @@ def test_every_value_is_found_where_it_stands() -> None:
     assert (places["format",].line, places["format",].column, places["format",].value_column) == (2, 1, 10)
     assert (places["exit_when",].line, places["exit_when",].value_line, places["exit_when",].value_column) == (5, 6, 1)
     few, many = places["step", 0, "variants", 0, "when"], places["step", 0, "variants", 1, "when"]
-    assert (few.value_line, few.value_column, few.exact) == (13, 30, True)
+    assert (few.value_line, few.value_column, few.exact) == (13, 29, True)
     assert (many.value_line, many.exact) == (14, False)
     assert (places["step", 1].line, places["step", 1].column) == (16, 1)
     assert places["step", 1, "extra", "deep", "key"].value_line == 18

@@ -202,8 +202,8 @@ MEMBERS = {
 def test_the_twelve_segments_pick_whom_they_say(town: _Town) -> None:
     """samples.md 4g, one expected set each; on both databases."""
     segments = load_segments(STARTER)
-    assert list(segments) == list(MEMBERS)
-    for name, segment in segments.items():
+    for name in MEMBERS:
+        segment = segments[name]
         names = town.seats if segment.selects is Selects.seats else town.houses
         rows = town.session.execute(subjects(segment, today=TODAY, campaigns={})).mappings().all()
         column = "seat_id" if segment.selects is Selects.seats else "organisation_id"
@@ -232,7 +232,7 @@ def test_explain_counts_each_part_alone_and_so_far(town: _Town) -> None:
         Part("status == 'active'", 9, 1, alone=11, so_far=11),
         Part("0 <= days_since(joined_on) <= 90", 10, 5, alone=4, so_far=4),
         Part("'contact' in roles", 11, 5, alone=3, so_far=2),
-        Part("has_basis('wir-gedanke')", 12, 5, alone=7, so_far=1),
+        Part("has_basis('wir-gedanke')", 12, 5, alone=8, so_far=1),
     )
 
 
@@ -252,6 +252,7 @@ def _segment(where: str, selects: Selects) -> Segment:
 
 # ---- files
 
+RULE = "'''\n'contact' in roles\n'''"
 GOOD = "format = 1\ntitle = \"A\"\nselects = \"seats\"\nwhere = '''\n'contact' in roles\n'''\n"
 
 
@@ -281,7 +282,7 @@ def test_all_mistakes_of_all_files_are_named_at_once_where_they_stand(tmp_path: 
     found = _problems(
         tmp_path,
         a=GOOD.replace("'contact' in roles", "level == 'stat'\n  and levl == 'x'"),
-        b=GOOD.replace("'''\n'contact' in roles\n'''", "'''levl == 'x' '''"),
+        b=GOOD.replace(RULE, "'''levl == 'x' '''"),
         c=GOOD.replace("seats", "people").replace("title", "titel"),
         d=GOOD,
     )
@@ -302,7 +303,7 @@ def test_all_mistakes_of_all_files_are_named_at_once_where_they_stand(tmp_path: 
         (GOOD.replace('"seats"', '["seats"]'), "x.toml:3:11: 'selects' is a text in quotation marks [SEG-01]"),
         (GOOD.replace('"A"', '" "'), "x.toml:2:10: 'title' is empty [SEG-01]"),
         (
-            GOOD.replace("'''\n'contact' in roles\n'''", '"levl == \\"x\\""'),
+            GOOD.replace(RULE, '"levl == \\"x\\""'),
             "x.toml:4:10: unknown name 'levl'; did you mean 'level'? [EXPR-02]",
         ),
         (GOOD.replace("\n", "\r\n").replace("roles", "rolls"), "x.toml:5:14: unknown name 'rolls'; did you mean 'roles'? [EXPR-02]"),

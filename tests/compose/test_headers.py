@@ -266,6 +266,13 @@ def test_msg_03_date(date: datetime, written: bytes) -> None:
     assert make_date(date) == written
 
 
+def test_msg_03_one_instant_in_two_zones_keeps_both() -> None:
+    """Equal as points in time, so a cache by equality would mix them up."""
+    there = datetime(2027, 1, 5, 9, 0, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert make_date(there).endswith(b"09:00:00 +0100")
+    assert make_date(there.astimezone(UTC)).endswith(b"08:00:00 +0000")
+
+
 def test_msg_03_a_date_without_zone_is_refused() -> None:
     with pytest.raises(MessageError, match="MSG-03"):
         make_date(datetime(2027, 1, 5))  # noqa: DTZ001

@@ -79,11 +79,12 @@ def test_uns_10_old_tokens_work_after_the_key_has_changed() -> None:
 
 
 def test_a_token_of_an_unknown_key_is_refused_like_any_other() -> None:
-    """Also where its secret is one we know under another name."""
+    """Also where its secret is one we know under another name: then the name is what is wrong."""
     old = make_token(FIRST, Door.unsubscribe, *PARTS)
     assert read_token(FORGOTTEN, Door.unsubscribe, old) is None
-    assert read_token(FORGOTTEN, Door.unsubscribe, make_token(FORGOTTEN, Door.unsubscribe, *PARTS).replace("k2.", "k9.", 1)) is None
     assert read_token(Keyring("k1", {"k1": b"2" * 32}), Door.unsubscribe, old) is None
+    renamed = make_token(Keyring("k9", {"k9": b"2" * 32}), Door.unsubscribe, *PARTS)
+    assert read_token(FORGOTTEN, Door.unsubscribe, renamed) is None
 
 
 @pytest.mark.parametrize("parts", [(), ("",), ("a.b",), ("a b",), ("ä",), ("a\n",), ("x" * 81,), ("a",) * 9])
@@ -150,7 +151,7 @@ def test_nobody_invents_a_bounce_for_another_message() -> None:
 
 @pytest.mark.slow
 def test_a_token_costs_under_forty_microseconds() -> None:
-    """Measured 11 to 17 µs each way; four of them stand in a letter."""
+    """Measured 6 to 11 µs each way; three of them stand in a letter."""
     best = 9.0
     for _ in range(5):
         start = time.process_time()

@@ -248,6 +248,8 @@ def test_sec_01_no_value_breaks_out(unsafe: str) -> None:
         assert (caught.value.field, caught.value.rule_id) == (field, "SEC-01")
     with pytest.raises(MessageError, match="Subject"):
         Letter(dataclasses.replace(EDITION, subject=Gapped((f"Grüße{unsafe}",), ())))
+    with pytest.raises(MessageError, match="Subject"):  # before the first recipient, also where the subject has a gap
+        Letter(dataclasses.replace(EDITION, subject=Gapped((f"Grüße{unsafe}", ""), (Hole(0, Landing.header),))))
 
 
 def test_sec_07_a_whole_link_is_an_address() -> None:

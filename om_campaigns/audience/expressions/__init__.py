@@ -7,6 +7,7 @@ Pure: no session, no clock, no file. The language is described in ``docs/referen
 from om_campaigns.audience.expressions.catalogue import FIELDS, FUNCTIONS, Kind, Refers, Selects
 from om_campaigns.audience.expressions.compile import check, compile_condition
 from om_campaigns.audience.expressions.parse import split
-from om_campaigns.audience.expressions.typed import Reference, read
+from om_campaigns.audience.expressions.tree import Reference
+from om_campaigns.audience.expressions.typed import read
 
 __all__ = ["FIELDS", "FUNCTIONS", "Kind", "Reference", "Refers", "Selects", "check", "compile_condition", "read", "split"]

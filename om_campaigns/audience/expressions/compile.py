@@ -30,7 +30,8 @@ from om_campaigns.audience.expressions.terms import (
     scalar,
     table,
 )
-from om_campaigns.audience.expressions.typed import All, Always, Any, Constant, Holds, Is, Node, Not, OneOf, Term, Truth, read
+from om_campaigns.audience.expressions.tree import All, Always, Any, Constant, Holds, Is, Node, Not, OneOf, Term, Truth
+from om_campaigns.audience.expressions.typed import read
 from om_campaigns.audience.versions import version_key
 from om_campaigns.errors import Problem, ProblemsError
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from om_campaigns.audience import consent
 from om_campaigns.audience import models as m
-from om_campaigns.audience.expressions.typed import Term
+from om_campaigns.audience.expressions.tree import Term
 from om_campaigns.audience.vocabulary import NATIONWIDE, NetworkKind, PersonStatus, RecipientKind, Role, Sender, ToolkitStatus
 
 Column = ColumnElement[Any]
@@ -373,7 +373,7 @@ PLAIN = frozenset({"type", "level", "status", "slug", "forward_policy", "data_ro
 
 
 def scalar(around: Around, term: Term) -> Column:
-    """The SQL value of a scalar term; NULL where it is missing. Terms of kind ``days`` have ``idle_date`` instead."""
+    """The SQL value of a scalar term; NULL where it is missing. Terms of kind ``days`` have ``day_from`` instead."""
     if term.name in SCALARS:
         return SCALARS[term.name](around, term)
     return _column(around, term.name)

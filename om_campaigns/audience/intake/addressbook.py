@@ -42,7 +42,10 @@ class Addressbook:
         return found
 
     def write(self) -> None:
-        """Store new addresses (their creation is logged with the person, seat or house they belong to) and give those seen again the current key; must run before rows that point at them."""
+        """Store new addresses and give those seen again the current key; must run before rows that point at them.
+
+        A new address is logged with the person, seat or house it came with.
+        """
         run, keyring, current, none = self._run, self._run.keyring, self._current, BounceState.none.value
         if self._fresh:
             refs = bulk.new_refs(len(self._fresh))

@@ -95,17 +95,6 @@ def find_people(session: Session, text: str) -> list[tuple[int, str, str]]:
     return [(row.id, row.public_id, row.full_name) for row in rows]
 
 
-def find_person_or_organisation(session: Session, text: str) -> tuple[int | None, int | None]:
-    """(person id, None) or (None, organisation id), people first. Raises InputError for neither, or for several people."""
-    if find_people(session, text):
-        return find_person(session, text), None
-    try:
-        return None, find_organisation(session, text)
-    except InputError as error:
-        hint = _near_name(session, text) or error.hint
-        raise InputError(f"there is neither a person nor an organisation '{text}'", hint=hint) from None
-
-
 def _uses_address(text: str) -> ColumnElement[bool]:
     address = select(_address.c.id).where(_address.c.normal_key == _normal_key(text)).scalar_subquery()
     seats = select(_seat.c.person_id).where(_seat.c.address_id == address, _seat.c.person_id.is_not(None))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, distinct, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
-from om_campaigns import store
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
 from om_campaigns.campaign.models import Dispatch, DispatchStatus
 from om_campaigns.columns import table_of
 from om_campaigns.report.queries.campaigns import OWED, load_campaigns
+from om_campaigns.store import Instance
 
 _house: Any = aliased(Organisation, name="house")
 _address: Any = aliased(Address, name="used_address")
@@ -35,8 +35,7 @@ def count_audience(session: Session, today: date) -> dict[str, Any]:
     seats = _seats(today, func.count(distinct(seat.c.id)))
     known = table_of(MailingList)
     lists = session.execute(select(known.c.slug, known.c.name_de).order_by(known.c.slug)).all()
-    any_list = known.alias("any_list")
-    covered = exists(select(any_list.c.slug).where(_has_any_basis(any_list.c.slug)))
+    covered = or_(*(_has_any_basis(slug) for slug, _ in lists), _has_any_basis("*"))
     return {
         "organisations": session.execute(houses.select_from(house)).scalar_one(),
         "people": session.execute(people).scalar_one(),
@@ -97,7 +96,7 @@ def _may_be_written_to(mailing_list: str) -> ColumnElement[bool]:
 def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any]:
     """What the status page shows: halted_at, halted_by, halt_reason, leader, audience (see ``count_audience``), campaigns
     (see ``load_campaigns``), due_now, and ``attention``: how many letters are held, failed or uncertain."""
-    row = store.instance(session)
+    row = session.get(Instance, 1) or Instance()
     dispatch = table_of(Dispatch)
     by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).tuples().all())
     due = select(func.count()).select_from(dispatch).where(dispatch.c.status.in_(OWED), dispatch.c.due_at <= now)

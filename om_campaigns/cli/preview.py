@@ -1,0 +1,80 @@
+"""``preview`` and ``test``: letters to look at before anybody gets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from om_campaigns.cli import State, pass_state
+
+if TYPE_CHECKING:
+    from om_campaigns.app import App
+    from om_campaigns.pipeline.previewing import Preview
+
+
+@click.command()
+@click.argument("target", metavar="CAMPAIGN[/STEP]")
+@click.option("--for", "reader", metavar="PERSON|ORG", help="Whose letter (default: the first who matches).")
+@click.option("--language", type=click.Choice(["de", "en"]), help="In which language (default: the instance's).")
+@click.option(
+    "--write", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Write .html, .txt and .eml there."
+)
+@pass_state
+def preview(state: State, target: str, reader: str | None, language: str | None, folder: Path | None) -> None:
+    """Show the letters of a campaign, or one step, as the files say now. Changes nothing."""
+    from om_campaigns.pipeline.previewing import preview as make_previews
+
+    app = state.app()
+    person_id, organisation_id = _find(app, reader)
+    letters = make_previews(app, target, app.now(), person_id=person_id, organisation_id=organisation_id, language=language)
+    for letter in letters:
+        if folder is None:
+            _show(letter)
+        else:
+            _write(letter, folder)
+
+
+@click.command()
+@click.argument("target", metavar="CAMPAIGN[/STEP]")
+@click.option("--to", required=True, metavar="ADDRESS", help="One of our own addresses ('staff' or 'rehearsal_to').")
+@click.option("--for", "reader", metavar="PERSON|ORG", help="As if for this reader.")
+@pass_state
+def test(state: State, target: str, to: str, reader: str | None) -> None:
+    """Send the letters of a campaign, or one step, to yourself through the real mail server. Counts nowhere."""
+    from om_campaigns.pipeline.previewing import send_test
+
+    app = state.app()
+    person_id, organisation_id = _find(app, reader)
+    for letter in send_test(app, target, to, app.now(), person_id=person_id, organisation_id=organisation_id):
+        click.echo(f"sent to {to}: {letter.campaign}/{letter.step} – {letter.subject}")
+
+
+def _find(app: App, reader: str | None) -> tuple[int | None, int | None]:
+    from om_campaigns.report.queries.finding import find_person_or_organisation
+    from om_campaigns.store import read
+
+    if reader is None:
+        return None, None
+    with read(app.engine) as session:
+        return find_person_or_organisation(session, reader)
+
+
+def _name(letter: Preview) -> str:
+    return ".".join(part for part in (f"{letter.campaign}-{letter.step}", letter.variant, letter.language) if part)
+
+
+def _show(letter: Preview) -> None:
+    click.secho(f"{_name(letter)} for {letter.recipient} ({letter.house})", bold=True)
+    click.echo(f"Subject:   {letter.subject}")
+    click.echo(f"Preheader: {letter.preheader}")
+    click.echo(f"Size:      HTML {len(letter.html.encode()):,} bytes, whole mail {len(letter.content):,} bytes\n")
+    click.echo(letter.text)
+
+
+def _write(letter: Preview, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for ending, content in ((".html", letter.html.encode()), (".txt", letter.text.encode()), (".eml", letter.content)):
+        (folder / f"{_name(letter)}{ending}").write_bytes(content)
+    click.echo(folder / f"{_name(letter)}.html")

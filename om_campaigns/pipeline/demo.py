@@ -1,0 +1,229 @@
+"""The demo: the starter workspace walked through 120 days by the real pipeline, over real SMTP, on a virtual clock."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default as modern
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from sqlalchemy import func, select
+
+from om_campaigns import store
+from om_campaigns.app import App, make_smtp_transport, open_app
+from om_campaigns.audience.models import Organisation, Person
+from om_campaigns.audience.vocabulary import PersonStatus
+from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.columns import table_of
+from om_campaigns.delivery.transport import Transport
+from om_campaigns.errors import RefusedError
+from om_campaigns.pipeline.demo_page import Shown, write_pages
+from om_campaigns.pipeline.operator import init_workspace
+from om_campaigns.pipeline.publishing import publish_campaigns
+from om_campaigns.pipeline.staff import check_workspace, import_audience
+from om_campaigns.pipeline.tick import tick
+from om_campaigns.settings import SmtpSettings, Tls
+
+MARK = ".om-demo"
+START = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
+DAYS = 120
+
+
+@dataclass
+class DemoCampaign:
+    """One campaign after the walk."""
+
+    campaign: str
+    steps: int
+    routes: Counter[str] = field(default_factory=Counter)
+    mails: int = 0
+    finished: int = 0
+    skipped: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass
+class DemoResult:
+    """What the walk left behind; paths are absolute."""
+
+    folder: Path
+    until: datetime
+    organisations: int = 0
+    people: int = 0
+    campaigns: list[DemoCampaign] = field(default_factory=list)
+    index: Path = Path()
+
+    @property
+    def mails(self) -> int:
+        return sum(each.mails for each in self.campaigns)
+
+    @property
+    def skipped(self) -> Counter[Reason]:
+        return sum((each.skipped for each in self.campaigns), Counter())
+
+    @property
+    def by_route(self) -> Counter[str]:
+        return sum((each.routes for each in self.campaigns), Counter())
+
+
+class Catcher:
+    """An SMTP server on loopback that keeps every mail as a file, named by its date, campaign, step and reference."""
+
+    def __init__(self, outbox: Path) -> None:
+        self._outbox = outbox
+        self._lock = threading.Lock()
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802  aiosmtpd's name
+        content: bytes = envelope.content
+        head = message_from_bytes(content.split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n", policy=modern)
+        campaign, _, step, _ = str(head["Feedback-ID"]).split(":")
+        when = head["Date"].datetime.astimezone(UTC)
+        ref = str(head["Message-ID"]).strip("<>").partition("@")[0]
+        path = self._outbox / f"{when:%Y-%m-%d-%H%M}-{campaign}-{step}-{ref}.eml"
+        with self._lock:
+            path.write_bytes(content)
+        return "250 2.0.0 kept"
+
+
+class LoopbackServer(Controller):
+    """aiosmtpd on a port the system chooses; its own start-up check knows only a port chosen before."""
+
+    def _trigger_server(self) -> None:
+        server: Any = self.server
+        self.port = server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call]
+
+
+class VirtualClock:
+    """A clock that is set by hand."""
+
+    def __init__(self, start: datetime) -> None:
+        self.now = start
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
+    """Build the demo in ``folder`` (again, if a demo made it) and walk it; ``progress(day, days)`` is told of each day.
+
+    Raises RefusedError for a folder that holds something else.
+    """
+    _make_room(folder)
+    init_workspace(folder)
+    (folder / MARK).write_text("made by 'om-campaigns demo', which may delete this folder\n", encoding="utf-8")
+    outbox = folder / "outbox"
+    outbox.mkdir(exist_ok=True)
+    (folder / "packs").mkdir(exist_ok=True)
+    controller = LoopbackServer(Catcher(outbox), hostname="127.0.0.1", port=0)
+    controller.start()
+    try:
+        clock = VirtualClock(START)
+        app = open_app(folder, clock=clock, rehearsal_transport=lambda: _to_catcher(controller))
+        import_audience(app, [], START, "demo", is_strict=True)
+        problems = check_workspace(app, START).problems
+        if problems:
+            raise RefusedError("\n".join(map(str, problems)), hint="the starter workspace must be free of problems")
+        publish_campaigns(app, [], START, "demo")
+        _walk(app, clock, progress)
+    finally:
+        controller.stop()
+    result = _account(app, folder, clock.now)
+    result.index = write_pages(folder, _shown(app, outbox))
+    app.engine.dispose()
+    return result
+
+
+def _make_room(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / MARK).is_file():
+            raise RefusedError(f"{folder} is not a demo folder and not empty", hint="choose another with 'om-campaigns demo DIR'")
+        shutil.rmtree(folder)
+
+
+def _to_catcher(controller: LoopbackServer) -> Transport:
+    return make_smtp_transport(SmtpSettings(host="127.0.0.1", port=controller.port, tls=Tls.none))
+
+
+def _walk(app: App, clock: VirtualClock, progress: Callable[[int, int], None]) -> None:
+    """A tick whenever something becomes due, and at least once a week: as 'run' would, without the waiting."""
+    end = START + timedelta(days=DAYS)
+    while clock.now < end:
+        tick(app, clock.now)
+        progress((clock.now - START).days, DAYS)
+        clock.now = min(_next_instant(app, clock.now), end)
+    tick(app, clock.now)
+    progress(DAYS, DAYS)
+
+
+def _next_instant(app: App, now: datetime) -> datetime:
+    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
+    instants: list[datetime] = [now + timedelta(days=7)]
+    with store.read(app.engine) as session:
+        due = [
+            session.execute(
+                select(func.min(enrolment.c.next_due_at)).where(enrolment.c.state == EnrolmentState.active, enrolment.c.next_due_at > now)
+            ).scalar(),
+            session.execute(
+                select(func.min(dispatch.c.due_at)).where(
+                    dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.retry)), dispatch.c.due_at > now
+                )
+            ).scalar(),
+        ]
+    instants += [each for each in due if each is not None]
+    return min(instants)
+
+
+def _account(app: App, folder: Path, until: datetime) -> DemoResult:
+    result = DemoResult(folder.resolve(), until)
+    campaign, dispatch, enrolment, person = (table_of(each) for each in (Campaign, Dispatch, Enrolment, Person))
+    with store.read(app.engine) as session:
+        result.organisations = session.execute(select(func.count()).select_from(table_of(Organisation))).scalar_one()
+        result.people = session.execute(select(func.count()).where(person.c.status != PersonStatus.erased)).scalar_one()
+        for campaign_id, name in session.execute(select(campaign.c.id, campaign.c.name).order_by(campaign.c.name)).all():
+            mine = DemoCampaign(name, 0)
+            rows = session.execute(
+                select(dispatch.c.step, dispatch.c.route, dispatch.c.status, dispatch.c.reason, func.count())
+                .where(dispatch.c.campaign_id == campaign_id)
+                .group_by(dispatch.c.step, dispatch.c.route, dispatch.c.status, dispatch.c.reason)
+            ).all()
+            mine.steps = len({row.step for row in rows})
+            for _, route, status, reason, number in rows:
+                if status == DispatchStatus.sent:
+                    mine.mails += number
+                    mine.routes[str(route)] += number
+                else:
+                    mine.skipped[Reason(reason)] += number
+            mine.finished = session.execute(
+                select(func.count()).where(enrolment.c.campaign_id == campaign_id, enrolment.c.state == EnrolmentState.finished)
+            ).scalar_one()
+            result.campaigns.append(mine)
+    return result
+
+
+def _shown(app: App, outbox: Path) -> list[Shown]:
+    """Every mail as its reader sees it, in order of time."""
+    shown = []
+    for path in sorted(outbox.glob("*.eml")):
+        message: Any = message_from_bytes(path.read_bytes(), policy=modern)
+        campaign, _, step, _ = str(message["Feedback-ID"]).split(":")
+        shown.append(
+            Shown(
+                file=path.name,
+                at=message["Date"].datetime.astimezone(app.settings.zone_info),
+                campaign=campaign,
+                step=step,
+                subject=str(message["Subject"]),
+                sender=str(message["From"]),
+                recipient=str(message["To"]),
+                html=message.get_body(("html",)).get_content(),
+                text=message.get_body(("plain",)).get_content(),
+            )
+        )
+    return shown

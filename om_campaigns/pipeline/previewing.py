@@ -1,0 +1,218 @@
+"""Letters to look at before anybody gets them: drafts composed as they would be sent, and real test mails to ourselves.
+
+A draft is published inside a transaction that is rolled back, so what is shown is made by the code that sends (MSG-26).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.expressions import Selects
+from om_campaigns.audience.models import Organisation, Person, Seat
+from om_campaigns.audience.segments import Segment, subjects
+from om_campaigns.audience.vocabulary import OrganisationStatus, Sender
+from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.campaign.models import Campaign
+from om_campaigns.campaign.releases import publish
+from om_campaigns.campaign.timing import load_zone, local_day
+from om_campaigns.columns import table_of
+from om_campaigns.compose.edition import show_html, show_subject, show_text
+from om_campaigns.compose.library import LetterKey
+from om_campaigns.delivery.transport import Envelope, Kind, Outcome
+from om_campaigns.errors import InputError, InstallationError, ProblemsError, RefusedError
+from om_campaigns.pipeline.outgoing import Recipient, load_recipients, slot_values
+from om_campaigns.pipeline.texts import languages_by_step, read_drafts
+from om_campaigns.pipeline.tick import make_composer
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One letter as its reader would get it. ``content`` are the bytes of the mail, with tokens that open nothing."""
+
+    campaign: str
+    step: str
+    variant: str
+    language: str
+    house: str
+    recipient: str
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    envelope_from: str
+    content: bytes
+    needs_smtputf8: bool
+
+
+def parse_target(target: str) -> tuple[str, str | None]:
+    """``CAMPAIGN[/STEP]`` as campaign and step."""
+    campaign, _, step = target.partition("/")
+    return campaign, step or None
+
+
+def preview(
+    app: App,
+    target: str,
+    now: datetime,
+    *,
+    person_id: int | None = None,
+    organisation_id: int | None = None,
+    language: str | None = None,
+    to: str | None = None,
+) -> list[Preview]:
+    """The letters of a campaign (or one step, every variant) as files say now, for one reader or the first who matches.
+
+    ``to`` replaces the reader's address. Raises ProblemsError for a draft with problems, InputError for an unknown step or
+    a reader without a seat.
+    """
+    name, step_name = parse_target(target)
+    with store.undone(app.engine) as session:
+        drafts, problems = read_drafts(app, session, [name])
+        if problems:
+            raise ProblemsError(problems)
+        draft = drafts[0]
+        published = publish(session, name, draft.definition, draft.files, now, "preview")
+        steps = [step for step in draft.definition.steps if step_name in (None, step.name)]
+        if not steps:
+            raise InputError(
+                f"campaign '{name}' has no step '{step_name}'", hint=f"it has {', '.join(step.name for step in draft.definition.steps)}"
+            )
+        reader, house_id = _reader(session, app, draft.definition, now, person_id, organisation_id)
+        if to is not None:
+            reader = replace(reader, address=normalise(to).address)
+        spoken = languages_by_step(name, [draft.definition], draft.files, app.settings.language)
+        maker = _Maker(session, app, published.campaign, published.version_id, draft.definition, house_id, reader, now)
+        return [
+            maker.make(step, variant, each)
+            for step in steps
+            for variant in ["", *(variant.name for variant in step.variants)]
+            for each in ([language] if language else spoken[step.name][:1])
+            if _has_text(draft.files, name, step.name, variant)
+        ]
+
+
+def _has_text(files: dict[str, str], campaign: str, step: str, variant: str) -> bool:
+    start = f"campaigns/{campaign}/{step}." + (f"{variant}." if variant else "")
+    dots = 3 if variant else 2
+    return any(path.startswith(start) and path.rsplit("/", 1)[-1].count(".") == dots for path in files)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    session: Session
+    app: App
+    campaign: Campaign
+    version_id: int
+    definition: CampaignDefinition
+    house_id: int
+    reader: Recipient
+    now: datetime
+
+    def make(self, step: Step, variant: str, language: str) -> Preview:
+        composer = make_composer(self.app, self.session)
+        key = LetterKey(
+            self.campaign.id or 0,
+            self.version_id,
+            step.name,
+            variant,
+            language,
+            self.house_id,
+            Sender(self.definition.audiences[0].sender),
+            local_day(self.now, load_zone(composer.houses.zone(self.house_id, self.app.settings.zone))),
+        )
+        edition = composer.library.edition(key)
+        prepared = composer.letter(key, edition, self.reader, inert=True)
+        links = composer.links(self.reader, self.house_id, self.definition.mailing_list, inert=True)
+        values = {**slot_values(self.reader, edition.language), **links.slots}
+        return Preview(
+            self.campaign.name,
+            step.name,
+            variant,
+            edition.language,
+            composer.houses.organisation(self.house_id)["name"],
+            self.reader.full_name or self.reader.address,
+            show_subject(edition, values),
+            "".join(edition.preheader.chunks),
+            show_html(edition, values),
+            show_text(edition, values),
+            prepared.envelope_from,
+            prepared.write(self.now),
+            prepared.needs_smtputf8,
+        )
+
+
+def _reader(
+    session: Session, app: App, definition: CampaignDefinition, now: datetime, person_id: int | None, organisation_id: int | None
+) -> tuple[Recipient, int]:
+    """Who the preview is for, with the house of their seat; a made-up reader where nobody is named and nobody matches."""
+    seat, person = table_of(Seat), table_of(Person)
+    query = select(seat.c.id, seat.c.organisation_id, func.coalesce(seat.c.address_id, person.c.main_address_id)).outerjoin(
+        person, person.c.id == seat.c.person_id
+    )
+    if person_id is not None:
+        query = query.where(seat.c.person_id == person_id)
+    elif organisation_id is not None:
+        query = query.where(seat.c.organisation_id == organisation_id)
+    else:
+        query = query.where(seat.c.id.in_(_matching_seats(session, app, definition, now)))
+    found = session.execute(query.order_by(seat.c.strength, seat.c.is_primary_home.desc(), seat.c.id)).first()
+    if found is not None and found[2] is not None:
+        return load_recipients(session, [(found[2], found[0])])[found[2], found[0]], found[1]
+    if person_id is not None:
+        raise InputError("this person has no seat with an e-mail address", hint="see 'om-campaigns person show'")
+    house_id = organisation_id if organisation_id is not None else _any_house(session)
+    return Recipient(0, "erika.muster@haus.example", "vorschau", "Erika Muster", "contact"), house_id
+
+
+def _matching_seats(session: Session, app: App, definition: CampaignDefinition, now: datetime) -> list[int]:
+    audience = definition.audiences[0]
+    if audience.selects != "seats":
+        return []
+    campaigns = table_of(Campaign)
+    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).tuples().all())
+    segment = Segment(audience.segment, "", "", Selects(audience.selects), audience.where, "", 1, 1)
+    return list(session.execute(subjects(segment, today=app.today(now), campaigns=ids).limit(1)).scalars())
+
+
+def _any_house(session: Session) -> int:
+    house = table_of(Organisation)
+    found = session.execute(select(house.c.id).where(house.c.status == OrganisationStatus.active).order_by(house.c.id).limit(1)).scalar()
+    if found is None:
+        raise InputError("there is no organisation to preview for", hint="run 'om-campaigns audience import' first")
+    return int(found)
+
+
+def send_test(
+    app: App, target: str, to: str, now: datetime, *, person_id: int | None = None, organisation_id: int | None = None
+) -> list[Preview]:
+    """Send each letter of the target to one of our own addresses, through the real mail server, in both modes.
+
+    Counts nowhere, and its links open nothing. Raises RefusedError for an address that is not ours, InstallationError when
+    the server does not take it.
+    """
+    address = normalise(to)
+    ours = {normalise(each).normal_key for each in (*app.settings.staff, *app.settings.rehearsal_to)}
+    if address.normal_key not in ours:
+        raise RefusedError(
+            f"{to} is not one of our own addresses", hint="tests go only to addresses of 'staff' or 'rehearsal_to' in config.toml"
+        )
+    letters = preview(app, target, now, person_id=person_id, organisation_id=organisation_id, to=to)
+    connection = app.smtp().connect()
+    try:
+        for letter in letters:
+            connection.offer(
+                Envelope("test", letter.envelope_from, address.address, len(letter.content), True, not address.address.isascii())
+            )
+            outcome: Outcome | None = connection.answer() or connection.hand_over(letter.content, None)
+            if outcome is not None and outcome.kind is not Kind.accepted:
+                raise InstallationError(f"the mail server did not take the test: {outcome.code or ''} {outcome.reply}".strip())
+    finally:
+        connection.close()
+    return letters
