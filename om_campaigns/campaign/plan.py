@@ -80,6 +80,14 @@ class Planned:
     by_step: Counter[tuple[str, Route]] = field(default_factory=Counter)
     exited: int = 0
 
+    def add(self, later: Planned) -> None:
+        """Add what was found when asking again."""
+        self.planned += later.planned
+        self.deferred += later.deferred
+        self.skipped += later.skipped
+        self.by_step += later.by_step
+        self.exited += later.exited
+
 
 def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: datetime, today: date, until: datetime) -> Planned:
     """Owe every enrolment its next step where that is due by ``until``. Running it twice adds nothing."""

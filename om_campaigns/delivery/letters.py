@@ -175,3 +175,14 @@ class Sent:
     def handled(self) -> int:
         """Letters that got an outcome."""
         return self.sent + self.retry + self.failed + self.uncertain
+
+    def add(self, later: Sent) -> None:
+        """Add the account of a later run; why that one ended is what counts."""
+        self.sent += later.sent
+        self.retry += later.retry
+        self.failed += later.failed
+        self.uncertain += later.uncertain
+        self.held += later.held
+        self.dropped += later.dropped
+        self.skipped += later.skipped
+        self.ended, self.detail = later.ended, later.detail

@@ -40,7 +40,12 @@ class SmtpTransport:
         settings = self._settings
         where = f"{settings.host}:{settings.port}"
         context = ssl.create_default_context() if settings.tls is not Tls.none else None
-        wire = Wire(helo=self._name_ourselves(), timeout=settings.timeout_seconds, implicit=context if settings.tls is Tls.tls else None)
+        wire = Wire(
+            settings.host,
+            helo=self._name_ourselves(),
+            timeout=settings.timeout_seconds,
+            implicit=context if settings.tls is Tls.tls else None,
+        )
         try:
             self._greet(wire, context)
         except NoConnectionError:
@@ -146,7 +151,10 @@ class SmtpConnection:
             self._reset_due = False
             self._ask(b"RSET\r\n")
         for stage, command, wanted in ((Stage.mail, mail, 2), (Stage.rcpt, rcpt, 2), (Stage.data, b"DATA\r\n", 3)):
-            code, text = self._ask(command)
+            try:
+                code, text = self._ask(command)
+            except (smtplib.SMTPServerDisconnected, OSError) as error:
+                return self._lost(stage, error)
             if code // 100 != wanted:
                 return self._refused(stage, code, text)
         self._ready = True

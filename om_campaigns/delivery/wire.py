@@ -102,12 +102,13 @@ def make_stuffed(content: bytes) -> bytes:
 class Wire(smtplib.SMTP):
     """``smtplib.SMTP`` with implicit TLS when asked, no Nagle delay and its own reader of replies."""
 
-    def __init__(self, *, helo: str, timeout: float, implicit: ssl.SSLContext | None) -> None:
+    def __init__(self, host: str, *, helo: str, timeout: float, implicit: ssl.SSLContext | None) -> None:
         self._implicit = implicit
         self._buffer = b""
         self.patience = 0.0
         """Seconds beyond the socket's timeout that the next reply may take."""
         super().__init__(local_hostname=helo, timeout=timeout)
+        self._host = host  # smtplib checks the certificate against this name, and sets it only where it connects at once
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         plain = socket.create_connection((host, port), timeout)

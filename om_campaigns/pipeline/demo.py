@@ -82,10 +82,10 @@ class Catcher:
     async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802  aiosmtpd's name
         content: bytes = envelope.content
         head = message_from_bytes(content.split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n", policy=modern)
-        campaign, _, step, _ = str(head["Feedback-ID"]).split(":")
+        letter = str(head["Feedback-ID"]).split(":")[0]
         when = head["Date"].datetime.astimezone(UTC)
         ref = str(head["Message-ID"]).strip("<>").partition("@")[0]
-        path = self._outbox / f"{when:%Y-%m-%d-%H%M}-{campaign}-{step}-{ref}.eml"
+        path = self._outbox / f"{when:%Y-%m-%d-%H%M}-{letter}-{ref}.eml"
         with self._lock:
             path.write_bytes(content)
         return "250 2.0.0 kept"
@@ -212,7 +212,7 @@ def _shown(app: App, outbox: Path) -> list[Shown]:
     shown = []
     for path in sorted(outbox.glob("*.eml")):
         message: Any = message_from_bytes(path.read_bytes(), policy=modern)
-        campaign, _, step, _ = str(message["Feedback-ID"]).split(":")
+        campaign, _, step = str(message["Feedback-ID"]).split(":")[0].rpartition(".")
         shown.append(
             Shown(
                 file=path.name,
@@ -220,10 +220,8 @@ def _shown(app: App, outbox: Path) -> list[Shown]:
                 campaign=campaign,
                 step=step,
                 subject=str(message["Subject"]),
-                sender=str(message["From"]),
-                recipient=str(message["To"]),
+                recipient=message["To"].addresses[0].display_name or message["To"].addresses[0].addr_spec,
                 html=message.get_body(("html",)).get_content(),
-                text=message.get_body(("plain",)).get_content(),
             )
         )
     return shown

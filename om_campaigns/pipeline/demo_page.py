@@ -37,17 +37,15 @@ iframe { width: 100%; height: 100%; border: 0; background: #fff; }
 
 @dataclass(frozen=True)
 class Shown:
-    """One mail of the demo. ``at`` is local time."""
+    """One mail of the demo. ``at`` is local time, ``recipient`` a name."""
 
     file: str
     at: datetime
     campaign: str
     step: str
     subject: str
-    sender: str
     recipient: str
     html: str
-    text: str
 
 
 def write_pages(folder: Path, mails: Sequence[Shown]) -> Path:

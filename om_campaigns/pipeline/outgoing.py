@@ -183,7 +183,7 @@ class Composer:
         else:
             speaker = Mailbox(own, self.sender.name)
             reply_to = Mailbox(answers, self.sender.name) if answers != own else None
-        campaign = self.library.source(key.version_id).name
+        source = self.library.source(key.version_id)
         fixed = {
             "message_id": message_id,
             "sender": speaker,
@@ -195,7 +195,7 @@ class Composer:
             "list_help": f"mailto:{answers}",
             "list_owner": f"mailto:{answers}",
             "list_archive": f"{self.base_url}/archiv/{mailing_list}" if self.base_url else "",
-            "feedback_id": f"{campaign}:{org['slug']}:{key.step}:{self.sender.feedback_sender_id}",
+            "feedback_id": f"{source.name}.{key.step}:{org['slug']}:{source.definition.kind}:{self.sender.feedback_sender_id}",
             "bulk": True,
             "auto_generated": False,
             "seed": ref,

@@ -31,7 +31,7 @@ from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import Library
-from om_campaigns.delivery.sender import Sent, recover, send_due
+from om_campaigns.delivery.sender import Ended, Sent, recover, send_due
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError, RefusedError
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, open_keys
@@ -47,6 +47,20 @@ class CampaignPlan:
     enrolled: int
     planned: Planned
     not_enrolled: Counter[Reason]
+    moved: int = 0
+    """Enrolments that learned their next step, or came to their end."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing changed that could make something else due at the same instant."""
+        return not (self.enrolled or self.moved or self.planned.planned or self.planned.exited or self.planned.skipped)
+
+    def add(self, later: CampaignPlan) -> None:
+        """Add what the same campaign did when it was asked again at the same instant."""
+        self.enrolled += later.enrolled
+        self.moved += later.moved
+        self.not_enrolled = later.not_enrolled
+        self.planned.add(later.planned)
 
 
 @dataclass
@@ -77,6 +91,19 @@ class TickResult:
             total += each.planned.skipped
         return total
 
+    def add(self, campaigns: Iterable[CampaignPlan], sent: Sent) -> bool:
+        """Count one round; False when it changed nothing, or when sending came to an early end."""
+        known = {each.campaign: each for each in self.campaigns}
+        is_quiet = sent.handled + sent.dropped == 0
+        for each in campaigns:
+            is_quiet = is_quiet and each.is_quiet
+            if each.campaign in known:
+                known[each.campaign].add(each)
+            else:
+                self.campaigns.append(each)
+        self.sent.add(sent)
+        return not is_quiet and sent.ended is Ended.done
+
 
 def tick(
     app: App,
@@ -87,7 +114,7 @@ def tick(
     stop: threading.Event | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TickResult:
-    """Do everything that is due at ``now``, for one campaign or all.
+    """Do everything that is due at ``now``, for one campaign or all, round by round until nothing more follows from it.
 
     Raises RefusedError when sending is halted, or in live mode when the clock has gone backwards; in rehearsal an earlier
     ``now`` changes nothing and is said.
@@ -97,22 +124,25 @@ def tick(
         if not _note_instant(session, app, now):
             result.is_clock_behind = True
             return result
+        _release_held(session)
     recover(app.engine, lock_folder=app.locks, now=now)
-    result.campaigns = plan_all(app, now, now, campaign=campaign)
-    compose_open(app, now)
-    with store.read(app.engine) as session:
-        campaign_id = get_campaign(session, campaign).id if campaign else None
-        result.sent = send_due(
-            app.engine,
-            clock=app.clock,
-            compose=make_composer(app, session),
-            transport=transport or app.transport(),
-            smtp=app.settings.smtp,
-            lock_folder=app.locks,
-            campaign_id=campaign_id,
-            stop=stop,
-            progress=progress,
-        )
+    going = True
+    while going:
+        plans = plan_all(app, now, now, campaign=campaign)
+        compose_open(app, now)
+        with store.read(app.engine) as session:
+            sent = send_due(
+                app.engine,
+                clock=app.clock,
+                compose=make_composer(app, session),
+                transport=transport or app.transport(),
+                smtp=app.settings.smtp,
+                lock_folder=app.locks,
+                campaign_id=get_campaign(session, campaign).id if campaign else None,
+                stop=stop,
+                progress=progress,
+            )
+        going = result.add(plans, sent)
     return result
 
 
@@ -158,9 +188,8 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
     definitions = load_definitions(session, campaign)
     latest = definitions[campaign.latest_version_id or 0]
     entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
-    advance(session, campaign, definitions, calendar, now, _successors(session, definitions.values(), entry.campaign_ids))
+    moved = advance(session, campaign, definitions, calendar, now, _successors(session, definitions.values(), entry.campaign_ids))
     calendar.reschedule(session, campaign.id or 0, definitions, now)
-    _release_held(session, campaign)
     entered = enrol(session, entry, calendar, now, today)
     definitions = load_definitions(session, campaign)
     files = load_files(session, campaign.latest_version_id or 0)
@@ -177,7 +206,7 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
     )
     caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
     planned = plan(session, ready, calendar, caps, now, today, until)
-    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused)
+    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved)
 
 
 def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, definition: CampaignDefinition) -> Entry:
@@ -209,12 +238,13 @@ def _successors(session: Session, definitions: Iterable[CampaignDefinition], cam
     return found
 
 
-def _release_held(session: Session, campaign: Campaign) -> None:
-    """Letters held for a missing value or a broken text are tried again: the gap may have been filled."""
-    dispatch = table_of(Dispatch)
+def _release_held(session: Session) -> None:
+    """Letters held for a missing value or a broken text are tried again, once a tick: the gap may have been filled."""
+    dispatch, campaign = table_of(Dispatch), table_of(Campaign)
+    running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
     session.execute(
         update(dispatch)
-        .where(dispatch.c.campaign_id == campaign.id, dispatch.c.status == DispatchStatus.held)
+        .where(dispatch.c.status == DispatchStatus.held, dispatch.c.campaign_id.in_(running))
         .values(status=DispatchStatus.planned, reason=Reason.none, detail="")
     )
 

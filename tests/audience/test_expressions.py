@@ -242,6 +242,8 @@ DECIDING = {
         if spec.kind is Kind.text
     },
     **{name: [f"{name} < '2026-12-24'", f"{name} == none"] for name, spec in FIELDS.items() if spec.kind is Kind.date},
+    "data_role": ["data_role == 'joint'", "data_role in ['joint', none]", "data_role in ['processor']", "data_role is not none"],
+    "language": ["language == 'de'", "language in ['de', none]", "language not in ['de']", "language == none"],
     "adviser_count": ["adviser_count >= 1", "adviser_count == 0"],
     "network_idle_days": ["network_idle_days >= 120", "network_idle_days < 120"],
     "within": ["within(regions, '05')", "within(regions, '053')", "within(regions, 'DE')"],

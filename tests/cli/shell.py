@@ -1,0 +1,37 @@
+"""Commands as a user types them, in this process: exit code, what was printed, and errors as ``main`` shows them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from om_campaigns.cli import main
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed to stdout (``out``) and stderr (``err``), and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def om(workspace: Path, *arguments: str, now: str = "2027-01-04T08:00") -> Said:
+    """Run ``om-campaigns -w workspace --now … arguments``; ``now=""`` uses the machine's clock."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(["-w", str(workspace), *(["--now", now] if now else []), *arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Said(code, out.getvalue(), err.getvalue())

@@ -1,0 +1,125 @@
+"""workers: only the dead are recovered; what may have left is uncertain, the rest is owed again (SCH-16)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import select
+
+from om_campaigns.audience.models import Touch
+from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.clock import fixed_clock
+from om_campaigns.delivery.due import load_due
+from om_campaigns.delivery.ledger import Ledger
+from om_campaigns.delivery.letters import Done, Letter
+from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.models import Message, MessageState, Worker
+from om_campaigns.delivery.sender import send_due
+from om_campaigns.delivery.transport import Kind, Outcome, Stage
+from om_campaigns.delivery.workers import Recovered, Registered, end_worker, recover, start_worker
+from om_campaigns.store import read, write
+from tests.delivery.stage import NOW, Pace, compose, make_stage
+
+ACCEPTED = Outcome(Kind.accepted, 250, "ok", Stage.dot)
+
+
+def claim_some(engine: Engine, folder: Path, count: int) -> tuple[Registered, Ledger, list[Letter]]:
+    worker = start_worker(engine, folder, NOW)
+    ledger = Ledger(engine, worker.id)
+    with read(engine) as session:
+        dues = load_due(session, NOW, count)
+        letters, _ = ledger.claim(dues, compose(session, dues, NOW), NOW)
+    return worker, ledger, letters
+
+
+def statuses(engine: Engine) -> list[DispatchStatus]:
+    with read(engine) as session:
+        return [row.status for row in session.exec(select(Dispatch).order_by(Dispatch.id))]  # type: ignore[arg-type]
+
+
+def test_a_living_worker_is_left_alone(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 2)
+    worker, ledger, _ = claim_some(engine, tmp_path, 2)
+    assert recover(engine, lock_folder=tmp_path, now=NOW) == Recovered()
+    assert statuses(engine) == [DispatchStatus.claimed] * 2
+    ledger.close()
+    worker.release()
+
+
+def test_a_dead_worker_leaves_one_uncertain_and_the_rest_owed(engine: Engine, tmp_path: Path) -> None:
+    """One sent, one on the wire, two claimed: the record of the first is complete, with its touch."""
+    make_stage(engine, 4)
+    worker, ledger, letters = claim_some(engine, tmp_path, 4)
+    ledger.step(None, letters[0], NOW)
+    ledger.step(Done(letters[0], ACCEPTED, NOW, MessageState.sending), letters[1], NOW)
+    ledger.close()
+    worker.release()
+    assert recover(engine, lock_folder=tmp_path, now=NOW) == Recovered(uncertain=1, dropped=2)
+    assert statuses(engine) == [DispatchStatus.sent, DispatchStatus.uncertain, DispatchStatus.planned, DispatchStatus.planned]
+    with read(engine) as session:
+        touches = {touch.recipient_id: touch for touch in session.exec(select(Touch))}
+        assert {number: touch.certain for number, touch in touches.items()} == {1: True, 2: False}
+        assert touches[2].day == 20823
+        first = session.get_one(Dispatch, 1)
+        assert (first.sent_at, first.attempts) == (NOW, 1)
+        assert session.get_one(Worker, worker.id).ended_at == NOW
+    assert recover(engine, lock_folder=tmp_path, now=NOW) == Recovered()
+    transport = MemoryTransport()
+    pace = Pace(connections=1)
+    account = send_due(engine, clock=fixed_clock(NOW), compose=compose, transport=transport, smtp=pace, lock_folder=tmp_path)
+    assert (account.sent, [envelope.recipient for envelope, _ in transport.letters]) == (2, ["p3@y.example", "p4@y.example"])
+
+
+def test_after_a_loss_of_power_claimed_letters_are_uncertain_too(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 3)
+    worker, ledger, _ = claim_some(engine, tmp_path, 2)
+    ledger.close()
+    worker.release()
+    with write(engine) as session:
+        session.get_one(Worker, worker.id).boot = "before"
+    assert recover(engine, lock_folder=tmp_path, now=NOW) == Recovered(uncertain=2)
+    assert statuses(engine) == [DispatchStatus.uncertain, DispatchStatus.uncertain, DispatchStatus.planned]
+
+
+def test_a_worker_that_was_declared_dead_can_send_nothing_more(engine: Engine, tmp_path: Path) -> None:
+    """The fence: its lock was lost, another one recovered and sent; what it still holds does not go out."""
+    make_stage(engine, 2)
+    worker, ledger, letters = claim_some(engine, tmp_path, 2)
+    ledger.step(None, letters[0], NOW)
+    worker.release()
+    recover(engine, lock_folder=tmp_path, now=NOW)
+    refusal = ledger.step(Done(letters[0], ACCEPTED, NOW, MessageState.sending), letters[1], NOW)
+    assert refusal is not None
+    assert refusal.lost
+    assert statuses(engine) == [DispatchStatus.uncertain, DispatchStatus.planned]
+    ledger.release(letters)
+    assert statuses(engine) == [DispatchStatus.uncertain, DispatchStatus.planned]
+    ledger.close()
+
+
+def test_two_claims_never_get_the_same_row(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 3)
+    worker, ledger, _ = claim_some(engine, tmp_path, 1)
+    with read(engine) as session:
+        dues = load_due(session, NOW, 9)
+        answers = compose(session, dues, NOW)
+    other_worker, other, letters = claim_some(engine, tmp_path, 1)
+    late, _ = ledger.claim(dues, answers, NOW)
+    assert [letter.prepared.dispatch_ids for letter in letters] == [(2,)]
+    assert [letter.prepared.dispatch_ids for letter in late] == [(3,)]
+    with read(engine) as session:
+        assert len(session.exec(select(Message)).all()) == 3
+    for each in (ledger, other):
+        each.close()
+    for one in (worker, other_worker):
+        end_worker(engine, one, NOW)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_locks_leave_no_files_behind(sqlite_engine: Engine, tmp_path: Path, number: int) -> None:
+    worker = start_worker(sqlite_engine, tmp_path / str(number), NOW)
+    assert len(list((tmp_path / str(number)).glob("*.lock"))) == 1
+    end_worker(sqlite_engine, worker, NOW)
+    assert list((tmp_path / str(number)).iterdir()) == []

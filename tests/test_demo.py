@@ -1,0 +1,91 @@
+"""demo: what a newcomer sees first really happens, and its figures are those of the database and the files."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from email import message_from_bytes
+from email.policy import default
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from om_campaigns.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("newcomer")
+    done = run("demo", "--format", "json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def test_the_json_has_the_promised_keys(demo: tuple[Path, dict[str, Any]]) -> None:
+    _, told = demo
+    keys = {"organisations", "people", "mails", "packs", "by_route", "skipped", "outbox", "packs_dir", "database", "index"}
+    assert set(told) == keys
+    assert told["packs"] == 0
+    assert list(Path(told["packs_dir"]).iterdir()) == []
+
+
+def test_every_mail_is_a_file_and_a_sent_row_and_a_touch(demo: tuple[Path, dict[str, Any]]) -> None:
+    _, told = demo
+    files = list(Path(told["outbox"]).glob("*.eml"))
+    with sqlite3.connect(told["database"]) as database:
+        (sent,) = database.execute("SELECT count(*) FROM dispatch WHERE status = 'sent'").fetchone()
+        (touches,) = database.execute("SELECT count(*) FROM touch WHERE certain").fetchone()
+    assert told["mails"] == sent == touches == len(files) == sum(told["by_route"].values())
+    assert told["mails"] > 200
+    ids = {message_from_bytes(path.read_bytes(), policy=default)["Message-ID"] for path in files}
+    assert len(ids) == len(files)
+
+
+def test_nobody_gets_more_than_the_cap_allows(demo: tuple[Path, dict[str, Any]]) -> None:
+    """Domain rule 8: at most one touch in any seven local days and four in any thirty, per address."""
+    _, told = demo
+    with sqlite3.connect(told["database"]) as database:
+        rows = database.execute("SELECT address_id, day FROM touch ORDER BY address_id, day").fetchall()
+    days: dict[int, list[int]] = {}
+    for address, day in rows:
+        days.setdefault(address, []).append(day)
+    assert all(later - earlier >= 7 for found in days.values() for earlier, later in pairwise(found))
+    assert all(found[place + 4] - found[place] >= 30 for found in days.values() for place in range(len(found) - 4))
+
+
+def test_the_page_shows_every_mail(demo: tuple[Path, dict[str, Any]]) -> None:
+    _, told = demo
+    page = Path(told["index"]).read_text(encoding="utf-8")
+    assert page.count('target="mail"') == told["mails"]
+    assert len(list((Path(told["index"]).parent / "mails").glob("*.html"))) == told["mails"]
+
+
+def test_a_second_run_rebuilds_and_prints_commands_that_work(demo: tuple[Path, dict[str, Any]]) -> None:
+    folder, told = demo
+    done = run("demo", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert f"{told['mails']} mails" in done.stdout
+    commands = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("  ") and "--now" in line]
+    assert len(commands) == 3
+    for command in commands:
+        again = run(*command, folder=folder)
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.strip()
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("keep me", encoding="utf-8")
+    done = run("demo", "mine", folder=tmp_path)
+    assert done.returncode == 3
+    assert "not a demo folder" in done.stderr
+    assert (tmp_path / "mine" / "letter.txt").read_text(encoding="utf-8") == "keep me"
