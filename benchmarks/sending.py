@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from pathlib import Path
 
 from sqlmodel import Session
@@ -50,7 +51,7 @@ def prepare(due: Due) -> Prepared:
     greeting = f"Guten Tag, J=C3=B6rg M=C3=BCller {due.recipient_id}\r\n"
 
     def write(at: datetime) -> bytes:
-        head = f"Date: {format_datetime(at)}\r\nFrom: om@x.example\r\nTo: {to}\r\nMessage-ID: <{ref}@x.example>\r\nSubject: Hallo\r\n\r\n"
+        head = f"Date: {make_date(at)}\r\nFrom: om@x.example\r\nTo: {to}\r\nMessage-ID: <{ref}@x.example>\r\nSubject: Hallo\r\n\r\n"
         return b"".join((head.encode(), BODY[:cut], greeting.encode(), BODY[cut:]))
 
     return Prepared(
@@ -70,6 +71,11 @@ def prepare(due: Due) -> Prepared:
         items="a1",
         write=write,
     )
+
+
+@lru_cache(maxsize=8)
+def make_date(at: datetime) -> str:
+    return format_datetime(at)
 
 
 @contextmanager

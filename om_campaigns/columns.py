@@ -100,7 +100,7 @@ def reference(target: str, *, nullable: bool = False, index: bool = True, ondele
 
 def table_of(model: type[SQLModel]) -> Table:
     """The Core table of a SQLModel class, for set-based statements."""
-    return cast(Table, model.__table__)  # type: ignore[attr-defined]
+    return cast("Table", model.__table__)  # type: ignore[attr-defined]
 
 
 def new_ref() -> str:

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select
+from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Organisation, OrganisationRegion, OrganisationRoute
@@ -102,7 +103,7 @@ def choose_route(house: House, offered: Sequence[Route]) -> Route:
 
 def fill_houses(session: Session, houses: Iterable[House]) -> None:
     """Write the houses into the temporary table that plans join."""
-    _renew(session, HOUSE)
+    renew_temporary(session, HOUSE)
     rows = [{"organisation_id": each.organisation_id, "zone": each.zone, "land": each.land, "language": each.language} for each in houses]
     if rows:
         session.execute(insert(HOUSE), rows)
@@ -110,7 +111,7 @@ def fill_houses(session: Session, houses: Iterable[House]) -> None:
 
 def fill_routes(session: Session, houses: Iterable[House], offers: Sequence[Sequence[Route]]) -> None:
     """Write for each ``[[audience]]`` of one version (by position) the route each house takes."""
-    _renew(session, ROUTE)
+    renew_temporary(session, ROUTE)
     rows = [
         {"organisation_id": house.organisation_id, "audience": position, "route": choose_route(house, offered).value}
         for house in houses
@@ -120,11 +121,9 @@ def fill_routes(session: Session, houses: Iterable[House], offers: Sequence[Sequ
         session.execute(insert(ROUTE), rows)
 
 
-def _renew(session: Session, table: Table) -> None:
-    """Temporary tables outlive a transaction on pooled SQLite connections, so each plan starts with fresh ones."""
-    connection = session.connection()
-    table.drop(connection, checkfirst=True)
-    table.create(connection)
-
-
-renew_temporary = _renew
+def renew_temporary(session: Session, table: Table) -> None:
+    """An empty temporary table. They outlive a transaction on pooled connections; emptied, their statements stay prepared."""
+    session.execute(CreateTable(table, if_not_exists=True))
+    for index in table.indexes:
+        session.execute(CreateIndex(index, if_not_exists=True))
+    session.execute(text(f"{'TRUNCATE' if session.get_bind().dialect.name == 'postgresql' else 'DELETE FROM'} {table.name}"))

@@ -112,7 +112,7 @@ def load_files(session: Session, version_id: int) -> dict[str, str]:
     """The frozen files of a version: path below ``templates/`` → text."""
     file, blob = table_of(CampaignFile), table_of(Blob)
     query = select(file.c.path, blob.c.body).join_from(file, blob, blob.c.hash == file.c.blob_hash).where(file.c.version_id == version_id)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def running_campaigns(session: Session) -> list[Campaign]:

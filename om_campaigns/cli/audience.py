@@ -69,7 +69,7 @@ def import_(
     else:
         _tell(report, is_dry_run=dry_run, nothing=nothing)
     if nothing:
-        raise click.exceptions.Exit(2)
+        raise SystemExit(2)
 
 
 def _plain(row: object) -> dict[str, object]:

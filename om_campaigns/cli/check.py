@@ -36,4 +36,4 @@ def check(state: State, format_: str) -> None:
         )
         click.echo(f"{len(found.problems)} problems in {looked}" if found.problems else f"all well: {looked}")
     if found.problems:
-        raise click.exceptions.Exit(2)
+        raise SystemExit(2)

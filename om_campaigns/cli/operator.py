@@ -58,7 +58,7 @@ def doctor(state: State, format_: str) -> None:
     else:
         print_rows(rows, format_, dict.fromkeys(("level", "topic", "text", "hint"), ""))
     if any(row["level"] == "fail" for row in rows):
-        raise click.exceptions.Exit(4)
+        raise SystemExit(4)
 
 
 def show_findings(rows: list[dict[str, str]]) -> None:

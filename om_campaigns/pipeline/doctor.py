@@ -5,13 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,15 +19,12 @@ from om_campaigns.clock import Clock
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.transport import NoConnectionError, Trouble
 from om_campaigns.errors import OmError
+from om_campaigns.pipeline.pages import find_fault, is_reserved
 from om_campaigns.settings import Settings, load_settings
 from om_campaigns.store import Instance, Mode
 
-RESERVED = ("example", "test", "invalid", "localhost", "example.com", "example.net", "example.org")
-"""Domains that never reach anybody (RFC 2606, RFC 6761)."""
-
 LOW_DISK, FULL_DISK = 1_000_000_000, 100_000_000
 CLOCK_SECONDS = 5
-PAGE_SECONDS = 10
 
 
 class Level(StrEnum):
@@ -55,11 +49,6 @@ TROUBLES = {
     Trouble.auth_failed: "check [smtp] username and password_file",
     Trouble.turned_away: "ask whoever runs the mail server whether this machine may submit mail",
 }
-
-
-def is_reserved(domain: str) -> bool:
-    """Whether a domain can only be an example (RFC 2606)."""
-    return any(domain == each or domain.endswith(f".{each}") for each in RESERVED)
 
 
 def examine(workspace: Path, clock: Clock) -> list[Finding]:
@@ -166,23 +155,10 @@ def _mail_server(workspace: Path, settings: Settings) -> Finding:
 
 
 def _pages(settings: Settings) -> list[Finding]:
-    url = settings.web.base_url
-    needed = Level.fail if settings.mode is Mode.live else Level.warn
-    if not url:
-        return [Finding(needed, "pages", "no base_url: unsubscribe links lead nowhere", "set [web] base_url before 'go-live' (UNS-01)")]
-    if is_reserved(urlsplit(url).hostname or ""):
-        return [Finding(needed, "pages", f"{url} is an example, nobody reaches it", "set [web] base_url to your own https:// address")]
-    try:
-        with urllib.request.urlopen(url, timeout=PAGE_SECONDS) as answer:  # noqa: S310  the settings allow https:// only
-            status = answer.status
-    except urllib.error.HTTPError as error:
-        status = error.code
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        return [Finding(needed, "pages", f"{url} cannot be reached: {reason}", "start the pages, then look at DNS and the certificate")]
-    if status >= 500:
-        return [Finding(needed, "pages", f"{url} answers {status}", "look at the log of the web server")]
-    return [Finding(Level.ok, "pages", f"{url} answers")]
+    fault = find_fault(settings.web.base_url)
+    if fault is None:
+        return [Finding(Level.ok, "pages", f"{settings.web.base_url} answers")]
+    return [Finding(Level.fail if settings.mode is Mode.live else Level.warn, "pages", fault.text, fault.hint)]
 
 
 def _sender(settings: Settings) -> list[Finding]:

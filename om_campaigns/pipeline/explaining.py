@@ -157,7 +157,7 @@ def _ask_seats(
     selects = Selects(audience.selects)
     today = app.today(now)
     campaigns = table_of(Campaign)
-    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).tuples().all())
+    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
     joint, pieces = split(audience.where)
     asked = [
         case((compile_condition(text, selects, today=today, campaigns=ids), 1), else_=0).label(f"part_{number}")

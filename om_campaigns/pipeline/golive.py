@@ -21,8 +21,9 @@ from om_campaigns.compose.models import EditionRow
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
 from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.pipeline.doctor import RESERVED, Finding, Level
+from om_campaigns.pipeline.doctor import Finding, Level
 from om_campaigns.pipeline.operator import LEADER, SAMPLE_MARK, lock_folder, note_instance
+from om_campaigns.pipeline.pages import RESERVED
 from om_campaigns.store import Instance, Mode
 
 REHEARSED = (MessageSlots, MessageDispatch, Message, Dispatch, Enrolment, EditionRow, Touch, Response, Pace, Worker)

@@ -176,7 +176,7 @@ def _matching_seats(session: Session, app: App, definition: CampaignDefinition, 
     if audience.selects != "seats":
         return []
     campaigns = table_of(Campaign)
-    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).tuples().all())
+    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
     segment = Segment(audience.segment, "", "", Selects(audience.selects), audience.where, "", 1, 1)
     return list(session.execute(subjects(segment, today=app.today(now), campaigns=ids).limit(1)).scalars())
 

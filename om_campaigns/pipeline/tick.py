@@ -35,6 +35,7 @@ from om_campaigns.delivery.sender import Ended, Sent, recover, send_due
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError, RefusedError
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, open_keys
+from om_campaigns.pipeline.pages import find_fault
 from om_campaigns.pipeline.texts import languages_by_step, toolkits_by_step
 from om_campaigns.store import Mode
 
@@ -116,10 +117,12 @@ def tick(
 ) -> TickResult:
     """Do everything that is due at ``now``, for one campaign or all, round by round until nothing more follows from it.
 
-    Raises RefusedError when sending is halted, or in live mode when the clock has gone backwards; in rehearsal an earlier
-    ``now`` changes nothing and is said.
+    Raises RefusedError when sending is halted, and in live mode when no page answers or the clock has gone backwards; in
+    rehearsal an earlier ``now`` changes nothing and is said.
     """
     result = TickResult()
+    if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url)):
+        raise RefusedError(f"live mail must be possible to leave: {fault.text}", hint=fault.hint)
     with store.write(app.engine) as session:
         if not _note_instant(session, app, now):
             result.is_clock_behind = True
@@ -212,7 +215,7 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
 def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, definition: CampaignDefinition) -> Entry:
     """What entering a campaign needs to know, with the houses' inheritance laid out for this transaction."""
     campaigns = table_of(Campaign)
-    campaign_ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).tuples().all())
+    campaign_ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
     houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
     fill_houses(session, houses.values())
     fill_routes(session, houses.values(), [audience.routes for audience in definition.audiences])

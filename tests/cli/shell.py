@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from om_campaigns.cli import main
 
@@ -25,11 +26,11 @@ class Said:
         return json.loads(self.out)
 
 
-def om(workspace: Path, *arguments: str, now: str = "2027-01-04T08:00") -> Said:
-    """Run ``om-campaigns -w workspace --now … arguments``; ``now=""`` uses the machine's clock."""
+def om(workspace: Path, *arguments: str, now: str = "2027-01-04T08:00", typed: str = "") -> Said:
+    """Run ``om-campaigns -w workspace --now … arguments``; ``now=""`` uses the machine's clock, ``typed`` answers questions."""
     out, err = io.StringIO(), io.StringIO()
     code = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), patch("sys.stdin", io.StringIO(typed)):
         try:
             main(["-w", str(workspace), *(["--now", now] if now else []), *arguments])
         except SystemExit as ended:

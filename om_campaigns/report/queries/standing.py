@@ -98,7 +98,7 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
     (see ``load_campaigns``), due_now, and ``attention``: how many letters are held, failed or uncertain."""
     row = session.get(Instance, 1) or Instance()
     dispatch = table_of(Dispatch)
-    by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).tuples().all())
+    by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).all())
     due = select(func.count()).select_from(dispatch).where(dispatch.c.status.in_(OWED), dispatch.c.due_at <= now)
     return {
         "halted_at": row.halted_at,

@@ -1,0 +1,178 @@
+"""Commands that change something: import, publish, pause, stop, erase, halt; what they print and what they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import om
+from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path / "ws")
+    made.houses(house("ihk-tal", "05315"))
+    return made
+
+
+def test_import_counts_in_json_and_the_same_again_changes_nothing(workspace: Workspace) -> None:
+    file = workspace.write("neu.csv", PEOPLE_COLUMNS + person("Jörg Müller", "ihk-tal") + person("Anna Tal", "ihk-tal", basis=""))
+    expected = {
+        "organisations": {"new": 0, "changed": 0, "unchanged": 0},
+        "people": {"new": 2, "changed": 0, "unchanged": 0},
+        "rejected": [],
+        "without_basis": 1,
+    }
+    assert om(workspace.folder, "audience", "import", str(file), "--format", "json").json == expected
+    again = om(workspace.folder, "audience", "import", str(file), "--format", "json").json
+    assert again["people"] == {"new": 0, "changed": 0, "unchanged": 2}
+    assert "1 of 2 have no basis" in om(workspace.folder, "audience", "import", str(file)).out
+
+
+def test_import_without_files_takes_every_table_of_the_folder(workspace: Workspace) -> None:
+    workspace.write("audiences/people.csv", PEOPLE_COLUMNS + person("Jörg Müller", "ihk-tal"))
+    answer = om(workspace.folder, "audience", "import", "--format", "json").json
+    assert (answer["organisations"]["unchanged"], answer["people"]["new"]) == (1, 1)
+
+
+def test_a_dry_run_shows_the_difference_and_changes_nothing(workspace: Workspace) -> None:
+    file = workspace.write("houses.csv", HOUSE_COLUMNS + house("ihk-tal", "05315", name="IHK im Tal") + house("neu", "09"))
+    before = workspace.dump()
+    answer = om(workspace.folder, "audience", "import", str(file), "--dry-run", "--format", "json").json
+    assert (answer["organisations"], answer["rejected"]) == ({"new": 1, "changed": 1, "unchanged": 0}, [])
+    assert {"entity": "organisation", "name": "ihk-tal", "field": "name", "old": "Haus ihk-tal", "new": "IHK im Tal"} in answer["changes"]
+    assert "'Haus ihk-tal' → 'IHK im Tal'" in om(workspace.folder, "audience", "import", str(file), "--dry-run").out
+    assert workspace.dump() == before
+
+
+def test_a_refused_row_is_named_and_strict_takes_nothing(workspace: Workspace) -> None:
+    file = workspace.write("leute.csv", PEOPLE_COLUMNS + person("Eins", "ihk-tal") + person("Zwei", "ihk-tal", email="kein @ zeichen"))
+    before = workspace.dump()
+    strict = om(workspace.folder, "audience", "import", str(file), "--strict", "--format", "json")
+    assert (strict.code, workspace.dump() == before) == (2, True)
+    (fault,) = strict.json["rejected"]
+    assert (fault["file"], fault["line"], fault["column"]) == ("leute.csv", 3, 3)
+    loose = om(workspace.folder, "audience", "import", str(file))
+    assert (loose.code, "leute.csv:3:3: email:" in loose.err) == (0, True)
+    assert workspace.ask("SELECT full_name FROM person") == [("Eins",)]
+
+
+def test_law01_a_basis_needs_its_proof(workspace: Workspace) -> None:
+    file = str(workspace.write("leute.csv", PEOPLE_COLUMNS + person("Eins", "ihk-tal", basis="")))
+    said = om(workspace.folder, "audience", "import", file, "--basis", "consent_written")
+    assert (said.code, "add --source and --obtained-on" in said.err) == (2, True)
+    said = om(workspace.folder, "audience", "import", file, "--basis", "maybe", "--source", "x", "--obtained-on", "2026-12-01")
+    assert (said.code, "choose one of consent_doi, consent_written" in said.err) == (2, True)
+    answer = om(
+        workspace.folder, "audience", "import", file, "--basis", "consent_written", "--source", "Formular", "--obtained-on", "01.12.2026",
+        "--mailing-list", "monatsbrief", "--format", "json",
+    ).json  # fmt: skip
+    assert answer["without_basis"] == 0
+    assert workspace.ask("SELECT kind, mailing_list, source, obtained_on FROM basis") == [
+        ("consent_written", "monatsbrief", "Formular", "2026-12-01")
+    ]
+
+
+def test_a_file_that_is_not_there(workspace: Workspace) -> None:
+    said = om(workspace.folder, "audience", "import", "fehlt.csv")
+    assert (said.code, "fehlt.csv: there is no such file" in said.err) == (2, True)
+
+
+@pytest.fixture
+def published(workspace: Workspace) -> Workspace:
+    workspace.people(person("Jörg Müller", "ihk-tal"), person("Anna Tal", "ihk-tal"))
+    workspace.segment("alle", "'contact' in roles")
+    workspace.campaign("reihe", "a1 day = 0", "a2 day = 7")
+    workspace.publish()
+    workspace.tick(local("2027-01-04"))
+    return workspace
+
+
+def test_publish_says_what_is_new(workspace: Workspace) -> None:
+    workspace.segment("alle", "'contact' in roles")
+    workspace.campaign("reihe", "a1 day = 0")
+    first = om(workspace.folder, "campaign", "publish", "--format", "json").json
+    assert first == [{"name": "reihe", "version": 1, "new": True, "first": True}]
+    assert om(workspace.folder, "campaign", "publish", "reihe", "--format", "json").json[0]["new"] is False
+    said = om(workspace.folder, "campaign", "publish", "rehie")
+    assert (said.code, "did you mean 'reihe'?" in said.err) == (2, True)
+
+
+def test_pause_resume_and_stop(published: Workspace) -> None:
+    def status() -> str:
+        return str(published.ask("SELECT status FROM campaign")[0][0])
+
+    assert om(published.folder, "campaign", "pause", "reihe").out == "reihe is paused\n"
+    assert om(published.folder, "campaign", "pause", "reihe").out == "reihe was paused already\n"
+    assert status() == "paused"
+    assert "is running again" in om(published.folder, "campaign", "resume", "reihe").out
+    refused = om(published.folder, "campaign", "stop", "reihe", typed="n\n")
+    assert (refused.code, status(), "2 are in 'reihe'" in refused.out) == (130, "running", True)
+    assert "is stopped" in om(published.folder, "campaign", "stop", "reihe", "--yes").out
+    assert status() == "stopped"
+    assert published.ask("SELECT DISTINCT state FROM enrolment") == [("stopped",)]
+    changes = published.ask("SELECT old, new FROM change WHERE entity = 'campaign' ORDER BY id")
+    assert changes == [("running", "paused"), ("paused", "running"), ("running", "stopped")]
+
+
+def test_law21_erasing_reaches_every_room_and_says_what_stays(published: Workspace) -> None:
+    """LAW-21: name, address, bases, what is owed and the values in mails go; facts and the suppression hash stay (LAW-09)."""
+    published.tick(local("2027-01-05"))
+    published.tick(local("2027-01-12"))
+    assert published.count("message_slots") == 4
+    ref = published.ask("SELECT ref FROM message WHERE envelope_to LIKE 'jörg%' OR envelope_to LIKE 'j%' LIMIT 1")[0][0]
+    copy = published.write(f"outbox/20270105T080000Z-{ref}.eml", "To: Jörg")
+    asked = om(published.folder, "person", "erase", "Jörg Müller", typed="n\n")
+    assert (asked.code, published.count("message_slots")) == (130, 4)
+    answer = om(published.folder, "person", "erase", "Jörg Müller", "--yes", "--format", "json", now="2027-01-13").json
+    assert (answer["erased"]["addresses"], answer["erased"]["values in sent mails"], copy.exists()) == (1, 2, False)
+    assert {each["what"]: each["number"] for each in answer["stays"]} == {
+        "facts that a letter went out": 2, "ledger rows": 2, "suppressions": 1,
+    }  # fmt: skip
+    dump = repr({name: rows for name, rows in published.dump().items() if name != "blob"}).casefold()
+    assert "müller" not in dump
+    assert "anna tal" in dump
+    assert "erased before" in om(published.folder, "person", "erase", _erased_id(published), "--yes").err
+
+
+def _erased_id(workspace: Workspace) -> str:
+    return str(workspace.ask("SELECT public_id FROM person WHERE status = 'erased'")[0][0])
+
+
+def test_law09_a_file_that_still_names_an_erased_person_brings_no_mail(published: Workspace) -> None:
+    om(published.folder, "person", "erase", "Jörg Müller", "--yes")
+    published.people(person("Jörg Müller", "ihk-tal"), person("Anna Tal", "ihk-tal"))
+    published.tick(local("2027-01-05"))
+    assert [mail.to for mail in published.ledger(status="sent")] == ["anna.tal@ihk-tal.example"]
+
+
+def test_halt_and_unhalt(published: Workspace) -> None:
+    assert "halted" in om(published.folder, "halt", "--reason", "falscher Text").out
+    assert "halted already" in om(published.folder, "halt").out
+    assert "falscher Text" in om(published.folder).out
+    assert "may go on" in om(published.folder, "unhalt").out
+    assert "was not halted" in om(published.folder, "unhalt").out
+    assert [row[0] for row in published.ask("SELECT new FROM change WHERE entity = 'instance' ORDER BY id")] == ["falscher Text", None]
+
+
+def test_check_names_every_problem_at_its_place(published: Workspace) -> None:
+    assert om(published.folder, "check").code == 0
+    published.segment("kaputt", "'contact' in rolls")
+    published.write("templates/campaigns/reihe/a1.de.md", "+++\nsubject = \n+++\nText\n")
+    published.write("audiences/people.csv", PEOPLE_COLUMNS + person("Eins", "gibt-es-nicht"))
+    published.write("templates/brands/haus.toml", "format = 1\n[colours]\naccent = 'rot'\n")
+    before = published.dump()
+    said = om(published.folder, "check")
+    assert said.code == 2
+    for place in ("segments/kaputt.toml:4:", "reihe/a1.de.md:2", "audiences/people.csv:2:", "brands/haus.toml:"):
+        assert place in said.err, place
+    rows = om(published.folder, "check", "--format", "json").json
+    assert {"file", "line", "column", "rule", "text"} == set(rows[0])
+    assert len(rows) == len(said.err.splitlines())
+    assert published.dump() == before
+
+
+def test_db_upgrade_says_that_nothing_was_to_do(published: Workspace) -> None:
+    assert om(published.folder, "db", "upgrade", "--format", "json").json["changed"] is False
