@@ -60,7 +60,10 @@ class App:
 
     @property
     def locks(self) -> Path:
-        return self.workspace / "locks"
+        """Where file locks of this database lie: beside it on SQLite, so that two workspaces with one database share them."""
+        database = self.engine.url.database
+        beside = Path(database).parent if self.engine.dialect.name == "sqlite" and database else self.workspace
+        return beside / "locks"
 
     @cached_property
     def mode(self) -> Mode:

@@ -14,7 +14,8 @@ from sqlmodel import Session
 
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState
+from om_campaigns.campaign.matching import is_active
+from om_campaigns.campaign.models import Enrolment
 from om_campaigns.campaign.timing import (
     HORIZON_DAYS,
     Caps,
@@ -45,6 +46,7 @@ TIME = Table(
     Column("shift_seconds", Integer),
     Column("last_at", Instant),
     Column("last_day", Integer),
+    Column("taken", Text),
     Column("due_at", Instant, nullable=False),
     Column("due_day", Integer, nullable=False),
     Column("open_until", Instant),
@@ -101,8 +103,11 @@ class Calendar:
 
     def plan_waiting(
         self, session: Session, campaign_id: int, definitions: Mapping[int, CampaignDefinition], now: datetime, until: datetime
-    ) -> None:
-        """Fill TIME for enrolments whose next step is due by ``until``: settled again from ``now`` on, never earlier (SCH-10)."""
+    ) -> set[tuple[int, str]]:
+        """Fill TIME for enrolments whose next step is due by ``until``: settled again from ``now`` on, never earlier (SCH-10).
+
+        Returns the (version id, step) that somebody waits for.
+        """
         renew_temporary(session, TIME)
         enrolment = table_of(Enrolment)
         groups = session.execute(
@@ -110,7 +115,7 @@ class Calendar:
             .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
             .where(
                 enrolment.c.campaign_id == campaign_id,
-                enrolment.c.state == EnrolmentState.active,
+                is_active(enrolment),
                 enrolment.c.next_due_at <= until,
             )
             .distinct()
@@ -118,13 +123,12 @@ class Calendar:
         rows = []
         for version_id, step_name, due, zone_name, land in groups:
             definition = definitions[version_id]
-            step = definition.step(step_name)
-            if step is None:  # an enrolment always stands on a step of its own version
-                raise LookupError(f"version {version_id} has no step '{step_name}'")
+            step = _step(definition, step_name)
             slot = self.settle(definition, step, zone_name, land, max(due, now))
             too_late = step.grace is not None and now - due > step.grace
             rows.append(_row(zone_name, land, slot, version_id=version_id, step=step_name, base_at=due, too_late=too_late))
         _insert(session, rows)
+        return {(version_id, step_name) for version_id, step_name, *_ in groups}
 
     def plan_following(self, session: Session, definition: CampaignDefinition, step: Step, done: Table) -> None:
         """Fill TIME with ``step``'s due time for enrolments in ``done`` (enrolment_id, at, day of the previous hand-over)."""
@@ -164,44 +168,32 @@ class Calendar:
                 )
             _insert(session, rows)
 
-    def reschedule(self, session: Session, campaign_id: int, definitions: Mapping[int, CampaignDefinition], now: datetime) -> int:
-        """Move owed letters whose opening has passed (or was never computed) to the next one; returns how many groups moved."""
-        dispatch = table_of(Dispatch)
-        late = (
-            dispatch.c.campaign_id == campaign_id,
-            dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.retry)),
-            dispatch.c.open_until.is_(None) | (dispatch.c.open_until <= now),
-        )
+    def plan_crowded(self, session: Session, definitions: Mapping[int, CampaignDefinition], caps: Caps, crowded: Table) -> None:
+        """Fill TIME for letters in ``crowded`` (see ``caps``): from their due time on, the first opening that keeps both caps."""
+        renew_temporary(session, TIME)
         groups = session.execute(
-            select(dispatch.c.version_id, dispatch.c.step, dispatch.c.due_at, HOUSE.c.zone, HOUSE.c.land)
-            .join(HOUSE, HOUSE.c.organisation_id == dispatch.c.organisation_id)
-            .where(*late)
-            .distinct()
-        ).all()
-        moved = 0
-        for version_id, step_name, due, zone_name, land in groups:
-            definition = definitions.get(version_id)
-            step = definition.step(step_name) if definition else None
-            if definition is None or step is None:
-                continue
-            slot = self.settle(definition, step, zone_name, land, max(due, now))
-            houses = select(HOUSE.c.organisation_id).where(HOUSE.c.zone == zone_name, HOUSE.c.land == land)
-            moved += session.execute(  # type: ignore[attr-defined]
-                dispatch.update()
-                .where(
-                    *late,
-                    dispatch.c.version_id == version_id,
-                    dispatch.c.step == step_name,
-                    dispatch.c.due_at == due,
-                    dispatch.c.organisation_id.in_(houses),
-                )
-                .values(due_at=slot.due_at, due_day=slot.due_day, open_until=slot.open_until)
-            ).rowcount
-        return moved
+            select(crowded.c.version_id, crowded.c.step, crowded.c.due_at, crowded.c.zone, crowded.c.land, crowded.c.taken).distinct()
+        )
+        for part in groups.partitions(CHUNK):
+            rows = []
+            for version_id, step_name, due, zone_name, land, taken in part:
+                definition = definitions[version_id]
+                days = sorted(int(day) for day in taken.split(",") if day)
+                slot = self.after_caps(definition, _step(definition, step_name), zone_name, land, due, days, caps)
+                rows.append(_row(zone_name, land, slot, version_id=version_id, step=step_name, base_at=due, taken=taken))
+            _insert(session, rows)
+
+
+def _step(definition: CampaignDefinition, name: str) -> Step:
+    """An enrolment always stands on a step of its own version."""
+    step = definition.step(name)
+    if step is None:
+        raise LookupError(f"campaign '{definition.name}' has no step '{name}' in this version")
+    return step
 
 
 def _row(zone: str, land: str, slot: Slot, **keys: object) -> dict[str, object]:
-    empty: dict[str, object] = dict.fromkeys(("version_id", "step", "base_at", "shift_seconds", "last_at", "last_day"))
+    empty: dict[str, object] = dict.fromkeys(("version_id", "step", "base_at", "shift_seconds", "last_at", "last_day", "taken"))
     return {
         **empty,
         "zone": zone,

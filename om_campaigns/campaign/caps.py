@@ -1,10 +1,11 @@
 """Caps for whole groups: who had enough lately is found in SQL, then ``timing`` is asked once per distinct case.
 
-Touches and open dispatches of an address count, over all campaigns, whatever route they took (domain rule 8, SCH-11).
+Touches and open dispatches of an address count, over all campaigns and whatever their route (domain rule 8, SCH-11).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,18 +20,23 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    delete,
     func,
     insert,
     literal,
     literal_column,
+    or_,
     select,
     update,
 )
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Touch
+from om_campaigns.campaign.calendar import TIME, Calendar
+from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
-from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment
+from om_campaigns.campaign.rows import ROW
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 
@@ -38,7 +44,7 @@ OPEN = (DispatchStatus.planned, DispatchStatus.retry, DispatchStatus.claimed, Di
 """Dispatches that will still become a touch: they count against caps."""
 
 _OPEN_SPELLED = [literal_column(f"'{status.value}'") for status in OPEN]
-"""Spelled out in the order of the partial index on open dispatches, which a bound value would not match."""
+"""In the words and the order of the partial index on open dispatches, which a bound value would not match."""
 
 CROWDED = Table(
     "plan_crowded",
@@ -52,18 +58,120 @@ CROWDED = Table(
     Column("taken", Text, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""Letters whose time depends on others to the same address; ``taken`` are those others' local days."""
+"""Letters (by the id of their enrolment, or of their dispatch) whose time depends on others to the same address.
+
+``taken`` are the local days of those others, joined by commas."""
+
+_SAME_CASE = and_(
+    TIME.c.version_id == CROWDED.c.version_id,
+    TIME.c.step == CROWDED.c.step,
+    TIME.c.base_at == CROWDED.c.due_at,
+    TIME.c.zone == CROWDED.c.zone,
+    TIME.c.land == CROWDED.c.land,
+    TIME.c.taken == CROWDED.c.taken,
+)
 
 
-def fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> int:
-    """Fill CROWDED and return how many stand there; without ``caps`` all letters, else those that may break one.
+def defer(session: Session, calendar: Calendar, definitions: Mapping[int, CampaignDefinition], caps: Caps, until: datetime) -> int:
+    """Move the rows of a plan whose addresses had enough: to a later time, or (after ``until``) out of this plan."""
+    enrolment = table_of(Enrolment)
+    rows = (
+        select(
+            ROW.c.enrolment_id.label("id"),
+            enrolment.c.version_id,
+            ROW.c.step,
+            HOUSE.c.zone,
+            HOUSE.c.land,
+            ROW.c.due_at,
+            ROW.c.due_day,
+            ROW.c.address_id,
+            literal(0).label("dispatch_id"),
+        )
+        .join_from(ROW, enrolment, enrolment.c.id == ROW.c.enrolment_id)
+        .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
+        .where(ROW.c.reason == "")
+    )
+    if not _fill_crowded(session, rows, caps):
+        return 0
+    calendar.plan_crowded(session, definitions, caps, CROWDED)
+    later = and_(_SAME_CASE, TIME.c.due_at > until)
+    moved = session.execute(update(enrolment).where(enrolment.c.id == CROWDED.c.id, later).values(next_due_at=TIME.c.due_at)).rowcount  # type: ignore[attr-defined]
+    session.execute(delete(ROW).where(ROW.c.enrolment_id.in_(select(CROWDED.c.id).join(TIME, later))))
+    moved += session.execute(  # type: ignore[attr-defined]
+        update(ROW)
+        .where(ROW.c.enrolment_id == CROWDED.c.id, _SAME_CASE, TIME.c.due_at > ROW.c.due_at)
+        .values(due_at=TIME.c.due_at, due_day=TIME.c.due_day, open_until=TIME.c.open_until)
+    ).rowcount
+    return int(moved)
 
-    ``letters`` has the columns id, version_id, step, zone, land, due_at, due_day, address_id and dispatch_id (its own, or 0).
-    """
+
+def reschedule(
+    session: Session, campaign_id: int, calendar: Calendar, definitions: Mapping[int, CampaignDefinition], caps: Caps, now: datetime
+) -> int:
+    """Move owed letters whose opening has passed (or was never computed) to the next one that keeps the caps; returns how many."""
+    dispatch = table_of(Dispatch)
+    late = (
+        select(
+            dispatch.c.id,
+            dispatch.c.version_id,
+            dispatch.c.step,
+            HOUSE.c.zone,
+            HOUSE.c.land,
+            case((dispatch.c.due_at > now, dispatch.c.due_at), else_=literal(now, Instant)).label("due_at"),
+            dispatch.c.due_day,
+            dispatch.c.address_id,
+            dispatch.c.id.label("dispatch_id"),
+        )
+        .join_from(dispatch, HOUSE, HOUSE.c.organisation_id == dispatch.c.organisation_id)
+        .where(
+            dispatch.c.campaign_id == campaign_id,
+            dispatch.c.status.in_(_OPEN_SPELLED[:2]),
+            or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now),
+        )
+    )
+    if not _fill_crowded(session, late, None):
+        return 0
+    calendar.plan_crowded(session, definitions, caps, CROWDED)
+    moved = session.execute(
+        update(dispatch)
+        .where(dispatch.c.id == CROWDED.c.id, _SAME_CASE)
+        .values(due_at=TIME.c.due_at, due_day=TIME.c.due_day, open_until=TIME.c.open_until)
+    )
+    return int(moved.rowcount)  # type: ignore[attr-defined]
+
+
+def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> int:
+    """Fill CROWDED with all of the letters, or with those that may break a cap; returns how many."""
     renew_temporary(session, CROWDED)
     letter = letters.subquery("letter")
-    days = [_taken(letter, func.aggregate_strings(cast(column, Text), ","), source, letter.c.due_day - 30) for source, column in _taken_days()]
-    rows = select(*[letter.c[name] for name in ("id", "version_id", "step", "zone", "land", "due_at")], func.concat_ws(",", *days))
+    touches, owed = (func.coalesce(found, "") for found in _others(letter, days=30, value=_joined, ahead=False))
+    rows = select(*[letter.c[name] for name in ("id", "version_id", "step", "zone", "land", "due_at")], touches + "," + owed)
     if caps is not None:
-        rows = rows.where(_may_break(letter, caps))
+        enough = [sum(_others(letter, days=days, value=_counted), literal(0)) >= allowed for days, allowed in caps.rules]
+        rows = rows.where(or_(*enough))
     return int(session.execute(insert(CROWDED).from_select([column.name for column in CROWDED.c], rows)).rowcount)  # type: ignore[attr-defined]
+
+
+def _joined(day: ColumnElement[int]) -> ColumnElement[Any]:
+    return func.aggregate_strings(cast(day, Text), ",")
+
+
+def _counted(_day: ColumnElement[int]) -> ColumnElement[Any]:
+    return func.count()
+
+
+def _others(letter: FromClause, *, days: int, value: Any, ahead: bool = True) -> list[ColumnElement[Any]]:
+    """An aggregate of the days of other touches, and one of other open dispatches, less than ``days`` away from a letter.
+
+    More than can matter: ``timing`` decides. Without ``ahead`` everything later counts, for a letter may move there.
+    """
+    touch, dispatch = table_of(Touch), table_of(Dispatch).alias("d_other")
+    found = []
+    for source, day, more in (
+        (touch, touch.c.day, ()),
+        (dispatch, dispatch.c.due_day, (dispatch.c.status.in_(_OPEN_SPELLED), dispatch.c.id != letter.c.dispatch_id)),
+    ):
+        near = [day > letter.c.due_day - days, *([day < letter.c.due_day + days] if ahead else [])]
+        query = select(value(day)).where(source.c.address_id == letter.c.address_id, ~source.c.service, *near, *more)
+        found.append(query.correlate(letter).scalar_subquery())
+    return found

@@ -11,7 +11,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, literal, or_
+from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, literal, literal_column, or_
 
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
@@ -47,6 +47,11 @@ def join_parties(start: FromClause, parties: Parties, *, seat_id: Any, organisat
             parties.address.c.id == func.coalesce(parties.seat.c.address_id, parties.person.c.main_address_id),
         )
     )
+
+
+def is_active(enrolment: FromClause) -> ColumnElement[bool]:
+    """Spelled out, because a bound value would not match the partial index on ``next_due_at``."""
+    return enrolment.c.state == literal_column("'active'")
 
 
 def subject_kind(parties: Parties) -> ColumnElement[Any]:

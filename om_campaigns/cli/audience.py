@@ -12,7 +12,7 @@ from om_campaigns.cli import State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
 
 if TYPE_CHECKING:
-    from om_campaigns.audience.intake.report import ImportReport
+    from om_campaigns.pipeline.staff import ImportReport
 
 SHOWN_REJECTIONS = 40
 SHOWN_DIFFERENCES = 60

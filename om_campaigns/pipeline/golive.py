@@ -19,10 +19,9 @@ from om_campaigns.campaign.models import Dispatch, Enrolment
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
-from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.doctor import Finding, Level
-from om_campaigns.pipeline.operator import LEADER, SAMPLE_MARK, lock_folder, note_instance
+from om_campaigns.pipeline.operator import SAMPLE_MARK, note_instance, take_leadership
 from om_campaigns.pipeline.pages import RESERVED
 from om_campaigns.store import Instance, Mode
 
@@ -75,7 +74,7 @@ def go_live(app: App, now: datetime, actor: str) -> Path | None:
 
     Returns the backup beside the database. Raises RefusedError while a scheduler runs. ``require_ready`` comes first.
     """
-    release = take_lock(app.engine, lock_folder(app), LEADER)
+    release = take_leadership(app)
     if release is None:
         raise RefusedError("a scheduler is running", hint="stop 'om-campaigns run' first")
     try:

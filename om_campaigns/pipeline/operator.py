@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from om_campaigns.audience.models import Address, Change, Suppression
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.models import Message, MessageSlots
+from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.settings import CONFIG_NAME, load_settings
 from om_campaigns.store import Mode
@@ -42,10 +44,9 @@ def require_real_clock(app: App) -> None:
         raise RefusedError("--now is for rehearsal: in live mode what happens is dated with the real time", hint="leave --now away")
 
 
-def lock_folder(app: App) -> Path:
-    """Where file locks of this database lie: beside it on SQLite, so that two workspaces with one database share them."""
-    database = app.engine.url.database
-    return Path(database).parent / "locks" if app.engine.dialect.name == "sqlite" and database else app.locks
+def take_leadership(app: App) -> Callable[[], None] | None:
+    """Become the one scheduler of this database; returns how to stop being it, None while another process is."""
+    return take_lock(app.engine, app.locks, LEADER)
 
 
 @dataclass

@@ -19,9 +19,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator import LEADER, forget_old_values, lock_folder
+from om_campaigns.pipeline.operator import forget_old_values, take_leadership
 from om_campaigns.pipeline.tick import tick
 from om_campaigns.store import Instance
 
@@ -107,7 +106,7 @@ class Waker:
 def _leading(app: App) -> Iterator[str]:
     """Hold the leader's lock and stand in ``instance.leader`` while it is held."""
     name = f"{socket.gethostname()}, process {os.getpid()}, since {app.now():%Y-%m-%d %H:%M} UTC"
-    release = take_lock(app.engine, lock_folder(app), LEADER)
+    release = take_leadership(app)
     if release is None:
         with store.read(app.engine) as session:
             row = session.get(Instance, 1)

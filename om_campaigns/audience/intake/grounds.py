@@ -41,7 +41,7 @@ class Grounds:
         """Take the bases the rows state; returns the addresses for which something changed."""
         origin, taken, touched = self.run.journal.origin.value, self._taken, set[int]()
         for row, address in rows:
-            for ground in row.place.grounds:
+            for ground in row.grounds:
                 kind, mailing_list, collector, obtained_on, source, text_version, proof_ref = ground
                 key = (address, kind, mailing_list, collector)
                 if key in taken:  # two people share the address: one basis, as the first row states it

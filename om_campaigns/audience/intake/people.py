@@ -1,21 +1,22 @@
 """Rows of people: from cells to places at a table.
 
 Most cells of such a file repeat from row to row (house, roles, basis, dates), so everything but staff key, name and
-address is read once per combination and shared: a ``Place``. What is left per row is little, and rows are many.
+address is read once per combination and shared. What is left per row is little, and rows are many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
+from unicodedata import is_normalized, normalize
 
 from om_campaigns.audience.addresses import NormalAddress
 from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.report import CellError
 from om_campaigns.audience.intake.run import Run, Sheet, read_row
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, PersonStatus, Role
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, Role
 
 NO_ROLE = 99
 _OWN = ("person", "name", "first_name", "last_name", "email")
@@ -36,14 +37,13 @@ class Ground(NamedTuple):
 
 @dataclass(slots=True)
 class Place:
-    """All that a row says beside who it is. ``values`` holds the columns that were not empty (None: cleared)."""
+    """What a row says about the seat. ``values`` holds the columns that were not empty (None: cleared)."""
 
     house: int
     slug: str
     roles: tuple[str, ...] | None
     strength: int
     values: dict[str, Any]
-    grounds: tuple[Ground, ...]
 
 
 class Staged(NamedTuple):
@@ -56,6 +56,7 @@ class Staged(NamedTuple):
     name_key: str
     address: NormalAddress
     place: Place
+    grounds: tuple[Ground, ...]
 
 
 def staged_rows(run: Run, sheet: Sheet) -> Iterator[Staged]:
@@ -85,30 +86,33 @@ class _PersonReader:
         self.staff, self.first = _position(columns, "person"), _position(columns, "first_name")
         self.name, self.last = _position(columns, "name"), _position(columns, "last_name")
         self.email = columns.index("email")
-        shared = [position for position, column in enumerate(columns) if column not in _OWN]
-        self.shared_columns = [columns[position] for position in shared]
-        self.pick: Any = itemgetter(*shared) if len(shared) > 1 else lambda row: (row[shared[0]],)
+        self.seat = _Part([position for position, column in enumerate(columns) if column not in (*_OWN, *_BASIS)], columns)
+        self.basis = _Part([position for position, column in enumerate(columns) if column in _BASIS], columns)
         self.places: dict[tuple[str, ...], Place] = {}
-        self.staff_keys: dict[str, str] = {}
+        self.grounds: dict[tuple[str, ...], tuple[Ground, ...]] = {}
 
     def read(self, line: int, row: list[str]) -> Staged:
         """Raises CellError; faults beyond the first are in ``further_faults``."""
         self.further_faults = []
-        shared = self.pick(row)
-        place = self.places.get(shared)
+        seat = self.seat.pick(row)
+        place = self.places.get(seat)
         if place is None:
-            place = self.places[shared] = self._read_place(shared)
+            place = self.places[seat] = self._read_place(seat)
+        basis = self.basis.pick(row)
+        grounds = self.grounds.get(basis)
+        if grounds is None:
+            grounds = self.grounds[basis] = self._read_grounds(basis)
         staff_key = self._staff_key(row[self.staff]) if self.staff >= 0 else None
         name = row[self.name].strip() if self.first < 0 and self.name >= 0 else self._joined_name(row)
         # one look for the many plain names; whatever is odd goes the long way and is named there
         if not name.isprintable() or "%" in name or len(name) > cells.MAX_NAME or name[:1] in _ODD_STARTS or "  " in name:
             name = self._odd_name(name)
         name_key = name.casefold() if name.isascii() else cells.name_key(name)
-        if not name.isascii():
-            name = cells.clean_name(name)
+        if not name.isascii() and not is_normalized("NFC", name):
+            name = normalize("NFC", name)
         if not name and staff_key:
             raise CellError("name" if self.name >= 0 else "last_name", "a person without a name")
-        return Staged(self.sheet, line, staff_key, name, name_key, self._address(row[self.email]), place)
+        return Staged(self.sheet, line, staff_key, name, name_key, self._address(row[self.email]), place, grounds)
 
     def _address(self, text: str) -> NormalAddress:
         text = text.strip()
@@ -143,24 +147,59 @@ class _PersonReader:
         except ValueError as error:
             raise CellError("name" if self.name >= 0 else "last_name", str(error)) from None
 
-    def _read_place(self, shared: tuple[str, ...]) -> Place:
+    def _read_place(self, texts: tuple[str, ...]) -> Place:
         run = self.run
-        values, faults = read_row(self.sheet.kind, self.shared_columns, list(shared), run.known)
+        values, faults = self.seat.read(self.sheet, texts, run)
         if values.get("organisation") is None and not any(each.column == "organisation" for each in faults):
             faults.append(CellError("organisation", "there is no organisation"))
         if (values.get("since") or "0") > (values.get("until") or "9"):
             faults.append(CellError("until", "the end lies before the beginning"))
-        if "basis" not in values and any(values.get(each) for each in ("obtained_on", "text_version", "proof_ref")) and not run.grant:
-            faults.append(CellError("basis", "there are details of a basis, but not which one"))
-        if faults:
-            self.further_faults = faults[1:]
-            raise faults[0]
+        self._raise(faults)
         roles = values.get("roles", ()) or () if "roles" in values else None
         strength = min((ROLE_STRENGTH[Role(role)] for role in roles or ()), default=NO_ROLE)
         slug = values.pop("organisation")
-        if values.get("status") == PersonStatus.left and not values.get("until"):
-            values.pop("until", None)
-        return Place(run.known.organisations[slug], slug, roles, strength, values, tuple(_grounds(run, values)))
+        return Place(run.known.organisations[slug], slug, roles, strength, values)
+
+    def _read_grounds(self, texts: tuple[str, ...]) -> tuple[Ground, ...]:
+        values, faults = self.basis.read(self.sheet, texts, self.run)
+        if "basis" not in values and not self.run.grant and any(values.get(each) for each in ("obtained_on", "text_version", "proof_ref")):
+            faults.append(CellError("basis", "there are details of a basis, but not which one"))
+        self._raise(faults)
+        return tuple(_grounds(self.run, values))
+
+    def _raise(self, faults: list[CellError]) -> None:
+        if faults:
+            self.further_faults = faults[1:]
+            raise faults[0]
+
+
+class _Part:
+    """Some columns of a file whose cells repeat: every text is read once per column."""
+
+    def __init__(self, positions: list[int], columns: list[str]) -> None:
+        self.columns = [columns[position] for position in positions]
+        self.pick: Callable[[list[str]], tuple[str, ...]] = _picker(positions)
+        self._read: list[dict[str, tuple[dict[str, Any], list[CellError]]]] = [{} for _ in positions]
+
+    def read(self, sheet: Sheet, texts: tuple[str, ...], run: Run) -> tuple[dict[str, Any], list[CellError]]:
+        """The values of these cells and everything wrong with them."""
+        values: dict[str, Any] = {}
+        faults: list[CellError] = []
+        for column, text, known in zip(self.columns, texts, self._read, strict=True):
+            if not text:
+                continue
+            found = known.get(text)
+            if found is None:
+                found = known[text] = read_row(sheet.kind, [column], [text], run.known)
+            values.update(found[0])
+            faults += found[1]
+        return values, faults
+
+
+def _picker(positions: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda row: tuple(row[position] for position in positions)
 
 
 _ODD_STARTS = cells.FORMULA_STARTS | {"'", ""}

@@ -1,0 +1,188 @@
+"""The rows of a plan: which step is due for whom, on which route, in which words, and why not for everyone else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Integer,
+    Table,
+    and_,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlmodel import Session
+
+from om_campaigns.audience.models import Touch
+from om_campaigns.campaign.calendar import TIME
+from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.campaign.houses import HOUSE, ROUTE, House, temporary
+from om_campaigns.campaign.matching import Parties, is_active, join_parties, make_parties, make_reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Reason
+from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
+
+ROW = Table(
+    "plan_row",
+    temporary,
+    Column("enrolment_id", Integer, primary_key=True),
+    Column("step", BYTEWISE_TEXT, nullable=False),
+    Column("address_id", Integer, nullable=False),
+    Column("is_shareable", Boolean, nullable=False),
+    Column("route", BYTEWISE_TEXT, nullable=False),
+    Column("sender", BYTEWISE_TEXT, nullable=False),
+    Column("variant", BYTEWISE_TEXT, nullable=False),
+    Column("language", BYTEWISE_TEXT, nullable=False),
+    Column("reason", BYTEWISE_TEXT, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("due_day", Integer, nullable=False),
+    Column("open_until", Instant),
+    prefixes=["TEMPORARY"],
+)
+"""``is_shareable``: the address is not the one the recipient entered with, so somebody else may have come to it too."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A running campaign with every version somebody is on, and what its texts can serve."""
+
+    campaign: Campaign
+    definitions: dict[int, CampaignDefinition]
+    languages: dict[str, tuple[str, ...]]
+    """Step → languages it is written in, the fall-back first."""
+    withdrawn_steps: frozenset[str]
+    """Steps that mention a toolkit of which no version is current (domain rule 7)."""
+    campaign_ids: dict[str, int]
+    houses: dict[int, House]
+
+
+def waiting(ready: Ready) -> list[ColumnElement[bool]]:
+    """Enrolments of this campaign whose next step is not owed yet."""
+    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
+    return [
+        enrolment.c.campaign_id == ready.campaign.id,
+        is_active(enrolment),
+        ~exists().where(
+            dispatch.c.campaign_id == enrolment.c.campaign_id,
+            dispatch.c.occasion == enrolment.c.occasion,
+            dispatch.c.step == enrolment.c.next_step,
+            dispatch.c.recipient_kind == enrolment.c.subject_kind,
+            dispatch.c.recipient_id == enrolment.c.subject_id,
+        ),
+    ]
+
+
+def condition(source: str, definition: CampaignDefinition, parties: Parties, today: date, ready: Ready) -> ColumnElement[bool]:
+    selects = "seats" if any(audience.selects == "seats" for audience in definition.audiences) else "organisations"
+    return compilecondition(
+        source,
+        selects,
+        today=today,
+        campaigns=ready.campaign_ids,
+        seat=parties.seat,
+        person=parties.person,
+        organisation=parties.organisation,
+    )
+
+
+def gather(session: Session, ready: Ready, version_id: int, position: int, step: Step, today: date, until: datetime) -> None:
+    definition = ready.definitions[version_id]
+    audience = definition.audiences[position]
+    enrolment = table_of(Enrolment)
+    parties = make_parties()
+    source = (
+        join_parties(enrolment, parties, seat_id=enrolment.c.seat_id, organisation_id=enrolment.c.organisation_id)
+        .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
+        .join(ROUTE, and_(ROUTE.c.organisation_id == enrolment.c.organisation_id, ROUTE.c.audience == position))
+        .join(
+            TIME,
+            and_(
+                TIME.c.version_id == version_id,
+                TIME.c.step == step.name,
+                TIME.c.base_at == enrolment.c.next_due_at,
+                TIME.c.zone == HOUSE.c.zone,
+                TIME.c.land == HOUSE.c.land,
+            ),
+        )
+    )
+    variant, variant_missing = _variant(step, definition, parties, today, ready)
+    more: list[tuple[ColumnElement[bool], Reason]] = [(variant_missing, Reason.no_variant)]
+    if step.when:
+        more.insert(0, (~condition(step.when, definition, parties, today, ready), Reason.exit_condition))
+    if step.name in ready.withdrawn_steps:
+        more.insert(0, (literal(True), Reason.toolkit_withdrawn))
+    more.insert(0, (TIME.c.too_late, Reason.grace_over))
+    more.append((_was_served(parties, step), Reason.duplicate_address))
+    languages = ready.languages[step.name]
+    wanted = func.coalesce(parties.person.c.language, HOUSE.c.language)
+    rows = (
+        select(
+            enrolment.c.id,
+            literal(step.name),
+            func.coalesce(parties.address.c.id, enrolment.c.address_id),
+            or_(parties.address.c.id != enrolment.c.address_id, enrolment.c.occasion != ""),
+            ROUTE.c.route,
+            literal(audience.sender.value),
+            variant,
+            case((wanted.in_(languages), wanted), else_=languages[0]),
+            make_reason(
+                parties,
+                today=today,
+                mailing_list=definition.mailing_list,
+                sender=audience.sender,
+                route=ROUTE.c.route,
+                more=more,
+            ),
+            TIME.c.due_at,
+            TIME.c.due_day,
+            TIME.c.open_until,
+        )
+        .select_from(source)
+        .where(
+            *waiting(ready),
+            enrolment.c.version_id == version_id,
+            enrolment.c.audience == position,
+            enrolment.c.next_step == step.name,
+            enrolment.c.next_due_at <= until,
+        )
+    )
+    session.execute(insert(ROW).from_select([column.name for column in ROW.c], rows))
+
+
+def _was_served(parties: Parties, step: Step) -> ColumnElement[bool]:
+    """Somebody has had this step at this address, or is owed it: as a person (spelled like the unique index) or as a house."""
+    enrolment, dispatch, touch = table_of(Enrolment), table_of(Dispatch).alias("d_served"), table_of(Touch).alias("t_served")
+    to_person = dispatch.c.recipient_kind == literal_column("'person'")
+    return or_(
+        *(
+            exists().where(
+                served.c.campaign_id == enrolment.c.campaign_id,
+                served.c.occasion == enrolment.c.occasion,
+                served.c.step == step.name,
+                served.c.address_id == parties.address.c.id,
+                *more,
+            )
+            for served, more in ((dispatch, (to_person, dispatch.c.status != literal_column("'skipped'"))), (touch, ()))
+        )
+    )
+
+
+def _variant(
+    step: Step, definition: CampaignDefinition, parties: Parties, today: date, ready: Ready
+) -> tuple[ColumnElement[str], ColumnElement[bool]]:
+    """The first variant whose condition holds, else the plain text; and: there is no text for this recipient."""
+    chosen = [(condition(variant.when, definition, parties, today, ready), literal(variant.name)) for variant in step.variants]
+    plain: ColumnElement[str] = literal("")
+    value = case(*chosen, else_=plain) if chosen else plain
+    if ready.languages.get(step.name):
+        return value, literal(False)
+    return value, value == ""

@@ -1,1 +1,0 @@
-"""What came back. So far: what a mail server says at once about a recipient."""

@@ -1,1 +1,0 @@
-"""The doors for people outside. Empty until there are pages to serve."""

@@ -1,0 +1,181 @@
+"""Doctor and go-live: made-up data never leaves the house, the rehearsal is forgotten, and nothing goes before it was looked at."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+
+from om_campaigns.app import make_keys
+from om_campaigns.clock import system_clock
+from om_campaigns.delivery.workers import take_lock
+from om_campaigns.pipeline.doctor import Level, examine, is_reserved
+from om_campaigns.pipeline.operator import LEADER
+from tests.cli.shell import om
+from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person
+
+
+class Page(BaseHTTPRequestHandler):
+    """Answers everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def mail_server() -> Iterator[int]:
+    controller = Controller(Sink(), hostname="127.0.0.1", port=0)
+    controller.start()
+    assert controller.server is not None
+    yield controller.server.sockets[0].getsockname()[1]
+    controller.stop()
+
+
+CONFIG = """format = 1
+mode = "{mode}"
+[database]
+url = "sqlite:///om-campaigns.db"
+[smtp]
+host = "127.0.0.1"
+port = {port}
+tls = "none"
+[web]
+base_url = "{page}"
+[sender]
+domain = "post.om-probe.de"
+list_domain = "reihen.om-probe.de"
+imprint = "OM, Hauptstraße 1, 10115 Berlin"
+"""
+
+
+@pytest.fixture
+def ready(tmp_path: Path, page: str, mail_server: int) -> Workspace:
+    """A workspace that has rehearsed one letter and could go live."""
+    workspace = Workspace(tmp_path / "ws")
+    workspace.houses(house("ihk-tal", "05"))
+    workspace.people(person("Jörg Müller", "ihk-tal", email="joerg@ihk-tal.de"))
+    workspace.segment("alle", "'contact' in roles")
+    workspace.campaign("reihe", "a1 day = 0", "a2 day = 7")
+    workspace.publish()
+    workspace.tick(local("2027-01-04"))
+    workspace.tick(local("2027-01-05"))
+    assert len(workspace.sent()) == 1
+    workspace.write("config.toml", CONFIG.format(mode="live", port=mail_server, page=page))
+    return workspace
+
+
+def levels(workspace: Path) -> dict[str, Level]:
+    found: dict[str, Level] = {}
+    for each in examine(workspace, system_clock):
+        found[each.topic] = max(found.get(each.topic, Level.ok), each.level, key=list(Level).index)
+    return found
+
+
+def test_doctor_finds_a_ready_installation_well(ready: Workspace) -> None:
+    assert set(levels(ready.folder).values()) == {Level.ok}
+    assert om(ready.folder, "doctor", now="").code == 0
+
+
+def test_doctor_names_what_is_wrong_and_what_to_do(ready: Workspace, page: str) -> None:
+    (ready.folder / "keys.toml").chmod(0o644)
+    ready.write("config.toml", CONFIG.format(mode="live", port=1, page=page).replace("om-probe.de", "om.example"))
+    assert {topic for topic, level in levels(ready.folder).items() if level is Level.fail} == {"keys", "mail server", "sender"}
+    said = om(ready.folder, "doctor", now="")
+    assert (said.code, "chmod 600" in said.out, "set it to a domain of your own" in said.out) == (4, True, True)
+    ready.write("config.toml", "format = 1\nmood = 'live'\n")
+    rows = om(ready.folder, "doctor", "--format", "json", now="").json
+    assert [(row["topic"], row["level"]) for row in rows] == [("python", "ok"), ("config", "fail")]
+    assert "mood" in rows[1]["text"]
+
+
+def test_doctor_sees_an_unreachable_page_and_an_old_database(ready: Workspace) -> None:
+    ready.write("config.toml", CONFIG.format(mode="live", port=25, page="http://127.0.0.1:1"))
+    (ready.folder / "om-campaigns.db").rename(ready.folder / "kept.db")
+    found = levels(ready.folder)
+    assert (found["pages"], found["migrations"], found["database"]) == (Level.fail, Level.fail, Level.ok)
+
+
+@pytest.mark.parametrize(("domain", "answer"), [("a.example", True), ("example.com", True), ("notexample.com", False), ("ihk.de", False)])
+def test_domains_of_rfc_2606(domain: str, answer: bool) -> None:
+    assert is_reserved(domain) is answer
+
+
+def test_going_live_backs_up_forgets_the_rehearsal_and_waits_for_a_word(ready: Workspace) -> None:
+    said = om(ready.folder, "go-live", now="", typed="y\nn\n")
+    assert said.code == 0, said.err
+    assert ready.ask("SELECT mode, rehearsal_now FROM instance") == [("live", None)]
+    for table in ("enrolment", "dispatch", "message", "message_slots", "touch", "worker"):
+        assert ready.count(table) == 0, table
+    for table in ("person", "basis", "campaign_version"):
+        assert ready.count(table) == 1, table
+    (backup,) = ready.folder.glob("*.backup.db")
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT count(*) FROM touch").fetchone() == (1,)
+    assert "sending stays halted" in said.out
+    assert om(ready.folder, "unhalt", now="").code == 0
+    assert [row[0] for row in ready.ask("SELECT field FROM change WHERE entity = 'instance'")] == ["mode", "halted"]
+
+
+def test_going_live_shows_the_first_plan_and_can_let_mail_go(ready: Workspace) -> None:
+    said = om(ready.folder, "go-live", "--yes", now="")
+    assert (said.code, "The first plan" in said.out) == (0, True)
+    assert ready.ask("SELECT mode, halted_at FROM instance") == [("live", None)]
+    assert "live already" in om(ready.folder, "go-live", "--yes", now="").err
+
+
+def test_a_given_clock_is_refused_on_writing_commands_once_live(ready: Workspace) -> None:
+    om(ready.folder, "go-live", "--yes", now="")
+    for command in (["campaign", "pause", "reihe"], ["audience", "import"], ["campaign", "publish"], ["person", "erase", "Jörg Müller", "--yes"]):
+        said = om(ready.folder, *command)
+        assert (said.code, "--now is for rehearsal" in said.err) == (3, True), command
+    assert om(ready.folder, "ledger").code == 0
+
+
+def test_made_up_data_and_every_other_reason_stop_it_at_once(ready: Workspace) -> None:
+    ready.write("audiences/.sample", "")
+    ready.write("audiences/organisations.csv", HOUSE_COLUMNS + house("probe", "05"))
+    ready.write("audiences/people.csv", PEOPLE_COLUMNS + person("Eine Probe", "probe"))
+    assert om(ready.folder, "audience", "import").code == 0
+    ready.write("config.toml", (ready.folder / "config.toml").read_text().replace('"live"', '"rehearsal"'))
+    before = ready.dump()
+    said = om(ready.folder, "go-live", "--yes", now="")
+    assert said.code == 3
+    for reason in ("1 organisations, 1 people, 1 bases are samples", "RFC 2606", "audiences/.sample", 'mode = "rehearsal"'):
+        assert reason in said.err, reason
+    assert ready.dump() == before
+
+
+def test_it_waits_for_the_scheduler_to_stop(ready: Workspace) -> None:
+    release = take_lock(ready.app.engine, ready.folder / "locks", LEADER)
+    assert release is not None
+    said = om(ready.folder, "go-live", "--yes", now="")
+    assert (said.code, "stop 'om-campaigns run' first" in said.err) == (3, True)
+    release()
+    assert ready.count("touch") == 1
+
+
+def test_keys_are_made_private(tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys.toml")
+    first = (tmp_path / "keys.toml").read_text()
+    make_keys(tmp_path / "keys.toml")
+    assert (tmp_path / "keys.toml").read_text() == first
