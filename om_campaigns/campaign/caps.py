@@ -21,6 +21,7 @@ from sqlalchemy import (
     case,
     cast,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -43,7 +44,7 @@ from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 OPEN = (DispatchStatus.planned, DispatchStatus.retry, DispatchStatus.claimed, DispatchStatus.held)
 """Dispatches that will still become a touch: they count against caps."""
 
-_OPEN_SPELLED = [literal_column(f"'{status.value}'") for status in OPEN]
+_OPEN_SPELLED: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in OPEN]
 """In the words and the order of the partial index on open dispatches, which a bound value would not match."""
 
 CROWDED = Table(
@@ -110,6 +111,13 @@ def reschedule(
 ) -> int:
     """Move owed letters whose opening has passed (or was never computed) to the next one that keeps the caps; returns how many."""
     dispatch = table_of(Dispatch)
+    is_late = (
+        dispatch.c.campaign_id == campaign_id,
+        dispatch.c.status.in_(_OPEN_SPELLED[:2]),
+        or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now),
+    )
+    if not session.execute(select(exists().where(*is_late))).scalar():
+        return 0
     late = (
         select(
             dispatch.c.id,
@@ -123,14 +131,9 @@ def reschedule(
             dispatch.c.id.label("dispatch_id"),
         )
         .join_from(dispatch, HOUSE, HOUSE.c.organisation_id == dispatch.c.organisation_id)
-        .where(
-            dispatch.c.campaign_id == campaign_id,
-            dispatch.c.status.in_(_OPEN_SPELLED[:2]),
-            or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now),
-        )
+        .where(*is_late)
     )
-    if not _fill_crowded(session, late, None):
-        return 0
+    _fill_crowded(session, late, None)
     calendar.plan_crowded(session, definitions, caps, CROWDED)
     moved = session.execute(
         update(dispatch)
@@ -166,7 +169,7 @@ def _others(letter: FromClause, *, days: int, value: Any, ahead: bool = True) ->
     More than can matter: ``timing`` decides. Without ``ahead`` everything later counts, for a letter may move there.
     """
     touch, dispatch = table_of(Touch), table_of(Dispatch).alias("d_other")
-    found = []
+    found: list[ColumnElement[Any]] = []
     for source, day, more in (
         (touch, touch.c.day, ()),
         (dispatch, dispatch.c.due_day, (dispatch.c.status.in_(_OPEN_SPELLED), dispatch.c.id != letter.c.dispatch_id)),

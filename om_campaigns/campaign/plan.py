@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, literal, select, update
+from sqlalchemy import case, delete, exists, func, literal, select, update
 from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import Route
-from om_campaigns.campaign.calendar import TIME, Calendar
+from om_campaigns.campaign.calendar import Calendar
+from om_campaigns.campaign.caps import defer
 from om_campaigns.campaign.enrolment import insert_ignoring
 from om_campaigns.campaign.houses import fill_routes, renew_temporary
-from om_campaigns.campaign.matching import join_parties, make_parties
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.matching import is_active, join_parties, make_parties
+from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.rows import ROW, Ready, condition, gather, waiting
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import Instant, table_of
 
@@ -44,23 +46,28 @@ class Planned:
         self.exited += later.exited
 
 
+def is_anybody_due(session: Session, campaign: Campaign, until: datetime) -> bool:
+    """Somebody's next step is due by ``until``, planned already or not: cheap, because it is asked every minute."""
+    enrolment = table_of(Enrolment)
+    due = exists().where(enrolment.c.campaign_id == campaign.id, is_active(enrolment), enrolment.c.next_due_at <= until)
+    return bool(session.execute(select(due)).scalar())
+
+
 def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: datetime, today: date, until: datetime) -> Planned:
     """Owe every enrolment its next step where that is due by ``until``. Running it twice adds nothing."""
     result = Planned()
-    result.exited = _exit_where_met(session, ready, now, today)
-    calendar.plan_waiting(session, ready.campaign.id or 0, ready.definitions, now, until)
+    result.exited = _exit_where_met(session, ready, now, today, until)
     renew_temporary(session, ROW)
-    for version_id, definition in ready.definitions.items():
-        waiting = set(session.execute(select(TIME.c.step).where(TIME.c.version_id == version_id).distinct()).scalars())
-        if not waiting:
-            continue
+    waited_for = calendar.plan_waiting(session, ready.campaign.id or 0, ready.definitions, now, until)
+    for version_id in sorted({version_id for version_id, _ in waited_for}):
+        definition = ready.definitions[version_id]
         fill_routes(session, ready.houses.values(), [audience.routes for audience in definition.audiences])
         for position in range(len(definition.audiences)):
-            for step in (each for each in definition.steps if each.name in waiting):
-                gather(session, ready, version_id, position, step, today, until)
+            for step in definition.steps:
+                if (version_id, step.name) in waited_for:
+                    gather(session, ready, version_id, position, step, today, until)
     _refuse_shared_addresses(session)
-    result.deferred = _move_later(session, until)
-    result.deferred += _defer_by_caps(session, ready, calendar, caps, until)
+    result.deferred = _move_later(session, until) + defer(session, calendar, ready.definitions, caps, until)
     _apply(session, ready, now)
     for step_name, route, reason, number in session.execute(
         select(ROW.c.step, ROW.c.route, ROW.c.reason, func.count()).group_by(ROW.c.step, ROW.c.route, ROW.c.reason)
@@ -73,7 +80,7 @@ def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: da
     return result
 
 
-def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date) -> int:
+def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date, until: datetime) -> int:
     """``exit_when`` is asked before each step, of everybody on a version that has it."""
     ended = 0
     enrolment = table_of(Enrolment)
@@ -88,6 +95,7 @@ def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date) 
             .where(
                 *waiting(ready),
                 enrolment.c.version_id == version_id,
+                enrolment.c.next_due_at <= until,
                 condition(definition.exit_when, definition, parties, today, ready),
             )
         )
@@ -100,11 +108,9 @@ def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date) 
 def _refuse_shared_addresses(session: Session) -> None:
     """Two people who have come to share an address since they entered: the first is served, the others are skipped."""
     free = ROW.c.reason == ""
-    twice = select(ROW.c.address_id).where(free).group_by(ROW.c.address_id).having(func.count() > 1)
-    first = select(func.min(ROW.c.enrolment_id)).where(free).group_by(ROW.c.address_id)
-    session.execute(
-        update(ROW).where(free, ROW.c.address_id.in_(twice), ROW.c.enrolment_id.not_in(first)).values(reason=Reason.duplicate_address.value)
-    )
+    shared = ROW.c.address_id.in_(select(ROW.c.address_id).where(free, ROW.c.is_shareable))
+    first = select(func.min(ROW.c.enrolment_id)).where(free, shared).group_by(ROW.c.address_id)
+    session.execute(update(ROW).where(free, shared, ROW.c.enrolment_id.not_in(first)).values(reason=Reason.duplicate_address.value))
 
 
 def _move_later(session: Session, until: datetime) -> int:

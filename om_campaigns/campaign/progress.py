@@ -15,6 +15,7 @@ from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.enrolment import insert_ignoring
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
+from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of
 
@@ -80,7 +81,7 @@ def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[
         .join_from(enrolment, dispatch, and_(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step))
         .where(
             enrolment.c.campaign_id == campaign.id,
-            enrolment.c.state == EnrolmentState.active,
+            is_active(enrolment),
             enrolment.c.next_due_at <= now,
             dispatch.c.status.in_(SETTLED),
         )
@@ -108,7 +109,7 @@ def _gather_settled(session: Session, campaign: Campaign, version_id: int, step:
         )
         .where(
             enrolment.c.campaign_id == campaign.id,
-            enrolment.c.state == EnrolmentState.active,
+            is_active(enrolment),
             enrolment.c.next_due_at <= now,
             enrolment.c.version_id == version_id,
             enrolment.c.next_step == step,

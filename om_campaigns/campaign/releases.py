@@ -115,6 +115,17 @@ def load_files(session: Session, version_id: int) -> dict[str, str]:
     return dict(session.execute(query).all())
 
 
+def load_wordings(session: Session, campaign: Campaign, definitions: Mapping[int, CampaignDefinition]) -> dict[str, str]:
+    """The files letters are made from now: those of the latest version, and of an older one for steps that only it has."""
+    latest = campaign.latest_version_id or 0
+    files = load_files(session, latest)
+    for version_id, definition in definitions.items():
+        own = {f"campaigns/{campaign.name}/{step.name}." for step in definition.steps if definitions[latest].step(step.name) is None}
+        if own:
+            files |= {path: text for path, text in load_files(session, version_id).items() if path.startswith(tuple(own))}
+    return files
+
+
 def running_campaigns(session: Session) -> list[Campaign]:
     """Campaigns that may plan now, by name."""
     campaign = table_of(Campaign)

@@ -20,9 +20,11 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
 )
 from sqlmodel import Session
 
+from om_campaigns.audience.expressions import compile_condition
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.calendar import TIME
 from om_campaigns.campaign.definition import CampaignDefinition, Step
@@ -59,6 +61,8 @@ class Ready:
     definitions: dict[int, CampaignDefinition]
     languages: dict[str, tuple[str, ...]]
     """Step → languages it is written in, the fall-back first."""
+    plain_steps: frozenset[str]
+    """Steps with a text for those to whom no variant applies."""
     withdrawn_steps: frozenset[str]
     """Steps that mention a toolkit of which no version is current (domain rule 7)."""
     campaign_ids: dict[str, int]
@@ -82,8 +86,9 @@ def waiting(ready: Ready) -> list[ColumnElement[bool]]:
 
 
 def condition(source: str, definition: CampaignDefinition, parties: Parties, today: date, ready: Ready) -> ColumnElement[bool]:
+    """An expression of the campaign, asked about the seat (else the house) that entered."""
     selects = "seats" if any(audience.selects == "seats" for audience in definition.audiences) else "organisations"
-    return compilecondition(
+    return compile_condition(
         source,
         selects,
         today=today,
@@ -95,6 +100,7 @@ def condition(source: str, definition: CampaignDefinition, parties: Parties, tod
 
 
 def gather(session: Session, ready: Ready, version_id: int, position: int, step: Step, today: date, until: datetime) -> None:
+    """Add the rows of one step for those who entered by one ``[[audience]]`` of one version; TIME and ROUTE are filled."""
     definition = ready.definitions[version_id]
     audience = definition.audiences[position]
     enrolment = table_of(Enrolment)
@@ -114,14 +120,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
             ),
         )
     )
-    variant, variant_missing = _variant(step, definition, parties, today, ready)
-    more: list[tuple[ColumnElement[bool], Reason]] = [(variant_missing, Reason.no_variant)]
-    if step.when:
-        more.insert(0, (~condition(step.when, definition, parties, today, ready), Reason.exit_condition))
-    if step.name in ready.withdrawn_steps:
-        more.insert(0, (literal(True), Reason.toolkit_withdrawn))
-    more.insert(0, (TIME.c.too_late, Reason.grace_over))
-    more.append((_was_served(parties, step), Reason.duplicate_address))
+    variant = _variant(step, definition, parties, today, ready)
     languages = ready.languages[step.name]
     wanted = func.coalesce(parties.person.c.language, HOUSE.c.language)
     rows = (
@@ -140,7 +139,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
                 mailing_list=definition.mailing_list,
                 sender=audience.sender,
                 route=ROUTE.c.route,
-                more=more,
+                more=_of_the_step(ready, definition, step, variant, parties, today),
             ),
             TIME.c.due_at,
             TIME.c.due_day,
@@ -156,6 +155,20 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
         )
     )
     session.execute(insert(ROW).from_select([column.name for column in ROW.c], rows))
+
+
+def _of_the_step(
+    ready: Ready, definition: CampaignDefinition, step: Step, variant: ColumnElement[str], parties: Parties, today: date
+) -> list[tuple[ColumnElement[bool], Reason]]:
+    """What may keep a step from somebody who may be written to."""
+    refusals: list[tuple[ColumnElement[bool], Reason]] = [(TIME.c.too_late, Reason.grace_over)]
+    if step.name in ready.withdrawn_steps:
+        refusals.append((true(), Reason.toolkit_withdrawn))
+    if step.when:
+        refusals.append((~condition(step.when, definition, parties, today, ready), Reason.exit_condition))
+    if step.name not in ready.plain_steps:
+        refusals.append((variant == "", Reason.no_variant))
+    return [*refusals, (_was_served(parties, step), Reason.duplicate_address)]
 
 
 def _was_served(parties: Parties, step: Step) -> ColumnElement[bool]:
@@ -176,13 +189,7 @@ def _was_served(parties: Parties, step: Step) -> ColumnElement[bool]:
     )
 
 
-def _variant(
-    step: Step, definition: CampaignDefinition, parties: Parties, today: date, ready: Ready
-) -> tuple[ColumnElement[str], ColumnElement[bool]]:
-    """The first variant whose condition holds, else the plain text; and: there is no text for this recipient."""
+def _variant(step: Step, definition: CampaignDefinition, parties: Parties, today: date, ready: Ready) -> ColumnElement[str]:
+    """The first variant whose condition holds, else '' for the plain text."""
     chosen = [(condition(variant.when, definition, parties, today, ready), literal(variant.name)) for variant in step.variants]
-    plain: ColumnElement[str] = literal("")
-    value = case(*chosen, else_=plain) if chosen else plain
-    if ready.languages.get(step.name):
-        return value, literal(False)
-    return value, value == ""
+    return case(*chosen, else_=literal("")) if chosen else literal("")

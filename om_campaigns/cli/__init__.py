@@ -115,9 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
-        root(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        code = root(args=arguments, standalone_mode=False)  # click hands back the code of ctx.exit() instead of raising
     except click.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
@@ -132,6 +130,7 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _say(error: OmError) -> None:

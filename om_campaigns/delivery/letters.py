@@ -121,7 +121,7 @@ class Letter:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """What became of a letter, not yet recorded. ``old`` is claimed where the server refused before any content."""
 

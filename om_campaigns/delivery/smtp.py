@@ -25,6 +25,10 @@ OUT_OF_STEP = frozenset({500, 501, 502, 503, 504})
 """Replies that complain about the dialogue, not about the letter."""
 
 
+READY = [b"250 ", b"250 ", b"354 "]
+"""The usual answers to MAIL, RCPT and DATA."""
+
+
 class SmtpTransport:
     """Connections to one submission server (BULK-15: TLS with a checked certificate, no password in clear)."""
 
@@ -176,6 +180,9 @@ class SmtpConnection:
             if self._reset_in_flight:
                 self._reset_in_flight = False
                 self._wire.getreply()
+            if self._wire.take_usual(READY):
+                self._ready = True
+                return None
             replies = []
             for stage in (Stage.mail, Stage.rcpt, Stage.data):
                 code, text = self._wire.getreply()

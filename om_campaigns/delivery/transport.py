@@ -49,7 +49,7 @@ class NoConnectionError(Exception):
         self.trouble = trouble
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """The answer to one letter; ``code`` is None where no server spoke. ``lost`` means the connection is gone."""
 
@@ -61,7 +61,7 @@ class Outcome:
     needs_smtputf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
     """What a server is told before the content. ``size`` in bytes; ``plain`` is false for content beyond ASCII."""
 

@@ -134,6 +134,14 @@ class Wire(smtplib.SMTP):
         """Bytes are waiting that no command asked for."""
         return bool(self._buffer)
 
+    def take_usual(self, codes: list[bytes]) -> bool:
+        """The waiting bytes are exactly one-line replies with these codes: they are taken. Otherwise read them one by one."""
+        lines = self._buffer.split(b"\r\n")
+        if lines.pop() or [line[:4] for line in lines] != codes:
+            return False
+        self._buffer = b""
+        return True
+
     def getreply(self) -> tuple[int, bytes]:
         """One reply, possibly of several lines: (code, text); code -1 where none stands. Raises SMTPServerDisconnected."""
         end = self._buffer.find(b"\n")

@@ -8,14 +8,14 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import delete, func, or_, select
-from sqlmodel import Session
+from sqlalchemy import ColumnElement, delete, func, or_, select, true
+from sqlmodel import Session, SQLModel
 
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.models import Address, Basis, Organisation, Person, Response, Touch
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.campaign.models import Dispatch, Enrolment
+from om_campaigns.campaign.models import Dispatch, Enrolment, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
@@ -81,7 +81,7 @@ def go_live(app: App, now: datetime, actor: str) -> Path | None:
         backup = back_up(app, now)
         with store.write(app.engine) as session:
             for model in REHEARSED:
-                session.execute(delete(table_of(model)))
+                session.execute(delete(table_of(model)).where(_was_rehearsed(model)))
             row = store.instance(session)
             row.mode, row.rehearsal_now, row.leader = Mode.live, None, ""
             row.halted_at, row.halted_by, row.halt_reason = now, actor, "just gone live: look at the first plan"
@@ -91,6 +91,11 @@ def go_live(app: App, now: datetime, actor: str) -> Path | None:
         release()
     events.went_live(actor)
     return backup
+
+
+def _was_rehearsed(model: type[SQLModel]) -> ColumnElement[bool]:
+    """Everything, but who was left out for good at publication (``backfill = false``) stays left out."""
+    return table_of(Enrolment).c.reason != Reason.already_there if model is Enrolment else true()
 
 
 def back_up(app: App, now: datetime) -> Path | None:

@@ -164,6 +164,7 @@ def _refuse_lost_keys(engine: Engine) -> None:
 
 def halt(app: App, now: datetime, actor: str, reason: str) -> bool:
     """Stop all sending of this database at once, also of processes that are at it; False when it was halted."""
+    require_real_clock(app)
     with store.write(app.engine) as session:
         row = store.instance(session)
         if row.halted_at is not None:
@@ -177,6 +178,7 @@ def halt(app: App, now: datetime, actor: str, reason: str) -> bool:
 
 def unhalt(app: App, now: datetime, actor: str) -> bool:
     """Let sending go on; False when it was not halted."""
+    require_real_clock(app)
     with store.write(app.engine) as session:
         row = store.instance(session)
         if row.halted_at is None:

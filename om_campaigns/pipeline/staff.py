@@ -16,7 +16,8 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.intake import import_files
-from om_campaigns.audience.intake.report import BasisGrant, ImportReport
+from om_campaigns.audience.intake.report import BasisGrant
+from om_campaigns.audience.intake.report import ImportReport as ImportReport  # commands print it
 from om_campaigns.audience.models import Change
 from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin

@@ -18,7 +18,7 @@ from om_campaigns.audience.models import MailingList
 from om_campaigns.audience.segments import Segment, load_segments
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign
-from om_campaigns.campaign.reading import Known, parse_campaign
+from om_campaigns.campaign.reading import Known, TextName, parse_campaign, parse_text_name
 from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.step_checks import check_step
@@ -58,25 +58,33 @@ def campaign_names(app: App) -> list[str]:
 def languages_by_step(
     name: str, definitions: Iterable[CampaignDefinition], files: Mapping[str, str], first: str
 ) -> dict[str, tuple[str, ...]]:
-    """Step → languages its plain text (else any of its texts) is written in, the instance's own language first."""
+    """Step → languages any of its texts is written in, the instance's own language first."""
     found: dict[str, set[str]] = {step.name: set() for definition in definitions for step in definition.steps}
-    for path in files:
-        parts = path.removeprefix(f"campaigns/{name}/").split(".")
-        if path.startswith(f"campaigns/{name}/") and path.endswith(".md") and parts[0] in found:
-            found[parts[0]].add(parts[-2])
+    for text_name in _texts(name, files):
+        found.setdefault(text_name.step, set()).add(text_name.language)
     return {step: tuple(sorted(languages, key=lambda each: (each != first, each))) or (first,) for step, languages in found.items()}
+
+
+def plain_steps(name: str, files: Mapping[str, str]) -> frozenset[str]:
+    """Steps that have a text for those to whom no variant applies."""
+    return frozenset(text_name.step for text_name in _texts(name, files) if not text_name.variant)
 
 
 def toolkits_by_step(name: str, files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Step → codes of the toolkits its texts mention."""
     found: dict[str, tuple[str, ...]] = {}
-    for path, source in files.items():
-        if path.startswith(f"campaigns/{name}/") and path.endswith(".md"):
-            step, _ = parse_step(source, path)
-            if step is not None:
-                name_of_step = path.rsplit("/", 1)[-1].split(".")[0]
-                found[name_of_step] = tuple(sorted({*found.get(name_of_step, ()), *step.toolkits}))
+    for text_name, path in _texts(name, files).items():
+        step, _ = parse_step(files[path], path)
+        if step is not None:
+            found[text_name.step] = tuple(sorted({*found.get(text_name.step, ()), *step.toolkits}))
     return found
+
+
+def _texts(name: str, files: Iterable[str]) -> dict[TextName, str]:
+    """The text files of a campaign by what their names say, with their paths."""
+    folder = f"campaigns/{name}/"
+    names = {path: parse_text_name(path.removeprefix(folder)) for path in files if path.startswith(folder)}
+    return {text_name: path for path, text_name in names.items() if text_name is not None}
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,15 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
+from om_campaigns.campaign.caps import OPEN, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import Entry, enrol
 from om_campaigns.campaign.houses import fill_houses, fill_routes, load_houses
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
-from om_campaigns.campaign.plan import OPEN, Planned, Ready, plan
+from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
 from om_campaigns.campaign.progress import Successor, advance
-from om_campaigns.campaign.releases import get_campaign, load_definitions, load_files, running_campaigns
+from om_campaigns.campaign.releases import get_campaign, load_definitions, load_wordings, running_campaigns
+from om_campaigns.campaign.rows import Ready
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
@@ -36,7 +38,7 @@ from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError, RefusedError
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, open_keys
 from om_campaigns.pipeline.pages import find_fault
-from om_campaigns.pipeline.texts import languages_by_step, toolkits_by_step
+from om_campaigns.pipeline.texts import languages_by_step, plain_steps, toolkits_by_step
 from om_campaigns.store import Mode
 
 
@@ -186,30 +188,35 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
 
 
 def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime, until: datetime) -> CampaignPlan:
-    today = app.today(now)
-    calendar = Calendar()
+    """One campaign: who moves on, who enters, and what is owed by ``until``; in the caller's transaction."""
+    today, calendar = app.today(now), Calendar()
+    caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
     definitions = load_definitions(session, campaign)
     latest = definitions[campaign.latest_version_id or 0]
     entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
     moved = advance(session, campaign, definitions, calendar, now, _successors(session, definitions.values(), entry.campaign_ids))
-    calendar.reschedule(session, campaign.id or 0, definitions, now)
+    reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
     entered = enrol(session, entry, calendar, now, today)
-    definitions = load_definitions(session, campaign)
-    files = load_files(session, campaign.latest_version_id or 0)
-    withdrawn = Houses(session)
-    ready = Ready(
+    planned = Planned()
+    if is_anybody_due(session, campaign, until):
+        ready = make_ready(session, app, entry, load_definitions(session, campaign))
+        planned = plan(session, ready, calendar, caps, now, today, until)
+    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved)
+
+
+def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, CampaignDefinition]) -> Ready:
+    """What planning needs to know of a campaign's texts, and of the houses."""
+    campaign, houses = entry.campaign, Houses(session)
+    files = load_wordings(session, campaign, definitions)
+    return Ready(
         campaign,
         definitions,
         languages_by_step(campaign.name, definitions.values(), files, app.settings.language),
-        frozenset(
-            step for step, codes in toolkits_by_step(campaign.name, files).items() if any(withdrawn.is_withdrawn(code) for code in codes)
-        ),
+        plain_steps(campaign.name, files),
+        frozenset(step for step, codes in toolkits_by_step(campaign.name, files).items() if any(map(houses.is_withdrawn, codes))),
         entry.campaign_ids,
         entry.houses,
     )
-    caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
-    planned = plan(session, ready, calendar, caps, now, today, until)
-    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved)
 
 
 def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, definition: CampaignDefinition) -> Entry:
@@ -260,6 +267,11 @@ def _note_instant(session: Session, app: App, now: datetime) -> bool:
     row = store.instance(session)
     if row.halted_at is not None:
         raise RefusedError(f"sending is halted ({row.halt_reason or 'no reason given'})", hint="'om-campaigns unhalt' lets it go on")
+    if row.mode is Mode.live and app.settings.mode is Mode.rehearsal:
+        raise RefusedError(
+            "this database went live, but config.toml says rehearsal: what is owed to real people would end in the outbox",
+            hint='set mode = "live", or \'halt\' to stop sending',
+        )
     is_live = app.mode is Mode.live
     highest = row.live_now if is_live else row.rehearsal_now
     if highest is not None and now < highest:

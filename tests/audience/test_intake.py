@@ -150,7 +150,6 @@ def test_every_change_is_logged_with_origin_and_actor(office: Office) -> None:
     assert ("seat", "roles", "adviser,contact", "contact,press", "file", "test") in found
     assert {each.field for each in report.changes} == {"main_address", "roles"}
     assert office.ask("SELECT entity, count(*) FROM change WHERE field = 'created' GROUP BY entity ORDER BY entity") == [
-        ("basis", 2),
         ("organisation", 3),
         ("person", 1),
     ]

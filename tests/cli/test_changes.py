@@ -117,6 +117,7 @@ def test_pause_resume_and_stop(published: Workspace) -> None:
     assert changes == [("running", "paused"), ("paused", "running"), ("running", "stopped")]
 
 
+@pytest.mark.slow
 def test_law21_erasing_reaches_every_room_and_says_what_stays(published: Workspace) -> None:
     """LAW-21: name, address, bases, what is owed and the values in mails go; facts and the suppression hash stay (LAW-09)."""
     published.tick(local("2027-01-05"))
@@ -141,6 +142,7 @@ def _erased_id(workspace: Workspace) -> str:
     return str(workspace.ask("SELECT public_id FROM person WHERE status = 'erased'")[0][0])
 
 
+@pytest.mark.slow
 def test_law09_a_file_that_still_names_an_erased_person_brings_no_mail(published: Workspace) -> None:
     om(published.folder, "person", "erase", "Jörg Müller", "--yes")
     published.people(person("Jörg Müller", "ihk-tal"), person("Anna Tal", "ihk-tal"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,15 @@ STEPS = ("a1 day = 0", "a2 day = 7", "a3 day = 21", "a4 day = 42", "a5 day = 63"
 NEW = "status == 'active' and 0 <= days_since(joined_on) <= 90 and 'contact' in roles and has_basis('wir-gedanke')"
 
 
-@pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+@pytest.fixture(scope="module", params=[pytest.param(30, id="when due"), pytest.param(1, id="every day", marks=pytest.mark.slow)])
+def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """120 days, with ticks when something is due and every so many days: more ticks must not change what goes out (R11)."""
+    return walk_4a(Workspace(tmp_path_factory.mktemp("dates")), pause=timedelta(days=request.param))
+
+
+def walk_4a(office: Workspace, pause: timedelta) -> Workspace:
     """4a from Monday 2027-01-04 08:00 UTC on; a house in Bayern enters on Tuesday at 13:00 local time."""
-    return walk_4a(Workspace(tmp_path_factory.mktemp("dates")))
-
-
-def walk_4a(office: Workspace) -> Workspace:
-    start = local("2027-01-04", "09:00")
+    office.now = datetime(2027, 1, 4, 8, tzinfo=UTC)
     office.houses(house("nw", "05"))
     office.people(person("Anna Amsel", "nw"))
     office.segment("alle", NEW)
@@ -31,7 +33,7 @@ def walk_4a(office: Workspace) -> Workspace:
         office.houses(house("by", "09", joined_on="2027-01-05"))
         office.people(person("Berta Buche", "by"))
 
-    office.walk(start, local("2027-05-04"), at={second: joins})
+    office.walk(local("2027-05-04"), at={second: joins}, pause=pause)
     return office
 
 
@@ -62,7 +64,7 @@ def test_everybody_came_to_the_end_once_and_within_the_caps(walked: Workspace) -
 
 @pytest.mark.slow
 def test_the_same_dates_on_postgresql(tmp_path: Path, empty_postgres: str) -> None:
-    walked = walk_4a(Workspace(tmp_path, database=empty_postgres))
+    walked = walk_4a(Workspace(tmp_path, database=empty_postgres), timedelta(days=30))
     assert walked.sent(to="berta")[:2] == [("a1", "2027-01-07 09:00"), ("a2", "2027-01-14 09:00")]
     assert [day for _, day in walked.sent(to="anna")][-1] == "2027-04-06 09:00"
     assert_no_double(walked)

@@ -182,16 +182,18 @@ class Workspace:
         assert is_quiet(second), second
         return first
 
-    def walk(self, start: datetime, end: datetime, *, at: dict[datetime, Callable[[], object]] | None = None) -> None:
-        """Tick at every due instant and once a day from ``start`` to ``end``; ``at`` holds what happens just before its instant."""
+    def walk(self, end: datetime, *, at: dict[datetime, Callable[[], object]] | None = None, pause: timedelta = timedelta(days=1)) -> None:
+        """Tick from now to ``end`` at every due instant, and every ``pause`` when nothing is due.
+
+        ``at`` holds what happens just before the tick of its instant.
+        """
         events = sorted((at or {}).items())
-        self.now = start
         while self.now <= end:
             while events and events[0][0] <= self.now:
                 events.pop(0)[1]()
             self.tick()
-            upcoming = [self.now + timedelta(days=1), *self._due_after(self.now), *(moment for moment, _ in events[:1])]
-            self.now = min(upcoming)
+            self.now = min([self.now + pause, *self._due_after(self.now), *(moment for moment, _ in events[:1])])
+        self.now = end
 
     def _due_after(self, now: datetime) -> Iterator[datetime]:
         for query in (
@@ -218,7 +220,9 @@ class Workspace:
 
     def dump(self) -> dict[str, list[str]]:
         """Every row of every table."""
-        return {table.name: sorted(map(repr, self.ask(f'SELECT * FROM "{table.name}"'))) for table in store.metadata.sorted_tables}
+        with self.app.engine.connect() as connection:
+            rows = {name: connection.exec_driver_sql(f'SELECT * FROM "{name}"') for name in store.metadata.tables}
+            return {name: sorted(map(repr, found.cursor)) for name, found in rows.items()}
 
     def ledger(self, campaign: str = "", *, step: str = "", to: str = "", status: str = "") -> list[Mail]:
         """What is owed or was sent, in the order of its time."""
@@ -229,7 +233,9 @@ class Workspace:
         )
         mails = [Mail(*row[:5], _instant(row[5]).astimezone(BERLIN).strftime("%Y-%m-%d %H:%M"), *row[6:]) for row in rows]
         wanted = {"campaign": campaign, "step": step, "status": status}
-        return [each for each in mails if each.to.startswith(to) and all(getattr(each, key) == value for key, value in wanted.items() if value)]
+        return [
+            each for each in mails if each.to.startswith(to) and all(getattr(each, key) == value for key, value in wanted.items() if value)
+        ]
 
     def sent(self, campaign: str = "", *, to: str = "") -> list[tuple[str, str]]:
         """(step, local time) of every mail that went out, in order."""

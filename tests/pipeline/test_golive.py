@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from om_campaigns.pipeline.doctor import Level, examine, is_reserved
 from om_campaigns.pipeline.operator import LEADER
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person
+
+pytestmark = pytest.mark.slow
 
 
 class Page(BaseHTTPRequestHandler):
@@ -44,10 +47,11 @@ def page() -> Iterator[str]:
 
 @pytest.fixture
 def mail_server() -> Iterator[int]:
-    controller = Controller(Sink(), hostname="127.0.0.1", port=0)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    controller = Controller(Sink(), hostname="127.0.0.1", port=port)
     controller.start()
-    assert controller.server is not None
-    yield controller.server.sockets[0].getsockname()[1]
+    yield port
     controller.stop()
 
 
@@ -136,6 +140,18 @@ def test_going_live_backs_up_forgets_the_rehearsal_and_waits_for_a_word(ready: W
     assert [row[0] for row in ready.ask("SELECT field FROM change WHERE entity = 'instance'")] == ["mode", "halted"]
 
 
+def test_who_was_left_out_at_publication_stays_left_out(ready: Workspace) -> None:
+    """``backfill = false`` says whom a series never reaches; that is no matter of the rehearsal."""
+    ready.write("config.toml", (ready.folder / "config.toml").read_text().replace('"live"', '"rehearsal"'))
+    ready.campaign("nur-neue", "n1 day = 0", head="backfill = false")
+    ready.publish("nur-neue")
+    ready.write("config.toml", (ready.folder / "config.toml").read_text().replace('"rehearsal"', '"live"'))
+    said = om(ready.folder, "go-live", "--yes", now="")
+    assert said.code == 0, said.err
+    assert ready.ask("SELECT reason FROM enrolment") == [("already_there",)]
+    assert "nur-neue      0" in said.out
+
+
 def test_going_live_shows_the_first_plan_and_can_let_mail_go(ready: Workspace) -> None:
     said = om(ready.folder, "go-live", "--yes", now="")
     assert (said.code, "The first plan" in said.out) == (0, True)
@@ -145,7 +161,12 @@ def test_going_live_shows_the_first_plan_and_can_let_mail_go(ready: Workspace) -
 
 def test_a_given_clock_is_refused_on_writing_commands_once_live(ready: Workspace) -> None:
     om(ready.folder, "go-live", "--yes", now="")
-    for command in (["campaign", "pause", "reihe"], ["audience", "import"], ["campaign", "publish"], ["person", "erase", "Jörg Müller", "--yes"]):
+    for command in (
+        ["campaign", "pause", "reihe"],
+        ["audience", "import"],
+        ["campaign", "publish"],
+        ["person", "erase", "Jörg Müller", "--yes"],
+    ):
         said = om(ready.folder, *command)
         assert (said.code, "--now is for rehearsal" in said.err) == (3, True), command
     assert om(ready.folder, "ledger").code == 0

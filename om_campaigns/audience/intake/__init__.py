@@ -151,7 +151,7 @@ def _import_people(run: Run, sheets: list[Sheet]) -> None:
                 people.add(row)
             except CellError as error:
                 run.reject(sheet, row.line, error.column, error.reason)
-    seating, grounds = Seating(people), Grounds(run)
+    seating, grounds = Seating(people), Grounds(run, book.first_new)
     seating.settle()
     touched = grounds.add(people.all_rows())
     book.write()
@@ -175,12 +175,14 @@ def _check_grant(run: Run) -> None:
 def _count(run: Run, people: People, seating: Seating, grounds: Grounds, touched: set[int]) -> None:
     report, mailable, first_new = run.report, grounds.mailable, people.first_new
     for person, rows in people.rows.items():
-        addresses = [address for _row, address in rows]
-        changed = person in seating.changed or any(address in touched for address in addresses)
-        report.people.count(new=person >= first_new, changed=changed)
-        report.without_basis += not any(address in mailable for address in addresses)
+        without = not any(address in mailable for _row, address in rows) if len(rows) > 1 else rows[0][1] not in mailable
+        report.without_basis += without
         if person >= first_new:
+            report.people.new += 1
             run.journal.show_created("person", rows[0][0].name, rows[0][0].place.slug)
+        else:
+            changed = person in seating.changed or any(address in touched for _row, address in rows)
+            report.people.count(new=False, changed=changed)
     for (address, house), (row, _address) in people.role_rows.items():
         seat = people.role_seat_at.get((address, house))
         report.people.count(new=seat is None, changed=seat is not None and (-seat in seating.changed or address in touched))

@@ -22,7 +22,9 @@ class Addressbook:
         self._stale = {normal_key: each for normal_key, each, key_id, _address in found if key_id != self._current}
         self._fresh: list[tuple[int, NormalAddress, str]] = []
         self._seen: list[str] = []
-        self._next = 0
+        self.first_new = bulk.first_free_id(run.connection, "address")
+        """Addresses from this id on were made by this import."""
+        self._next = self.first_new
         used = bulk.load_rows(run.connection, "SELECT DISTINCT key_id FROM suppression")
         self._old_keys = [key_id for (key_id,) in used if key_id != self._current and key_id in run.keyring.secrets]
 
@@ -33,8 +35,6 @@ class Addressbook:
             self._seen.append(normal_key)
         found = self.ids.get(normal_key)
         if found is None:
-            if not self._next:
-                self._next = bulk.first_free_id(self._run.connection, "address")
             found = self.ids[normal_key] = self._next
             self._next += 1
             self._fresh.append((found, given, kind.value))

@@ -21,8 +21,9 @@ Key = tuple[int, str, str, int]
 class Grounds:
     """All bases, stored and of this import, by address, kind, mailing list and collector (0 is OM)."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, first_new_address: int) -> None:
         self.run = run
+        self.first_new_address = first_new_address
         self.stored: dict[Key, tuple[int, bool, tuple[str | None, ...]]] = {}
         self.mailable: set[int] = set()
         """Addresses with a basis that is not withdrawn and lets somebody write."""
@@ -34,7 +35,9 @@ class Grounds:
                 self.mailable.add(address)
         self._new: list[tuple[Any, ...]] = []
         self._updates: dict[str, list[tuple[Any, int]]] = {}
-        self._first = self._next = bulk.first_free_id(run.connection, "basis")
+        self._next = bulk.first_free_id(run.connection, "basis")
+        self._added: list[int] = []
+        """Bases of addresses that were known before; the first bases are part of an address's creation."""
         self._taken: set[Key] = set()
 
     def add(self, rows: Iterable[tuple[Staged, int]]) -> set[int]:
@@ -54,6 +57,8 @@ class Grounds:
                 self._new.append(
                     (self._next, address, kind, mailing_list, collector or None, obtained_on, source, text_version, proof_ref, origin)
                 )
+                if address < self.first_new_address:
+                    self._added.append(self._next)
                 self._next += 1
                 touched.add(address)
                 if kind not in _SILENT:
@@ -78,6 +83,7 @@ class Grounds:
         bulk.insert_rows(self.run.connection, "basis", _COLUMNS, self._new)
         if self._new:
             bulk.keep_ids(self.run.connection, "basis", self._next - 1)
-            self.run.journal.record_created("basis", self._first, len(self._new))
+            for each in self._added:
+                self.run.journal.record_created("basis", each, 1)
         for column, rows in self._updates.items():
             bulk.update_rows(self.run.connection, "basis", (column,), rows)

@@ -66,12 +66,14 @@ class Journal:
     def _write_created(self, connection: Connection, at: str) -> None:
         """Inside SQLite: no row passes through Python."""
         for entity, first, count in self._created:
-            bulk.run_many(
+            bulk.insert_from(
                 connection,
-                f"INSERT INTO change ({', '.join(_COLUMNS)}) "
+                "change",
+                _COLUMNS,
                 "WITH RECURSIVE ids(id) AS (SELECT ? UNION ALL SELECT id + 1 FROM ids WHERE id < ?) "
                 "SELECT ?, ?, id, ?, NULL, NULL, ?, ?, ? FROM ids",
-                [(first, first + count - 1, self.batch, entity, CREATED, self.origin.value, self.actor, at)],
+                (first, first + count - 1, self.batch, entity, CREATED, self.origin.value, self.actor, at),
+                count,
             )
 
 

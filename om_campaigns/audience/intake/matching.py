@@ -127,8 +127,12 @@ class People:
         self._learn(person, row, address)
 
     def _learn(self, person: int, row: Staged, address: int) -> None:
-        self._put(self.by_address, (address, row.name_key), person)
-        self._put(self.by_house, (row.place.house, row.name_key), person)
+        name_key = row.name_key
+        by_address, by_house = (address, name_key), (row.place.house, name_key)
+        if self.by_address.setdefault(by_address, person) != person:
+            self.by_address[by_address] = SEVERAL
+        if self.by_house.setdefault(by_house, person) != person:
+            self.by_house[by_house] = SEVERAL
         if row.staff_key:
             self.by_staff_key[row.staff_key] = person
             self.staff_key_of[person] = row.staff_key

@@ -16,7 +16,7 @@ from om_campaigns.audience.addresses import NormalAddress
 from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.report import CellError
 from om_campaigns.audience.intake.run import Run, Sheet, read_row
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, Role
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, PersonStatus, Role
 
 NO_ROLE = 99
 _OWN = ("person", "name", "first_name", "last_name", "email")
@@ -158,6 +158,8 @@ class _PersonReader:
         roles = values.get("roles", ()) or () if "roles" in values else None
         strength = min((ROLE_STRENGTH[Role(role)] for role in roles or ()), default=NO_ROLE)
         slug = values.pop("organisation")
+        if values.get("status") == PersonStatus.left and values.get("until") is None:
+            values.pop("until", None)  # who has left has an end; without a date it is today
         return Place(run.known.organisations[slug], slug, roles, strength, values)
 
     def _read_grounds(self, texts: tuple[str, ...]) -> tuple[Ground, ...]:

@@ -710,3 +710,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("message_dispatch", schema=None) as batch_op:
         batch_op.create_index("ix_message_dispatch_dispatch", ["dispatch_id"], unique=False)
+    op.execute(
+        "INSERT INTO instance (id, mode, halted_by, halt_reason, leader, fingerprint, send_counter)"
+        " VALUES (1, 'rehearsal', '', '', '', '', 0)"
+    )
