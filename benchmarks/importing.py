@@ -21,7 +21,12 @@ from pathlib import Path
 PEOPLE = 100_000
 HOUSES = 400
 PAIRS = 3
-HEADER = "person,name,email,organisation,roles,language,salutation,primary,since,status,basis,mailing_list,obtained_on,source,text_version,proof_ref"
+HEADER = (
+    "person,name,email,organisation,roles,language,salutation,primary,since,status,"
+    "basis,mailing_list,obtained_on,source,text_version,proof_ref"
+)
+FIRST = ("Anna", "Bernd", "Clara", "Dirk", "Eva", "Frank", "Gül", "Hans", "Ines", "Jörg", "Karin", "Lars", "Mia", "Nils", "Olga", "Paul")
+LAST = ("Müller", "Schmidt", "Schneider", "Fischer", "Weber", "Meyer", "Wagner", "Becker", "Schulz", "Hoffmann", "Koch", "Bauer")
 
 OURS = """
 import sys
@@ -44,21 +49,20 @@ print(report.people.new, len(report.rejected), report.without_basis)
 def make_files(folder: Path) -> None:
     """Houses and people of a plausible shape; the same bytes every time."""
     chance = random.Random(20270104)
-    first = "Anna Bernd Clara Dirk Eva Frank Gül Hans Ines Jörg Karin Lars Mia Nils Olga Paul Rita Sven Tina Uwe".split()
-    last = "Müller Schmidt Schneider Fischer Weber Meyer Wagner Becker Schulz Hoffmann Koch Bauer Richter Klein Wolf".split()
     houses = [f"haus-{number:03}" for number in range(HOUSES)]
     lines = [f"{slug},Haus {slug},chamber_hwk,regional,{chance.choice(['05', '09', '05315'])}" for slug in houses]
     (folder / "organisations.csv").write_text("slug,name,type,level,regions\n" + "\n".join(lines) + "\n", encoding="utf-8")
     lines = []
     for number in range(PEOPLE):
-        given, family = chance.choice(first), chance.choice(last)
+        given, family = chance.choice(FIRST), chance.choice(LAST)
         slug, roles = chance.choice(houses), chance.choice(["adviser", "contact", "adviser|multiplier"])
         since, obtained = chance.randint(2010, 2026), chance.randint(1, 28)
+        local = f"{given}.{family}.{number}".replace("ü", "ue").replace("ö", "oe")
         lines.append(
-            f"P{number:06},{given} {family},{given}.{family}.{number}@{slug}.example,{slug},{roles},de,,yes,{since}-01-01,active,"
+            f"P{number:06},{given} {family},{local}@{slug}.example,{slug},{roles},de,,yes,{since}-01-01,active,"
             f"membership_or_service_duty,*,2026-05-{obtained:02},Mitgliederliste 2026,Fassung 3,"
         )
-    (folder / "people.csv").write_text(HEADER + "\n" + "\n".join(lines).replace("ü", "ue").replace("ö", "oe") + "\n", encoding="utf-8")
+    (folder / "people.csv").write_text(HEADER + "\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 def make_audience(folder: Path) -> Path:

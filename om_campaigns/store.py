@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import Engine, Executable, MetaData, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel
 
@@ -84,7 +84,7 @@ def _open_sqlite(database: str, root: Path | None) -> Engine:
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # our BEGIN, not the driver's: see read() and write()
         cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = FILE"):
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = FILE", "cache_size = -16384"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -139,6 +139,12 @@ def undone(engine: Engine) -> Iterator[Session]:
             raise _UndoneError
     except _UndoneError:
         pass
+
+
+def change(session: Session, statement: Executable) -> int:
+    """Execute an INSERT, UPDATE or DELETE; returns how many rows it touched (SQLAlchemy does not tell for an INSERT unasked)."""
+    result: Any = session.execute(statement, execution_options={"preserve_rowcount": True})
+    return int(result.rowcount)
 
 
 def instance(session: Session) -> Instance:

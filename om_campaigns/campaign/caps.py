@@ -40,6 +40,7 @@ from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment
 from om_campaigns.campaign.rows import ROW
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
+from om_campaigns.store import change
 
 OPEN = (DispatchStatus.planned, DispatchStatus.retry, DispatchStatus.claimed, DispatchStatus.held)
 """Dispatches that will still become a touch: they count against caps."""
@@ -96,14 +97,14 @@ def defer(session: Session, calendar: Calendar, definitions: Mapping[int, Campai
         return 0
     calendar.plan_crowded(session, definitions, caps, CROWDED)
     later = and_(_SAME_CASE, TIME.c.due_at > until)
-    moved = session.execute(update(enrolment).where(enrolment.c.id == CROWDED.c.id, later).values(next_due_at=TIME.c.due_at)).rowcount  # type: ignore[attr-defined]
+    moved = change(session, update(enrolment).where(enrolment.c.id == CROWDED.c.id, later).values(next_due_at=TIME.c.due_at))
     session.execute(delete(ROW).where(ROW.c.enrolment_id.in_(select(CROWDED.c.id).join(TIME, later))))
-    moved += session.execute(  # type: ignore[attr-defined]
+    return moved + change(
+        session,
         update(ROW)
         .where(ROW.c.enrolment_id == CROWDED.c.id, _SAME_CASE, TIME.c.due_at > ROW.c.due_at)
-        .values(due_at=TIME.c.due_at, due_day=TIME.c.due_day, open_until=TIME.c.open_until)
-    ).rowcount
-    return int(moved)
+        .values(due_at=TIME.c.due_at, due_day=TIME.c.due_day, open_until=TIME.c.open_until),
+    )
 
 
 def reschedule(
@@ -135,12 +136,12 @@ def reschedule(
     )
     _fill_crowded(session, late, None)
     calendar.plan_crowded(session, definitions, caps, CROWDED)
-    moved = session.execute(
+    return change(
+        session,
         update(dispatch)
         .where(dispatch.c.id == CROWDED.c.id, _SAME_CASE)
-        .values(due_at=TIME.c.due_at, due_day=TIME.c.due_day, open_until=TIME.c.open_until)
+        .values(due_at=TIME.c.due_at, due_day=TIME.c.due_day, open_until=TIME.c.open_until),
     )
-    return int(moved.rowcount)  # type: ignore[attr-defined]
 
 
 def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> int:
@@ -152,7 +153,7 @@ def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> 
     if caps is not None:
         enough = [sum(_others(letter, days=days, value=_counted), literal(0)) >= allowed for days, allowed in caps.rules]
         rows = rows.where(or_(*enough))
-    return int(session.execute(insert(CROWDED).from_select([column.name for column in CROWDED.c], rows)).rowcount)  # type: ignore[attr-defined]
+    return change(session, insert(CROWDED).from_select([column.name for column in CROWDED.c], rows))
 
 
 def _joined(day: ColumnElement[int]) -> ColumnElement[Any]:

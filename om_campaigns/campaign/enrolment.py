@@ -7,6 +7,7 @@ enters twice through the same address (domain rule 1). Whoever may not be writte
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -32,6 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from om_campaigns.audience.expressions import Selects
+from om_campaigns.audience.models import Organisation, Person, Seat
 from om_campaigns.audience.segments import Segment, subjects
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.calendar import TIME, Calendar
@@ -40,6 +42,7 @@ from om_campaigns.campaign.houses import HOUSE, ROUTE, House, renew_temporary, t
 from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
 from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
+from om_campaigns.store import change
 
 CANDIDATE = Table(
     "plan_candidate",
@@ -81,20 +84,16 @@ class Entry:
 def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date) -> Entered:
     """Enrol everybody who matches the latest version and is not in yet. Running it twice adds nothing."""
     _note_who_left(session, entry, now, today)
-    renew_temporary(session, CANDIDATE)
-    for position, audience in enumerate(entry.definition.audiences):
-        session.execute(insert(CANDIDATE).from_select([c.name for c in CANDIDATE.c], _candidates(entry, position, audience, today)))
+    if not _fill_candidates(session, entry, today):
+        return Entered()
     calendar.plan_first(session, entry.definition, now)
-    entered = session.execute(_insert_enrolments(session, entry, now)).rowcount  # type: ignore[attr-defined]
-    refused = _count_refusals(session, entered)
-    return Entered(entered, refused)
+    entered = change(session, _insert_enrolments(session, entry, now))
+    return Entered(entered, _count_refusals(session, entered))
 
 
 def close_to_present_members(session: Session, entry: Entry, now: datetime, today: date) -> int:
     """``backfill = false``: whoever matches at first publication counts as already there; returns how many."""
-    renew_temporary(session, CANDIDATE)
-    for position, audience in enumerate(entry.definition.audiences):
-        session.execute(insert(CANDIDATE).from_select([c.name for c in CANDIDATE.c], _candidates(entry, position, audience, today)))
+    _fill_candidates(session, entry, today)
     columns: dict[str, Any] = {
         "campaign_id": literal(entry.campaign.id),
         "occasion": literal(""),
@@ -107,62 +106,74 @@ def close_to_present_members(session: Session, entry: Entry, now: datetime, toda
         **{name: CANDIDATE.c[name] for name in ("audience", "subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
     }
     chosen = select(*columns.values()).where(CANDIDATE.c.address_id.is_not(None))
-    return session.execute(_insert_ignoring(session, table_of(Enrolment), list(columns), chosen)).rowcount  # type: ignore[attr-defined, no-any-return]
+    return change(session, _insert_ignoring(session, table_of(Enrolment), list(columns), chosen))
 
 
-def _candidates(entry: Entry, position: int, audience: Audience, today: date) -> Select[Any]:
-    parties = make_parties()
-    found = subjects(_segment(audience), today=today, campaigns=entry.campaign_ids).subquery("m")
-    whole_house = audience.selects == Selects.organisations
-    source = join_parties(
-        found,
-        parties,
-        seat_id=literal(0) if whole_house else found.c.seat_id,
-        organisation_id=found.c.organisation_id,
+def _fill_candidates(session: Session, entry: Entry, today: date) -> int:
+    """Everybody who matches and is not in yet, with what stands in the way; returns how many."""
+    renew_temporary(session, CANDIDATE)
+    occasions = _load_occasions(session, entry)
+    found = 0
+    for position, audience in enumerate(entry.definition.audiences):
+        chosen = _candidates(entry, position, audience, today, occasions)
+        found += change(session, insert(CANDIDATE).from_select([column.name for column in CANDIDATE.c], chosen))
+    return found
+
+
+def _candidates(entry: Entry, position: int, audience: Audience, today: date, occasions: Sequence[str]) -> Select[Any]:
+    query, parties = _members(entry, audience, today)
+    kind, number = subject_kind(parties), subject_id(parties)
+    columns = (
+        literal(position),
+        kind,
+        number,
+        parties.organisation.c.id,
+        func.coalesce(parties.seat.c.id, 0),
+        parties.address.c.id,
+        func.coalesce(parties.seat.c.strength, 99),
+        func.coalesce(parties.seat.c.is_primary_home, literal(False)),
+        make_reason(
+            parties,
+            today=today,
+            mailing_list=entry.definition.mailing_list,
+            sender=audience.sender,
+            route=select(ROUTE.c.route)
+            .where(ROUTE.c.organisation_id == parties.organisation.c.id, ROUTE.c.audience == position)
+            .scalar_subquery(),
+            more=_conditions_between_campaigns(entry, parties),
+        ),
     )
-    enrolment = table_of(Enrolment).alias("e_mine")
-    mine = and_(
-        enrolment.c.campaign_id == entry.campaign.id,
-        enrolment.c.subject_kind == subject_kind(parties),
-        enrolment.c.subject_id == subject_id(parties),
+    mine, earlier = table_of(Enrolment).alias("e_mine"), CANDIDATE.alias("earlier")
+    is_in = exists().where(
+        mine.c.campaign_id == entry.campaign.id,
+        mine.c.occasion.in_(occasions),
+        mine.c.subject_kind == kind,
+        mine.c.subject_id == number,
+        mine.c.left_at.is_(None),
     )
-    barred = exists().where(mine)
-    if entry.definition.re_enter == ReEnter.after_finish:
-        barred = exists().where(mine, enrolment.c.left_at.is_(None))
-    query = (
-        select(
-            literal(position),
-            subject_kind(parties),
-            subject_id(parties),
-            parties.organisation.c.id,
-            func.coalesce(parties.seat.c.id, 0),
-            parties.address.c.id,
-            func.coalesce(parties.seat.c.strength, 99),
-            func.coalesce(parties.seat.c.is_primary_home, literal(False)),
-            make_reason(
-                parties,
-                today=today,
-                mailing_list=entry.definition.mailing_list,
-                sender=audience.sender,
-                route=select(ROUTE.c.route)
-                .where(ROUTE.c.organisation_id == parties.organisation.c.id, ROUTE.c.audience == position)
-                .scalar_subquery(),
-                more=_conditions_between_campaigns(entry, parties),
-            ),
-        )
-        .select_from(source)
-        .where(~barred)
-    )
+    query = query.with_only_columns(*columns, maintain_column_froms=True).where(~is_in)
     if position:
-        earlier = CANDIDATE.alias("earlier")
-        query = query.where(
-            ~exists().where(
-                earlier.c.audience < position,
-                earlier.c.subject_kind == subject_kind(parties),
-                earlier.c.subject_id == subject_id(parties),
-            )
-        )
+        query = query.where(~exists().where(earlier.c.audience < position, earlier.c.subject_kind == kind, earlier.c.subject_id == number))
     return query
+
+
+def _members(entry: Entry, audience: Audience, today: date) -> tuple[Select[Any], Parties]:
+    """Who matches an ``[[audience]]``, with the seat, person, house and address that stand in the query."""
+    found, parties = subjects(_segment(audience), today=today, campaigns=entry.campaign_ids), make_parties()
+    if audience.selects == Selects.organisations:
+        house = found.subquery("m")
+        return select(house).select_from(join_parties(house, parties, seat_id=literal(0), organisation_id=house.c.organisation_id)), parties
+    seat, person = table_of(Seat), table_of(Person)
+    parties = Parties(seat, person, table_of(Organisation), parties.address)
+    return found.outerjoin(parties.address, parties.address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id)), parties
+
+
+def _load_occasions(session: Session, entry: Entry) -> list[str]:
+    """The occasions in use, which makes the unique key of enrolments usable: '' alone where nobody enters again."""
+    if entry.definition.re_enter != ReEnter.after_finish:
+        return [""]
+    enrolment = table_of(Enrolment)
+    return ["", *session.execute(select(enrolment.c.occasion).where(enrolment.c.campaign_id == entry.campaign.id).distinct()).scalars()]
 
 
 def _segment(audience: Audience) -> Segment:
@@ -242,22 +253,15 @@ insert_ignoring = _insert_ignoring
 
 def _count_refusals(session: Session, entered: int) -> Counter[Reason]:
     """Refusals by reason; matches that were free to enter but did not are further seats or shared addresses."""
-    counts: Counter[Reason] = Counter()
-    free = 0
-    for reason, number in session.execute(select(CANDIDATE.c.reason, func.count()).group_by(CANDIDATE.c.reason)):
-        if reason:
-            counts[Reason(reason)] = number
-        else:
-            free = number
-    if free > entered:
-        people = session.execute(
-            select(func.count()).select_from(
-                select(CANDIDATE.c.subject_kind, CANDIDATE.c.subject_id).where(CANDIDATE.c.reason == "").distinct().subquery()
-            )
-        ).scalar_one()
-        counts[Reason.stronger_role] = free - people
-        counts[Reason.duplicate_address] = people - entered
-    return +counts
+    free = CANDIDATE.c.reason == ""
+    refused = select(CANDIDATE.c.reason, func.count()).where(~free).group_by(CANDIDATE.c.reason)
+    counts = Counter({Reason(reason): number for reason, number in session.execute(refused)})
+    matches = session.execute(select(func.count()).where(free)).scalar_one()
+    if matches > entered:
+        people = select(CANDIDATE.c.subject_kind, CANDIDATE.c.subject_id).where(free).distinct().subquery()
+        number = session.execute(select(func.count()).select_from(people)).scalar_one()
+        counts += Counter({Reason.stronger_role: matches - number, Reason.duplicate_address: number - entered})
+    return counts
 
 
 def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -> None:

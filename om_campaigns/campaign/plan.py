@@ -25,6 +25,7 @@ from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enr
 from om_campaigns.campaign.rows import ROW, Ready, condition, gather, waiting
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import Instant, table_of
+from om_campaigns.store import change
 
 
 @dataclass
@@ -99,9 +100,8 @@ def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date, 
                 condition(definition.exit_when, definition, parties, today, ready),
             )
         )
-        ended += session.execute(  # type: ignore[attr-defined]
-            update(enrolment).where(enrolment.c.id.in_(met)).values(state=EnrolmentState.exited, reason=Reason.exit_condition, ended_at=now)
-        ).rowcount
+        gone = {"state": EnrolmentState.exited, "reason": Reason.exit_condition, "ended_at": now}
+        ended += change(session, update(enrolment).where(enrolment.c.id.in_(met)).values(gone))
     return ended
 
 
@@ -118,10 +118,10 @@ def _move_later(session: Session, until: datetime) -> int:
     enrolment = table_of(Enrolment)
     later = select(ROW.c.enrolment_id).where(ROW.c.due_at > until, ROW.c.reason == "")
     new_time = select(ROW.c.due_at).where(ROW.c.enrolment_id == enrolment.c.id).scalar_subquery()
-    moved = session.execute(update(enrolment).where(enrolment.c.id.in_(later)).values(next_due_at=new_time)).rowcount  # type: ignore[attr-defined]
+    moved = change(session, update(enrolment).where(enrolment.c.id.in_(later)).values(next_due_at=new_time))
     if moved:
         session.execute(delete(ROW).where(ROW.c.due_at > until, ROW.c.reason == ""))
-    return int(moved)
+    return moved
 
 
 def _apply(session: Session, ready: Ready, now: datetime) -> None:

@@ -18,6 +18,7 @@ from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of
+from om_campaigns.store import change
 
 SETTLED = (
     DispatchStatus.sent,
@@ -116,13 +117,14 @@ def _gather_settled(session: Session, campaign: Campaign, version_id: int, step:
             dispatch.c.status.in_(SETTLED),
         )
     )
-    return int(session.execute(insert(DONE).from_select(["enrolment_id", "at", "day"], settled)).rowcount)  # type: ignore[attr-defined]
+    return change(session, insert(DONE).from_select(["enrolment_id", "at", "day"], settled))
 
 
 def _move_on(session: Session, following: Step) -> int:
     enrolment = table_of(Enrolment)
     counted_from = TIME.c.last_at == DONE.c.at if following.elapsed is not None else TIME.c.last_day == DONE.c.day
-    moved = session.execute(
+    return change(
+        session,
         update(enrolment)
         .where(
             enrolment.c.id == DONE.c.enrolment_id,
@@ -139,14 +141,14 @@ def _move_on(session: Session, following: Step) -> int:
             next_step=following.name,
             next_due_at=TIME.c.due_at,
             promised_at=TIME.c.due_at,
-        )
+        ),
     )
-    return int(moved.rowcount)  # type: ignore[attr-defined]
 
 
 def _finish(session: Session, now: datetime) -> int:
     enrolment = table_of(Enrolment)
-    finished = session.execute(
+    return change(
+        session,
         update(enrolment)
         .where(enrolment.c.id == DONE.c.enrolment_id)
         .values(
@@ -157,9 +159,8 @@ def _finish(session: Session, now: datetime) -> int:
             next_step=None,
             next_due_at=None,
             ended_at=now,
-        )
+        ),
     )
-    return int(finished.rowcount)  # type: ignore[attr-defined]
 
 
 def _enter_successor(session: Session, successor: Successor, calendar: Calendar, now: datetime) -> None:

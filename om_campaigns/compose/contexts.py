@@ -44,10 +44,13 @@ class HouseContact:
 
 
 class Houses:
-    """Houses, regions, toolkits and lists as templates see them, read once per run and kept."""
+    """Houses, regions, toolkits and lists as templates see them, read once per run and kept.
+
+    ``session`` may be replaced while it runs: what was read stays.
+    """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
 
     @cached_property
     def _organisations(self) -> dict[int, Any]:
@@ -65,25 +68,25 @@ class Houses:
             organisation.c.brand,
             organisation.c.zone,
         )
-        return {row.id: row for row in self._session.execute(select(*columns))}
+        return {row.id: row for row in self.session.execute(select(*columns))}
 
     @cached_property
     def _type_names(self) -> dict[str, str]:
         kind = table_of(OrganisationType)
-        return {row.code: row.name for row in self._session.execute(select(kind.c.code, kind.c.name))}
+        return {row.code: row.name for row in self.session.execute(select(kind.c.code, kind.c.name))}
 
     @cached_property
     def _region_names(self) -> dict[str, str]:
         names = {NATIONWIDE: "Deutschland", **{ags: name for ags, (_, name) in LAENDER.items()}}
         region = table_of(Region)
-        names.update({row.ags: row.name for row in self._session.execute(select(region.c.ags, region.c.name))})
+        names.update({row.ags: row.name for row in self.session.execute(select(region.c.ags, region.c.name))})
         return names
 
     @cached_property
     def _regions(self) -> dict[int, tuple[str, ...]]:
         found: dict[int, list[str]] = {}
         region = table_of(OrganisationRegion)
-        for organisation_id, ags in self._session.execute(select(region.c.organisation_id, region.c.ags).order_by(region.c.ags)):
+        for organisation_id, ags in self.session.execute(select(region.c.organisation_id, region.c.ags).order_by(region.c.ags)):
             found.setdefault(organisation_id, []).append(ags)
         return {key: tuple(value) for key, value in found.items()}
 
@@ -168,7 +171,7 @@ class Houses:
             )
             .order_by(seat.c.id.desc())
         )
-        return {row.organisation_id: HouseContact(row.full_name, row.address) for row in self._session.execute(query)}
+        return {row.organisation_id: HouseContact(row.full_name, row.address) for row in self.session.execute(query)}
 
     @cached_property
     def _toolkits(self) -> dict[str, dict[str, Any]]:
@@ -179,7 +182,7 @@ class Houses:
             .where(version.c.status == ToolkitStatus.current)
             .order_by(version.c.sort_key)
         )
-        return {row.code: dict(row._mapping) for row in self._session.execute(query)}
+        return {row.code: dict(row._mapping) for row in self.session.execute(query)}
 
     def toolkits(self, codes: Sequence[str], language: str) -> list[dict[str, Any]]:
         """The current versions of the toolkits a step names; one without a current version is left out."""
@@ -199,8 +202,10 @@ class Houses:
         return code not in self._toolkits
 
     @cached_property
-    def _mailing_lists(self) -> dict[str, MailingList]:
-        return {each.slug: each for each in self._session.execute(select(MailingList)).scalars()}
+    def _mailing_lists(self) -> dict[str, Any]:
+        mailing_list = table_of(MailingList)
+        columns = (mailing_list.c.slug, mailing_list.c.name_de, mailing_list.c.name_en)
+        return {row.slug: row for row in self.session.execute(select(*columns))}
 
     def mailing_list_name(self, slug: str, language: str) -> str:
         found = self._mailing_lists.get(slug)

@@ -97,6 +97,7 @@ class Composer:
 
     def __call__(self, session: Session, dues: Sequence[Due], now: datetime) -> list[Prepared | Held]:
         """One answer per due dispatch: a letter, or why it is held back (domain rule 9)."""
+        self.library.session = self.houses.session = session  # so that no session stays open for the length of a run
         recipients = load_recipients(session, [(due.address_id, due.seat_id) for due in dues])
         return [self._prepare(due, recipients[due.address_id, due.seat_id]) for due in dues]
 

@@ -136,17 +136,19 @@ def tick(
         plans = plan_all(app, now, now, campaign=campaign)
         compose_open(app, now)
         with store.read(app.engine) as session:
-            sent = send_due(
-                app.engine,
-                clock=app.clock,
-                compose=make_composer(app, session),
-                transport=transport or app.transport(),
-                smtp=app.settings.smtp,
-                lock_folder=app.locks,
-                campaign_id=get_campaign(session, campaign).id if campaign else None,
-                stop=stop,
-                progress=progress,
-            )
+            composer = make_composer(app, session)
+            campaign_id = get_campaign(session, campaign).id if campaign else None
+        sent = send_due(
+            app.engine,
+            clock=app.clock,
+            compose=composer,
+            transport=transport or app.transport(),
+            smtp=app.settings.smtp,
+            lock_folder=app.locks,
+            campaign_id=campaign_id,
+            stop=stop,
+            progress=progress,
+        )
         going = result.add(plans, sent)
     return result
 

@@ -61,9 +61,8 @@ def test_a_person_gets_address_seat_roles_and_basis(office: Office) -> None:
 
 def test_the_same_files_again_change_nothing(office: Office) -> None:
     content = (
-        HEAD
-        + ANNA
-        + ";;info@hwk.example;hwk-sued;Presse;;;;;;;;\n;Bo Li;bo@x.example;ihk-nord;;;;;;;;;\n;Bo Li;bo2@x.example;hwk-sued;Leitung;;;;;;;;\n"
+        HEAD + ANNA + ";;info@hwk.example;hwk-sued;Presse;;;;;;;;\n"
+        ";Bo Li;bo@x.example;ihk-nord;;;;;;;;;\n;Bo Li;bo2@x.example;hwk-sued;Leitung;;;;;;;;\n"
     )
     office.people(content)
     before = office.everything()
@@ -178,13 +177,16 @@ def test_a_dash_clears_and_an_empty_cell_says_nothing(office: Office) -> None:
     assert office.ask("SELECT holiday_land, brand FROM organisation WHERE slug = 'dach'") == [("09", None)]
 
 
+def suppress(office: Office, hashed: str) -> None:
+    columns = "hmac, key_id, scope_kind, scope, reason, at"
+    office.do(f"INSERT INTO suppression ({columns}) VALUES ('{hashed}', 'k1', 'all', '', 'objection', '2027-01-02 00:00:00')")
+
+
 def test_law_09_suppression_and_withdrawal_survive_a_new_import_and_a_new_key(office: Office) -> None:
     office.people(HEAD + ANNA)
     office.do("UPDATE basis SET withdrawn_at = '2027-01-02 00:00:00'")
     hashed = hash_address(KEYS, "anna@hwk.example")
-    office.do(
-        f"INSERT INTO suppression (hmac, key_id, scope_kind, scope, reason, at) VALUES ('{hashed}', 'k1', 'all', '', 'opt_out', '2027-01-02 00:00:00')"
-    )
+    suppress(office, hashed)
     newer = Keyring("k2", {"k1": KEYS.secrets["k1"], "k2": b"2" * 32})
     for _ in range(2):
         report = office.people(HEAD + ANNA.replace("Liste", "Andere"), keyring=newer)
@@ -199,9 +201,7 @@ def test_law_09_suppression_and_withdrawal_survive_a_new_import_and_a_new_key(of
 
 def test_law_09_a_suppression_of_an_erased_address_meets_it_again(office: Office) -> None:
     hashed = hash_address(KEYS, "anna@hwk.example")
-    office.do(
-        f"INSERT INTO suppression (hmac, key_id, scope_kind, scope, reason, at) VALUES ('{hashed}', 'k1', 'all', '', 'objection', '2027-01-02 00:00:00')"
-    )
+    suppress(office, hashed)
     newer = Keyring("k2", {"k1": KEYS.secrets["k1"], "k2": b"2" * 32})
     office.people(HEAD + ANNA, keyring=newer)
     assert office.ask("SELECT count(*) FROM suppression s JOIN address a ON a.hmac = s.hmac AND a.key_id = s.key_id") == [(1,)]
@@ -354,8 +354,10 @@ def test_the_whole_folder_goes_in_in_the_right_order_twice(office: Office) -> No
         "regions.csv": "ags;name\n05315;Köln\n09162;München\n",
         "organisations.csv": HOUSES + "k;Kreis Köln;Wirtschaftsförderung;local;;Köln;\n",
         "people.csv": HEAD + ANNA,
-        "networks.csv": "slug;name;kind;regions;coordinator;organisations;people\nowl;Netz OWL;anderes;NW;ihk-nord;hwk-sued,k;anna@hwk.example\n",
-        "toolkits.csv": "code;name;version;topics;status\nBZ;Betriebszeit;2.9;Gesundheit;abgelöst\nBZ;Betriebszeit;2.10;Gesundheit;aktuell\n",
+        "networks.csv": "slug;name;kind;regions;coordinator;organisations;people\n"
+        "owl;Netz OWL;anderes;NW;ihk-nord;hwk-sued,k;anna@hwk.example\n",
+        "toolkits.csv": "code;name;version;topics;status\n"
+        "BZ;Betriebszeit;2.9;Gesundheit;abgelöst\nBZ;Betriebszeit;2.10;Gesundheit;aktuell\n",
         "toolkit_uses.csv": "organisation;toolkit;version;since\nhwk-sued;bz;2.9;2026-01-01\n",
     }
     for name, content in files.items():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import io
 import re
-import subprocess
-import sys
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+
+from om_campaigns.cli import main
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
 _PATH = re.compile(r"`(?P<path>(?:audiences|templates)/[^`]+)`[^`\n]*:\n\n\Z")
@@ -50,33 +52,27 @@ def _read_console(body: str) -> list[Run]:
 
 
 class Shell:
-    """Runs commands as a reader types them, one after the other; ``cd`` lasts."""
+    """Runs commands as a reader types them, one after the other; ``cd`` lasts. All in this process, which is quick."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "COLUMNS": "100",
-            "PYTHONUTF8": "1",
-        }
 
     def run(self, command: str) -> list[str]:
         """What a command printed, errors too, as lines without blanks at their end."""
-        if command.startswith("cd "):
-            self.folder = self.folder / command.removeprefix("cd ").strip()
+        program, *arguments = shlex.split(command)
+        if program == "cd":
+            self.folder = self.folder / arguments[0]
             return []
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=120,
-        )
-        return [line.rstrip() for line in done.stdout.rstrip("\n").split("\n")] if done.stdout else []
+        assert program == "om-campaigns", f"only cd and om-campaigns are run here: {command}"
+        said = io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            contextlib.suppress(SystemExit),
+        ):
+            main(arguments)
+        return [line.rstrip() for line in said.getvalue().rstrip("\n").split("\n")] if said.getvalue() else []
 
 
 def fits(shown: tuple[str, ...], printed: list[str]) -> bool:

@@ -10,7 +10,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +31,8 @@ BERLIN = ZoneInfo("Europe/Berlin")
 LISTS = "slug;name_de\nwir-gedanke;Wir-Gedanke\nmonatsbrief;Monatsbrief\nhilfen;Hilfen\n"
 HOUSE_COLUMNS = "slug;name;type;level;parent;regions;status;joined_on;routes;data_role;language;holiday_land;zone\n"
 PEOPLE_COLUMNS = "person;name;email;organisation;roles;language;primary;until;status;basis\n"
+
+SQLITE = "sqlite:///om-campaigns.db"
 
 STEP = """+++
 subject = "{subject}"
@@ -83,6 +87,20 @@ def person(name: str, organisation: str, **values: str) -> str:
     return ";".join({**known, **values}.values()) + "\n"
 
 
+def upgrade(database: str, folder: Path) -> None:
+    engine = store.open_engine(database, root=folder)
+    migrations.upgrade(engine)
+    engine.dispose()
+
+
+@cache
+def empty_database() -> bytes:
+    """A migrated SQLite file, made once: migrating takes longer than many a journey."""
+    with TemporaryDirectory() as name:
+        upgrade("sqlite:///empty.db", Path(name))
+        return (Path(name) / "empty.db").read_bytes()
+
+
 @dataclass(frozen=True)
 class Mail:
     """One row of the ledger, as a test wants to read it; ``at`` is the local hand-over, else the local due time."""
@@ -101,7 +119,7 @@ class Mail:
 class Workspace:
     """A workspace in a folder, opened once; ``now`` is the clock's instant, ``letters`` is what went out."""
 
-    def __init__(self, folder: Path, *, database: str = "sqlite:///om-campaigns.db", settings: str = "") -> None:
+    def __init__(self, folder: Path, *, database: str = SQLITE, settings: str = "") -> None:
         self.folder = folder
         self.now = local("2027-01-04")
         self.transport = MemoryTransport()
@@ -112,9 +130,10 @@ class Workspace:
         (folder / "audiences/segments").mkdir(parents=True)
         self.write("config.toml", f'format = 1\n{settings}\n[database]\nurl = "{database}"\n')
         make_keys(folder / "keys.toml")
-        engine = store.open_engine(database, root=folder)
-        migrations.upgrade(engine)
-        engine.dispose()
+        if database == SQLITE:
+            (folder / "om-campaigns.db").write_bytes(empty_database())
+        else:
+            upgrade(database, folder)
         self.app: App = open_app(folder, clock=lambda: self.now, rehearsal_transport=lambda: self.transport)
         self.take(mailing_lists=LISTS)
 

@@ -133,12 +133,14 @@ def _large_cache(connection: Connection) -> Iterator[Connection]:
     if connection.dialect.name != "sqlite":
         yield connection
         return
-    before = connection.exec_driver_sql("PRAGMA cache_size").scalar_one()
-    connection.exec_driver_sql("PRAGMA cache_size = -262144")
+    before = {name: connection.exec_driver_sql(f"PRAGMA {name}.cache_size").scalar_one() for name in ("main", "temp")}
+    for name in before:
+        connection.exec_driver_sql(f"PRAGMA {name}.cache_size = -262144")
     try:
         yield connection
     finally:
-        connection.exec_driver_sql(f"PRAGMA cache_size = {before}")
+        for name, size in before.items():
+            connection.exec_driver_sql(f"PRAGMA {name}.cache_size = {size}")
 
 
 def _import_people(run: Run, sheets: list[Sheet]) -> None:

@@ -1,0 +1,196 @@
+"""Enrolling and planning a million seats, against an ``INSERT … SELECT`` of the same million rows into the same table.
+
+Ours is what a tick does: the segment, every refusal (basis, suppression, route, …), enrolments with their unique keys, due
+times, windows, caps, then the dispatches. The other side copies the finished dispatches back into the emptied table, with
+its keys, indexes and checks. Both sides take turns on copies of one database; the figure is the ratio of the medians.
+
+The second figure is memory: the peak of a process that plans and then composes and sends, for 10,000 and for 1,000,000
+recipients. ``python -m benchmarks.planning`` prints both.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import text
+
+from om_campaigns import migrations, store
+from om_campaigns.app import App, make_keys, open_app
+from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
+from om_campaigns.campaign.models import CampaignKind
+from om_campaigns.campaign.releases import publish
+from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.pipeline.tick import plan_all, tick
+
+SEATS = 1_000_000
+FEW = 10_000
+HOUSES = 400
+ROUNDS = 2
+SLOWER = 3.0
+FATTER = 1.3
+SENT = 5_000
+"""Letters that the memory run hands over after planning: sending works in claims of a few hundred, whatever is owed."""
+
+NOW = datetime(2027, 1, 5, 9, tzinfo=UTC)
+TEXT = """+++
+subject = "Ein Schritt"
+preheader = "Ein Schritt, den zwei Häuser zusammen gehen können."
+ideas = ["we_opportunities"]
+call_to_action = { text = "Eine Person nennen", how = "reply" }
++++
+{{ contact.greeting }},
+
+{{ org.name }} und ein Nachbar gehen einen Schritt zusammen.
+"""
+LOOK = Path(__file__).parents[1] / "templates"
+
+AUDIENCE = (
+    "INSERT INTO mailing_list (slug, name_de, name_en, description_de, description_en) VALUES ('wir', 'Wir', '', '', '')",
+    "INSERT INTO organisation_type (code, name, \"group\") VALUES ('chamber_ihk', 'IHK', 'chambers')",
+    """INSERT INTO organisation (id, public_id, slug, name, name_key, short_name, org_type, level, status, forward_policy, relay,
+       pack_delivery, shelf_life_days, origin)
+       SELECT n, 'o' || n, 'haus-' || n, 'Haus ' || n, 'haus ' || n, '', 'chamber_ihk', 'regional', 'active', 'as_is', 'lowest',
+       'ready_mail', 28, 'file' FROM number WHERE n <= :houses""",
+    "INSERT INTO organisation_region (organisation_id, ags) SELECT id, substr('0' || (1 + id % 16), -2) FROM organisation",
+    """INSERT INTO address (id, ref, address, normal_key, domain, kind, hmac, key_id, bounce_state)
+       SELECT n, 'a' || n, 'p' || n || '@haus.example', 'p' || n || '@haus.example', 'haus.example', 'personal',
+       lower(hex(randomblob(32))), 'k1', 'none' FROM number""",
+    """INSERT INTO person (id, public_id, full_name, name_key, main_address_id, status, origin)
+       SELECT n, 'p' || n, 'Person ' || n, 'person ' || n, n, 'active', 'file' FROM number""",
+    """INSERT INTO seat (id, person_id, organisation_id, is_primary_home, strength)
+       SELECT n, n, 1 + (n - 1) * :houses / (SELECT count(*) FROM number), 1, CASE WHEN n % 10 = 0 THEN 0 ELSE 7 END FROM number""",
+    "INSERT INTO seat_role (seat_id, role) SELECT id, CASE WHEN strength = 0 THEN 'contact' ELSE 'adviser' END FROM seat",
+    """INSERT INTO basis (address_id, kind, mailing_list, source, text_version, proof_ref, origin)
+       SELECT n, 'membership_or_service_duty', '*', '', '', '', 'file' FROM number""",
+)
+
+
+def make_workspace(folder: Path, seats: int) -> None:
+    """A workspace whose database holds ``seats`` people with one seat and one basis each, and a published campaign."""
+    folder.mkdir()
+    (folder / "config.toml").write_text("format = 1\n", encoding="utf-8")
+    make_keys(folder / "keys.toml")
+    engine = store.open_engine("sqlite:///om-campaigns.db", root=folder)
+    migrations.upgrade(engine)
+    with store.write(engine) as session:
+        session.execute(text("CREATE TEMPORARY TABLE number (n INTEGER PRIMARY KEY)"))
+        session.execute(
+            text("INSERT INTO number WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :seats) SELECT n FROM c"),
+            {"seats": seats},
+        )
+        for statement in AUDIENCE:
+            session.execute(text(statement), {"houses": HOUSES} if ":houses" in statement else {})
+        definition = CampaignDefinition(
+            name="wir",
+            kind=CampaignKind.drip,
+            title="Wir",
+            mailing_list="wir",
+            audiences=(Audience("alle", where="status == 'active' and has_basis('wir')"),),
+            steps=(Step("a1", day=0), Step("a2", day=14)),
+        )
+        publish(session, "wir", definition, make_files(), NOW, "benchmark")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+
+
+def make_files() -> dict[str, str]:
+    """The texts of the campaign, in the look of the starter."""
+    shared = [path for name in ("layouts", "blocks", "brands") for path in (LOOK / name).iterdir() if path.is_file()]
+    files = {path.relative_to(LOOK).as_posix(): path.read_text(encoding="utf-8") for path in shared}
+    return {**files, "campaigns/wir/a1.de.md": TEXT, "campaigns/wir/a2.de.md": TEXT}
+
+
+def time_ours(app: App, seats: int) -> float:
+    """Seconds to enrol and plan everybody, committed."""
+    began = time.perf_counter()
+    plans = plan_all(app, NOW, NOW)
+    took = time.perf_counter() - began
+    assert (plans[0].enrolled, plans[0].planned.planned) == (seats, seats), plans
+    return took
+
+
+def time_copy(app: App, seats: int) -> float:
+    """Seconds to put the same rows into the emptied table again, committed."""
+    with store.write(app.engine) as session:
+        session.execute(text("CREATE TABLE copied AS SELECT * FROM dispatch"))
+        session.execute(text("DELETE FROM dispatch"))
+    began = time.perf_counter()
+    with store.write(app.engine) as session:
+        session.execute(text("INSERT INTO dispatch SELECT * FROM copied"))
+    took = time.perf_counter() - began
+    with store.read(app.engine) as session:
+        assert session.execute(text("SELECT count(*) FROM dispatch")).scalar() == seats
+    return took
+
+
+def measure_speed(folder: Path, seats: int) -> list[tuple[float, float]]:
+    """Seconds (ours, the copy), round by round."""
+    rounds = []
+    for number in range(ROUNDS):
+        copy = folder / f"round-{number}"
+        shutil.copytree(folder / "all", copy)
+        app = open_app(copy, now=NOW)
+        rounds.append((time_ours(app, seats), time_copy(app, seats)))
+        app.engine.dispose()
+        shutil.rmtree(copy)
+    return rounds
+
+
+def peak_of_a_run(folder: Path) -> int:
+    """Kilobytes at the peak of a process of its own that enrols, plans, composes and sends in this workspace."""
+    command = [sys.executable, "-m", "benchmarks.planning", str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    return int(done.stdout.split()[-1])
+
+
+class _Enough(MemoryTransport):
+    """Takes letters without keeping them, as a mail server would."""
+
+    def keep(self, envelope: object, content: bytes) -> None:
+        self.count = getattr(self, "count", 0) + 1
+        if self.count >= SENT:
+            self.stop.set()
+
+
+def run_once(folder: Path) -> None:
+    """Plan and send in this process, then print its peak."""
+    import threading
+
+    transport = _Enough()
+    transport.stop = threading.Event()
+    result = tick(open_app(folder, now=NOW), NOW, transport=transport, stop=transport.stop)
+    assert result.sent.sent >= SENT, result.sent
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak // 1024 if sys.platform == "darwin" else peak)
+
+
+def run() -> list[tuple[str, float, str]]:
+    """Name, ratio, requirement."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_workspace(folder / "few", FEW)
+        make_workspace(folder / "all", SEATS)
+        rounds = measure_speed(folder, SEATS)
+        ratio = statistics.median(ours for ours, _ in rounds) / statistics.median(copy for _, copy in rounds)
+        memory = peak_of_a_run(folder / "all") / peak_of_a_run(folder / "few")
+    return [
+        ("planning", ratio, f"enrolling and planning {SEATS:,} seats ≤ {SLOWER:.0f}× of INSERT … SELECT of the same rows"),
+        ("memory", memory, f"peak memory flat from {FEW:,} to {SEATS:,} recipients (≤ {FATTER}×)"),
+    ]
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        run_once(Path(sys.argv[1]))
+    else:
+        for title, figure, needed in run():
+            print(f"{title:10} {figure:6.2f}  {needed}")

@@ -1,0 +1,44 @@
+"""The manual's page on statuses: every word of the closed lists, in their order, and the reasons in the words of ``why``."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from om_campaigns.audience.vocabulary import SuppressionReason
+from om_campaigns.campaign.models import CampaignStatus, DispatchStatus, EnrolmentState, Reason
+from om_campaigns.cli.ledger import STATUSES
+from om_campaigns.delivery.models import MessageState
+from om_campaigns.pipeline.explaining import REASONS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "statuses.md").read_text(encoding="utf-8")
+
+
+def read_table(heading: str) -> list[tuple[str, str]]:
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ("Campaign", CampaignStatus),
+        ("Enrolment", EnrolmentState),
+        ("Dispatch", DispatchStatus),
+        ("Message", MessageState),
+        ("Suppression", SuppressionReason),
+    ],
+)
+def test_every_word_stands_there_and_no_other(heading: str, words: type[StrEnum]) -> None:
+    assert [word for word, _ in read_table(heading)] == [each.value for each in words]
+
+
+def test_every_reason_stands_there_in_the_words_that_why_uses() -> None:
+    assert read_table("Reasons") == [(each.value, REASONS[each]) for each in Reason if each is not Reason.none]
+
+
+def test_the_ledger_can_be_asked_for_every_status() -> None:
+    assert list(STATUSES) == [each.value for each in DispatchStatus]
