@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from sqlalchemy import Boolean, Column, Integer, Table, Text, insert, select
+from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, insert, select
 from sqlmodel import Session
 
 from om_campaigns.campaign.definition import CampaignDefinition, Step
@@ -51,6 +51,7 @@ TIME = Table(
     Column("due_day", Integer, nullable=False),
     Column("open_until", Instant),
     Column("too_late", Boolean, nullable=False),
+    Index("plan_time_place", "zone", "land", "base_at"),
     prefixes=["TEMPORARY"],
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Integer, Table, and_, func, insert, literal, select, update
+from sqlalchemy import Column, ColumnElement, Integer, Table, and_, func, insert, literal, select, update
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Touch
@@ -79,25 +79,7 @@ def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[
     enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
     query = (
         select(enrolment.c.version_id, enrolment.c.next_step)
-        .join_from(enrolment, dispatch, and_(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step))
-        .where(
-            enrolment.c.campaign_id == campaign.id,
-            is_active(enrolment),
-            enrolment.c.next_due_at <= now,
-            dispatch.c.status.in_(SETTLED),
-        )
-        .distinct()
-    )
-    return [(row.version_id, row.next_step) for row in session.execute(query)]
-
-
-def _gather_settled(session: Session, campaign: Campaign, version_id: int, step: str, now: datetime) -> int:
-    renew_temporary(session, DONE)
-    enrolment, dispatch, touch = table_of(Enrolment), table_of(Dispatch), table_of(Touch)
-    handed = func.coalesce(touch.c.at, dispatch.c.due_at)
-    settled = (
-        select(enrolment.c.id, handed, func.coalesce(touch.c.day, dispatch.c.due_day))
-        .join_from(enrolment, dispatch, and_(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step))
+        .join_from(enrolment, dispatch, dispatch.c.enrolment_id == enrolment.c.id)
         .outerjoin(
             touch,
             and_(
@@ -108,16 +90,9 @@ def _gather_settled(session: Session, campaign: Campaign, version_id: int, step:
                 touch.c.recipient_id == dispatch.c.recipient_id,
             ),
         )
-        .where(
-            enrolment.c.campaign_id == campaign.id,
-            is_active(enrolment),
-            enrolment.c.next_due_at <= now,
-            enrolment.c.version_id == version_id,
-            enrolment.c.next_step == step,
-            dispatch.c.status.in_(SETTLED),
-        )
+        .where(*settled, enrolment.c.version_id == version_id, enrolment.c.next_step == step)
     )
-    return change(session, insert(DONE).from_select(["enrolment_id", "at", "day"], settled))
+    session.execute(insert(DONE).from_select(["enrolment_id", "at", "day"], rows))
 
 
 def _move_on(session: Session, following: Step) -> int:

@@ -96,15 +96,9 @@ def _refuse_other_nature(campaign: Campaign, definition: CampaignDefinition) -> 
 
 
 def load_definitions(session: Session, campaign: Campaign) -> dict[int, CampaignDefinition]:
-    """The latest version and every older one that somebody is still on, by version id."""
-    version, enrolment, campaigns = table_of(CampaignVersion), table_of(Enrolment), table_of(Campaign)
-    used = select(enrolment.c.version_id).where(enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
-    rows = session.execute(
-        select(version.c.id, version.c.structure).where(
-            version.c.campaign_id == campaign.id,
-            version.c.id.in_(used.union(select(campaigns.c.latest_version_id).where(campaigns.c.id == campaign.id))),
-        )
-    )
+    """Every version of a campaign, by version id: people stay on the one they entered on."""
+    version = table_of(CampaignVersion)
+    rows = session.execute(select(version.c.id, version.c.structure).where(version.c.campaign_id == campaign.id).order_by(version.c.id))
     return {row.id: CampaignDefinition.from_structure(row.structure) for row in rows}
 
 

@@ -75,13 +75,7 @@ def waiting(ready: Ready) -> list[ColumnElement[bool]]:
     return [
         enrolment.c.campaign_id == ready.campaign.id,
         is_active(enrolment),
-        ~exists().where(
-            dispatch.c.campaign_id == enrolment.c.campaign_id,
-            dispatch.c.occasion == enrolment.c.occasion,
-            dispatch.c.step == enrolment.c.next_step,
-            dispatch.c.recipient_kind == enrolment.c.subject_kind,
-            dispatch.c.recipient_id == enrolment.c.subject_id,
-        ),
+        ~exists().where(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +18,7 @@ FORMATS = click.Choice(["table", "json"])
 
 @click.command()
 @click.argument("campaign", required=False)
-@click.option("--until", metavar="DATE", help="Also what becomes due until then (each recipient's next step).")
+@click.option("--until", metavar="DATE", help="Also what becomes due until then, that day included (each recipient's next step).")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="A table to read, or data for programs.")
 @pass_state
 def plan(state: State, campaign: str | None, until: str | None, format_: str) -> None:
@@ -33,6 +33,8 @@ def plan(state: State, campaign: str | None, until: str | None, format_: str) ->
     app = state.app()
     now = app.now()
     end = parse_instant(until, app.settings.zone_info) if until else now
+    if until and len(until) == len("2027-01-08"):
+        end += timedelta(days=1, microseconds=-1)  # a day means the whole day
     result = look(app, now, until=end, campaign=campaign)
     if format_ == "json":
         from om_campaigns.cli.output import print_json

@@ -40,7 +40,7 @@ def show(state: State) -> None:
     print_facts(
         {
             "workspace": state.workspace.resolve(),
-            "mode": mode if mode == "live" else "rehearsal: no mail leaves the house",
+            "mode": mode if mode == "live" else "rehearsal: mail goes to our own outbox or test address only",
             "halted": _halt(found),
             "scheduler": found["leader"] or "not running",
             "audience": f"{counts['organisations']} organisations, {counts['people']} people, {counts['addresses']} addresses",

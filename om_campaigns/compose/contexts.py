@@ -211,7 +211,7 @@ class Houses:
         found = self._mailing_lists.get(slug)
         if found is None:
             return slug
-        return (found.name_en or found.name_de) if language == "en" else found.name_de
+        return str((found.name_en or found.name_de) if language == "en" else found.name_de)
 
 
 def _ladder(regions: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
 from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, make_edition, make_edition_id
 from om_campaigns.compose.frontmatter import StepFile, read_step
+from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.errors import InputError
 from om_campaigns.settings import SenderSettings
@@ -156,7 +157,7 @@ class Library:
         toolkits = self.houses.toolkits(head.toolkits, language)
         contact = self.houses.contact_of(key.organisation_id) if key.sender is Sender.home else None
         context: dict[str, Any] = {
-            "org": self.houses.organisation(key.organisation_id),
+            "org": {name: fix_spaces(value) for name, value in self.houses.organisation(key.organisation_id).items()},
             "region": self.houses.region(key.organisation_id, language),
             "campaign": {
                 "name": source.name,

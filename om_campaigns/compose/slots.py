@@ -18,7 +18,7 @@ from urllib.parse import quote
 from jinja2.exceptions import TemplateRuntimeError, UndefinedError
 
 FIELDS: dict[str, frozenset[str]] = {
-    "contact": frozenset({"full_name", "first_name", "greeting", "email", "masked_email", "role"}),
+    "contact": frozenset({"full_name", "first_name", "greeting", "email", "masked_email", "reason", "role"}),
     "links": frozenset({"unsubscribe", "preferences", "web"}),
     "pack": frozenset({"ack_code", "title", "due_date"}),
 }

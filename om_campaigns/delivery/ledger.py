@@ -1,8 +1,9 @@
 """The ledger of one sending process: one raw connection behind a lock, one short transaction per letter.
 
-Each transaction records what became of the previous letter, with its touch, and marks the next as ``sending``, guarded by
+Each transaction records what became of the previous letter and marks the next as ``sending``, guarded by
 the claim (the fence against a worker that was declared dead) and by the permission to write to this address (UNS-08). It is
-committed before that letter's content goes out. Only a claim's commit is forced to disk.
+committed before that letter's content goes out. Only a claim's commit is forced to disk. Touch and dispatch of a letter recorded
+as sent follow in groups: the message row holds all they need, so a clean-up can complete them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from om_campaigns.delivery.transport import Kind
 REPLY_LENGTH = 200
 POST_SECONDS = 0.5
 POST_COUNT = 200
-"""How far the dispatches may lie behind the messages that were recorded as sent."""
+"""How far touches and dispatches may lie behind the messages that were recorded as sent."""
 
 KEPT = frozenset({HALTED, WINDOW_OVER, Reason.campaign_paused})
 """Refusals after which the letter is owed still."""
@@ -167,6 +168,9 @@ class Ledger:
             "envelope_from": each.envelope_from,
             "envelope_to": each.envelope_to,
             "edition_id": each.edition_id,
+            "zone": each.zone,
+            "ideas": each.ideas,
+            "items": each.items,
             "worker": self._worker,
             "claim": claim,
             "now": at,
@@ -224,31 +228,32 @@ class Ledger:
         letter, outcome = done.letter, done.outcome
         last, then = letter.prepared, following.prepared
         usual = outcome.kind is Kind.accepted and done.old is MessageState.sending and last.part is Part.mail
-        if not usual or len(last.dispatch_ids) != 1 or len(then.dispatch_ids) != 1 or len(self._unposted) >= POST_COUNT:
+        if not usual or len(then.dispatch_ids) != 1 or len(self._unposted) >= POST_COUNT:
             return False
-        at, number = self._instant(done.at), last.dispatch_ids[0]
-        values: tuple[Any, ...] = (letter.id, letter.claim_id, at, outcome.code, outcome.reply[:REPLY_LENGTH], make_day(done.at, last.zone))
-        values += (last.ideas, last.items, number, following.id, following.claim_id, then.dispatch_ids[0])
+        at, reply = self._instant(done.at), outcome.reply[:REPLY_LENGTH]
+        values = (letter.id, letter.claim_id, at, outcome.code, reply, following.id, following.claim_id, then.dispatch_ids[0])
+        served = self._make_touches(letter, done.at)
         with self._lock:
             try:
                 self._run(self._quick, values)
             except sqlite3.IntegrityError:
                 return False
-            self._unposted.append({"at": at, "dispatch": number})
+            self._unposted += served
         return True
 
     def post_if_due(self, *, at_once: bool = False) -> None:
-        """Bring the dispatches of letters recorded as sent up to their messages, when ``POST_SECONDS`` have passed or at once."""
+        """Bring touches and dispatches of letters recorded as sent up to their messages, when ``POST_SECONDS`` have passed or at once."""
         if self._unposted and (at_once or time.monotonic() - self._posted_at >= POST_SECONDS):
             with self._transaction():
                 self._post()
 
     def _post(self) -> None:
+        self._bulk(self._sql.insert_touches, self._unposted)
         self._bulk(self._sql.record_sent, self._unposted)
         self._in_post = len(self._unposted)
 
     def _record(self, done: Done, verdict: Verdict) -> list[dict[str, Any]]:
-        """What became of one letter, with its touch; returns the dispatches still to be posted as sent."""
+        """What became of one letter; returns the touches and dispatches still to be posted as sent."""
         letter, outcome = done.letter, done.outcome
         check_message(done.old, verdict.message)
         check_dispatch(DispatchStatus.claimed, verdict.dispatch)
@@ -269,16 +274,17 @@ class Ledger:
         if not moved.rowcount:
             events.claim_lost(letter.id, outcome.kind.value)
             return []
+        touches = self._make_touches(letter, done.at, certain=sent)
+        if sent and letter.prepared.part is Part.mail:
+            return touches
         for dispatch in letter.prepared.dispatch_ids:
-            if not sent:
-                self._record_other(letter, dispatch, verdict)
-            elif letter.prepared.part is not Part.mail:
+            if sent:
                 self._run(self._sql.record_part_sent, {"at": at, "dispatch": dispatch, "message": letter.id})
-            if sent or verdict.message is MessageState.uncertain:
-                self._touch(letter, dispatch, done.at, at, certain=sent)
-        if not sent or letter.prepared.part is not Part.mail:
-            return []
-        return [{"at": at, "dispatch": dispatch} for dispatch in letter.prepared.dispatch_ids]
+            else:
+                self._record_other(letter, dispatch, verdict)
+        if sent or verdict.message is MessageState.uncertain:
+            self._many(self._sql.insert_touch, touches)
+        return []
 
     def _record_other(self, letter: Letter, dispatch: int, verdict: Verdict) -> None:
         values: dict[str, Any] = {"dispatch": dispatch, "detail": verdict.detail}
@@ -289,19 +295,16 @@ class Ledger:
             values.update(new=verdict.dispatch.value, reason=verdict.reason.value)
             self._run(self._sql.record_not_sent, values)
 
-    def _touch(self, letter: Letter, dispatch: int, moment: datetime, at: Any, *, certain: bool) -> None:
+    def _make_touches(self, letter: Letter, moment: datetime, *, certain: bool = True) -> list[dict[str, Any]]:
         prepared = letter.prepared
-        self._run(
-            self._sql.insert_touch,
-            {
-                "at": at,
-                "day": make_day(moment, prepared.zone),
-                "ideas": prepared.ideas,
-                "items": prepared.items,
-                "certain": certain,
-                "dispatch": dispatch,
-            },
-        )
+        said = {
+            "at": self._instant(moment),
+            "day": make_day(moment, prepared.zone),
+            "ideas": prepared.ideas,
+            "items": prepared.items,
+            "certain": certain,
+        }
+        return [{**said, "dispatch": number} for number in prepared.dispatch_ids]
 
     def _mark(self, letter: Letter, now: datetime) -> Refusal | None:
         at = self._instant(now)

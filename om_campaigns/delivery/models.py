@@ -58,7 +58,10 @@ class Worker(SQLModel, table=True):
 
 
 class Message(SQLModel, table=True):
-    """A letter on the wire. ``ref`` is its name outside; ``claim_id`` fences off a claim that was taken over."""
+    """A letter on the wire. ``ref`` is its name outside; ``claim_id`` fences off a claim that was taken over.
+
+    ``zone``, ``ideas`` and ``items`` are what its touch will say, so that a touch can be written after the hand-over, whatever happens.
+    """
 
     __tablename__ = "message"
     __table_args__ = (
@@ -81,6 +84,9 @@ class Message(SQLModel, table=True):
     envelope_from: str
     envelope_to: str
     edition_id: str = key()
+    zone: str = key(default="UTC")
+    ideas: str = key(default="")
+    items: str = key(default="")
     state: MessageState = Field(default=MessageState.claimed, sa_type=by_value(MessageState), nullable=False)
     worker_id: int = Field(sa_column=reference("worker.id", index=False))
     claim_id: str = key()

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
-from om_campaigns.audience.models import Organisation, Touch
+from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, Worker
 from om_campaigns.delivery.outcomes import make_day
@@ -54,7 +54,7 @@ def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_powe
 
 
 def _post_sent(session: Session, worker_id: int) -> None:
-    """Letters recorded as sent whose dispatches had not followed yet."""
+    """Letters recorded as sent whose touches and dispatches had not followed yet."""
     query = (
         select(Dispatch, Message)
         .join(MessageDispatch, col(MessageDispatch.dispatch_id) == col(Dispatch.id))
@@ -72,6 +72,7 @@ def _post_sent(session: Session, worker_id: int) -> None:
         dispatch.reason, dispatch.detail = Reason.none, ""
         dispatch.attempts += 1
         session.add(dispatch)
+        _record_touch(session, dispatch, message, message.sent_at or message.claimed_at, certain=True)
     session.flush()
 
 
@@ -86,7 +87,7 @@ def _make_uncertain(session: Session, message: Message, at: datetime) -> None:
     session.add(message)
     for number in _dispatch_ids(session, message):
         if _move_dispatch(session, number, DispatchStatus.uncertain):
-            _record_touch(session, number, at)
+            _record_touch(session, session.get_one(Dispatch, number), message, at, certain=False)
 
 
 def _give_back(session: Session, message: Message) -> None:
@@ -111,11 +112,9 @@ def _move_dispatch(session: Session, number: int, new: DispatchStatus) -> bool:
     return bool(moved.rowcount)
 
 
-def _record_touch(session: Session, dispatch_id: int, at: datetime) -> None:
-    """The letter may have arrived: a touch that is not certain. Its day is local to the house, UTC where that has no zone."""
-    dispatch = session.get_one(Dispatch, dispatch_id)
-    house = session.get_one(Organisation, dispatch.organisation_id)
+def _record_touch(session: Session, dispatch: Dispatch, message: Message, at: datetime, *, certain: bool) -> None:
+    """What the message row says about its letter; not certain where the letter may have arrived."""
     values = {name: getattr(dispatch, name) for name in TOUCH_COLUMNS}
-    values.update(at=at, day=make_day(at, house.zone or "UTC"), ideas="", items="", certain=False)
+    values.update(at=at, day=make_day(at, message.zone), ideas=message.ideas, items=message.items, certain=certain)
     made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     session.execute(made(Touch).values(**values).on_conflict_do_nothing())

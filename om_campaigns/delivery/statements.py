@@ -36,6 +36,12 @@ RECORD_SENT_OF_JSON = (
     " WHERE dispatch.id = served.number AND dispatch.status = 'claimed'"
 )
 """Follows its message by at most ``POST_SECONDS``: the planner counts claimed and sent alike, and recovery completes it."""
+TOUCH_OF_JSON = (
+    f"INSERT INTO touch ({_COPIED}, at, day, ideas, items, certain)"
+    f" SELECT {_COPIED}, json_extract(value, '$.at'), json_extract(value, '$.day'), json_extract(value, '$.ideas'),"
+    " json_extract(value, '$.items'), json_extract(value, '$.certain') FROM json_each(:rows)"
+    " JOIN dispatch ON dispatch.id = json_extract(value, '$.dispatch') WHERE true ON CONFLICT DO NOTHING"
+)
 RECORD_PART_SENT = (
     RECORD_SENT + " AND NOT EXISTS (SELECT 1 FROM message_dispatch AS other JOIN message ON message.id = other.message_id"
     " WHERE other.dispatch_id = :dispatch AND other.message_id <> :message AND message.state IN ('claimed', 'sending', 'retry'))"
@@ -56,12 +62,13 @@ MOVE_MESSAGE = "UPDATE message SET state = :new WHERE id = :message AND claim_id
 MOVE_DISPATCH = "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail WHERE id = :dispatch AND status = :old"
 INSERT_MESSAGE = (
     "INSERT INTO message (id, ref, message_id, kind, campaign_id, address_id, envelope_from, envelope_to, edition_id, state,"
-    " worker_id, claim_id, attempts, claimed_at, reply) VALUES (:id, :ref, :message_id, 'campaign', :campaign_id, :address_id,"
-    " :envelope_from, :envelope_to, :edition_id, 'claimed', :worker, :claim, 0, :now, '')"
+    " worker_id, claim_id, attempts, claimed_at, reply, zone, ideas, items) VALUES (:id, :ref, :message_id, 'campaign', :campaign_id,"
+    " :address_id, :envelope_from, :envelope_to, :edition_id, 'claimed', :worker, :claim, 0, :now, '', :zone, :ideas, :items)"
 )
 RECLAIM_MESSAGE = (
     "UPDATE message SET state = 'claimed', worker_id = :worker, claim_id = :claim, envelope_from = :envelope_from,"
-    " envelope_to = :envelope_to, edition_id = :edition_id, address_id = :address_id WHERE id = :id AND state = 'retry'"
+    " envelope_to = :envelope_to, edition_id = :edition_id, address_id = :address_id, zone = :zone, ideas = :ideas, items = :items"
+    " WHERE id = :id AND state = 'retry'"
 )
 INSERT_PART = "INSERT INTO message_dispatch (message_id, dispatch_id, part) VALUES (:message, :dispatch, :part) ON CONFLICT DO NOTHING"
 INSERT_SLOTS = (
@@ -93,6 +100,7 @@ class Statements:
         self.record_not_sent = own(RECORD_NOT_SENT)
         self.record_retry = own(RECORD_RETRY)
         self.insert_touch = own(INSERT_TOUCH)
+        self.insert_touches = self.insert_touch if postgres else TOUCH_OF_JSON
         self.move_message = own(MOVE_MESSAGE)
         self.move_dispatch = own(MOVE_DISPATCH)
         self.insert_message = own(INSERT_MESSAGE) if postgres else _of_json(INSERT_MESSAGE)
@@ -134,20 +142,19 @@ def _of_json(sql: str) -> str:
 def make_quick_step(permission: str) -> tuple[str, str, str]:
     """SQLite's short cut for the usual step: a view, its trigger, and the one statement that does all of it.
 
-    A letter of one dispatch was taken over, the next one of one dispatch follows, permission holds: then the outcome, its touch
-    and the next mark are one call of the driver and one transaction. Anything else raises inside the trigger, changes
-    nothing, and takes the long way, which says why.
+    A letter was taken over, the next one of one dispatch follows, permission holds: then the outcome and the next mark are one call
+    of the driver and one transaction. Anything else raises inside the trigger, changes nothing, and takes the long way, which
+    says why.
     """
-    columns = "last, last_claim, at, code, reply, day, ideas, items, last_dispatch, next, next_claim, next_dispatch"
+    columns = "last, last_claim, at, code, reply, next, next_claim, next_dispatch"
     view = f"CREATE TEMP VIEW step AS SELECT {', '.join(f'NULL AS {name}' for name in columns.split(', '))}"
-    old = {"dispatch": "last_dispatch", "message": "last", "claim": "last_claim", "sent_at": "at", "new": "'sent'", "old": "'sending'"}
-    new = {"dispatch": "next_dispatch", "message": "next", "claim": "next_claim", "now": "at", "certain": "1"}
+    old = {"message": "last", "claim": "last_claim", "sent_at": "at", "new": "'sent'", "old": "'sending'"}
+    new = {"dispatch": "next_dispatch", "message": "next", "claim": "next_claim", "now": "at"}
     mark = _mark_sending(permission)
     body = "; ".join(
         (
             _in_trigger(RECORD_MESSAGE, old),
             "SELECT RAISE(ABORT, 'claim lost') WHERE changes() = 0",
-            _in_trigger(INSERT_TOUCH, {**old, "certain": "1"}),
             _in_trigger(mark, new),
             "SELECT RAISE(ABORT, 'not permitted') WHERE changes() = 0",
         )

@@ -12,15 +12,17 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from om_campaigns.audience.addresses import Keyring, mask
-from om_campaigns.audience.models import Address, Person, Seat, SeatRole
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, Role, Sender
+from om_campaigns.audience.models import Address, Basis, Person, Seat, SeatRole
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, Role, Sender
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.edition import Edition, MissingValueError, fill
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Links, make_links, make_return_path
+from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.message import Head, Letter, Mailbox
+from om_campaigns.compose.wording import load_wording
 from om_campaigns.delivery.models import Part
 from om_campaigns.delivery.sender import Due, Held, Prepared
 from om_campaigns.errors import InputError, ProblemsError
@@ -28,6 +30,8 @@ from om_campaigns.settings import SenderSettings
 
 NO_PAGES = "https://seiten-fehlen.invalid"
 """Stands in links while no base URL is set; live mode refuses to send then (UNS-01)."""
+
+CONSENTS = (BasisKind.consent_doi, BasisKind.consent_written)
 
 GREETINGS = {"de": "Guten Tag", "en": "Hello"}
 LETTERS_KEPT = 256
@@ -42,6 +46,8 @@ class Recipient:
     address_ref: str
     full_name: str
     role: str
+    subscribed: frozenset[str] = frozenset()
+    """Mailing lists (or ``*``) the person consented to themselves; others are written to because of their house."""
 
 
 def load_recipients(session: Session, address_and_seat: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Recipient]:
@@ -62,9 +68,21 @@ def load_recipients(session: Session, address_and_seat: Sequence[tuple[int, int]
     roles: dict[int, Role] = {}
     for seat_id, found in session.execute(select(role.c.seat_id, role.c.role).where(role.c.seat_id.in_(seat_ids))):
         roles[seat_id] = min((roles.get(seat_id, found), found), key=ROLE_STRENGTH.__getitem__)
+    subscribed: dict[int, set[str]] = {}
+    basis = table_of(Basis)
+    consents = select(basis.c.address_id, basis.c.mailing_list).where(
+        basis.c.address_id.in_(set(addresses)), basis.c.kind.in_(CONSENTS), basis.c.withdrawn_at.is_(None)
+    )
+    for address_id, mailing_list in session.execute(consents):
+        subscribed.setdefault(address_id, set()).add(mailing_list)
     return {
         (address_id, seat_id): Recipient(
-            address_id, addresses[address_id].address, addresses[address_id].ref, names.get(seat_id, ""), str(roles.get(seat_id, ""))
+            address_id,
+            addresses[address_id].address,
+            addresses[address_id].ref,
+            names.get(seat_id, ""),
+            str(roles.get(seat_id, "")),
+            frozenset(subscribed.get(address_id, ())),
         )
         for address_id, seat_id in address_and_seat
         if address_id in addresses
@@ -123,7 +141,7 @@ class Composer:
         message_id = (due.earlier_message_id if due else None) or f"<{ref}@{self.sender.domain}>"
         mailing_list = self.library.source(key.version_id).definition.mailing_list
         links = self.links(recipient, key.organisation_id, mailing_list, inert=inert)
-        values = slot_values(recipient, edition.language)
+        values = self.values(key, edition, recipient)
         filled = fill(edition, {**values, **links.slots})
         letter = self._letter(edition)
         head = self._head(key, edition, recipient, ref, message_id, mailing_list, links.one_click)
@@ -150,6 +168,15 @@ class Composer:
             items=f"{self.library.source(key.version_id).name}/{key.step}",
             write=write,
         )
+
+    def values(self, key: LetterKey, edition: Edition, recipient: Recipient) -> dict[str, str]:
+        """The personal values of one letter, with the honest reason why it comes."""
+        source = self.library.source(key.version_id)
+        words = load_wording(source.files, edition.language)
+        mine = recipient.subscribed & {source.definition.mailing_list, "*"}
+        house = self.houses.organisation(key.organisation_id)["name"]
+        reason = words["why_subscribed"] if mine else words["why_house"] % {"house": fix_spaces(house)}
+        return {**slot_values(recipient, edition.language), "contact.reason": reason}
 
     def links(self, recipient: Recipient, organisation_id: int, mailing_list: str, *, inert: bool = False) -> Links:
         """The links of one letter: for the body, and the one click of its header (UNS-06)."""

@@ -27,7 +27,7 @@ from om_campaigns.compose.edition import show_html, show_subject, show_text
 from om_campaigns.compose.library import LetterKey
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome
 from om_campaigns.errors import InputError, InstallationError, ProblemsError, RefusedError
-from om_campaigns.pipeline.outgoing import Recipient, load_recipients, slot_values
+from om_campaigns.pipeline.outgoing import Recipient, load_recipients
 from om_campaigns.pipeline.texts import languages_by_step, read_drafts
 from om_campaigns.pipeline.tick import make_composer
 
@@ -130,7 +130,7 @@ class _Maker:
         edition = composer.library.edition(key)
         prepared = composer.letter(key, edition, self.reader, inert=True)
         links = composer.links(self.reader, self.house_id, self.definition.mailing_list, inert=True)
-        values = {**slot_values(self.reader, edition.language), **links.slots}
+        values = {**composer.values(key, edition, self.reader), **links.slots}
         return Preview(
             self.campaign.name,
             step.name,

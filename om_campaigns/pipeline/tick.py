@@ -185,7 +185,7 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
     if name is not None:
         wanted = get_campaign(session, name)
         found = [each for each in found if each.id == wanted.id]
-    priorities = {each.id: max(d.priority for d in load_definitions(session, each).values()) for each in found}
+    priorities = {each.id: load_definitions(session, each)[each.latest_version_id or 0].priority for each in found}
     return sorted(found, key=lambda each: (-priorities[each.id], each.name))
 
 
@@ -201,7 +201,7 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
     entered = enrol(session, entry, calendar, now, today)
     planned = Planned()
     if is_anybody_due(session, campaign, until):
-        ready = make_ready(session, app, entry, load_definitions(session, campaign))
+        ready = make_ready(session, app, entry, definitions)
         planned = plan(session, ready, calendar, caps, now, today, until)
     return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved)
 
@@ -272,7 +272,7 @@ def _note_instant(session: Session, app: App, now: datetime) -> bool:
     if row.mode is Mode.live and app.settings.mode is Mode.rehearsal:
         raise RefusedError(
             "this database went live, but config.toml says rehearsal: what is owed to real people would end in the outbox",
-            hint='set mode = "live", or \'halt\' to stop sending',
+            hint="set mode = \"live\", or 'halt' to stop sending",
         )
     is_live = app.mode is Mode.live
     highest = row.live_now if is_live else row.rehearsal_now

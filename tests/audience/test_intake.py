@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -390,9 +391,11 @@ def test_a_dry_run_that_is_rolled_back_leaves_nothing(office: Office) -> None:
     assert office.everything() == before
 
 
+WHO = st.sampled_from(["P1", "P2", "P3"]).flatmap(lambda number: st.tuples(st.just(number), st.sampled_from(["Carla Zú", "Dora Ek", "=x"])))
+"""People with a number, and people without; namesakes of both sorts in one house can only be told apart by staff."""
+
 PERSON = st.tuples(
-    st.sampled_from(["", "", "P1", "P2", "P3"]),
-    st.sampled_from(["Anna Müller", "Bo Li", "", "=x"]),
+    WHO | st.tuples(st.just(""), st.sampled_from(["Anna Müller", "Bo Li", ""])),
     st.sampled_from(["a@x.example", "b@x.example", "c@x.example", "bad"]),
     st.sampled_from(["dach", "hwk-sued", "ihk-nord", "nowhere"]),
     st.sampled_from(["", "Berater", "contact,press"]),
@@ -406,7 +409,7 @@ PERSON = st.tuples(
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(st.lists(PERSON, max_size=8), min_size=1, max_size=3), seed=st.integers(0, 2**32))
-def test_any_files_keep_the_house_in_order(sqlite_engine: Engine, tmp_path: Path, files: list[list[tuple[str, ...]]], seed: int) -> None:
+def test_any_files_keep_the_house_in_order(sqlite_engine: Engine, tmp_path: Path, files: list[list[tuple[Any, ...]]], seed: int) -> None:
     """Whatever comes: one primary home per person, strengths right, one human per house and name key once, twice = once."""
     office = Office(sqlite_engine, tmp_path)
     for table in ("basis", "seat_role", "seat", "person", "address", "change"):
@@ -414,12 +417,14 @@ def test_any_files_keep_the_house_in_order(sqlite_engine: Engine, tmp_path: Path
     office.take({"organisations.csv": HOUSES})
     for rows in files:
         random.Random(seed).shuffle(rows)
-        content = "person;name;email;organisation;roles;primary;status;until;basis\n" + "".join(";".join(row) + "\n" for row in rows)
+        content = "person;name;email;organisation;roles;primary;status;until;basis\n" + "".join(
+            ";".join((*who, *row)) + "\n" for who, *row in rows
+        )
         first = office.people(content)
         before = office.everything()
         second = office.people(content)
         assert (second.people.new, second.people.changed) == (0, 0)
-        assert second.rejected == first.rejected
+        assert [each.line for each in second.rejected] == [each.line for each in first.rejected]
         assert office.everything() == before
     homes = office.ask("SELECT person_id, count(*) FROM seat WHERE is_primary_home AND person_id IS NOT NULL GROUP BY person_id")
     assert sorted(homes) == [(each, 1) for (each,) in sorted(office.ask("SELECT id FROM person"))]

@@ -68,6 +68,7 @@ def values() -> dict[str, str]:
         "contact.full_name": "Ömer Weiß",
         "contact.email": "oemer.weiss@hwk-lindenau.example",
         "contact.masked_email": "o…@hwk-lindenau.example",
+        "contact.reason": "weil Ihr Haus, Handwerkskammer Lindenau, Partner der Offensive Mittelstand ist.",
         "links.web": "https://om.example/w/abc?a=1&b=2",
         "links.preferences": "https://om.example/p/abc",
         "links.unsubscribe": "https://om.example/u/abc",

@@ -247,6 +247,7 @@ def test_a_missing_value_is_named_with_all_others(given: Given, values: dict[str
     assert edition.needed == {
         "contact.full_name",
         "contact.masked_email",
+        "contact.reason",
         "links.web",
         "links.preferences",
         "links.unsubscribe",

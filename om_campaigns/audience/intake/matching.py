@@ -140,18 +140,17 @@ class People:
     def _find(self, row: Staged, address: int | None) -> int | None:
         if row.staff_key and (found := self.by_staff_key.get(row.staff_key)) is not None:
             return found
+        several = False
         for found in (
             self.by_address.get((address, row.name_key)) if address is not None else None,
             self.by_house.get((row.place.house, row.name_key)),
         ):
-            if found is None:
-                continue
             if found == SEVERAL:
-                if row.staff_key:
-                    return None
-                raise CellError("name", "several people of this name have this house or address; give the number of the person")
-            if row.staff_key is None or self.staff_key_of.get(found, row.staff_key) == row.staff_key:
+                several = True  # namesakes at one address may still sit in different houses
+            elif found is not None and (row.staff_key is None or self.staff_key_of.get(found, row.staff_key) == row.staff_key):
                 return found
+        if several and row.staff_key is None:
+            raise CellError("name", "several people of this name have this house or address; give the number of the person")
         return None
 
     def _check(self, person: int, row: Staged) -> None:

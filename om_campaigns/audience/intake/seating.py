@@ -37,6 +37,8 @@ class Seating:
         """Work out everything for the rows that were taken. Refs are put in when the new people are written."""
         first_new = self.people.first_new
         for person, rows in self.people.rows.items():
+            if len(rows) > 1:
+                rows.sort(key=lambda row: (row[0].sheet.table.file, row[0].line))
             if person >= first_new:
                 self._new_person(person, rows)
             else:
