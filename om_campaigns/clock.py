@@ -5,11 +5,14 @@ Instants are aware and in UTC inside the house; civil dates and times exist only
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from om_campaigns.errors import InputError
+
+GERMAN_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}")
 
 Clock = Callable[[], datetime]
 """Called without arguments it returns the present instant, aware, in UTC."""
@@ -34,12 +37,12 @@ def as_utc(instant: datetime) -> datetime:
 
 
 def parse_instant(text: str, zone: ZoneInfo) -> datetime:
-    """Read ISO 8601 (``2027-01-05``, ``2027-01-05T13:00``, ``…+01:00``); what has no offset is local time in ``zone``.
+    """Read ISO 8601 (``2027-01-05``, ``2027-01-05T13:00``, ``…+01:00``) or a German day (``05.01.2027``); what has no offset is local time in ``zone``.
 
     Raises InputError when the text is not a date or time.
     """
     try:
-        value = datetime.fromisoformat(text)
+        value = datetime.strptime(text, "%d.%m.%Y") if GERMAN_DAY.fullmatch(text) else datetime.fromisoformat(text)  # noqa: DTZ007
     except ValueError:
         raise InputError(
             f"'{text}' is not a point in time",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,27 +58,46 @@ def advance(
 ) -> int:
     """Give every enrolment whose step is settled its next step; returns how many moved or finished."""
     moved = 0
-    for version_id, step_name in _settled_steps(session, campaign, now):
+    for version_id, name in _settled_steps(session, campaign, now):
         definition = definitions[version_id]
-        for position, step in enumerate(definition.steps):
-            if step.name != step_name or not _gather_settled(session, campaign, version_id, step.name, now):
-                continue
-            following = definition.steps[position + 1] if position + 1 < len(definition.steps) else None
-            if following is None:
-                moved += _finish(session, now)
-                if definition.then and definition.then in successors:
-                    _enter_successor(session, successors[definition.then], calendar, now)
-            else:
-                calendar.plan_following(session, definition, following, DONE)
-                moved += _move_on(session, following)
+        _gather_settled(session, campaign, version_id, name, now)
+        following = definition.step_after(name)
+        if following is None:
+            moved += _finish(session, now)
+            if definition.then and definition.then in successors:
+                _enter_successor(session, successors[definition.then], calendar, now)
+        else:
+            calendar.plan_following(session, definition, following, DONE)
+            moved += _move_on(session, following)
     return moved
+
+
+def _settled(campaign: Campaign, now: datetime) -> list[ColumnElement[bool]]:
+    """Enrolments with the dispatch of the step they stand on, where its fate is known."""
+    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
+    return [
+        enrolment.c.campaign_id == campaign.id,
+        is_active(enrolment),
+        enrolment.c.next_due_at <= now,
+        dispatch.c.enrolment_id == enrolment.c.id,
+        dispatch.c.step == enrolment.c.next_step,
+        dispatch.c.status.in_(SETTLED),
+    ]
 
 
 def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[tuple[int, str]]:
     """The (version, step) pairs on which somebody stands whose dispatch is settled; mostly none."""
-    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
-    query = (
-        select(enrolment.c.version_id, enrolment.c.next_step)
+    enrolment = table_of(Enrolment)
+    query = select(enrolment.c.version_id, enrolment.c.next_step).where(*_settled(campaign, now)).distinct()
+    return [(version_id, step) for version_id, step in session.execute(query)]
+
+
+def _gather_settled(session: Session, campaign: Campaign, version_id: int, step: str, now: datetime) -> None:
+    """Fill DONE with the hand-overs of one step; what was never handed over counts from when it was due."""
+    renew_temporary(session, DONE)
+    enrolment, dispatch, touch = table_of(Enrolment), table_of(Dispatch), table_of(Touch)
+    rows = (
+        select(enrolment.c.id, func.coalesce(touch.c.at, dispatch.c.due_at), func.coalesce(touch.c.day, dispatch.c.due_day))
         .join_from(enrolment, dispatch, dispatch.c.enrolment_id == enrolment.c.id)
         .outerjoin(
             touch,
@@ -90,7 +109,7 @@ def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[
                 touch.c.recipient_id == dispatch.c.recipient_id,
             ),
         )
-        .where(*settled, enrolment.c.version_id == version_id, enrolment.c.next_step == step)
+        .where(*_settled(campaign, now), enrolment.c.version_id == version_id, enrolment.c.next_step == step)
     )
     session.execute(insert(DONE).from_select(["enrolment_id", "at", "day"], rows))
 

@@ -43,6 +43,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command → (module and function below ``cli``, its line in the overview)."""
 
 
+GLOBAL_OPTIONS = ("-w", "--workspace", "--now", "--debug")
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are needed."""
 
@@ -121,6 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name in GLOBAL_OPTIONS:
+            click.echo(f"hint: {error.option_name} stands before the command: om-campaigns {error.option_name} … COMMAND", err=True)
         sys.exit(error.exit_code)
     except OmError as error:
         _say(error)

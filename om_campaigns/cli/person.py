@@ -120,6 +120,6 @@ def erase(state: State, who: str, yes: bool, format_: str) -> None:
         print_json({"erased": done.erased, "stays": stays})
         return
     if format_ == "table":
-        click.echo("erased: " + ", ".join(f"{number} {what}" for what, number in done.erased.items() if number))
+        click.echo("erased: " + ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in done.erased.items() if number))
         click.echo("what stays:")
     print_rows(stays, format_, {"what": "what", "number": "number", "why": "why"})

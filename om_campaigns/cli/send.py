@@ -33,7 +33,7 @@ def plan(state: State, campaign: str | None, until: str | None, format_: str) ->
     app = state.app()
     now = app.now()
     end = parse_instant(until, app.settings.zone_info) if until else now
-    if until and len(until) == len("2027-01-08"):
+    if until and "T" not in until and ":" not in until:
         end += timedelta(days=1, microseconds=-1)  # a day means the whole day
     result = look(app, now, until=end, campaign=campaign)
     if format_ == "json":

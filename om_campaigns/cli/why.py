@@ -62,17 +62,21 @@ def _tell(answer: Answer, zone: ZoneInfo) -> None:
         because = f": {REASONS[row['reason']]}" if row["reason"] else ""
         detail = f" ({row['detail']})" if row["detail"] else ""
         click.echo(f"  {row['step']}: {row['status']} {shown(row['sent_at'] or row['due_at'], zone)}{because}{detail}")
+    alike: dict[str, int] = {}
     for seat in answer.seats:
-        _tell_seat(seat, is_enrolled=answer.is_enrolled)
+        told = "\n".join(_seat_lines(seat, is_enrolled=answer.is_enrolled))
+        alike[told] = alike.get(told, 0) + 1
+    for told, count in alike.items():
+        click.echo(told.replace(":", f" ({count} seats):", 1) if count > 1 else told)
 
 
-def _tell_seat(seat: SeatAnswer, *, is_enrolled: bool) -> None:
+def _seat_lines(seat: SeatAnswer, *, is_enrolled: bool) -> list[str]:
     from om_campaigns.pipeline.explaining import REASONS
 
     verdict = "matches" if seat.matches else "does not match"
-    click.echo(f"  {seat.house}: {verdict} segment {seat.segment}" + (" (asked at entry only)" if is_enrolled else ""))
+    lines = [f"  {seat.house}: {verdict} segment {seat.segment}" + (" (asked at entry only)" if is_enrolled else "")]
     if not seat.matches:
-        for part in seat.parts:
-            click.echo(f"    {'yes' if part.holds else 'no '}  {part.text}")
+        lines += [f"    {'yes' if part.holds else 'no '}  {part.text}" for part in seat.parts]
     elif seat.reason:
-        click.echo(f"    but: {REASONS[seat.reason]}")
+        lines.append(f"    but: {REASONS[seat.reason]}")
+    return lines

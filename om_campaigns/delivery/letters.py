@@ -49,7 +49,8 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A letter ready to be written. ``write(date)`` gives the exact bytes for that Date, CRLF, never empty, no last dot.
+    """A letter ready to be written. ``write(date)`` gives the exact bytes for that Date, CRLF, never empty, no last dot, no line
+    that begins with a dot.
 
     ``zone`` is the recipient's IANA zone (the touch counts local days); ``ideas`` and ``items`` go into the touch.
     """

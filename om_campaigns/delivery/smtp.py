@@ -12,7 +12,7 @@ import socket
 import ssl
 
 from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
-from om_campaigns.delivery.wire import Offers, UnsendableError, Wire, make_commands, make_stuffed
+from om_campaigns.delivery.wire import Offers, UnsendableError, Wire, make_commands, make_end
 from om_campaigns.settings import SmtpSettings, Tls
 
 DOT_TIMEOUT_SECONDS = 600
@@ -212,10 +212,9 @@ class SmtpConnection:
             self._wire.close()
             return Outcome(Kind.temporary, None, "the server spoke out of turn", Stage.content, lost=True)
         self._ready = False
-        data = make_stuffed(content) + b".\r\n"
-        last_needed = len(data)
-        if then is not None:
-            data += self._prefetch(then)
+        end = make_end(content)
+        last_needed = len(content) + len(end)
+        data = b"".join((content, end, self._prefetch(then) if then is not None else b""))
         try:
             if not self._wire.put(data, last_needed):
                 return self._lost(Stage.content, None)

@@ -91,7 +91,10 @@ class Connection(Protocol):
         """None: the content is awaited. Otherwise what became of the letter; nothing of it was mailed."""
 
     def hand_over(self, content: bytes, then: Envelope | None) -> Outcome:
-        """Send the content of the offered letter, and the next envelope with it; returns what became of this letter."""
+        """Send the content of the offered letter, and the next envelope with it; returns what became of this letter.
+
+        No line of the content begins with a dot (RFC 5321 §4.5.2): ``compose.message`` sees to it, nobody looks again.
+        """
 
     def call_off(self) -> None:
         """The offered letter must not go. No empty letter leaves: the connection may be closed for it."""

@@ -1,4 +1,4 @@
-"""The lines of an SMTP dialogue: envelope commands, dot-stuffing, and a client whose replies can be read in groups.
+"""The lines of an SMTP dialogue: envelope commands, the last dot, and a client whose replies can be read in groups.
 
 ``smtplib`` does greeting, STARTTLS and AUTH; reading replies is ours, because a pipelined group is answered in one packet
 and because nothing that came before TLS may be taken for an answer given inside it.
@@ -86,17 +86,15 @@ def _xtext(letter: str) -> str:
     return letter if point >= 33 and letter not in "+=\\" else f"+{point:02X}"
 
 
-def make_stuffed(content: bytes) -> bytes:
-    """The content as it goes on the wire, without the last dot (RFC 5321 §4.5.2).
+def make_end(content: bytes) -> bytes:
+    """What ends the content on the wire: its own line first, then the last dot (RFC 5321 §4.1.1.4).
 
-    Letters made in this house need no stuffing; this is the second lock. A dot after a bare line end is doubled as well, so
-    no server can be made to see the end of the letter early. Raises ValueError for an empty letter.
+    No line of our letters begins with a dot: quoted-printable writes it as ``=2E`` (``compose.message``), so nothing needs
+    stuffing and no letter is searched for it. Raises ValueError for an empty letter.
     """
     if not content:
         raise ValueError("an empty letter is never sent")
-    if b"\n." in content or content.startswith(b"."):
-        content = re.sub(rb"(^|[\r\n])\.", rb"\1..", content)
-    return content if content.endswith(b"\r\n") else content + b"\r\n"
+    return b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
 
 
 class Wire(smtplib.SMTP):

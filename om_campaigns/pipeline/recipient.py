@@ -64,13 +64,13 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
         erased = {
             "name": 1,
             "addresses": len(emptied),
-            "letters owed (cancelled)": _cancel(session, person_id),
-            "enrolments (stopped)": _stop(session, person_id, now),
-            "values in sent mails": _forget_letters(session, letters),
-            "answers (contents)": _forget_answers(session, person_id),
+            "letters_cancelled": _cancel(session, person_id),
+            "enrolments_stopped": _stop(session, person_id, now),
+            "values_in_sent_mails": _forget_letters(session, letters),
+            "answers": _forget_answers(session, person_id),
         }
         stays = _what_stays(session, person_id, list(hashes.values()), len(hashes) - len(emptied))
-    erased["copies in outbox"] = _delete_copies(app, refs)
+    erased["copies_in_outbox"] = _delete_copies(app, refs)
     events.person_erased(person_id, len(emptied))
     return Erased(erased, stays)
 

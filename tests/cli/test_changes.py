@@ -128,7 +128,7 @@ def test_law21_erasing_reaches_every_room_and_says_what_stays(published: Workspa
     asked = om(published.folder, "person", "erase", "Jörg Müller", typed="n\n")
     assert (asked.code, published.count("message_slots")) == (130, 4)
     answer = om(published.folder, "person", "erase", "Jörg Müller", "--yes", "--format", "json", now="2027-01-13").json
-    assert (answer["erased"]["addresses"], answer["erased"]["values in sent mails"], copy.exists()) == (1, 2, False)
+    assert (answer["erased"]["addresses"], answer["erased"]["values_in_sent_mails"], copy.exists()) == (1, 2, False)
     assert {each["what"]: each["number"] for each in answer["stays"]} == {
         "facts that a letter went out": 2, "ledger rows": 2, "suppressions": 1,
     }  # fmt: skip
