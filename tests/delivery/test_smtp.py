@@ -183,19 +183,6 @@ def test_the_next_envelope_after_a_lost_connection_was_never_mailed(start: Start
     assert len(server.letters) == 1
 
 
-@given(st.text(st.sampled_from(".\nRé= "), max_size=300), st.text(st.sampled_from(".é =x"), min_size=1, max_size=120))
-def test_sec_02_no_letter_of_ours_has_a_line_that_begins_with_a_dot(text: str, value: str) -> None:
-    """The wire stuffs no dots, so nothing that is composed may end a letter early."""
-    gapped = Gapped((f".{text}", f"{text}.\n.\n{text}"), (Hole(0, Landing.plain),))
-    subject = Gapped((".x ", ""), (Hole(0, Landing.header),))
-    edition = Edition("e", "de", (SlotUse("contact.full_name"),), subject, Gapped(("",), ()), gapped, gapped)
-    someone = Mailbox("a@x.example", ".")
-    content = Letter(edition).write(Head(NOW, "<m@x.example>", someone, someone, seed="s"), [value])
-    assert b"\n." not in content
-    assert b"\r." not in content
-    assert not content.startswith(b".")
-
-
 def test_a_letter_without_a_last_line_end_is_given_one(start: Start) -> None:
     server = start()
     body = b"Subject: x\r\n\r\nRCPT TO:<evil@x.example>\r\nend"

@@ -1,0 +1,39 @@
+"""Run every benchmark, or those named, and print one table; the exit code is 1 when a figure misses its mark."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+NAMES = ("starting", "composing", "importing", "planning", "sending")
+
+MARKS = {
+    "starting": ("≤", 2.0),
+    "composing": ("≥", 20.0),
+    "importing": ("≥", 2.0),
+    "planning": ("≤", 3.0),
+    "memory": ("≤", 1.3),
+    "sending against smtp-source": ("≥", 0.8),
+}
+"""Figure → what it must be; a figure that is not here is only told."""
+
+
+def main(wanted: list[str]) -> int:
+    """Print the table; returns the exit code."""
+    if unknown := set(wanted) - set(NAMES):
+        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    missed = 0
+    print(f"{'figure':32} {'value':>10}  {'mark':>7}  held  what")
+    for name in wanted or NAMES:
+        for title, value, what in import_module(f"benchmarks.{name}").run():
+            sign, mark = MARKS.get(title, ("", 0.0))
+            held = not sign or (value <= mark if sign == "≤" else value >= mark)
+            missed += not held
+            shown = ("yes" if held else "NO") if sign else ""
+            print(f"{title:32} {value:10.2f}  {f'{sign} {mark:g}' if sign else '':>7}  {shown:4}  {what}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
