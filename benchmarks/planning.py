@@ -10,12 +10,14 @@ recipients. ``python -m benchmarks.planning`` prints both.
 
 from __future__ import annotations
 
+import itertools
 import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,7 @@ from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.models import CampaignKind
 from om_campaigns.campaign.releases import publish
 from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.transport import Envelope
 from om_campaigns.pipeline.tick import plan_all, tick
 
 SEATS = 1_000_000
@@ -123,6 +126,9 @@ def time_copy(app: App, seats: int) -> float:
     with store.write(app.engine) as session:
         session.execute(text("CREATE TABLE copied AS SELECT * FROM dispatch"))
         session.execute(text("DELETE FROM dispatch"))
+    with app.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("VACUUM")
     began = time.perf_counter()
     with store.write(app.engine) as session:
         session.execute(text("INSERT INTO dispatch SELECT * FROM copied"))
@@ -152,21 +158,22 @@ def peak_of_a_run(folder: Path) -> int:
     return int(done.stdout.split()[-1])
 
 
-class _Enough(MemoryTransport):
-    """Takes letters without keeping them, as a mail server would."""
+class Sink(MemoryTransport):
+    """Takes letters without keeping them, as a mail server would, and asks to stop after ``SENT``."""
 
-    def keep(self, envelope: object, content: bytes) -> None:
-        self.count = getattr(self, "count", 0) + 1
-        if self.count >= SENT:
+    def __init__(self) -> None:
+        super().__init__()
+        self.stop = threading.Event()
+        self._taken = itertools.count(1)
+
+    def keep(self, envelope: Envelope, content: bytes) -> None:
+        if next(self._taken) >= SENT:
             self.stop.set()
 
 
 def run_once(folder: Path) -> None:
     """Plan and send in this process, then print its peak."""
-    import threading
-
-    transport = _Enough()
-    transport.stop = threading.Event()
+    transport = Sink()
     result = tick(open_app(folder, now=NOW), NOW, transport=transport, stop=transport.stop)
     assert result.sent.sent >= SENT, result.sent
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -34,11 +35,21 @@ def postgres_url() -> Iterator[str]:
         running.cleanup()
 
 
-@pytest.fixture
-def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
-    """An empty SQLite database with every table."""
-    engine = store.open_engine("sqlite:///test.db", root=tmp_path)
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database, made once: copying a file takes a hundredth of making the tables."""
+    folder = tmp_path_factory.mktemp("template")
+    engine = store.open_engine("sqlite:///template.db", root=folder)
     store.metadata.create_all(engine)
+    engine.dispose()
+    return folder / "template.db"
+
+
+@pytest.fixture
+def sqlite_engine(sqlite_template: Path, tmp_path: Path) -> Iterator[Engine]:
+    """An empty SQLite database with every table."""
+    shutil.copy(sqlite_template, tmp_path / "test.db")
+    engine = store.open_engine("sqlite:///test.db", root=tmp_path)
     yield engine
     engine.dispose()
 

@@ -19,7 +19,10 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
+    Text,
     and_,
+    case,
+    cast,
     exists,
     func,
     insert,
@@ -239,7 +242,7 @@ def _next_occasion(entry: Entry) -> Any:
         .correlate(CANDIDATE)
         .scalar_subquery()
     )
-    return func.coalesce(func.nullif(func.concat("r", count + 1), "r1"), "")
+    return case((count == 0, ""), else_=literal("r") + cast(count + 1, Text))
 
 
 def _insert_ignoring(session: Session, table: Table, columns: list[str], chosen: Any) -> Any:

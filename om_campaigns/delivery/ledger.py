@@ -1,9 +1,9 @@
 """The ledger of one sending process: one raw connection behind a lock, one short transaction per letter.
 
-Each transaction records what became of the previous letter and marks the next as ``sending``, guarded by
-the claim (the fence against a worker that was declared dead) and by the permission to write to this address (UNS-08). It is
-committed before that letter's content goes out. Only a claim's commit is forced to disk. Touch and dispatch of a letter recorded
-as sent follow in groups: the message row holds all they need, so a clean-up can complete them.
+Each transaction records what became of the previous letter and marks the next as ``sending``, guarded by the claim (the fence
+against a worker that was declared dead) and by the permission to write to this address (UNS-08). It is committed before that
+letter's content goes out. Only a claim's commit is forced to disk. Touches and dispatches of letters recorded as sent follow in
+groups: the message rows hold all that is needed, so a clean-up can complete them.
 """
 
 from __future__ import annotations

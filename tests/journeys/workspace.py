@@ -220,11 +220,11 @@ class Workspace:
             "SELECT min(due_at) FROM dispatch WHERE status IN ('planned', 'retry') AND due_at > :now",
         ):
             with self.app.engine.connect() as connection:
-                found = connection.execute(text(query), {"now": self._bound(now)}).scalar()
+                found = connection.execute(text(query), {"now": self.bound(now)}).scalar()
             if found is not None:
                 yield _instant(found)
 
-    def _bound(self, moment: datetime) -> Any:
+    def bound(self, moment: datetime) -> Any:
         return moment if self.app.engine.dialect.name == "postgresql" else moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
     # --- looking --------------------------------------------------------------------------------------------------------
@@ -238,9 +238,9 @@ class Workspace:
             session.execute(text(sql), values)
 
     def dump(self) -> dict[str, list[str]]:
-        """Every row of every table."""
+        """Every row of every table but ``worker``, which only says that a process ran."""
         with self.app.engine.connect() as connection:
-            rows = {name: connection.exec_driver_sql(f'SELECT * FROM "{name}"') for name in store.metadata.tables}
+            rows = {name: connection.exec_driver_sql(f'SELECT * FROM "{name}"') for name in store.metadata.tables if name != "worker"}
             return {name: sorted(map(repr, found.cursor)) for name, found in rows.items()}
 
     def ledger(self, campaign: str = "", *, step: str = "", to: str = "", status: str = "") -> list[Mail]:
