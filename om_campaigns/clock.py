@@ -37,7 +37,9 @@ def as_utc(instant: datetime) -> datetime:
 
 
 def parse_instant(text: str, zone: ZoneInfo) -> datetime:
-    """Read ISO 8601 (``2027-01-05``, ``2027-01-05T13:00``, ``…+01:00``) or a German day (``05.01.2027``); what has no offset is local time in ``zone``.
+    """Read ISO 8601 (``2027-01-05``, ``2027-01-05T13:00``, ``…+01:00``) or a German day (``05.01.2027``).
+
+    What has no offset is local time in ``zone``.
 
     Raises InputError when the text is not a date or time.
     """

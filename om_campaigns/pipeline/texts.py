@@ -105,9 +105,8 @@ def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[
     for name in names:
         if name not in there:
             near = difflib.get_close_matches(name, there, 1, 0.4)
-            raise InputError(
-                f"there is no campaign '{name}' in {app.templates / 'campaigns'}", hint=f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(there) or 'none'}"
-            )
+            hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(there) or 'none'}"
+            raise InputError(f"there is no campaign '{name}' in {app.templates / 'campaigns'}", hint=hint)
     problems: list[Problem] = []
     try:
         segments: Mapping[str, Segment] = load_segments(app.audiences / "segments")

@@ -162,7 +162,7 @@ def test_a_missing_value_holds_one_letter_back_until_it_is_there(helped: Workspa
     assert helped.sent(to="mit")[0] == ("w1", "2027-01-05 09:00")
     assert helped.sent(to="ohne")[0] == ("w1", "2027-01-06 09:00")
     content = next(content for envelope, content in helped.transport.letters if envelope.recipient.startswith("ohne"))
-    assert b"Sie sind deputy." in content
+    assert b"deputy" in content
 
 
 def test_a_withdrawn_toolkit_stops_the_step_that_names_it(helped: Workspace) -> None:

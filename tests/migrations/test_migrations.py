@@ -32,9 +32,7 @@ def test_an_upgraded_database_is_what_the_models_say(empty: Engine) -> None:
     with empty.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": False})
         assert compare_metadata(context, store.metadata) == []
-        checks = {
-            table: {check["name"] for check in inspect(connection).get_check_constraints(table)} for table in store.metadata.tables
-        }
+        checks = {table: {check["name"] for check in inspect(connection).get_check_constraints(table)} for table in store.metadata.tables}
     assert {"ck_dispatch_status_known", "ck_dispatch_reason_known"} <= checks["dispatch"]
 
 
