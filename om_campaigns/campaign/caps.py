@@ -151,8 +151,9 @@ def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> 
     touches, owed = (func.coalesce(found, "") for found in _others(letter, days=30, value=_joined, ahead=False))
     rows = select(*[letter.c[name] for name in ("id", "version_id", "step", "zone", "land", "due_at")], touches + "," + owed)
     if caps is not None:
-        enough = [sum(_others(letter, days=days, value=_counted), literal(0)) >= allowed for days, allowed in caps.rules]
-        rows = rows.where(or_(*enough))
+        in_week, in_month = (sum(_others(letter, days=days, value=_counted), literal(0)) for days, _ in caps.rules)
+        has_some = in_month >= min(caps.per_week, caps.per_month)  # asked first: most have none, and then the rest need not be asked
+        rows = rows.where(has_some, or_(in_week >= caps.per_week, in_month >= caps.per_month))
     return change(session, insert(CROWDED).from_select([column.name for column in CROWDED.c], rows))
 
 

@@ -41,7 +41,7 @@ from om_campaigns.audience.segments import Segment, subjects
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter
-from om_campaigns.campaign.houses import HOUSE, ROUTE, House, renew_temporary, temporary
+from om_campaigns.campaign.houses import HOUSE, House, fill_houses, renew_temporary, temporary
 from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
 from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
@@ -118,6 +118,7 @@ def _fill_candidates(session: Session, entry: Entry, today: date) -> int:
     occasions = _load_occasions(session, entry)
     found = 0
     for position, audience in enumerate(entry.definition.audiences):
+        fill_houses(session, entry.houses.values(), audience.routes)
         chosen = _candidates(entry, position, audience, today, occasions)
         found += change(session, insert(CANDIDATE).from_select([column.name for column in CANDIDATE.c], chosen))
     return found
@@ -140,9 +141,7 @@ def _candidates(entry: Entry, position: int, audience: Audience, today: date, oc
             today=today,
             mailing_list=entry.definition.mailing_list,
             sender=audience.sender,
-            route=select(ROUTE.c.route)
-            .where(ROUTE.c.organisation_id == parties.organisation.c.id, ROUTE.c.audience == position)
-            .scalar_subquery(),
+            route=select(HOUSE.c.route).where(HOUSE.c.organisation_id == parties.organisation.c.id).scalar_subquery(),
             more=_conditions_between_campaigns(entry, parties),
         ),
     )

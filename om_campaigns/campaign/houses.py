@@ -26,17 +26,10 @@ HOUSE = Table(
     Column("zone", Text, nullable=False),
     Column("land", Text, nullable=False),
     Column("language", Text, nullable=False),
-    prefixes=["TEMPORARY"],
-)
-
-ROUTE = Table(
-    "plan_route",
-    temporary,
-    Column("organisation_id", Integer, primary_key=True),
-    Column("audience", Integer, primary_key=True),
     Column("route", BYTEWISE_TEXT, nullable=False),
     prefixes=["TEMPORARY"],
 )
+"""``route`` is what the house takes of what one ``[[audience]]`` offers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +90,25 @@ def _inherited_routes(start: int, parents: Mapping[int, int | None], own: Mappin
 def choose_route(house: House, offered: Sequence[Route]) -> Route:
     """The house's most preferred route among those a campaign offers; without any preference the campaign's first."""
     if not house.routes:
-        return offered[0]
+        return next(iter(offered), Route.none)
     return next((route for route in house.routes if route in offered), Route.none)
 
 
-def fill_houses(session: Session, houses: Iterable[House]) -> None:
-    """Write the houses into the temporary table that plans join."""
+def fill_houses(session: Session, houses: Iterable[House], offered: Sequence[Route] = ()) -> None:
+    """Write the houses into the temporary table that plans join, with the route each takes of those ``offered``."""
     renew_temporary(session, HOUSE)
-    rows = [{"organisation_id": each.organisation_id, "zone": each.zone, "land": each.land, "language": each.language} for each in houses]
-    if rows:
-        session.execute(insert(HOUSE), rows)
-
-
-def fill_routes(session: Session, houses: Iterable[House], offers: Sequence[Sequence[Route]]) -> None:
-    """Write for each ``[[audience]]`` of one version (by position) the route each house takes."""
-    renew_temporary(session, ROUTE)
     rows = [
-        {"organisation_id": house.organisation_id, "audience": position, "route": choose_route(house, offered).value}
-        for house in houses
-        for position, offered in enumerate(offers)
+        {
+            "organisation_id": each.organisation_id,
+            "zone": each.zone,
+            "land": each.land,
+            "language": each.language,
+            "route": choose_route(each, offered).value,
+        }
+        for each in houses
     ]
     if rows:
-        session.execute(insert(ROUTE), rows)
+        session.execute(insert(HOUSE), rows)
 
 
 def renew_temporary(session: Session, table: Table) -> None:

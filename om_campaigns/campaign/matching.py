@@ -74,7 +74,7 @@ def make_reason(
 ) -> ColumnElement[str]:
     """Why this recipient gets nothing now, '' if nothing stands in the way; the first reason that holds wins.
 
-    ``route`` is what the house takes of what the campaign offers (see ``houses.ROUTE``).
+    ``route`` is what the house takes of what the campaign offers (see ``houses.HOUSE``).
     """
     refusals: list[tuple[Any, Reason]] = [
         (

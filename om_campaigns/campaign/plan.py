@@ -8,6 +8,7 @@ the same statements and is rolled back.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -19,7 +20,7 @@ from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import defer
 from om_campaigns.campaign.enrolment import insert_ignoring
-from om_campaigns.campaign.houses import fill_routes, renew_temporary
+from om_campaigns.campaign.houses import fill_houses, renew_temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.campaign.rows import ROW, Ready, condition, gather, waiting
@@ -62,23 +63,29 @@ def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: da
     waited_for = calendar.plan_waiting(session, ready.campaign.id or 0, ready.definitions, now, until)
     for version_id in sorted({version_id for version_id, _ in waited_for}):
         definition = ready.definitions[version_id]
-        fill_routes(session, ready.houses.values(), [audience.routes for audience in definition.audiences])
-        for position in range(len(definition.audiences)):
+        for position, audience in enumerate(definition.audiences):
+            fill_houses(session, ready.houses.values(), audience.routes)
             for step in definition.steps:
                 if (version_id, step.name) in waited_for:
                     gather(session, ready, version_id, position, step, today, until)
     _refuse_shared_addresses(session)
     result.deferred = _move_later(session, until) + defer(session, calendar, ready.definitions, caps, until)
     _apply(session, ready, now)
-    for step_name, route, reason, number in session.execute(
-        select(ROW.c.step, ROW.c.route, ROW.c.reason, func.count()).group_by(ROW.c.step, ROW.c.route, ROW.c.reason)
-    ):
-        if reason:
-            result.skipped[Reason(reason)] += number
-        else:
-            result.planned += number
-            result.by_step[step_name, Route(route)] += number
+    _count(session, result, sorted({step_name for _, step_name in waited_for}))
     return result
+
+
+def _count(session: Session, result: Planned, steps: Sequence[str]) -> None:
+    """What stands in ROW, by step and route; one pass instead of sorting everybody."""
+    keys = [(step_name, route) for step_name in steps for route in Route]
+    if not keys:
+        return
+    counts = [func.count().filter(ROW.c.step == step_name, ROW.c.route == route.value) for step_name, route in keys]
+    found = session.execute(select(*counts).where(ROW.c.reason == "")).one()
+    result.by_step = +Counter(dict(zip(keys, found, strict=True)))
+    result.planned = result.by_step.total()
+    refused = select(ROW.c.reason, func.count()).where(ROW.c.reason != "").group_by(ROW.c.reason)
+    result.skipped = Counter({Reason(reason): number for reason, number in session.execute(refused)})
 
 
 def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date, until: datetime) -> int:

@@ -28,7 +28,7 @@ from om_campaigns.audience.expressions import compile_condition
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.calendar import TIME
 from om_campaigns.campaign.definition import CampaignDefinition, Step
-from om_campaigns.campaign.houses import HOUSE, ROUTE, House, temporary
+from om_campaigns.campaign.houses import HOUSE, House, temporary
 from om_campaigns.campaign.matching import Parties, is_active, join_parties, make_parties, make_reason
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Reason
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
@@ -94,7 +94,7 @@ def condition(source: str, definition: CampaignDefinition, parties: Parties, tod
 
 
 def gather(session: Session, ready: Ready, version_id: int, position: int, step: Step, today: date, until: datetime) -> None:
-    """Add the rows of one step for those who entered by one ``[[audience]]`` of one version; TIME and ROUTE are filled."""
+    """Add the rows of one step for those who entered by one ``[[audience]]`` of one version; TIME and HOUSE are filled."""
     definition = ready.definitions[version_id]
     audience = definition.audiences[position]
     enrolment = table_of(Enrolment)
@@ -102,7 +102,6 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
     source = (
         join_parties(enrolment, parties, seat_id=enrolment.c.seat_id, organisation_id=enrolment.c.organisation_id)
         .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
-        .join(ROUTE, and_(ROUTE.c.organisation_id == enrolment.c.organisation_id, ROUTE.c.audience == position))
         .join(
             TIME,
             and_(
@@ -123,7 +122,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
             literal(step.name),
             func.coalesce(parties.address.c.id, enrolment.c.address_id),
             or_(parties.address.c.id != enrolment.c.address_id, enrolment.c.occasion != ""),
-            ROUTE.c.route,
+            HOUSE.c.route,
             literal(audience.sender.value),
             variant,
             case((wanted.in_(languages), wanted), else_=languages[0]),
@@ -132,7 +131,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
                 today=today,
                 mailing_list=definition.mailing_list,
                 sender=audience.sender,
-                route=ROUTE.c.route,
+                route=HOUSE.c.route,
                 more=_of_the_step(ready, definition, step, variant, parties, today),
             ),
             TIME.c.due_at,

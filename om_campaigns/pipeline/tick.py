@@ -23,7 +23,7 @@ from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import OPEN, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import Entry, enrol
-from om_campaigns.campaign.houses import fill_houses, fill_routes, load_houses
+from om_campaigns.campaign.houses import fill_houses, load_houses
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
 from om_campaigns.campaign.progress import Successor, advance
@@ -227,7 +227,6 @@ def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, 
     campaign_ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
     houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
     fill_houses(session, houses.values())
-    fill_routes(session, houses.values(), [audience.routes for audience in definition.audiences])
     return Entry(
         campaign,
         version_id,

@@ -8,6 +8,8 @@ import pytest
 
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = "[caps]\nper_week = 7\nper_month = 30\n"
 """Wide, so that the campaigns' own rules show."""
 

@@ -12,6 +12,8 @@ from om_campaigns.audience.models import Address
 from om_campaigns.audience.vocabulary import SuppressionReason, SuppressionScope
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person
 
+pytestmark = pytest.mark.slow
+
 NEW = "0 <= days_since(joined_on) <= 25"
 """True for houses that joined on 15 December until 9 January, so nobody but the late one matches after the first step."""
 

@@ -14,6 +14,8 @@ from om_campaigns.pipeline.staff import pause_campaign, resume_campaign, stop_ca
 from om_campaigns.pipeline.tick import tick
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person
 
+pytestmark = pytest.mark.slow
+
 MONTH = timedelta(days=30)
 
 
