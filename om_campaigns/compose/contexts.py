@@ -126,30 +126,33 @@ class Houses:
     def region(self, organisation_id: int, language: str) -> dict[str, Any]:
         """``region`` in a template: the smallest region of the house in which there are neighbours to name (R6)."""
         ladder = _ladder(self._regions.get(organisation_id, ()))
-        found: tuple[str, list[str]] = (NATIONWIDE, [])
-        for ags in ladder:
-            if ags not in self._region_names:
-                continue
-            found = (ags, self._partners_in(ags))
-            if len([name for name in found[1] if name != self._organisations[organisation_id].name]) >= EXAMPLES:
+        ags, partners, neighbours = NATIONWIDE, [], []
+        for ags in (each for each in ladder if each in self._region_names):
+            partners = self._partners_in(ags)
+            neighbours = [self._organisations[each].name for each in partners if not self._is_family(organisation_id, each)]
+            if len(neighbours) >= EXAMPLES:
                 break
-        ags, names = found
-        neighbours = [name for name in names if name != self._organisations[organisation_id].name]
         return {
             "ags": ags,
             "name": self._region_names.get(ags, "Deutschland"),
-            "partner_count": len(names),
+            "partner_count": len(partners),
             "neighbours": neighbours,
             "neighbour_examples": join_names(neighbours[:EXAMPLES], language),
         }
 
-    def _partners_in(self, ags: str) -> list[str]:
-        return sorted(
-            row.name
+    def _partners_in(self, ags: str) -> list[int]:
+        """Active houses of a region by name."""
+        found = [
+            row
             for row in self._organisations.values()
             if row.status == OrganisationStatus.active
             and (ags == NATIONWIDE or any(region.startswith(ags) for region in self._regions.get(row.id, ())))
-        )
+        ]
+        return [row.id for row in sorted(found, key=lambda row: str(row.name))]
+
+    def _is_family(self, one: int, other: int) -> bool:
+        """The house itself, its umbrella or its own office: nobody one has to be introduced to."""
+        return one in self.ancestors(other) or other in self.ancestors(one)
 
     def contact_of(self, organisation_id: int) -> HouseContact | None:
         """The contact of the house, else of its nearest ancestor that has one."""

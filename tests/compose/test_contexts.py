@@ -1,0 +1,56 @@
+"""contexts: what a letter says about a house and its neighbours comes from the audience, and is sensible."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from sqlalchemy import Engine
+
+from om_campaigns import store
+from om_campaigns.audience.models import Organisation, OrganisationRegion, OrganisationType
+from om_campaigns.audience.vocabulary import Level
+from om_campaigns.compose.contexts import Houses, format_date, join_names
+
+
+@pytest.fixture
+def engine_with_houses(sqlite_engine: Engine) -> Engine:
+    """An umbrella with one office in a county, and four strangers: one in the county, three in the Land."""
+    with store.write(sqlite_engine) as session:
+        session.add(OrganisationType(code="guild", name="Innung", group="chambers"))
+        session.flush()
+        places = {1: "05", 2: "05991", 3: "05991", 4: "05", 5: "05", 6: "05992"}
+        for number, ags in places.items():
+            session.add(
+                Organisation(
+                    id=number,
+                    slug=f"haus-{number}",
+                    name=f"Haus {number}",
+                    name_key=f"haus {number}",
+                    org_type="guild",
+                    level=Level.local,
+                    parent_id=1 if number == 2 else None,
+                )
+            )
+            session.flush()
+            session.add(OrganisationRegion(organisation_id=number, ags=ags))
+    return sqlite_engine
+
+
+def test_neighbours_are_strangers_of_the_smallest_region_that_has_some_r6(engine_with_houses: Engine) -> None:
+    with store.read(engine_with_houses) as session:
+        region = Houses(session).region(2, "de")
+    assert region["name"] == "Nordrhein-Westfalen"
+    assert region["partner_count"] == 6
+    assert region["neighbours"] == ["Haus 3", "Haus 4", "Haus 5", "Haus 6"]
+    assert region["neighbour_examples"] == "Haus 3, Haus 4 und Haus 5"
+
+
+def test_an_umbrella_is_not_introduced_to_its_own_office(engine_with_houses: Engine) -> None:
+    with store.read(engine_with_houses) as session:
+        assert "Haus 2" not in Houses(session).region(1, "en")["neighbours"]
+
+
+def test_names_and_dates_read_as_in_a_letter() -> None:
+    assert (join_names([], "de"), join_names(["A"], "de"), join_names(["A", "B"], "en")) == ("", "A", "A and B")
+    assert (format_date(date(2027, 3, 2), "de"), format_date(date(2027, 3, 2), "en")) == ("2. März 2027", "2 March 2027")
