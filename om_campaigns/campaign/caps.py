@@ -25,7 +25,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     or_,
     select,
     update,
@@ -36,17 +35,12 @@ from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment
+from om_campaigns.campaign.matching import is_open, is_waiting
+from om_campaigns.campaign.models import Dispatch, Enrolment
 from om_campaigns.campaign.rows import ROW
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 from om_campaigns.store import change
-
-OPEN = (DispatchStatus.planned, DispatchStatus.retry, DispatchStatus.claimed, DispatchStatus.held)
-"""Dispatches that will still become a touch: they count against caps."""
-
-_OPEN_SPELLED: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in OPEN]
-"""In the words and the order of the partial index on open dispatches, which a bound value would not match."""
 
 CROWDED = Table(
     "plan_crowded",
@@ -113,8 +107,8 @@ def reschedule(
     """Move owed letters whose opening has passed (or was never computed) to the next one that keeps the caps; returns how many."""
     dispatch = table_of(Dispatch)
     is_late = (
-        dispatch.c.campaign_id == campaign_id,
-        dispatch.c.status.in_(_OPEN_SPELLED[:2]),
+        dispatch.c.campaign_id + 0 == campaign_id,  # "+ 0" leaves SQLite only the index of what waits
+        is_waiting(dispatch),
         or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now),
     )
     if not session.execute(select(exists().where(*is_late))).scalar():
@@ -174,7 +168,7 @@ def _others(letter: FromClause, *, days: int, value: Any, ahead: bool = True) ->
     found: list[ColumnElement[Any]] = []
     for source, day, more in (
         (touch, touch.c.day, ()),
-        (dispatch, dispatch.c.due_day, (dispatch.c.status.in_(_OPEN_SPELLED), dispatch.c.id != letter.c.dispatch_id)),
+        (dispatch, dispatch.c.due_day, (is_open(dispatch), dispatch.c.id != letter.c.dispatch_id)),
     ):
         near = [day > letter.c.due_day - days, *([day < letter.c.due_day + days] if ahead else [])]
         query = select(value(day)).where(source.c.address_id == letter.c.address_id, ~source.c.service, *near, *more)

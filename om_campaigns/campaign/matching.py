@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, lite
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, RecipientKind, Route, Sender
-from om_campaigns.campaign.models import Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import table_of
 
 
@@ -47,6 +47,22 @@ def join_parties(start: FromClause, parties: Parties, *, seat_id: Any, organisat
             parties.address.c.id == func.coalesce(parties.seat.c.address_id, parties.person.c.main_address_id),
         )
     )
+
+
+OPEN = (DispatchStatus.planned, DispatchStatus.retry, DispatchStatus.claimed, DispatchStatus.held)
+"""Dispatches that will still become a touch: they count against caps."""
+
+_OPEN_SPELLED: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in OPEN]
+
+
+def is_open(dispatch: FromClause) -> ColumnElement[bool]:
+    """In the words and the order of the partial index on open dispatches, which bound values would not match."""
+    return dispatch.c.status.in_(_OPEN_SPELLED)
+
+
+def is_waiting(dispatch: FromClause) -> ColumnElement[bool]:
+    """Planned, or to be tried again; spelled as the partial index on ``due_at`` is."""
+    return dispatch.c.status.in_(_OPEN_SPELLED[:2])
 
 
 def is_active(enrolment: FromClause) -> ColumnElement[bool]:

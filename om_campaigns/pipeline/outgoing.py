@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.audience.addresses import Keyring, mask
 from om_campaigns.audience.models import Address, Basis, Person, Seat, SeatRole
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, Role, Sender
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.matching import is_waiting
+from om_campaigns.campaign.models import Dispatch, Reason
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.edition import Edition, MissingValueError, fill
@@ -251,11 +252,10 @@ def key_of_row(row: Any) -> LetterKey:
 def open_keys(session: Session, *, campaign_id: int | None = None) -> Iterator[LetterKey]:
     """The distinct editions that open dispatches need, however many recipients they have."""
     dispatch = table_of(Dispatch)
-    columns = [
-        dispatch.c[name] for name in ("campaign_id", "version_id", "step", "variant", "language", "organisation_id", "sender", "due_day")
-    ]
-    query = select(*columns, func.count()).where(dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.retry)))
+    names = ("version_id", "step", "variant", "language", "organisation_id", "sender", "due_day")
+    campaign = dispatch.c.campaign_id + 0  # leaves SQLite only the index of what waits, not the whole history
+    query = select(campaign, *[dispatch.c[name] for name in names]).where(is_waiting(dispatch)).distinct()
     if campaign_id is not None:
-        query = query.where(dispatch.c.campaign_id == campaign_id)
-    for row in session.execute(query.group_by(*columns)):
-        yield LetterKey(*row[:-1])
+        query = query.where(campaign == campaign_id)
+    for row in session.execute(query):
+        yield LetterKey(*row)

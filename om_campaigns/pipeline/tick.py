@@ -20,10 +20,11 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
-from om_campaigns.campaign.caps import OPEN, reschedule
+from om_campaigns.campaign.caps import reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import Entry, enrol
 from om_campaigns.campaign.houses import fill_houses, load_houses
+from om_campaigns.campaign.matching import is_open
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
 from om_campaigns.campaign.progress import Successor, advance
@@ -255,7 +256,7 @@ def _release_held(session: Session) -> None:
     running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
     session.execute(
         update(dispatch)
-        .where(dispatch.c.status == DispatchStatus.held, dispatch.c.campaign_id.in_(running))
+        .where(is_open(dispatch), dispatch.c.status == DispatchStatus.held, (dispatch.c.campaign_id + 0).in_(running))
         .values(status=DispatchStatus.planned, reason=Reason.none, detail="")
     )
 
@@ -320,7 +321,7 @@ def checksum(session: Session, app: App, until: datetime, *, campaign: str | Non
     """A short fingerprint of a plan: its dispatch keys with the edition each would get, in order."""
     dispatch, campaigns = table_of(Dispatch), table_of(Campaign)
     library = Library(session, app.settings.sender, Houses(session))
-    owed = and_(dispatch.c.status.in_(OPEN), dispatch.c.due_at <= until)
+    owed = and_(is_open(dispatch), dispatch.c.due_at <= until)
     if since is not None:
         lost = (DispatchStatus.skipped, DispatchStatus.cancelled)
         owed = or_(owed, and_(dispatch.c.planned_at >= since, dispatch.c.status.not_in(lost)))

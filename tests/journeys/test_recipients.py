@@ -148,10 +148,10 @@ def helped(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         local("2027-01-06"): lambda: office.people(person("Ohne Rolle", "hilfe", roles="deputy")),
         local("2027-01-08"): lambda: office.take(toolkits=toolkits("withdrawn")),
     }
-    office.walk(local("2027-01-05", "11:00"))
+    office.walk(local("2027-01-05", "11:00"), pause=timedelta(days=1))
     assert story(office, "mit") == [("w1", "sent", "")]
     assert story(office, "ohne") == [("w1", "held", "missing_value")]
-    office.walk(local("2027-01-27"), at=at)
+    office.walk(local("2027-01-27"), at=at, pause=timedelta(days=7))
     return office
 
 

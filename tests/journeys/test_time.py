@@ -27,6 +27,7 @@ def make_office(folder: Path, *people: str, settings: str = "") -> Workspace:
     return office
 
 
+@pytest.mark.slow
 def test_after_an_outage_the_steps_come_one_by_one_and_stale_ones_not_at_all(tmp_path: Path) -> None:
     """SCH-15: six weeks of silence; what is later than its grace is skipped, the rest keeps its distance, never a burst."""
     office = make_office(tmp_path)
@@ -57,6 +58,7 @@ def test_an_outage_without_caps_brings_one_step_a_day_at_most(tmp_path: Path) ->
     assert days == ["2027-01-05", "2027-02-02", "2027-02-03", "2027-02-04"]
 
 
+@pytest.mark.slow
 def test_a_pause_of_ten_days_moves_everything_by_ten_days(tmp_path: Path) -> None:
     """Both kinds of steps; and a letter owed while the campaign was paused goes after it, in a window and within the caps."""
     office = make_office(tmp_path)
@@ -81,6 +83,7 @@ def test_a_pause_of_ten_days_moves_everything_by_ten_days(tmp_path: Path) -> Non
     assert_caps(office)
 
 
+@pytest.mark.slow
 def test_a_letter_owed_before_a_pause_keeps_the_caps_after_it(tmp_path: Path) -> None:
     """Rule 8: planned but not sent, then paused for ten days in which another campaign wrote; it waits for its turn again."""
     office = make_office(tmp_path)
@@ -93,7 +96,7 @@ def test_a_letter_owed_before_a_pause_keeps_the_caps_after_it(tmp_path: Path) ->
     tick(office.app, office.now, stop=stopped)
     assert [each.status for each in office.ledger("wir")] == ["planned"]
     pause_campaign(office.app, "wir", local("2027-01-05", "12:00"), "test")
-    office.walk(local("2027-01-18"), pause=timedelta(days=1))
+    office.walk(local("2027-01-18"), pause=timedelta(days=4))
     resume_campaign(office.app, "wir", local("2027-01-18", "12:00"), "test")
     office.now = local("2027-01-18", "12:00")
     office.walk(local("2027-02-01"), pause=MONTH)
