@@ -28,6 +28,7 @@ from om_campaigns.delivery.outbox import OutboxTransport
 from om_campaigns.delivery.redirect import RedirectedTransport
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, InstallationError
+from om_campaigns.feedback import models as _feedback_models  # noqa: F401
 from om_campaigns.settings import Settings, SmtpSettings, load_settings
 from om_campaigns.store import Mode
 

@@ -18,6 +18,7 @@ from om_campaigns.audience import models as _audience  # noqa: F401  the tables 
 from om_campaigns.campaign import models as _campaign  # noqa: F401
 from om_campaigns.compose import models as _compose  # noqa: F401
 from om_campaigns.delivery import models as _delivery  # noqa: F401
+from om_campaigns.feedback import models as _feedback  # noqa: F401
 
 
 @pytest.fixture(scope="session")

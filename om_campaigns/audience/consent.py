@@ -28,6 +28,9 @@ from om_campaigns.audience.vocabulary import (
 OPEN_KINDS = (BasisKind.consent_doi, BasisKind.consent_written, BasisKind.membership_or_service_duty)
 """Kinds that carry mail by OM, and by a house that answers for the data jointly or has OM as its processor."""
 
+CONSENTS = (BasisKind.consent_doi, BasisKind.consent_written)
+"""Kinds a person gave themselves."""
+
 Column = ColumnElement[Any]
 
 
@@ -52,6 +55,17 @@ def has_basis(address_id: Column, organisation: Any, mailing_list: Column | str,
                 or_(and_(by_om, _speaks(sender, Sender.om)), by_house),
             ),
         ),
+    )
+
+
+def has_own_consent(address_id: Column, mailing_list: str) -> ColumnElement[bool]:
+    """The person subscribed: a consent of their own for this list, not a basis that comes with the house (domain rule 3)."""
+    basis = Basis.__table__  # type: ignore[attr-defined]
+    return exists().where(
+        basis.c.address_id == address_id,
+        basis.c.withdrawn_at.is_(None),
+        basis.c.kind.in_(CONSENTS),
+        or_(basis.c.mailing_list == mailing_list, basis.c.mailing_list == "*"),
     )
 
 

@@ -122,9 +122,10 @@ class Organisation(SQLModel, table=True):
     holiday_land: str | None = key(default=None)
     zone: str | None = key(default=None)
     list_address_id: int | None = Field(default=None, sa_column=reference("address.id", nullable=True))
-    relay: Relay = Field(default=Relay.lowest, sa_type=by_value(Relay), nullable=False)
-    pack_delivery: PackDelivery = Field(default=PackDelivery.ready_mail, sa_type=by_value(PackDelivery), nullable=False)
-    shelf_life_days: int = 28
+    relay: Relay | None = Field(default=None, sa_type=by_value(Relay))
+    pack_delivery: PackDelivery | None = Field(default=None, sa_type=by_value(PackDelivery))
+    shelf_life_days: int | None = None
+    """This and the two before: what is not stated is inherited from the nearest ancestor that states it."""
     merged_into_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
     origin: Origin = Field(default=Origin.file, sa_type=by_value(Origin), nullable=False)
 

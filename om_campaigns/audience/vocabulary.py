@@ -56,6 +56,10 @@ class Route(StrEnum):
     none = "none"
 
 
+PASSING_ON = (Route.forward_pack, Route.list_address, Route.newsletter_block)
+"""The ways through the home organisation; whoever takes one of them can serve its advisers."""
+
+
 class Sender(StrEnum):
     """In whose name a mail goes: OM itself, or OM for the recipient's home organisation (BULK-11 mode A)."""
 
@@ -79,7 +83,7 @@ class DataRole(StrEnum):
 
 
 class Relay(StrEnum):
-    """Which house of a tree passes a pack on."""
+    """Which house on the way from the advisers up to the umbrella passes a pack on to them."""
 
     lowest = "lowest"
     top = "top"

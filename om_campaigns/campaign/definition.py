@@ -11,7 +11,7 @@ from datetime import time, timedelta
 from enum import StrEnum
 from typing import Any
 
-from om_campaigns.audience.vocabulary import Route, Sender
+from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
 from om_campaigns.campaign.models import CampaignKind
 from om_campaigns.columns import digest, dump_json
 
@@ -68,6 +68,11 @@ class Audience:
     sender: Sender = Sender.om
     selects: str = "seats"
     where: str = ""
+
+    @property
+    def passes_on(self) -> bool:
+        """Served through the houses: the segment names pools of advisers, the cascade finds who passes on to them."""
+        return any(route in PASSING_ON for route in self.routes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,15 +35,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
+from om_campaigns.audience.consent import has_own_consent
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Organisation, Person, Seat
-from om_campaigns.audience.segments import Segment, subjects
-from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.audience.segments import subjects
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, RecipientKind, Role
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter
 from om_campaigns.campaign.houses import HOUSE, House, fill_houses, renew_temporary, temporary
 from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
 from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.receivers import RECEIVER, fill_receivers, load_passing, segment_of
+from om_campaigns.campaign.routing import Cascade
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 from om_campaigns.store import change
 
@@ -117,16 +120,63 @@ def _fill_candidates(session: Session, entry: Entry, today: date) -> int:
     renew_temporary(session, CANDIDATE)
     occasions = _load_occasions(session, entry)
     found = 0
+    through = _load_through(session, entry, today)
     for position, audience in enumerate(entry.definition.audiences):
-        fill_houses(session, entry.houses.values(), audience.routes)
-        chosen = _candidates(entry, position, audience, today, occasions)
+        if position in through.cascades:
+            fill_houses(session, entry.houses.values(), chosen=fill_receivers(session, through.cascades[position]))
+        else:
+            fill_houses(session, entry.houses.values(), audience.routes)
+        chosen = _candidates(entry, position, audience, today, occasions, through)
         found += change(session, insert(CANDIDATE).from_select([column.name for column in CANDIDATE.c], chosen))
     return found
 
 
-def _candidates(entry: Entry, position: int, audience: Audience, today: date, occasions: Sequence[str]) -> Select[Any]:
+@dataclass(frozen=True)
+class _Through:
+    """Whom a campaign reaches through the houses: they are not written to a second time (domain rules 1 and 3)."""
+
+    cascades: dict[int, Cascade]
+
+    @property
+    def pools(self) -> list[int]:
+        return sorted({each.pool_id for cascade in self.cascades.values() for each in cascade.services})
+
+    @property
+    def addresses(self) -> list[int]:
+        return sorted({each.receiver.address_id for cascade in self.cascades.values() for each in cascade.services})
+
+
+def _load_through(session: Session, entry: Entry, today: date) -> _Through:
+    return _Through(
+        {
+            position: load_passing(
+                session, entry.houses, entry.definition, audience, today=today, campaign_ids=entry.campaign_ids
+            ).cascade()
+            for position, audience in enumerate(entry.definition.audiences)
+            if audience.passes_on
+        }
+    )
+
+
+def _not_through_house(entry: Entry, through: _Through, parties: Parties) -> list[tuple[ColumnElement[bool], Reason]]:
+    """Home first: an adviser is written to directly only on the person's own subscription (domain rule 3)."""
+    if not through.cascades:
+        return []
+    subscribed = has_own_consent(parties.address.c.id, entry.definition.mailing_list)
+    only_adviser = parties.seat.c.strength == ROLE_STRENGTH[Role.adviser]
+    return [
+        (parties.address.c.id.in_(through.addresses), Reason.stronger_role),
+        (and_(only_adviser, parties.organisation.c.id.in_(through.pools), ~subscribed), Reason.through_house),
+    ]
+
+
+def _candidates(entry: Entry, position: int, audience: Audience, today: date, occasions: Sequence[str], through: _Through) -> Select[Any]:
     query, parties = _members(entry, audience, today)
-    kind, number = subject_kind(parties), subject_id(parties)
+    kind: ColumnElement[Any] = literal(RecipientKind.organisation.value) if audience.passes_on else subject_kind(parties)
+    number = parties.organisation.c.id if audience.passes_on else subject_id(parties)
+    more = _conditions_between_campaigns(entry, parties, as_house=audience.passes_on)
+    if not audience.passes_on:
+        more += _not_through_house(entry, through, parties)
     columns = (
         literal(position),
         kind,
@@ -142,7 +192,7 @@ def _candidates(entry: Entry, position: int, audience: Audience, today: date, oc
             mailing_list=entry.definition.mailing_list,
             sender=audience.sender,
             route=select(HOUSE.c.route).where(HOUSE.c.organisation_id == parties.organisation.c.id).scalar_subquery(),
-            more=_conditions_between_campaigns(entry, parties),
+            more=more,
         ),
     )
     mine, earlier = table_of(Enrolment).alias("e_mine"), CANDIDATE.alias("earlier")
@@ -161,7 +211,18 @@ def _candidates(entry: Entry, position: int, audience: Audience, today: date, oc
 
 def _members(entry: Entry, audience: Audience, today: date) -> tuple[Select[Any], Parties]:
     """Who matches an ``[[audience]]``, with the seat, person, house and address that stand in the query."""
-    found, parties = subjects(_segment(audience), today=today, campaigns=entry.campaign_ids), make_parties()
+    if audience.passes_on:
+        parties = make_parties()
+        receiving = RECEIVER.c
+        joined = join_parties(
+            RECEIVER,
+            parties,
+            seat_id=receiving.seat_id,
+            organisation_id=receiving.organisation_id,
+            address_id=receiving.address_id,
+        )
+        return select(RECEIVER).select_from(joined), parties
+    found, parties = subjects(segment_of(audience), today=today, campaigns=entry.campaign_ids), make_parties()
     if audience.selects == Selects.organisations:
         house = found.subquery("m")
         return select(house).select_from(join_parties(house, parties, seat_id=literal(0), organisation_id=house.c.organisation_id)), parties
@@ -178,25 +239,14 @@ def _load_occasions(session: Session, entry: Entry) -> list[str]:
     return ["", *session.execute(select(enrolment.c.occasion).where(enrolment.c.campaign_id == entry.campaign.id).distinct()).scalars()]
 
 
-def _segment(audience: Audience) -> Segment:
-    return Segment(
-        name=audience.segment,
-        title=audience.segment,
-        title_en="",
-        selects=Selects(audience.selects),
-        where=audience.where,
-        file="",
-        line=1,
-        column=1,
-    )
-
-
-def _conditions_between_campaigns(entry: Entry, parties: Parties) -> list[tuple[ColumnElement[bool], Reason]]:
+def _conditions_between_campaigns(entry: Entry, parties: Parties, *, as_house: bool) -> list[tuple[ColumnElement[bool], Reason]]:
     conditions: list[tuple[ColumnElement[bool], Reason]] = []
     if entry.not_while_in:
-        conditions.append((is_in_campaign(parties, entry.not_while_in, EnrolmentState.active), Reason.not_while_in))
+        still_in = is_in_campaign(parties, entry.not_while_in, EnrolmentState.active, as_house=as_house)
+        conditions.append((still_in, Reason.not_while_in))
     if entry.starts_after:
-        conditions.append((~is_in_campaign(parties, entry.starts_after, EnrolmentState.finished), Reason.starts_after))
+        done = is_in_campaign(parties, entry.starts_after, EnrolmentState.finished, as_house=as_house)
+        conditions.append((~done, Reason.starts_after))
     return conditions
 
 
@@ -272,7 +322,7 @@ def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -
         return
     enrolment = table_of(Enrolment)
     members = [
-        subjects(_segment(audience), today=today, campaigns=entry.campaign_ids).subquery() for audience in entry.definition.audiences
+        subjects(segment_of(audience), today=today, campaigns=entry.campaign_ids).subquery() for audience in entry.definition.audiences
     ]
     outside: ColumnElement[bool] = true()
     for audience, found in zip(entry.definition.audiences, members, strict=True):

@@ -41,6 +41,7 @@ class House:
     land: str
     language: str
     routes: tuple[Route, ...]
+    parent_id: int | None = None
 
 
 def load_houses(session: Session, *, zone: str, language: str) -> dict[int, House]:
@@ -67,6 +68,7 @@ def load_houses(session: Session, *, zone: str, language: str) -> dict[int, Hous
             row.holiday_land or _only_land(regions[row.id]),
             row.language or language,
             _inherited_routes(row.id, parents, own_routes),
+            row.parent_id,
         )
         for row in rows
     }
@@ -94,8 +96,13 @@ def choose_route(house: House, offered: Sequence[Route]) -> Route:
     return next((route for route in house.routes if route in offered), Route.none)
 
 
-def fill_houses(session: Session, houses: Iterable[House], offered: Sequence[Route] = ()) -> None:
-    """Write the houses into the temporary table that plans join, with the route each takes of those ``offered``."""
+def fill_houses(
+    session: Session, houses: Iterable[House], offered: Sequence[Route] = (), *, chosen: Mapping[int, Route] | None = None
+) -> None:
+    """Write the houses into the temporary table that plans join, with the route each takes of those ``offered``.
+
+    ``chosen`` says it instead where the cascade has decided; whoever it does not name takes none.
+    """
     renew_temporary(session, HOUSE)
     rows = [
         {
@@ -103,7 +110,7 @@ def fill_houses(session: Session, houses: Iterable[House], offered: Sequence[Rou
             "zone": each.zone,
             "land": each.land,
             "language": each.language,
-            "route": choose_route(each, offered).value,
+            "route": (choose_route(each, offered) if chosen is None else chosen.get(each.organisation_id, Route.none)).value,
         }
         for each in houses
     ]

@@ -36,16 +36,20 @@ def make_parties() -> Parties:
     return Parties(table_of(Seat).alias("s"), table_of(Person).alias("p"), table_of(Organisation).alias("o"), table_of(Address).alias("a"))
 
 
-def join_parties(start: FromClause, parties: Parties, *, seat_id: Any, organisation_id: Any) -> FromClause:
-    """``start`` joined with the seat (if any), its person, the house and the effective address (if any)."""
+def join_parties(
+    start: FromClause, parties: Parties, *, seat_id: Any, organisation_id: Any, address_id: ColumnElement[Any] | None = None
+) -> FromClause:
+    """``start`` joined with the seat (if any), its person, the house and the effective address (if any).
+
+    ``address_id`` says which address counts where it is not the seat's own (a house's list address).
+    """
+    if address_id is None:
+        address_id = func.coalesce(parties.seat.c.address_id, parties.person.c.main_address_id)
     return (
         start.join(parties.organisation, parties.organisation.c.id == organisation_id)
         .outerjoin(parties.seat, parties.seat.c.id == seat_id)
         .outerjoin(parties.person, parties.person.c.id == parties.seat.c.person_id)
-        .outerjoin(
-            parties.address,
-            parties.address.c.id == func.coalesce(parties.seat.c.address_id, parties.person.c.main_address_id),
-        )
+        .outerjoin(parties.address, parties.address.c.id == address_id)
     )
 
 
@@ -102,7 +106,7 @@ def make_reason(
         ),
         (parties.organisation.c.status != OrganisationStatus.active, Reason.organisation_inactive),
         (parties.seat.c.until < today, Reason.seat_ended),
-        (route != Route.direct_email.value, Reason.no_route),
+        (route == Route.none.value, Reason.no_route),
         (parties.address.c.id.is_(None), Reason.no_address),
         (parties.address.c.bounce_state == BounceState.hard, Reason.hard_bounce),
         (is_suppressed(parties.address, parties.organisation, mailing_list), Reason.suppressed),
@@ -113,9 +117,18 @@ def make_reason(
     return case(*[(condition, reason.value) for condition, reason in refusals], else_=Reason.none.value)
 
 
-def is_in_campaign(parties: Parties, campaign_ids: Sequence[int], state: EnrolmentState) -> ColumnElement[bool]:
-    """The subject is (or was) in one of these campaigns: a seat counts itself and its house, a house any of its seats."""
+def is_in_campaign(parties: Parties, campaign_ids: Sequence[int], state: EnrolmentState, *, as_house: bool = False) -> ColumnElement[bool]:
+    """The subject is (or was) in one of these campaigns: a seat counts itself and its house, a house any of its seats.
+
+    ``as_house``: the house is the subject, whoever receives for it.
+    """
     enrolment = table_of(Enrolment).alias("e_other")
+    if as_house:
+        return exists().where(
+            enrolment.c.campaign_id.in_(campaign_ids),
+            enrolment.c.state == state,
+            enrolment.c.organisation_id == parties.organisation.c.id,
+        )
     return exists().where(
         enrolment.c.campaign_id.in_(campaign_ids),
         enrolment.c.state == state,

@@ -6,7 +6,7 @@ Files are drafts; publishing freezes a ``campaign_version`` with the texts it re
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -53,6 +53,20 @@ class DispatchStatus(StrEnum):
     cancelled = "cancelled"
 
 
+class RelayState(StrEnum):
+    """How far a pack has come in the house that received it; the allowed moves stand in ``campaign/packs.py``."""
+
+    planned = "planned"
+    offered = "offered"
+    accepted = "accepted"
+    postponed = "postponed"
+    skipped = "skipped"
+    forwarded = "forwarded"
+    reported = "reported"
+    replaced = "replaced"
+    expired = "expired"
+
+
 class Reason(StrEnum):
     """Why somebody does not get a step (now). One closed list for plan, ledger and ``why``."""
 
@@ -63,6 +77,9 @@ class Reason(StrEnum):
     hard_bounce = "hard_bounce"
     no_data_role = "no_data_role"
     no_route = "no_route"
+    nobody_to_serve = "nobody_to_serve"
+    through_house = "through_house"
+    colleague_relays = "colleague_relays"
     organisation_inactive = "organisation_inactive"
     person_inactive = "person_inactive"
     seat_ended = "seat_ended"
@@ -149,7 +166,15 @@ class Enrolment(SQLModel, table=True):
     __tablename__ = "enrolment"
     __table_args__ = (
         UniqueConstraint("campaign_id", "occasion", "subject_kind", "subject_id"),
-        Index("uq_enrolment_address", "campaign_id", "occasion", "address_id", unique=True),
+        Index(
+            "uq_enrolment_address",
+            "campaign_id",
+            "occasion",
+            "address_id",
+            unique=True,
+            sqlite_where=text("subject_kind = 'person'"),
+            postgresql_where=text("subject_kind = 'person'"),
+        ),
         Index(
             "ix_enrolment_due",
             "campaign_id",
@@ -170,7 +195,7 @@ class Enrolment(SQLModel, table=True):
     organisation_id: int = Field(sa_column=reference("organisation.id"))
     seat_id: int = 0
     address_id: int
-    """The address at entry: nobody else enters the same campaign and occasion through it."""
+    """The address at entry: no other person enters the same campaign and occasion through it. A house's follows its receiver."""
     version_id: int = Field(sa_column=reference("campaign_version.id", index=False))
     audience: int = 0
     """Position of the ``[[audience]]`` entry that matched."""
@@ -262,3 +287,49 @@ class Dispatch(SQLModel, table=True):
     """End (exclusive) of the sending window ``due_at`` lies in; a claim is only made before it, later the planner moves the due time."""
     attempts: int = 0
     sent_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
+class Pack(SQLModel, table=True):
+    """What one receiving house passes on for one (campaign, occasion, step). ``code`` is for ever; what it says are revisions.
+
+    ``due_on``: the last day it is worth passing on, counted from the hand-over, None until then. ``named``: offices below that
+    others serve.
+    """
+
+    __tablename__ = "pack"
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "occasion", "step", "organisation_id"),
+        one_of("relay_state", RelayState),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    public_id: str = key(default_factory=new_ref, unique=True)
+    code: str = key(unique=True)
+    dispatch_id: int = Field(sa_column=reference("dispatch.id"))
+    campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
+    occasion: str = key(default="")
+    step: str = key()
+    organisation_id: int = Field(sa_column=reference("organisation.id"))
+    relay_state: RelayState = Field(default=RelayState.planned, sa_type=by_value(RelayState), nullable=False)
+    state_at: datetime = Field(sa_type=Instant, nullable=False)
+    due_on: date | None = None
+    named: Any = Field(default_factory=list, sa_type=Json)
+
+
+class PackOrganisation(SQLModel, table=True):
+    """A house whose advisers a pack serves, and the house that takes it for them.
+
+    The unique key is the promise of the cascade: no pool is served twice for one step, whoever relays. ``level`` is '' except
+    where every level serves (``both``).
+    """
+
+    __tablename__ = "pack_organisation"
+    __table_args__ = (UniqueConstraint("campaign_id", "occasion", "step", "organisation_id", "level", name="uq_pack_organisation_pool"),)
+
+    pack_id: int = Field(foreign_key="pack.id", primary_key=True)
+    organisation_id: int = Field(foreign_key="organisation.id", primary_key=True)
+    relay_id: int = Field(foreign_key="organisation.id")
+    campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
+    occasion: str = key(default="")
+    step: str = key()
+    level: str = key(default="")

@@ -23,6 +23,7 @@ from om_campaigns.campaign.enrolment import insert_ignoring
 from om_campaigns.campaign.houses import fill_houses, renew_temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.packs import Packing
 from om_campaigns.campaign.rows import ROW, Ready, condition, gather, waiting
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import Instant, table_of
@@ -38,6 +39,7 @@ class Planned:
     skipped: Counter[Reason] = field(default_factory=Counter)
     by_step: Counter[tuple[str, Route]] = field(default_factory=Counter)
     exited: int = 0
+    packs: int = 0
 
     def add(self, later: Planned) -> None:
         """Add what was found when asking again."""
@@ -46,6 +48,7 @@ class Planned:
         self.skipped += later.skipped
         self.by_step += later.by_step
         self.exited += later.exited
+        self.packs += later.packs
 
 
 def is_anybody_due(session: Session, campaign: Campaign, until: datetime) -> bool:
@@ -59,18 +62,24 @@ def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: da
     """Owe every enrolment its next step where that is due by ``until``. Running it twice adds nothing."""
     result = Planned()
     result.exited = _exit_where_met(session, ready, now, today, until)
+    packing = Packing(session, ready, today)
     renew_temporary(session, ROW)
     waited_for = calendar.plan_waiting(session, ready.campaign.id or 0, ready.definitions, now, until)
     for version_id in sorted({version_id for version_id, _ in waited_for}):
         definition = ready.definitions[version_id]
+        steps = [step for step in definition.steps if (version_id, step.name) in waited_for]
         for position, audience in enumerate(definition.audiences):
-            fill_houses(session, ready.houses.values(), audience.routes)
-            for step in definition.steps:
-                if (version_id, step.name) in waited_for:
+            if audience.passes_on:
+                packing.gather(version_id, position, steps, until)
+            else:
+                fill_houses(session, ready.houses.values(), audience.routes)
+                for step in steps:
                     gather(session, ready, version_id, position, step, today, until)
     _refuse_shared_addresses(session)
+    packing.refuse_colleagues()
     result.deferred = _move_later(session, until) + defer(session, calendar, ready.definitions, caps, until)
     _apply(session, ready, now)
+    result.packs = packing.record(now)
     _count(session, result, sorted({step_name for _, step_name in waited_for}))
     return result
 

@@ -84,6 +84,10 @@ class _Scope:
         return "" if value in names else f"there is no {refers} '{value}'{suggest(value, names)}"
 
 
+PACK = "pack"
+"""``<step>.pack.<language>.md`` is what a pack says where the step's own text is its cover; no variant can be called so."""
+
+
 class TextName(NamedTuple):
     """A step's text file by its name: ``<step>[.<variant>].<language>.md``."""
 
@@ -173,6 +177,10 @@ def _audiences(table: Table, known: Known) -> Iterable[Audience]:
         routes = entry.words("routes", ROUTES) or (Route.direct_email,)
         if "routes" in entry and entry.value("routes") == []:
             entry.problem("routes", "'routes' names no route; leave it away for direct_email")
+        if {Route.direct_email} < set(routes) or Route.none in routes:
+            entry.problem(
+                "routes", "either 'direct_email' alone, or ways of passing on: forward_pack, list_address, newsletter_block", "audience"
+            )
         rule = known.segments.get(segment)
         yield Audience(
             segment,
@@ -257,6 +265,8 @@ def _variants(step: Table, scope: _Scope) -> Iterable[Variant]:
         name = _name(entry, "a variant")
         if name and name in seen:
             entry.problem("name", f"there is a variant '{name}' already", "name")
+        if name == PACK:
+            entry.problem("name", f"'{PACK}' is the text of the pack; call the variant differently", "name")
         seen.add(name)
         if not entry.value("when"):
             entry.problem("when", "a variant needs 'when': whom it is for")
@@ -292,6 +302,8 @@ def _check_steps(table: Table, entries: Sequence[Table], definition: CampaignDef
     findings, steps = table.findings, definition.steps
     if not steps:
         findings.at_key(table.path_of("step"), "step", "a [[step]] is missing")
+    if definition.re_enter is not ReEnter.never and any(audience.passes_on for audience in definition.audiences):
+        table.problem("re_enter", "a campaign that passes on through houses serves each pool once; leave 're_enter' away", "audience")
     if definition.kind is CampaignKind.announcement and len(steps) > 1:
         findings.at_key((*table.path_of("step"), 1), "step", "an announcement has exactly one step; several make a drip")
     latest, seen = 0, set()
@@ -316,7 +328,7 @@ def _check_texts(findings: Findings, entries: Sequence[Table], steps: Sequence[S
             findings.add(Problem(path, 0, 0, "text", "a text is called <step>.<language>.md or <step>.<variant>.<language>.md"))
         elif name.step not in variants:
             findings.add(Problem(path, 0, 0, "text", f"there is no step '{name.step}'{suggest(name.step, variants)}"))
-        elif name.variant and name.variant not in variants[name.step]:
+        elif name.variant and name.variant != PACK and name.variant not in variants[name.step]:
             near = suggest(name.variant, variants[name.step])
             findings.add(Problem(path, 0, 0, "text", f"step '{name.step}' has no variant '{name.variant}'{near}"))
         else:

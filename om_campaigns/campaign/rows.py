@@ -50,7 +50,7 @@ ROW = Table(
     Column("open_until", Instant),
     prefixes=["TEMPORARY"],
 )
-"""``is_shareable``: the address is not the one the recipient entered with, so somebody else may have come to it too."""
+"""``is_shareable``: the recipient is a house, or did not enter with this address, so somebody else may have come to it too."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Ready:
     """Step → languages it is written in, the fall-back first."""
     plain_steps: frozenset[str]
     """Steps with a text for those to whom no variant applies."""
+    pack_steps: frozenset[str]
+    """Steps with a text of their own for the pack: their letter is its cover."""
     withdrawn_steps: frozenset[str]
     """Steps that mention a toolkit of which no version is current (domain rule 7)."""
     campaign_ids: dict[str, int]
@@ -100,7 +102,13 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
     enrolment = table_of(Enrolment)
     parties = make_parties()
     source = (
-        join_parties(enrolment, parties, seat_id=enrolment.c.seat_id, organisation_id=enrolment.c.organisation_id)
+        join_parties(
+            enrolment,
+            parties,
+            seat_id=enrolment.c.seat_id,
+            organisation_id=enrolment.c.organisation_id,
+            address_id=enrolment.c.address_id if audience.passes_on else None,
+        )
         .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
         .join(
             TIME,
@@ -113,6 +121,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
             ),
         )
     )
+    to_house = enrolment.c.subject_kind == literal_column("'organisation'")
     variant = _variant(step, definition, parties, today, ready)
     languages = ready.languages[step.name]
     wanted = func.coalesce(parties.person.c.language, HOUSE.c.language)
@@ -121,7 +130,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
             enrolment.c.id,
             literal(step.name),
             func.coalesce(parties.address.c.id, enrolment.c.address_id),
-            or_(parties.address.c.id != enrolment.c.address_id, enrolment.c.occasion != ""),
+            or_(parties.address.c.id != enrolment.c.address_id, enrolment.c.occasion != "", to_house),
             HOUSE.c.route,
             literal(audience.sender.value),
             variant,

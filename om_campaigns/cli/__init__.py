@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("operator:init", "Make a workspace in a folder."),
     "ledger": ("ledger:ledger", "Who was sent what, and who was not."),
     "org": ("organisation:organisation", "Look at organisations."),
+    "pack": ("pack:pack", "What partners pass on: list, show, write, acknowledge."),
     "person": ("person:person", "Look at people; erase one."),
     "plan": ("send:plan", "What would be sent, to whom, and why not; changes nothing."),
     "preview": ("preview:preview", "Show a letter as its reader would get it."),

@@ -46,7 +46,7 @@ def _data(result: DemoResult) -> dict[str, Any]:
         "organisations": result.organisations,
         "people": result.people,
         "mails": result.mails,
-        "packs": 0,
+        "packs": result.packs,
         "by_route": dict(sorted(result.by_route.items())),
         "skipped": {str(reason): count for reason, count in sorted(result.skipped.items())},
         "outbox": str(result.folder / "outbox"),
@@ -62,7 +62,7 @@ def _print(result: DemoResult, folder: Path) -> None:
 
     from om_campaigns.cli.output import print_rows
 
-    click.echo(f"{result.organisations} organisations, {result.people} people, {result.mails} mails in 120 days\n")
+    click.echo(f"{result.organisations} organisations, {result.people} people, {result.mails} mails, {result.packs} packs in 120 days\n")
     rows = [
         {
             "campaign": each.campaign,
@@ -81,8 +81,8 @@ def _print(result: DemoResult, folder: Path) -> None:
     click.echo("\nTry:")
     for rest in (
         "why m.feldkamp@hwk-westerfurt.example wir-gedanke",
-        "ledger --campaign fuenf-gedanken --limit 10",
         "preview wir-gedanke/a2",
+        "pack list fuenf-gedanken/b2",
     ):
         click.echo(f"  {start} {rest}")
     click.echo(f"\nEvery mail as its reader sees it:\n  {result.index}")

@@ -18,16 +18,20 @@ FORMATS = click.Choice(["table", "json"])
 
 @click.command()
 @click.argument("campaign", required=False)
+@click.option("--cascade", is_flag=True, help="Also who passes on to whose advisers, and why.")
 @click.option("--until", metavar="DATE", help="Also what becomes due until then, that day included (each recipient's next step).")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="A table to read, or data for programs.")
 @pass_state
-def plan(state: State, campaign: str | None, until: str | None, format_: str) -> None:
+def plan(state: State, campaign: str | None, cascade: bool, until: str | None, format_: str) -> None:
     """What would be sent now, and why not to everybody. Changes nothing.
 
     JSON: now, until, checksum, enrolled, planned, deferred, campaigns [{campaign, enrolled, not_enrolled {reason: count},
-    steps [{step, route, mails}], skipped {reason: count}, deferred, exited}].
+    steps [{step, route, mails}], skipped {reason: count}, deferred, exited}], cascade [{campaign, served [{house, relay,
+    receiver, route, why}], overlaps, unserved [{house, reason}]}].
     """
+    from om_campaigns import store
     from om_campaigns.clock import parse_instant
+    from om_campaigns.pipeline.partner import who_passes_on
     from om_campaigns.pipeline.tick import look
 
     app = state.app()
@@ -36,12 +40,15 @@ def plan(state: State, campaign: str | None, until: str | None, format_: str) ->
     if until and "T" not in until and ":" not in until:
         end += timedelta(days=1, microseconds=-1)  # a day means the whole day
     result = look(app, now, until=end, campaign=campaign)
+    with store.read(app.engine) as session:
+        passing = who_passes_on(app, session, now, campaign)
     if format_ == "json":
         from om_campaigns.cli.output import print_json
 
-        print_json(_plan_data(result, now, end))
+        print_json(_plan_data(result, now, end) | {"cascade": passing})
         return
     _print_plan(app, result, now, end)
+    _print_cascade(passing, is_full=cascade)
 
 
 @click.command()
@@ -147,7 +154,7 @@ def _sent_data(result: TickResult) -> dict[str, Any]:
         "enrolled": result.enrolled,
         "planned": result.planned,
         "sent": result.sent.sent,
-        "packs": 0,
+        "packs": sum(each.planned.packs for each in result.campaigns),
         "deferred": result.deferred,
         "retry": result.sent.retry,
         "failed": result.sent.failed,
@@ -183,6 +190,23 @@ def _print_plan(app: App, result: TickResult, now: datetime, until: datetime) ->
         for line in told:
             click.echo(f"  {each.campaign}: {line}")
     click.echo(f"checksum {result.checksum}")
+
+
+def _print_cascade(passing: list[dict[str, Any]], *, is_full: bool) -> None:
+    from om_campaigns.cli.output import print_rows
+    from om_campaigns.pipeline.explaining import REASONS
+
+    for each in passing:
+        relays = {row["relay"] for row in each["served"]}
+        houses = {row["house"] for row in each["served"]}
+        click.echo(f"{each['campaign']}: {len(relays)} houses pass on to the advisers of {len(houses)}")
+        if each["overlaps"]:
+            click.echo(f"  served on more than one level: {', '.join(each['overlaps'])}")
+        for row in each["unserved"]:
+            click.echo(f"  nobody serves {row['house']}: {REASONS[row['reason']]}")
+        if is_full:
+            columns = {"house": "advisers of", "relay": "passed on by", "receiver": "received by", "route": "route", "why": "why"}
+            print_rows(each["served"], "table", columns)
 
 
 def _print_sent(result: TickResult) -> None:

@@ -27,10 +27,13 @@ from om_campaigns.audience.models import (
     Toolkit,
     ToolkitVersion,
 )
-from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, OrganisationStatus, PersonStatus, Role, ToolkitStatus
+from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, OrganisationStatus, PackDelivery, PersonStatus, Role, ToolkitStatus
 from om_campaigns.columns import table_of
 
 OM_BRAND = "om"
+SHELF_LIFE = 28
+"""Days a pack is worth passing on where no house says otherwise."""
+
 EXAMPLES = 3
 """How many neighbours a letter names."""
 
@@ -67,6 +70,8 @@ class Houses:
             organisation.c.status,
             organisation.c.brand,
             organisation.c.zone,
+            organisation.c.pack_delivery,
+            organisation.c.shelf_life_days,
         )
         return {row.id: row for row in self.session.execute(select(*columns))}
 
@@ -119,9 +124,19 @@ class Houses:
 
     def brand(self, organisation_id: int) -> str:
         """The brand of the nearest ancestor that has one, at last OM's."""
-        return next(
-            (self._organisations[each].brand for each in self.ancestors(organisation_id) if self._organisations[each].brand), OM_BRAND
-        )
+        return str(self._inherited(organisation_id, "brand") or OM_BRAND)
+
+    def pack_delivery(self, organisation_id: int) -> PackDelivery:
+        """How the house wants packs: its own word, else that of its nearest ancestor that has one."""
+        return PackDelivery(self._inherited(organisation_id, "pack_delivery") or PackDelivery.ready_mail)
+
+    def shelf_life(self, organisation_id: int) -> int:
+        """Days a pack is worth passing on, inherited likewise."""
+        return int(self._inherited(organisation_id, "shelf_life_days") or SHELF_LIFE)
+
+    def _inherited(self, organisation_id: int, name: str) -> Any:
+        stated = (getattr(self._organisations[each], name) for each in self.ancestors(organisation_id))
+        return next((value for value in stated if value is not None and value != ""), None)
 
     def region(self, organisation_id: int, language: str) -> dict[str, Any]:
         """``region`` in a template: the smallest region of the house in which there are neighbours to name (R6)."""

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -37,13 +38,25 @@ from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, READABLE, Slot
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
-RENDERER = "1"
+RENDERER = "2"
 """Goes up with every change of this room that changes the bytes of a mail."""
 
 MAX_HTML = 100_000
 """Bytes of the HTML part, decoded (REN-01): Gmail cuts off what is longer, and the foot with it."""
 
 OPTIONAL_NAMES = ("org", "campaign", "step", "toolkit", "toolkits", "region", "om", "house_contact", "next_step", "issue", "releases")
+
+
+class Purpose(StrEnum):
+    """What an edition is for: a letter to its reader, the cover of a pack, or what is passed on (no personal value at all)."""
+
+    letter = "letter"
+    cover = "cover"
+    pack = "pack"
+
+
+PACK_GREETINGS = {"de": "Guten Tag", "en": "Hello"}
+"""Packs open without a name (domain rule 10)."""
 
 
 class MissingValueError(InputError):
@@ -63,6 +76,9 @@ class EditionInput:
     language: str
     brand: str
     context: Mapping[str, Any]
+    purpose: Purpose = Purpose.letter
+    note: str = ""
+    """Path of a text that follows the letter in a box: how to pass on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,8 @@ class Edition:
     preheader: Gapped
     html: Gapped
     text: Gapped
+    markdown: str = ""
+    """For packs: the text as Markdown with names filled in; blocks stand between ``::: name`` and ``:::``, the action is the last."""
 
     @property
     def needed(self) -> frozenset[str]:
@@ -86,7 +104,8 @@ class Edition:
         """Compressed canonical JSON; equal editions are equal bytes."""
         parts = {name: _dump_gapped(getattr(self, name)) for name in ("subject", "preheader", "html", "text")}
         slots = [[use.path, [[name, list(arguments)] for name, arguments in use.filters]] for use in self.slots]
-        return zlib.compress(dump_json({"id": self.id, "language": self.language, "slots": slots, **parts}).encode(), 6)
+        whole = {"id": self.id, "language": self.language, "slots": slots, "markdown": self.markdown, **parts}
+        return zlib.compress(dump_json(whole).encode(), 6)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Edition:
@@ -95,7 +114,7 @@ class Edition:
             raw = json.loads(zlib.decompress(data))
             slots = tuple(SlotUse(path, tuple((name, tuple(values)) for name, values in filters)) for path, filters in raw["slots"])
             parts = {name: _read_gapped(raw[name]) for name in ("subject", "preheader", "html", "text")}
-            return cls(id=raw["id"], language=raw["language"], slots=slots, **parts)
+            return cls(id=raw["id"], language=raw["language"], slots=slots, markdown=raw["markdown"], **parts)
         except (zlib.error, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError("these bytes are no edition") from error
 
@@ -110,8 +129,8 @@ def _read_gapped(raw: list[Any]) -> Gapped:
 
 def make_edition_id(given: EditionInput) -> str:
     """The hash of everything the edition may depend on, and of the renderer; builds nothing."""
-    parts = [RENDERER, given.step_path, given.language, given.brand, dump_json(dict(given.context))]
-    paths = [given.step_path, *(brand_path(key) for key in brand_chain(given.files, given.brand))]
+    parts = [RENDERER, given.purpose, given.step_path, given.language, given.brand, dump_json(dict(given.context))]
+    paths = [given.step_path, *filter(None, [given.note]), *(brand_path(key) for key in brand_chain(given.files, given.brand))]
     paths += sorted(path for path in given.files if path.startswith(READABLE))
     for path in paths:
         parts += (path, given.files.get(path, ""))
@@ -133,12 +152,13 @@ class _Builder:
         if MARK_START in dump_json(dict(given.context)):
             raise ProblemsError([Problem(given.step_path, 0, 0, "slot", f"a value from the data holds the reserved word '{MARK_START}'")])
         self.step: StepFile = read_step(given.files[given.step_path], given.step_path)
-        self.book = Book()
+        is_pack = given.purpose is Purpose.pack
+        self.book = Book(constants={"contact.greeting": PACK_GREETINGS[given.language]} if is_pack else None)
         self.environment: SlotEnvironment = ENVIRONMENT.for_files(given.files)
         brand = load_brand(given.files, given.brand)
         self.names: dict[str, Any] = dict.fromkeys(OPTIONAL_NAMES) | dict(given.context)
         self.names |= {"brand": brand.as_context(), "language": given.language, "sender": given.context.get("sender", "om")}
-        self.names |= {"t": load_wording(given.files, given.language), **self.book.roots()}
+        self.names |= {"t": load_wording(given.files, given.language), "purpose": given.purpose.value, **self.book.roots()}
 
     def edition(self) -> Edition:
         step, path = self.step, self.given.step_path
@@ -149,12 +169,35 @@ class _Builder:
         body = convert(step.body, path, step.body_line, self.given.language)
         html_body = self.render(Source(path, path, body.html.text, body.html.places))
         text_body = self.render(Source(f"{path}.txt", path, body.plain.text, body.plain.places))
+        if self.given.note:
+            html_note, text_note = self.note(self.given.note)
+            html_body, text_body = html_body + html_note, f"{text_body}\n\n{text_note}"
         layout = f"layouts/{step.layout}.mjml"
         document = make_html(self.render(self.file(layout), content=Markup(html_body)), layout)  # noqa: S704  made by escaping templates
         document = MERGED_LISTS.sub("", document)
         plain_layout = f"layouts/{step.layout}.txt"
         plain = self.render(self.file(plain_layout if plain_layout in self.given.files else "layouts/letter.txt"), content=text_body)
         return self.cut(subject, preheader, document, tidy_plain(plain))
+
+    def note(self, path: str) -> tuple[str, str]:
+        """The text in the box, as HTML and as plain text."""
+        if path not in self.given.files:
+            raise ProblemsError([Problem(path, 0, 0, "note", "there is no such text")])
+        body = convert(self.given.files[path], path, 1, self.given.language, with_action=False)
+        return (
+            self.render(Source(path, path, body.html.text, body.html.places)),
+            self.render(Source(f"{path}.txt", path, body.plain.text, body.plain.places)),
+        )
+
+    def markdown(self) -> str:
+        """The step's own Markdown with names filled in; what a partner takes into a newsletter of its own."""
+        if self.given.purpose is not Purpose.pack:
+            return ""
+        path = self.given.step_path
+        source = FENCE.sub(lambda match: f"::: {match[1]}", self.step.body)
+        places = tuple((self.step.body_line + number, 1) for number in range(source.count("\n") + 1))
+        body = self.render(Source(f"{path}#body.txt", path, source, places))
+        return tidy_plain(f"{body}\n\n::: action\n{self.names['action']['text']}\n:::")
 
     def file(self, path: str) -> Source:
         if path not in self.given.files:
@@ -234,12 +277,15 @@ class _Builder:
         ]
         if problems:
             raise ProblemsError(problems)
-        return Edition(id=make_edition_id(self.given), language=self.given.language, slots=uses, **parts)
+        return Edition(id=make_edition_id(self.given), language=self.given.language, slots=uses, markdown=self.markdown(), **parts)
 
     def misplaced(self, error: LandingError) -> Problem:
         path = self.book.uses[error.slot].path
         return Problem(self.given.step_path, 0, 0, "slot", f"'{path}' stands {error.place}, where a recipient's value cannot be made safe")
 
+
+FENCE = re.compile(r"^ {0,3}:{3,}[ \t]*([^\W\d]\w*).*$", re.MULTILINE)
+"""The head of a block; its id and policy are no business of a reader."""
 
 MERGED_LISTS = re.compile(r"</ul>\s*<ul[^>]*>|</ol>\s*<ol[^>]*>")
 """Lists made by a loop or around an if are one list."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -17,16 +17,22 @@ from sqlmodel import Session
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Sender
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign, CampaignVersion
+from om_campaigns.campaign.reading import PACK
 from om_campaigns.campaign.releases import load_files
 from om_campaigns.campaign.timing import date_of
 from om_campaigns.columns import table_of
+from om_campaigns.compose.brand import load_brand
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
-from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, make_edition, make_edition_id
+from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Purpose, make_edition, make_edition_id
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
+from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError
 from om_campaigns.settings import SenderSettings
+
+COVER = "content/begleitmail"
+"""The cover where a step has no text of its own for it."""
 
 KEPT = 512
 """Editions (about 30 KB each) a process keeps at hand."""
@@ -44,6 +50,9 @@ class LetterKey:
     organisation_id: int
     sender: Sender
     due_day: int
+    purpose: Purpose = Purpose.letter
+    note: str = ""
+    """For covers: which way of passing on the note explains (a name of ``NOTES``)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class Source:
     name: str
     definition: CampaignDefinition
     files: Mapping[str, str]
+    published_on: date
 
 
 @dataclass
@@ -107,6 +117,10 @@ class Library:
     def source(self, version_id: int) -> Source:
         return self._source(version_id)
 
+    def published_on(self, key: LetterKey) -> date:
+        """The day the wording of a letter was published (UTC)."""
+        return self._source(self._wording_version(key)).published_on
+
     def _keep(self, edition_id: str, edition: Edition) -> None:
         self._kept[edition_id] = edition
         self._kept.move_to_end(edition_id)
@@ -118,7 +132,10 @@ class Library:
             version = self.session.get_one(CampaignVersion, version_id)
             campaign = self.session.get_one(Campaign, version.campaign_id)
             self._sources[version_id] = Source(
-                campaign.name, CampaignDefinition.from_structure(version.structure), load_files(self.session, version_id)
+                campaign.name,
+                CampaignDefinition.from_structure(version.structure),
+                load_files(self.session, version_id),
+                version.published_at.date(),
             )
         return self._sources[version_id]
 
@@ -129,9 +146,30 @@ class Library:
         latest = self._latest[key.campaign_id]
         return latest if self._source(latest).definition.step(key.step) else key.version_id
 
+    def pack_style(self, key: LetterKey) -> tuple[dict[str, str], str]:
+        """The headings of blocks by their names, and the accent of the brand (``#rrggbb``), for the sheet of a pack."""
+        given = self._input(key)[1]
+        words = load_wording(given.files, given.language)
+        labels = {name: words[name] for name in ("offers", "say", "do") if name in words} | {"action": words["step_now"]}
+        return labels, str(load_brand(given.files, given.brand).as_context()["colours"]["accent"])
+
+    def pack_text(self, key: LetterKey) -> bool:
+        """The step has a text of its own for the pack, and its letter is the cover."""
+        start = f"campaigns/{self._source(self._wording_version(key)).name}/{key.step}.{PACK}."
+        return any(path.startswith(start) for path in self._source(self._wording_version(key)).files)
+
     def _step_path(self, key: LetterKey, source: Source) -> str:
         variant = f".{key.variant}" if key.variant else ""
-        wanted = [f"campaigns/{source.name}/{key.step}{variant}.{language}.md" for language in (key.language, "de", "en")]
+        stem = f"campaigns/{source.name}/{key.step}"
+        stems = [f"{stem}{variant}"]
+        if key.purpose is Purpose.pack:
+            stems = [f"{stem}.{PACK}", f"{stem}{variant}", stem]
+        elif key.purpose is Purpose.cover and not self.pack_text(key):
+            stems = [COVER]
+        wanted = [f"{each}.{language}.md" for each in stems for language in (key.language, "de", "en")]
+        return self._first_of(wanted, source)
+
+    def _first_of(self, wanted: list[str], source: Source) -> str:
         found = next((path for path in wanted if path in source.files), None)
         if found is None:
             raise InputError(f"{wanted[0]}: the published version has no such text", hint="publish the campaign again with that file")
@@ -139,9 +177,7 @@ class Library:
 
     def _input(self, key: LetterKey) -> tuple[str, EditionInput]:
         if not self.step_file(key).due_days:
-            key = LetterKey(
-                key.campaign_id, key.version_id, key.step, key.variant, key.language, key.organisation_id, key.sender, due_day=0
-            )
+            key = replace(key, due_day=0)
         if key not in self._inputs:
             given = self._make_input(key)
             self._inputs[key] = (make_edition_id(given), given)
@@ -156,6 +192,7 @@ class Library:
         definition = source.definition
         toolkits = self.houses.toolkits(head.toolkits, language)
         contact = self.houses.contact_of(key.organisation_id) if key.sender is Sender.home else None
+        about = self.step_file(replace(key, purpose=Purpose.pack)) if key.purpose is Purpose.cover else head
         context: dict[str, Any] = {
             "org": {name: fix_spaces(value) for name, value in self.houses.organisation(key.organisation_id).items()},
             "region": self.houses.region(key.organisation_id, language),
@@ -165,7 +202,7 @@ class Library:
                 "mailing_list": definition.mailing_list,
                 "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, language),
             },
-            "step": _step_context(key, definition, head, language),
+            "step": _step_context(key, definition, head, about, language),
             "toolkits": toolkits,
             "toolkit": toolkits[0] if toolkits else None,
             "om": om_context(self.sender),
@@ -176,7 +213,10 @@ class Library:
         brand = self.houses.brand(key.organisation_id) if key.sender is Sender.home else OM_BRAND
         if f"brands/{brand}.toml" not in source.files:
             brand = OM_BRAND
-        return EditionInput(files=source.files, step_path=path, language=language, brand=brand, context=context)
+        note = self._first_of([f"{key.note}.{each}.md" for each in (language, "de", "en")], source) if key.note else ""
+        return EditionInput(
+            files=source.files, step_path=path, language=language, brand=brand, context=context, purpose=key.purpose, note=note
+        )
 
     def _next_step(self, source: Source, definition: CampaignDefinition, step: str, language: str) -> dict[str, str] | None:
         here, following = definition.step(step), definition.step_after(step)
@@ -192,14 +232,15 @@ class Library:
         return {"subject": subject, "after": after_text(_days_between(here, following), language)}
 
 
-def _step_context(key: LetterKey, definition: CampaignDefinition, head: StepFile, language: str) -> dict[str, Any]:
+def _step_context(key: LetterKey, definition: CampaignDefinition, head: StepFile, about: StepFile, language: str) -> dict[str, Any]:
+    """``about``: the text that says what the step is about, where a cover only introduces it."""
     names = [step.name for step in definition.steps]
     due = date_of(key.due_day) + timedelta(days=head.due_days) if head.due_days else None
     return {
         "name": key.step,
         "subject": "" if "{" in head.subject else head.subject,
-        "ideas": [str(idea) for idea in head.ideas],
-        "idea_names": [IDEA_NAMES[idea][language] for idea in head.ideas],
+        "ideas": [str(idea) for idea in about.ideas],
+        "idea_names": [IDEA_NAMES[idea][language] for idea in about.ideas],
         "topics": list(head.topics),
         "position": names.index(key.step) + 1,
         "count": len(names),

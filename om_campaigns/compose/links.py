@@ -88,6 +88,11 @@ def read_token(keyring: Keyring, audience: str, token: str) -> tuple[str, ...] |
     return tuple(payload[1:].split(".")) if genuine and secret is not None else None
 
 
+def holds_token(address: str) -> bool:
+    """Whether a web address has something of the shape of a token in it, whoever signed it."""
+    return any(_TOKEN.fullmatch(part) for part in re.split(r"[/?=&#]", address))
+
+
 def make_links(
     base_url: str, keyring: Keyring, address_ref: str, organisation_ref: str, mailing_list: str, *, inert: bool = False
 ) -> Links:

@@ -68,9 +68,12 @@ class _Word:
     column: int
 
 
-def convert(source: str, path: str, first_line: int, language: str) -> Body:
-    """Markdown → templates; raises ProblemsError with file:line for blocks and statements that cannot stand there."""
-    body, problems = _converted(source, path, first_line, language)
+def convert(source: str, path: str, first_line: int, language: str, *, with_action: bool = True) -> Body:
+    """Markdown → templates; raises ProblemsError with file:line for blocks and statements that cannot stand there.
+
+    ``with_action``: the call to action stands after the ``do`` block, or at the end.
+    """
+    body, problems = _converted(source, path, first_line, language, with_action)
     if problems:
         raise ProblemsError(problems)
     return body
@@ -78,17 +81,18 @@ def convert(source: str, path: str, first_line: int, language: str) -> Body:
 
 def check_markdown(source: str, path: str, first_line: int, language: str) -> tuple[Body, list[Problem]]:
     """As ``convert``, but tells all problems beside what could be made."""
-    body, problems = _converted(source, path, first_line, language)
+    body, problems = _converted(source, path, first_line, language, with_action=True)
     return body, list(problems)
 
 
 @functools.lru_cache(maxsize=512)
-def _converted(source: str, path: str, first_line: int, language: str) -> tuple[Body, tuple[Problem, ...]]:
+def _converted(source: str, path: str, first_line: int, language: str, with_action: bool) -> tuple[Body, tuple[Problem, ...]]:
     problems: list[Problem] = []
     flat, words, lines = _protected(source, path, first_line, problems)
     problems += _nesting_problems(words, path)
     tokens = _parser(language).parse(flat)
     assembler = _Assembler(path, flat, words, lines, tokens, problems)
+    assembler.has_action = not with_action
     html, plain = assembler.run()
     return Body(_restored(html, words), _restored(plain, words), tuple(assembler.blocks)), tuple(problems)
 

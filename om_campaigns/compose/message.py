@@ -7,11 +7,14 @@ bytes (MSG-26). Nothing here reads a clock, draws lots or knows a server.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote as percent
 
 from om_campaigns.compose.edition import Edition
 from om_campaigns.compose.headers import (
@@ -31,7 +34,7 @@ from om_campaigns.compose.headers import (
 from om_campaigns.compose.quoted import quote, quote_around_gaps
 from om_campaigns.compose.slots import Gapped, Landing, SlotUse, escape_for
 
-__all__ = ["Head", "Letter", "Mailbox", "MessageError", "make_boundary"]
+__all__ = ["Attachment", "Head", "Letter", "Mailbox", "MessageError", "make_boundary"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ class Letter:
         self._text = _Body(edition.text)
         self._html = _Body(edition.html)
 
-    def write(self, head: Head, filled: Sequence[str]) -> bytes:
+    def write(self, head: Head, filled: Sequence[str], attachments: Sequence[Attachment] = ()) -> bytes:
         """The mail for one recipient. ``filled`` holds one raw value per slot of the edition, as ``edition.fill`` gives them.
 
         A value is one line of text: a line end or another control character in it is refused, never changed (SEC-01).
@@ -95,9 +98,63 @@ class Letter:
         parts = [b"--", boundary, _TEXT_HEAD, *self._text.pieces(self._slots, values, quoted)]
         parts += (b"\r\n--", boundary, _HTML_HEAD, *self._html.pieces(self._slots, values, quoted), b"\r\n--", boundary, b"--\r\n")
         fields = _head_fields(head, self._subject.field(values))
-        fields.append(b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="' + boundary + b'"\r\n\r\n')
-        return b"\r\n".join(fields) + b"".join(parts)
+        fields.append(b"MIME-Version: 1.0")
+        alternative = _ALTERNATIVE % boundary
+        if attachments:
+            return b"\r\n".join(fields) + _mixed(head.seed, alternative + b"".join(parts), attachments)
+        return b"\r\n".join(fields) + b"\r\n" + alternative + b"".join(parts)
 
+    def body(self, seed: str) -> bytes:
+        """The MIME body alone, for letters without gaps; the same bytes as in ``write`` with this seed."""
+        boundary = make_boundary(seed).encode()
+        quoted: dict[tuple[int, Landing], bytes] = {}
+        parts = [_ALTERNATIVE % boundary, b"--", boundary, _TEXT_HEAD, *self._text.pieces(self._slots, (), quoted)]
+        parts += (b"\r\n--", boundary, _HTML_HEAD, *self._html.pieces(self._slots, (), quoted), b"\r\n--", boundary, b"--\r\n")
+        return b"".join(parts)
+
+    @property
+    def subject(self) -> bytes:
+        """The folded Subject field of a letter without gaps."""
+        return self._subject.field(())
+
+
+_ALTERNATIVE = b'Content-Type: multipart/alternative;\r\n boundary="%s"\r\n\r\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that hangs on a mail. ``name`` may hold umlauts; ``content_type`` is ``type/subtype``."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+def _mixed(seed: str, body: bytes, attachments: Sequence[Attachment]) -> bytes:
+    """The letter first, then its files; the outer boundary is another one (MSG-10)."""
+    boundary = make_boundary(f"{seed}/mixed").encode()
+    parts = [b'\r\nContent-Type: multipart/mixed;\r\n boundary="', boundary, b'"\r\n\r\n--', boundary, b"\r\n", body]
+    for each in attachments:
+        parts += (b"\r\n--", boundary, b"\r\n", _attachment_head(each), b"\r\n", _base64_lines(each.content))
+    return b"".join((*parts, b"\r\n--", boundary, b"--\r\n"))
+
+
+def _attachment_head(each: Attachment) -> bytes:
+    """An ASCII name for everybody, the real one beside it where it differs (MSG-15; RFC 2231 section 4, RFC 6266)."""
+    refuse_unsafe("file name", each.name)
+    plain = unicodedata.normalize("NFKD", each.name.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    if not _FILE_NAME.fullmatch(plain):
+        raise MessageError("file name", f"'{each.name}' is no name of a file", "SEC-04")
+    names = f'filename="{plain}"' + ("" if plain == each.name else f";\r\n filename*=utf-8''{percent(each.name, safe='')}")
+    head = f"Content-Type: {each.content_type}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;\r\n {names}\r\n"
+    return head.encode("ascii")
+
+
+def _base64_lines(content: bytes) -> bytes:
+    return base64.encodebytes(content).replace(b"\n", b"\r\n").rstrip(b"\r\n")
+
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,100}")
 
 _TEXT_HEAD = b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 _HTML_HEAD = b"\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -20,7 +20,7 @@ from jinja2.exceptions import TemplateRuntimeError, UndefinedError
 FIELDS: dict[str, frozenset[str]] = {
     "contact": frozenset({"full_name", "first_name", "greeting", "email", "masked_email", "reason", "role"}),
     "links": frozenset({"unsubscribe", "preferences", "web"}),
-    "pack": frozenset({"ack_code", "title", "due_date"}),
+    "pack": frozenset({"ack_code", "title", "due_date", "for_houses", "already_served"}),
 }
 """Everything that may differ from one recipient to the next; the list is closed."""
 
@@ -87,6 +87,8 @@ class Book:
 
     uses: list[SlotUse] = field(default_factory=list)
     index: dict[SlotUse, int] = field(default_factory=dict)
+    constants: Mapping[str, str] | None = None
+    """For what is passed on: the few fields that are the same for everybody. Any other is personal and raises (FWD-01)."""
 
     def mark(self, use: SlotUse) -> str:
         """The mark that stands for ``use``; the same use always gets the same mark."""
@@ -109,10 +111,15 @@ class Slot:
     def __init__(self, book: Book, path: tuple[str, ...], filters: tuple[FilterCall, ...] = ()) -> None:
         self.book, self.path, self.filters = book, path, filters
 
-    def child(self, name: str) -> Slot:
+    def child(self, name: str) -> Slot | str:
         """``contact`` → ``contact.full_name``; an unknown field raises with the nearest known one."""
         if len(self.path) == 1 and name in FIELDS[self.path[0]]:
-            return Slot(self.book, (*self.path, name))
+            path = f"{self.path[0]}.{name}"
+            if self.book.constants is None:
+                return Slot(self.book, (*self.path, name))
+            if path in self.book.constants:
+                return self.book.constants[path]
+            raise SlotError(f"'{path}' is personal and cannot stand in what a house passes on; '{{{{ contact.greeting }}}}' can (FWD-01)")
         raise UndefinedError(unknown_field(".".join(self.path), name, FIELDS.get(self.path[0], ())))
 
     def filtered(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Slot:

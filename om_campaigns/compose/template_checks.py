@@ -29,7 +29,7 @@ CONTEXT: dict[str, frozenset[str]] = {
 }
 """Names every template may use and the fields they have."""
 
-OPEN_NAMES = frozenset({"brand", "toolkits", "issue", "releases", "sender", "language", "t"})
+OPEN_NAMES = frozenset({"brand", "toolkits", "issue", "releases", "sender", "language", "purpose", "t"})
 """Further names; their fields are lists, plain texts or differ from issue to issue."""
 
 LAYOUT_NAMES = frozenset({"subject", "title", "preheader", "content", "action", "person"})

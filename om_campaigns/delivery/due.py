@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, literal_column, or_, select
 from sqlmodel import Session, col
 
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus
-from om_campaigns.delivery.letters import Due
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
+from om_campaigns.delivery.letters import Due, Earlier
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
 from om_campaigns.store import Instance
 
@@ -42,6 +42,10 @@ _COLUMNS = [
 ]
 
 
+SERVED = (MessageState.sent, MessageState.uncertain)
+"""A part in one of these has left, or may have: it is never made a second time."""
+
+
 def _open(now: datetime) -> ColumnElement[bool]:
     return or_(col(Dispatch.open_until).is_(None), col(Dispatch.open_until) > now)
 
@@ -67,27 +71,19 @@ def load_due(session: Session, now: datetime, limit: int, *, campaign_id: int | 
     if campaign_id is not None:
         query = query.where(col(Dispatch.campaign_id) == campaign_id)
     dues = [Due(*row) for row in session.execute(query)]
-    again = [due.id for due in dues if due.status is DispatchStatus.retry]
-    return _with_earlier(session, dues, again) if again else dues
+    earlier = _load_earlier(session, [due.id for due in dues])
+    return [replace(due, earlier=tuple(earlier[due.id])) if due.id in earlier else due for due in dues]
 
 
-def _with_earlier(session: Session, dues: list[Due], again: list[int]) -> list[Due]:
+def _load_earlier(session: Session, dispatch_ids: list[int]) -> dict[int, list[Earlier]]:
+    """What was made before: after a kill or a refusal between the parts of a pack, only what is missing goes out."""
     query = (
-        select(col(MessageDispatch.dispatch_id), Message)
+        select(col(MessageDispatch.dispatch_id), col(MessageDispatch.part), Message)
         .join(Message, col(Message.id) == col(MessageDispatch.message_id))
-        .where(col(MessageDispatch.dispatch_id).in_(again), col(Message.state) == MessageState.retry)
+        .where(col(MessageDispatch.dispatch_id).in_(dispatch_ids), col(Message.state).in_((MessageState.retry, *SERVED)))
     )
-    earlier: dict[int, Message] = {row[0]: row[1] for row in session.execute(query)}
-    return [
-        replace(
-            due,
-            earlier_id=message.id,
-            earlier_ref=message.ref,
-            earlier_message_id=message.message_id,
-            earlier_attempts=message.attempts,
-            first_claimed_at=message.claimed_at,
-        )
-        if (message := earlier.get(due.id)) is not None
-        else due
-        for due in dues
-    ]
+    found: dict[int, list[Earlier]] = {}
+    for dispatch, part, message in session.execute(query):
+        earlier = Earlier(part, message.id, message.ref, message.message_id, message.attempts, message.claimed_at, message.state in SERVED)
+        found.setdefault(dispatch, []).append(earlier)
+    return found

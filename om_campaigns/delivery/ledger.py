@@ -133,15 +133,15 @@ class Ledger:
 
     def _insert(self, prepared: list[Prepared], by_id: dict[int, Due], now: datetime) -> list[Letter]:
         claim, at = new_ref(), self._to_column(now)
-        fresh = iter(self._next_ids(sum(1 for each in prepared if by_id[each.dispatch_ids[0]].earlier_id is None)))
+        before = [by_id[each.dispatch_ids[0]].earlier_of(each.part) for each in prepared]
+        fresh = iter(self._next_ids(before.count(None)))
         letters: list[Letter] = []
         new: list[dict[str, Any]] = []
         again: list[dict[str, Any]] = []
-        for each in prepared:
-            due = by_id[each.dispatch_ids[0]]
-            number = due.earlier_id if due.earlier_id is not None else next(fresh)
-            letters.append(Letter(number, claim, each, due.earlier_attempts, due.first_claimed_at or now))
-            (new if due.earlier_id is None else again).append(self._row(each, number, claim, at))
+        for each, earlier in zip(prepared, before, strict=True):
+            number = earlier.id if earlier else next(fresh)
+            letters.append(Letter(number, claim, each, earlier.attempts if earlier else 0, earlier.claimed_at if earlier else now))
+            (again if earlier else new).append(self._row(each, number, claim, at))
         self._bulk(self._sql.insert_message, new)
         self._many(self._sql.reclaim_message, again)
         self._bulk(
@@ -200,9 +200,10 @@ class Ledger:
         new = DispatchStatus.failed if again else DispatchStatus.held
         if not self._move_dispatch(due.id, due.status, new, held.reason, held.detail):
             return False
-        if again and due.earlier_id is not None:
-            check_message(MessageState.retry, MessageState.failed)
-            self._run(self._sql.fail_retry, {"id": due.earlier_id})
+        for earlier in due.earlier if again else ():
+            if not earlier.is_served:
+                check_message(MessageState.retry, MessageState.failed)
+                self._run(self._sql.fail_retry, {"id": earlier.id})
         return True
 
     # --- per letter -----------------------------------------------------------------------------------------------------

@@ -18,8 +18,21 @@ from om_campaigns.delivery.transport import Envelope, Outcome
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A message that was made before for the same dispatch. ``is_served``: its part has left (or may have) and never goes again."""
+
+    part: Part
+    id: int
+    ref: str
+    message_id: str
+    attempts: int
+    claimed_at: datetime
+    is_served: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
-    """A row of ``dispatch`` that is due. For a retry ``earlier_*`` name the message whose ref and Message-ID stay (MSG-04)."""
+    """A row of ``dispatch`` that is due. ``earlier``: its messages to be tried again, and those that are served."""
 
     id: int
     campaign_id: int
@@ -40,11 +53,15 @@ class Due:
     service: bool
     due_day: int
     status: DispatchStatus
-    earlier_id: int | None = None
-    earlier_ref: str | None = None
-    earlier_message_id: str | None = None
-    earlier_attempts: int = 0
-    first_claimed_at: datetime | None = None
+    earlier: tuple[Earlier, ...] = ()
+
+    def earlier_of(self, part: Part) -> Earlier | None:
+        """The message of this part that is tried again: its ref and Message-ID stay (MSG-04)."""
+        return next((each for each in self.earlier if each.part is part and not each.is_served), None)
+
+    def is_served(self, part: Part) -> bool:
+        """This part of a pack must not be made again, although another one is still owed."""
+        return any(each.part is part and each.is_served for each in self.earlier)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_powe
     session.add(worker)
     _post_sent(session, worker_id)
     query = select(Message).where(col(Message.worker_id) == worker_id, col(Message.state).in_(("claimed", "sending")))
+    query = query.order_by(col(Message.state).desc(), col(Message.id))  # a pack's uncertain part decides before its other one
     uncertain = dropped = 0
     for message in session.execute(query).scalars().all():
         if message.state is MessageState.sending or lost_power:

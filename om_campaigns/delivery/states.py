@@ -1,4 +1,4 @@
-"""The two tables of states: what may become of what we owe, and of a letter on the wire.
+"""The tables of states: what may become of what we owe, of a letter on the wire, and of a pack in the house that received it.
 
 Every state change in this house is a pair listed here; an unlisted pair raises. The table in the manual is made from this
 module (``make_table``), and the SQL that moves rows is built through ``check_dispatch`` and ``check_message``.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from om_campaigns.campaign.models import DispatchStatus as D
+from om_campaigns.campaign.models import RelayState as R
 from om_campaigns.delivery.models import MessageState as M
 
 DISPATCH: Mapping[tuple[D, D], str] = {
@@ -48,6 +50,38 @@ MESSAGE: Mapping[tuple[M, M], str] = {
 }
 
 
+RELAY: Mapping[tuple[R, R], str] = {
+    (R.planned, R.offered): "cover and ready mail were handed over",
+    (R.planned, R.forwarded): "the mail to the house's own list was handed over",
+    (R.offered, R.accepted): "the contact says it will be passed on",
+    (R.offered, R.postponed): "the contact names a later day",
+    (R.offered, R.skipped): "not this time",
+    (R.offered, R.forwarded): "the contact, or a colleague, has passed it on",
+    (R.offered, R.reported): "the acknowledgement has come",
+    (R.offered, R.replaced): "the next pack of the series was offered and nobody had taken this one",
+    (R.offered, R.expired): "its last day has passed",
+    (R.accepted, R.postponed): "the contact names a later day",
+    (R.accepted, R.skipped): "not this time after all",
+    (R.accepted, R.forwarded): "passed on",
+    (R.accepted, R.reported): "the acknowledgement has come",
+    (R.accepted, R.expired): "its last day has passed",
+    (R.postponed, R.accepted): "the contact takes it up again",
+    (R.postponed, R.skipped): "not this time after all",
+    (R.postponed, R.forwarded): "passed on",
+    (R.postponed, R.reported): "the acknowledgement has come",
+    (R.postponed, R.replaced): "the next pack of the series was offered",
+    (R.postponed, R.expired): "its last day has passed",
+    (R.skipped, R.accepted): "the contact has changed their mind",
+    (R.skipped, R.forwarded): "passed on after all",
+    (R.skipped, R.reported): "acknowledged after all",
+    (R.forwarded, R.reported): "the acknowledgement has come",
+    (R.replaced, R.forwarded): "passed on although a newer one is there",
+    (R.replaced, R.reported): "acknowledged late",
+    (R.expired, R.forwarded): "passed on after its last day",
+    (R.expired, R.reported): "acknowledged late",
+}
+
+
 class IllegalMoveError(ValueError):
     """A state change that no table lists: a programming error."""
 
@@ -62,17 +96,20 @@ def check_message(old: M, new: M) -> None:
     _check(MESSAGE, old, new)
 
 
-def _check(
-    table: Mapping[tuple[StrEnum, StrEnum], str] | Mapping[tuple[D, D], str] | Mapping[tuple[M, M], str], old: StrEnum, new: StrEnum
-) -> None:
+def check_relay(old: R, new: R) -> None:
+    """Raises IllegalMoveError unless a pack may go from ``old`` to ``new``."""
+    _check(RELAY, old, new)
+
+
+def _check(table: Mapping[Any, str], old: StrEnum, new: StrEnum) -> None:
     if (old, new) not in table:
         raise IllegalMoveError(f"{type(old).__name__}: {old.value} → {new.value} is not a listed move")
 
 
 def make_table() -> str:
-    """Both tables in Markdown, as they stand in ``docs/explanation/queue.md``."""
+    """The tables in Markdown, as they stand in ``docs/explanation/queue.md``."""
     parts = []
-    for title, table in (("dispatch", DISPATCH), ("message", MESSAGE)):
+    for title, table in (("dispatch", DISPATCH), ("message", MESSAGE), ("pack", RELAY)):
         rows = [f"| `{old.value}` | `{new.value}` | {why} |" for (old, new), why in table.items()]
         parts.append("\n".join([f"### `{title}`", "", "| from | to | when |", "|---|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"

@@ -15,23 +15,36 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from sqlalchemy import func, select
+from sqlmodel import col
 
 from om_campaigns import store
 from om_campaigns.app import App, make_smtp_transport, open_app
 from om_campaigns.audience.models import Organisation, Person
 from om_campaigns.audience.vocabulary import PersonStatus
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Pack, Reason, RelayState
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.demo_page import Shown, write_pages
+from om_campaigns.pipeline.demo_page import Shown, View, write_pages
 from om_campaigns.pipeline.operator import init_workspace
+from om_campaigns.pipeline.partner import acknowledge, write_pack
 from om_campaigns.pipeline.publishing import publish_campaigns
 from om_campaigns.pipeline.staff import check_workspace, import_audience
 from om_campaigns.pipeline.tick import tick
+from om_campaigns.report.queries.packs import load_packs
 from om_campaigns.settings import SmtpSettings, Tls
 
 MARK = ".om-demo"
+READY = "weiterleiten"
+"""How the files of ready mails are called: they carry no Feedback-ID."""
+
+SENTENCES = {
+    "b2": "Zwei Kolleginnen haben noch am selben Tag das Nachbarhaus angerufen.",
+    "b5": "Ein Betrieb ist von Stufe 1 auf Stufe 2.",
+    "a4": "Die beiden Sätze hängen jetzt im Besprechungsraum.",
+}
+"""What some partners of the demo add to their acknowledgement."""
+
 START = datetime(2027, 1, 4, 8, 0, tzinfo=UTC)
 DAYS = 120
 
@@ -58,10 +71,8 @@ class DemoResult:
     people: int = 0
     campaigns: list[DemoCampaign] = field(default_factory=list)
     index: Path = Path()
-
-    @property
-    def mails(self) -> int:
-        return sum(each.mails for each in self.campaigns)
+    mails: int = 0
+    packs: int = 0
 
     @property
     def skipped(self) -> Counter[Reason]:
@@ -82,7 +93,7 @@ class Catcher:
     async def handle_DATA(self, _server: object, _session: object, envelope: Any) -> str:  # noqa: N802  aiosmtpd's name
         content: bytes = envelope.content
         head = message_from_bytes(content.split(b"\r\n\r\n", 1)[0] + b"\r\n\r\n", policy=modern)
-        letter = str(head["Feedback-ID"]).split(":")[0]
+        letter = str(head["Feedback-ID"]).split(":")[0] if head["Feedback-ID"] else READY
         when = head["Date"].datetime.astimezone(UTC)
         ref = str(head["Message-ID"]).strip("<>").partition("@")[0]
         path = self._outbox / f"{when:%Y-%m-%d-%H%M}-{letter}-{ref}.eml"
@@ -135,7 +146,12 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
     finally:
         controller.stop()
     result = _account(app, folder, clock.now)
-    result.index = write_pages(folder, _shown(app, outbox))
+    result.packs = _write_packs(app, folder / "packs", clock.now)
+    shown = _shown(app, outbox)
+    result.mails = len(shown)
+    with store.read(app.engine) as session:
+        packs = load_packs(session)
+    result.index = write_pages(folder, shown, packs)
     app.engine.dispose()
     return result
 
@@ -158,8 +174,35 @@ def _walk(app: App, clock: VirtualClock, progress: Callable[[int, int], None]) -
         tick(app, clock.now)
         progress((clock.now - START).days, DAYS)
         clock.now = min(_next_instant(app, clock.now), end)
+        answer_packs(app, clock.now)
     tick(app, clock.now)
     progress(DAYS, DAYS)
+
+
+def answer_packs(app: App, now: datetime) -> None:
+    """The partners of the demo answer as real ones do: some at once with a number, some late, some with a "no", some never."""
+    waiting = (RelayState.offered, RelayState.postponed)
+    with store.read(app.engine) as session:
+        packs = session.execute(select(Pack).where(col(Pack.relay_state).in_(waiting))).scalars().all()
+        offered = [(pack.code, pack.organisation_id, pack.step, pack.state_at) for pack in packs]
+    for code, house, step, at in offered:
+        habit, days = house % 5, (now - at).days
+        if habit in (0, 1) and days >= 2:
+            acknowledge(app, f"{code} – Beratende – {5 + house % 7 * 4}", now, actor="demo", sentence=SENTENCES.get(step, ""))
+        elif habit == 2 and days >= 6:
+            acknowledge(app, f"{code} – Regionalstellen – {1 + house % 3}", now, actor="demo")
+        elif habit == 3 and days >= 3:
+            acknowledge(app, f"{code} – nein", now, actor="demo")
+
+
+def _write_packs(app: App, folder: Path, now: datetime) -> int:
+    """The files of each house's first pack; returns how many packs there are in all."""
+    with store.read(app.engine) as session:
+        rows = load_packs(session)
+    first = {row["house"]: row for row in reversed(rows)}
+    for house, row in sorted(first.items()):
+        write_pack(app, row["code"], folder / house / row["step"], now)
+    return len(rows)
 
 
 def _next_instant(app: App, now: datetime) -> datetime:
@@ -207,12 +250,19 @@ def _account(app: App, folder: Path, until: datetime) -> DemoResult:
     return result
 
 
+def _view(message: Any) -> View:
+    """Whose desk a mail lies on: advisers get what a house speaks, contacts what OM says to them and what they pass on."""
+    if message["Feedback-ID"] is None:
+        return View.adviser
+    return View.adviser if "OM für" in str(message["From"]) else View.contact
+
+
 def _shown(app: App, outbox: Path) -> list[Shown]:
     """Every mail as its reader sees it, in order of time."""
     shown = []
     for path in sorted(outbox.glob("*.eml")):
         message: Any = message_from_bytes(path.read_bytes(), policy=modern)
-        campaign, _, step = str(message["Feedback-ID"]).split(":")[0].rpartition(".")
+        campaign, _, step = str(message["Feedback-ID"] or f"{READY}.").split(":")[0].rpartition(".")
         shown.append(
             Shown(
                 file=path.name,
@@ -222,6 +272,8 @@ def _shown(app: App, outbox: Path) -> list[Shown]:
                 subject=str(message["Subject"]),
                 recipient=message["To"].addresses[0].display_name or message["To"].addresses[0].addr_spec,
                 html=message.get_body(("html",)).get_content(),
+                view=_view(message),
+                files=tuple(part.get_filename() for part in message.iter_attachments()),
             )
         )
     return shown

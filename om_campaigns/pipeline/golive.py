@@ -15,17 +15,33 @@ from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.models import Address, Basis, Organisation, Person, Response, Touch
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.campaign.models import Dispatch, Enrolment, Reason
+from om_campaigns.campaign.models import Dispatch, Enrolment, Pack, PackOrganisation, Reason
 from om_campaigns.columns import table_of
-from om_campaigns.compose.models import EditionRow
+from om_campaigns.compose.models import EditionRow, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
 from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.feedback.models import Acknowledgement
 from om_campaigns.pipeline.doctor import Finding, Level
 from om_campaigns.pipeline.operator import SAMPLE_MARK, note_instance, take_leadership
 from om_campaigns.pipeline.pages import RESERVED
 from om_campaigns.store import Instance, Mode
 
-REHEARSED = (MessageSlots, MessageDispatch, Message, Dispatch, Enrolment, EditionRow, Touch, Response, Pace, Worker)
+REHEARSED = (
+    Acknowledgement,
+    PackRevision,
+    PackOrganisation,
+    Pack,
+    MessageSlots,
+    MessageDispatch,
+    Message,
+    Dispatch,
+    Enrolment,
+    EditionRow,
+    Touch,
+    Response,
+    Pace,
+    Worker,
+)
 """What the rehearsal made, in the order in which it can be deleted. Audience, bases, suppressions and versions stay."""
 
 

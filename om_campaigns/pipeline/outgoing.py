@@ -12,27 +12,27 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.audience.addresses import Keyring, mask
+from om_campaigns.audience.consent import CONSENTS
 from om_campaigns.audience.models import Address, Basis, Person, Seat, SeatRole
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, Role, Sender
+from om_campaigns.audience.vocabulary import PASSING_ON, ROLE_STRENGTH, Role, Route, Sender
 from om_campaigns.campaign.matching import is_waiting
 from om_campaigns.campaign.models import Dispatch, Reason
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
-from om_campaigns.compose.edition import Edition, MissingValueError, fill
+from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fill
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Links, make_links, make_return_path
 from om_campaigns.compose.markdown import fix_spaces
-from om_campaigns.compose.message import Head, Letter, Mailbox
+from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.delivery.models import Part
 from om_campaigns.delivery.sender import Due, Held, Prepared
 from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.pipeline.packing import PackRow, load_packs, local_date, make_attachments, make_values, pack_key, plan_parts
 from om_campaigns.settings import SenderSettings
 
 NO_PAGES = "https://seiten-fehlen.invalid"
 """Stands in links while no base URL is set; live mode refuses to send then (UNS-01)."""
-
-CONSENTS = (BasisKind.consent_doi, BasisKind.consent_written)
 
 GREETINGS = {"de": "Guten Tag", "en": "Hello"}
 LETTERS_KEPT = 256
@@ -118,43 +118,84 @@ class Composer:
         """One answer per due dispatch: a letter, or why it is held back (domain rule 9)."""
         self.library.session = self.houses.session = session  # so that no session stays open for the length of a run
         recipients = load_recipients(session, [(due.address_id, due.seat_id) for due in dues])
-        return [self._prepare(due, recipients[due.address_id, due.seat_id]) for due in dues]
+        packs = load_packs(session, [due.id for due in dues])
+        return [answer for due in dues for answer in self._prepare(due, recipients[due.address_id, due.seat_id], packs.get(due.id), now)]
 
-    def _prepare(self, due: Due, recipient: Recipient) -> Prepared | Held:
+    def _prepare(self, due: Due, recipient: Recipient, pack: PackRow | None, now: datetime) -> Sequence[Prepared | Held]:
         key = key_of_row(due)
         try:
-            edition = self.library.edition(key)
-            prepared = self.letter(key, edition, recipient, due=due)
+            if pack is not None:
+                return self.pack_letters(key, due.route, pack, recipient, now, due=due)
+            return [self.letter(key, self.library.edition(key), recipient, due=due)]
         except MissingValueError as error:
-            return Held(due.id, Reason.missing_value, ", ".join(error.paths))
+            return [Held(due.id, Reason.missing_value, ", ".join(error.paths))]
         except ProblemsError as error:
-            return Held(due.id, Reason.broken_text, str(error.problems[0]))
+            return [Held(due.id, Reason.broken_text, str(error.problems[0]))]
         except InputError as error:
-            return Held(due.id, Reason.missing_value, str(error))
-        return prepared
+            return [Held(due.id, Reason.missing_value, str(error))]
 
-    def letter(self, key: LetterKey, edition: Edition, recipient: Recipient, *, due: Due | None = None, inert: bool = False) -> Prepared:
+    def pack_letters(
+        self,
+        key: LetterKey,
+        route: Route,
+        pack: PackRow,
+        recipient: Recipient,
+        now: datetime,
+        *,
+        due: Due | None = None,
+        inert: bool = False,
+    ) -> list[Prepared]:
+        """The mails of a pack that have not been served yet: cover and ready mail, or the one to a house's list."""
+        text = self.library.edition(pack_key(key))
+        day = local_date(now, self.houses.zone(key.organisation_id, self.zone))
+        values = make_values(pack, text, self.houses, day, text.language)
+        letters = []
+        for each in plan_parts(key, route, self.houses):
+            if due is not None and due.is_served(each.part):
+                continue
+            attachments = make_attachments(self.library, pack_key(key), each.formats)
+            edition = self.library.edition(each.key)
+            extra = Extra(each.part, values if each.key.purpose is Purpose.cover else {}, tuple(attachments), self._ideas(key))
+            letters.append(self.letter(each.key, edition, recipient, due=due, inert=inert, extra=extra))
+        return letters
+
+    def _ideas(self, key: LetterKey) -> tuple[str, ...]:
+        """What a step is about, whichever of its texts a mail is made from."""
+        return tuple(self.library.step_file(pack_key(key)).ideas)
+
+    def letter(
+        self,
+        key: LetterKey,
+        edition: Edition,
+        recipient: Recipient,
+        *,
+        due: Due | None = None,
+        inert: bool = False,
+        extra: Extra | None = None,
+    ) -> Prepared:
         """A letter for one recipient; ``inert`` tokens are for tests and previews and open nothing (MSG-26).
 
         Raises MissingValueError when the recipient lacks a value the text prints.
         """
-        ref = (due.earlier_ref if due else None) or new_ref()
-        message_id = (due.earlier_message_id if due else None) or f"<{ref}@{self.sender.domain}>"
+        extra = extra or PLAIN
+        earlier = due.earlier_of(extra.part) if due else None
+        ref = earlier.ref if earlier else new_ref()
+        message_id = earlier.message_id if earlier else f"<{ref}@{self.sender.domain}>"
         mailing_list = self.library.source(key.version_id).definition.mailing_list
         links = self.links(recipient, key.organisation_id, mailing_list, inert=inert)
-        values = self.values(key, edition, recipient)
+        values = {**self.values(key, edition, recipient), **extra.values}
         filled = fill(edition, {**values, **links.slots})
         letter = self._letter(edition)
-        head = self._head(key, edition, recipient, ref, message_id, mailing_list, links.one_click)
-        step = self.library.step_file(key)
+        head = self._head(key, recipient, extra.part, ref, message_id, mailing_list, links.one_click)
+        ideas = extra.ideas or self.library.step_file(key).ideas
         used = {use.path for use in edition.slots}
 
         def write(at: datetime) -> bytes:
-            return letter.write(head(at), filled)
+            return letter.write(head(at), filled, extra.attachments)
 
         return Prepared(
             dispatch_ids=(due.id,) if due else (),
-            part=Part.mail,
+            part=extra.part,
             campaign_id=key.campaign_id,
             address_id=recipient.address_id,
             ref=ref,
@@ -165,7 +206,7 @@ class Composer:
             slot_values={path: value for path, value in values.items() if path in used},
             needs_smtputf8=not recipient.address.isascii(),
             zone=self.houses.zone(key.organisation_id, self.zone),
-            ideas=",".join(step.ideas),
+            ideas=",".join(ideas),
             items=f"{self.library.source(key.version_id).name}/{key.step}",
             write=write,
         )
@@ -200,11 +241,13 @@ class Composer:
         return found
 
     def _head(
-        self, key: LetterKey, edition: Edition, recipient: Recipient, ref: str, message_id: str, mailing_list: str, one_click: str
+        self, key: LetterKey, recipient: Recipient, part: Part, ref: str, message_id: str, mailing_list: str, one_click: str
     ) -> HeadMaker:
         own = f"{self.sender.local_part}@{self.sender.domain}"
         answers = self.sender.reply_to or own
         org = self.houses.organisation(key.organisation_id)
+        if key.purpose is Purpose.pack:
+            return self._pack_head(key, recipient, part, ref, message_id, mailing_list)
         if key.sender is Sender.home:
             contact = self.houses.contact_of(key.organisation_id)
             speaker = Mailbox(f"{org['slug']}@{self.sender.domain}", f"OM für {org['name']}")
@@ -231,6 +274,43 @@ class Composer:
         }
         return HeadMaker(fixed)
 
+    def _pack_head(self, key: LetterKey, recipient: Recipient, part: Part, ref: str, message_id: str, mailing_list: str) -> HeadMaker:
+        """The ready mail has nothing one would have to delete before forwarding it: no list, no name, no unsubscribing (FWD-01).
+
+        A house's own list gets the list's name and a way out through the house, never a one-click button (UNS-12).
+        """
+        own = f"{self.sender.local_part}@{self.sender.domain}"
+        fixed: dict[str, object] = {
+            "message_id": message_id,
+            "sender": Mailbox(own, self.sender.name),
+            "to": Mailbox(recipient.address),
+            "seed": ref,
+        }
+        if part is Part.mail:
+            owner = self.houses.contact_of(key.organisation_id)
+            leave = f"mailto:{owner.email}" if owner else f"mailto:{self.sender.reply_to or own}"
+            name = self.houses.mailing_list_name(mailing_list, "de")
+            fixed |= {
+                "list_id": (name, f"{mailing_list}.{self.sender.list_domain}"),
+                "unsubscribe_mailto": leave,
+                "reply_to": Mailbox(owner.email, owner.name) if owner else None,
+                "bulk": True,
+            }
+        return HeadMaker(fixed)
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a mail of a pack has beyond an ordinary letter."""
+
+    part: Part = Part.mail
+    values: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+    ideas: tuple[str, ...] = ()
+
+
+PLAIN = Extra()
+
 
 @dataclass(frozen=True, slots=True)
 class HeadMaker:
@@ -249,13 +329,25 @@ def key_of_row(row: Any) -> LetterKey:
     )
 
 
-def open_keys(session: Session, *, campaign_id: int | None = None) -> Iterator[LetterKey]:
+def open_keys(session: Session, library: Library, *, campaign_id: int | None = None) -> Iterator[LetterKey]:
     """The distinct editions that open dispatches need, however many recipients they have."""
     dispatch = table_of(Dispatch)
     names = ("version_id", "step", "variant", "language", "organisation_id", "sender", "due_day")
     campaign = dispatch.c.campaign_id + 0  # leaves SQLite only the index of what waits, not the whole history
-    query = select(campaign, *[dispatch.c[name] for name in names]).where(is_waiting(dispatch)).distinct()
+    query = select(campaign, *[dispatch.c[name] for name in names], dispatch.c.route).where(is_waiting(dispatch)).distinct()
     if campaign_id is not None:
         query = query.where(campaign == campaign_id)
-    for row in session.execute(query):
-        yield LetterKey(*row)
+    for *row, route in session.execute(query):
+        yield from keys_of_parts(LetterKey(*row), route, library)
+
+
+def keys_of_parts(key: LetterKey, route: Route, library: Library) -> list[LetterKey]:
+    """The editions one dispatch needs: one for a letter, that of the pack and its cover for a pack."""
+    if not carries_pack(key, route, library):
+        return [key]
+    return list(dict.fromkeys([pack_key(key), *(each.key for each in plan_parts(key, route, library.houses))]))
+
+
+def carries_pack(key: LetterKey, route: Route, library: Library) -> bool:
+    """Passed on through the house, or a letter of OM that is the cover of a pack."""
+    return route in PASSING_ON or (key.sender is Sender.om and library.pack_text(key))

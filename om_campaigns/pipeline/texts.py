@@ -18,13 +18,13 @@ from om_campaigns.audience.models import MailingList
 from om_campaigns.audience.segments import Segment, load_segments
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign
-from om_campaigns.campaign.reading import Known, TextName, parse_campaign, parse_text_name
+from om_campaigns.campaign.reading import PACK, Known, TextName, parse_campaign, parse_text_name
 from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.step_checks import check_step
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
-SHARED = ("layouts", "blocks", "brands")
+SHARED = ("layouts", "blocks", "brands", "content")
 """Folders every campaign reaches."""
 
 TEXT_ENDINGS = (".md", ".mjml", ".toml", ".txt")
@@ -61,13 +61,19 @@ def languages_by_step(
     """Step → languages any of its texts is written in, the instance's own language first."""
     found: dict[str, set[str]] = {step.name: set() for definition in definitions for step in definition.steps}
     for text_name in _texts(name, files):
-        found.setdefault(text_name.step, set()).add(text_name.language)
+        if text_name.variant != PACK:
+            found.setdefault(text_name.step, set()).add(text_name.language)
     return {step: tuple(sorted(languages, key=lambda each: (each != first, each))) or (first,) for step, languages in found.items()}
 
 
 def plain_steps(name: str, files: Mapping[str, str]) -> frozenset[str]:
     """Steps that have a text for those to whom no variant applies."""
     return frozenset(text_name.step for text_name in _texts(name, files) if not text_name.variant)
+
+
+def pack_steps(name: str, files: Mapping[str, str]) -> frozenset[str]:
+    """Steps with a text of their own for the pack."""
+    return frozenset(text_name.step for text_name in _texts(name, files) if text_name.variant == PACK)
 
 
 def toolkits_by_step(name: str, files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import and_, or_, select, update
 from sqlmodel import Session
@@ -24,8 +24,8 @@ from om_campaigns.campaign.caps import reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import Entry, enrol
 from om_campaigns.campaign.houses import fill_houses, load_houses
-from om_campaigns.campaign.matching import is_open
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.matching import is_open, is_waiting
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
 from om_campaigns.campaign.progress import Successor, advance
 from om_campaigns.campaign.releases import get_campaign, load_definitions, load_wordings, running_campaigns
@@ -33,13 +33,15 @@ from om_campaigns.campaign.rows import Ready
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
-from om_campaigns.compose.library import Library
+from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.delivery.sender import Ended, Sent, recover, send_due
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError, RefusedError
-from om_campaigns.pipeline.outgoing import Composer, key_of_row, open_keys
+from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
+from om_campaigns.pipeline.outgoing import Composer, key_of_row, keys_of_parts, open_keys
+from om_campaigns.pipeline.packing import local_date, pack_key, record_revisions
 from om_campaigns.pipeline.pages import find_fault
-from om_campaigns.pipeline.texts import languages_by_step, plain_steps, toolkits_by_step
+from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step
 from om_campaigns.store import Mode
 
 
@@ -150,8 +152,24 @@ def tick(
             stop=stop,
             progress=progress,
         )
+        settle_packs(app, now)
         going = result.add(plans, sent)
     return result
+
+
+def settle_packs(app: App, now: datetime) -> None:
+    """Offer the packs whose mails have left, and end those whose last day has passed."""
+    with store.read(app.engine) as session:
+        if not has_moving_packs(session, app.today(now)):
+            return
+    with store.write(app.engine) as session:
+        houses = Houses(session)
+        offer_handed_over(session, lambda house, at: _last_day(app, houses, house, at))
+        expire_overdue(session, app.today(now), now)
+
+
+def _last_day(app: App, houses: Houses, house: int, at: datetime) -> date:
+    return local_date(at, houses.zone(house, app.settings.zone)) + timedelta(days=houses.shelf_life(house))
 
 
 def look(
@@ -216,6 +234,7 @@ def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, 
         definitions,
         languages_by_step(campaign.name, definitions.values(), files, app.settings.language),
         plain_steps(campaign.name, files),
+        pack_steps(campaign.name, files),
         frozenset(step for step, codes in toolkits_by_step(campaign.name, files).items() if any(map(houses.is_withdrawn, codes))),
         entry.campaign_ids,
         entry.houses,
@@ -295,13 +314,27 @@ def compose_open(app: App, now: datetime) -> int:
     """Make and store every edition that open letters need; a text that cannot be composed is met again at the hand-over."""
     with store.read(app.engine) as session:
         library = Library(session, app.settings.sender, Houses(session))
-        for key in open_keys(session):
+        for key in open_keys(session, library):
             with suppress(ProblemsError, InputError):
                 library.edition(key)
-        if not library.made:
+        packs = list(_waiting_packs(session, library))
+        if not (library.made or packs):
             return 0
         with store.write(app.engine) as writing:
-            return library.record_made(writing, now)
+            made = library.record_made(writing, now)
+            record_revisions(writing, library, packs, now)
+            return made
+
+
+def _waiting_packs(session: Session, library: Library) -> Iterator[tuple[int, LetterKey]]:
+    """Packs that wait for their hand-over and can be composed, each with the edition it would pass on."""
+    pack, dispatch = table_of(Pack), table_of(Dispatch)
+    query = select(pack.c.id.label("pack_id"), dispatch).join_from(pack, dispatch, dispatch.c.id == pack.c.dispatch_id)
+    for row in session.execute(query.where(is_waiting(dispatch))):
+        key = pack_key(key_of_row(row))
+        with suppress(ProblemsError, InputError):
+            library.edition(key)
+            yield row.pack_id, key
 
 
 def make_composer(app: App, session: Session) -> Composer:
@@ -336,7 +369,7 @@ def checksum(session: Session, app: App, until: datetime, *, campaign: str | Non
     state = hashlib.sha256()
     for row in session.execute(query).yield_per(5000):
         try:
-            edition = library.edition_id(key_of_row(row))
+            edition = ",".join(map(library.edition_id, keys_of_parts(key_of_row(row), row.route, library)))
         except (ProblemsError, InputError):
             edition = "broken"
         state.update(f"{row.campaign}|{row.occasion}|{row.step}|{row.recipient_kind}|{row.recipient_id}|{edition}\n".encode())

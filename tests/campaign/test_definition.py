@@ -51,7 +51,7 @@ backfill = false
 
 [[audience]]
 segment = "neue-partner"
-routes = ["direct_email", "forward_pack"]
+routes = ["direct_email"]
 sender = "home"
 
 [[audience]]
@@ -88,7 +88,7 @@ Bestand = false
 
 [[Zielgruppe]]
 Segment = "neue-partner"
-Wege = ["direktmail", "weiterleitungspaket"]
+Wege = ["direktmail"]
 Absender = "heimatorganisation"
 
 [[Zielgruppe]]
@@ -151,7 +151,7 @@ def test_everything_that_can_be_said() -> None:
         re_enter=ReEnter.after_finish,
         backfill=False,
         audiences=(
-            Audience("neue-partner", (Route.direct_email, Route.forward_pack), Sender.home, "seats", "'contact' in roles"),
+            Audience("neue-partner", (Route.direct_email,), Sender.home, "seats", "'contact' in roles"),
             Audience("dachverbaende", (Route.direct_email,), Sender.om, "organisations", "level == 'umbrella'"),
         ),
         steps=(

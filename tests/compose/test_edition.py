@@ -433,7 +433,7 @@ y
         "n1.de.md:8:27: 'contact.role' differs per recipient",
         "the text shows 'bank.example' but the link goes to 'evil.example' [REN-16]",
         "'http://offen.example' is not encrypted",
-        "n1.de.md:13:1: there is no block 'nobody'; known are action, do, offers, say",
+        "n1.de.md:13:1: there is no block 'nobody'; known are action, do, note, offers, say",
         "asks for the blocks ::: offers, ::: say, ::: do [R18]",
     ):
         assert any(said in problem for problem in found), (said, found)

@@ -89,10 +89,11 @@ def compose(_session: Session, dues: Sequence[Due], _now: datetime) -> list[Prep
     return [prepare(due) for due in dues]
 
 
-def prepare(due: Due, *, text: str = "Guten Tag\r\n", to: str = "") -> Prepared:
+def prepare(due: Due, *, text: str = "Guten Tag\r\n", to: str = "", part: Part = Part.mail) -> Prepared:
     """One letter."""
-    ref = due.earlier_ref or new_ref()
-    message_id = due.earlier_message_id or f"<{ref}@x.example>"
+    earlier = due.earlier_of(part)
+    ref = earlier.ref if earlier else new_ref()
+    message_id = earlier.message_id if earlier else f"<{ref}@x.example>"
     recipient = to or f"p{due.address_id}@y.example"
 
     def write_letter(at: datetime) -> bytes:
@@ -101,7 +102,7 @@ def prepare(due: Due, *, text: str = "Guten Tag\r\n", to: str = "") -> Prepared:
 
     return Prepared(
         dispatch_ids=(due.id,),
-        part=Part.mail,
+        part=part,
         campaign_id=due.campaign_id,
         address_id=due.address_id,
         ref=ref,

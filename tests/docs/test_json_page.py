@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 import pytest
-from walkthrough import Run, Save, Shell, read_steps
 
 from om_campaigns.cli import root
+from tests.docs.walkthrough import Run, Save, Shell, read_steps
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES: dict[str, Any] = {
@@ -24,7 +24,7 @@ EXAMPLES: dict[str, Any] = {
     )
 }
 ANY = "…"
-BY_ITS_OWN_TEST = ("demo",)
+BY_ITS_OWN_TEST = ("demo", "pack show")
 
 
 def find_difference(shown: Any, printed: Any, where: str = "") -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 import pytest
-from walkthrough import Shell
 
 from om_campaigns.cli import root
+from tests.docs.walkthrough import Shell
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from walkthrough import Run, Save, Shell, fits, read_steps
+
+from tests.docs.walkthrough import Run, Save, Shell, fits, read_steps
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial"
 PAGES = ("first-campaign.md", "erste-kampagne.md")

@@ -29,7 +29,10 @@ LOOK = Path(__file__).parents[2] / "templates"
 BERLIN = ZoneInfo("Europe/Berlin")
 
 LISTS = "slug;name_de\nwir-gedanke;Wir-Gedanke\nmonatsbrief;Monatsbrief\nhilfen;Hilfen\n"
-HOUSE_COLUMNS = "slug;name;type;level;parent;regions;status;joined_on;routes;data_role;language;holiday_land;zone\n"
+HOUSE_COLUMNS = (
+    "slug;name;type;level;parent;regions;status;joined_on;routes;data_role;language;holiday_land;zone;"
+    "adviser_headcount;forward_policy;relay;pack_delivery;shelf_life_days;list_address\n"
+)
 PEOPLE_COLUMNS = "person;name;email;organisation;roles;language;primary;until;status;basis\n"
 
 SQLITE = "sqlite:///om-campaigns.db"
@@ -65,6 +68,12 @@ def house(slug: str, land: str, **values: str) -> str:
         "language": "",
         "holiday_land": "",
         "zone": "",
+        "adviser_headcount": "",
+        "forward_policy": "",
+        "relay": "",
+        "pack_delivery": "",
+        "shelf_life_days": "",
+        "list_address": "",
     }
     return ";".join({**known, **values}.values()) + "\n"
 
@@ -123,7 +132,7 @@ class Workspace:
         self.folder = folder
         self.now = local("2027-01-04")
         self.transport = MemoryTransport()
-        for name in ("layouts", "blocks"):
+        for name in ("layouts", "blocks", "content"):
             shutil.copytree(LOOK / name, folder / "templates" / name)
         (folder / "templates/brands").mkdir()
         shutil.copyfile(LOOK / "brands/om.toml", folder / "templates/brands/om.toml")

@@ -38,9 +38,6 @@ DEFAULTS = {
     "short_name": "",
     "status": "active",
     "forward_policy": "as_is",
-    "relay": "lowest",
-    "pack_delivery": "ready_mail",
-    "shelf_life_days": 28,
     "public_id": "",
 }
 _NEEDED = ("name", "type", "level")

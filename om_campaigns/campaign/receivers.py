@@ -1,0 +1,191 @@
+"""The cascade as the database knows it: pools from a segment, houses with those who receive in them, who was served already."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sqlalchemy import Column, Integer, Table, insert, literal, select, update
+from sqlmodel import Session
+
+from om_campaigns.audience.expressions import Selects
+from om_campaigns.audience.models import Organisation, Seat, SeatRole
+from om_campaigns.audience.segments import Segment, subjects
+from om_campaigns.audience.vocabulary import OrganisationStatus, RecipientKind, Route
+from om_campaigns.campaign.definition import Audience, CampaignDefinition
+from om_campaigns.campaign.houses import House, choose_route, renew_temporary, temporary
+from om_campaigns.campaign.matching import is_active, join_parties, make_parties, make_reason
+from om_campaigns.campaign.models import Enrolment, PackOrganisation, Reason
+from om_campaigns.campaign.routing import RECEIVING_ROLES, Cascade, Office, Receiver, Service, make_cascade
+from om_campaigns.columns import table_of
+
+RECEIVER = Table(
+    "plan_receiver",
+    temporary,
+    Column("organisation_id", Integer, primary_key=True),
+    Column("seat_id", Integer, nullable=False),
+    Column("address_id", Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""The houses that receive packs of one ``[[audience]]``, and at whom."""
+
+
+@dataclass(frozen=True)
+class Passing:
+    """One ``[[audience]]`` that is served through its houses: the tree and the pools, read once per plan."""
+
+    offices: Mapping[int, Office]
+    pools: frozenset[int]
+
+    def cascade(self, served: Iterable[tuple[int, str]] = ()) -> Cascade:
+        """Who serves whom, without what ``served`` (pool, level) has had already."""
+        found = make_cascade(self.offices, self.pools)
+        done = frozenset(served)
+        if not done:
+            return found
+        return replace(found, services=tuple(each for each in found.services if not _is_served(each, done)))
+
+
+def _is_served(service: Service, done: frozenset[tuple[int, str]]) -> bool:
+    """A pool that one house serves is served once by whoever did; where every level serves, once per level."""
+    if service.level:
+        return (service.pool_id, service.level) in done or (service.pool_id, "") in done
+    return any(pool == service.pool_id for pool, _ in done)
+
+
+def load_passing(
+    session: Session,
+    houses: Mapping[int, House],
+    definition: CampaignDefinition,
+    audience: Audience,
+    *,
+    today: date,
+    campaign_ids: Mapping[str, int],
+) -> Passing:
+    """The pools are the houses of the segment (of its seats, where it selects seats)."""
+    found = subjects(segment_of(audience), today=today, campaigns=campaign_ids).subquery("pools")
+    pools = session.execute(select(found.c.organisation_id).distinct()).scalars()
+    return Passing(load_offices(session, houses, definition, audience, today=today), frozenset(pools))
+
+
+def segment_of(audience: Audience) -> Segment:
+    """The segment as it was when the version was published."""
+    return Segment(audience.segment, audience.segment, "", Selects(audience.selects), audience.where, "", 1, 1)
+
+
+def load_offices(
+    session: Session, houses: Mapping[int, House], definition: CampaignDefinition, audience: Audience, *, today: date
+) -> dict[int, Office]:
+    """Every house of the tree with its way of passing on and everybody who could receive there."""
+    receivers = _load_receivers(session, definition, audience, today)
+    lists = _load_list_receivers(session, definition, audience, today)
+    organisation = table_of(Organisation)
+    columns = [organisation.c[name] for name in ("id", "parent_id", "level", "status", "forward_policy", "relay")]
+    return {
+        row.id: Office(
+            row.id,
+            row.parent_id,
+            row.level,
+            row.status is OrganisationStatus.active,
+            choose_route(houses[row.id], audience.routes),
+            row.forward_policy,
+            row.relay,
+            tuple(receivers[row.id]),
+            lists.get(row.id),
+        )
+        for row in session.execute(select(*columns))
+    }
+
+
+def _load_receivers(session: Session, definition: CampaignDefinition, audience: Audience, today: date) -> dict[int, list[Receiver]]:
+    parties, role, seat = make_parties(), table_of(SeatRole), table_of(Seat)
+    place = (
+        select(role.c.seat_id, role.c.role, seat.c.organisation_id)
+        .join_from(role, seat, seat.c.id == role.c.seat_id)
+        .where(role.c.role.in_(RECEIVING_ROLES))
+        .subquery("place")
+    )
+    query = (
+        select(
+            parties.organisation.c.id,
+            parties.seat.c.id,
+            parties.address.c.id,
+            place.c.role,
+            make_reason(
+                parties,
+                today=today,
+                mailing_list=definition.mailing_list,
+                sender=audience.sender,
+                route=literal(Route.forward_pack.value),
+            ),
+        )
+        .select_from(join_parties(place, parties, seat_id=place.c.seat_id, organisation_id=place.c.organisation_id))
+        .order_by(parties.seat.c.is_primary_home.desc(), parties.seat.c.id)
+    )
+    found: dict[int, list[Receiver]] = defaultdict(list)
+    rows = [Receiver(house, seat, address or 0, kind, Reason(reason)) for house, seat, address, kind, reason in session.execute(query)]
+    for each in sorted(rows, key=lambda each: RECEIVING_ROLES.index(each.role or RECEIVING_ROLES[-1])):
+        found[each.organisation_id].append(each)
+    return found
+
+
+def _load_list_receivers(session: Session, definition: CampaignDefinition, audience: Audience, today: date) -> dict[int, Receiver]:
+    parties, house = make_parties(), table_of(Organisation).alias("h")
+    query = (
+        select(
+            house.c.id,
+            parties.address.c.id,
+            make_reason(
+                parties,
+                today=today,
+                mailing_list=definition.mailing_list,
+                sender=audience.sender,
+                route=literal(Route.list_address.value),
+            ),
+        )
+        .select_from(join_parties(house, parties, seat_id=literal(0), organisation_id=house.c.id, address_id=house.c.list_address_id))
+        .where(house.c.list_address_id.is_not(None))
+    )
+    return {house_id: Receiver(house_id, 0, address, None, Reason(reason)) for house_id, address, reason in session.execute(query)}
+
+
+def load_served(session: Session, campaign_id: int, occasion: str, step: str) -> set[tuple[int, str]]:
+    """(pool, level) of everything that was packed for one step."""
+    served = table_of(PackOrganisation)
+    query = select(served.c.organisation_id, served.c.level).where(
+        served.c.campaign_id == campaign_id, served.c.occasion == occasion, served.c.step == step
+    )
+    return {(pool, level) for pool, level in session.execute(query)}
+
+
+def fill_receivers(session: Session, cascade: Cascade) -> dict[int, Route]:
+    """Lay the receiving houses beside the plan; returns the way each of them takes."""
+    renew_temporary(session, RECEIVER)
+    routes: dict[int, Route] = {}
+    rows = []
+    for house_id, services in cascade.by_receiver().items():
+        own = next((each for each in services if each.relay_id == house_id), services[0])
+        routes[house_id] = own.route
+        rows.append({"organisation_id": house_id, "seat_id": own.receiver.seat_id, "address_id": own.receiver.address_id})
+    if rows:
+        session.execute(insert(RECEIVER), rows)
+    return routes
+
+
+def follow_receivers(session: Session, campaign_id: int, version_id: int, position: int) -> None:
+    """A house's series goes on when somebody else receives for it: its enrolment learns the present seat and address."""
+    enrolment = table_of(Enrolment)
+    session.execute(
+        update(enrolment)
+        .where(
+            enrolment.c.campaign_id == campaign_id,
+            is_active(enrolment),
+            enrolment.c.version_id == version_id,
+            enrolment.c.audience == position,
+            enrolment.c.subject_kind == RecipientKind.organisation,
+            enrolment.c.organisation_id == RECEIVER.c.organisation_id,
+        )
+        .values(seat_id=RECEIVER.c.seat_id, address_id=RECEIVER.c.address_id)
+    )

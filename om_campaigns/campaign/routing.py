@@ -1,0 +1,158 @@
+"""Who passes a letter on to which advisers: the cascade, decided for a whole tree at once.
+
+A *pool* is the advisers of one house. On its path from the house up to the umbrella, houses that take packs are *relays*: the
+lowest of them serves the pool, or the top one, or every one (``relay``); the pool's own house decides, else its nearest ancestor
+that states it. A relay without a person of its own is served through the nearest ancestor's distributor (domain rule 2).
+So each pool is served at most once, and exactly once where anybody on its path takes packs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from om_campaigns.audience.vocabulary import PASSING_ON, ForwardPolicy, Level, Relay, Role, Route
+from om_campaigns.campaign.models import Reason
+
+RECEIVING_ROLES = (Role.distributor, Role.contact, Role.deputy)
+"""Who receives a pack in a house, the first choice first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where a pack goes. ``seat_id`` is 0 for a house's list address. ``reason``: why nothing may be sent there, none if it may."""
+
+    organisation_id: int
+    seat_id: int
+    address_id: int
+    role: Role | None = None
+    reason: Reason = Reason.none
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """A house as the cascade sees it. ``route``: what it takes of what is offered. ``receivers``: in order of preference."""
+
+    id: int
+    parent_id: int | None
+    level: Level
+    is_active: bool
+    route: Route
+    policy: ForwardPolicy = ForwardPolicy.as_is
+    relay: Relay | None = None
+    receivers: tuple[Receiver, ...] = ()
+    list_receiver: Receiver | None = None
+
+    @property
+    def takes(self) -> Route:
+        """The way it passes on, ``none`` if it does not; who may use blocks only gets the block."""
+        if not self.is_active or self.policy is ForwardPolicy.no_forwarding or self.route not in PASSING_ON:
+            return Route.none
+        if self.policy is ForwardPolicy.block_only and self.route is Route.forward_pack:
+            return Route.newsletter_block
+        return self.route
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One pool served: by which house (``relay_id``), through whom, in which way.
+
+    ``level`` tells the services of a pool apart where every level serves (``both``); it is '' where one house does.
+    """
+
+    pool_id: int
+    relay_id: int
+    receiver: Receiver
+    route: Route
+    level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Who serves whom. ``unserved``: pools that nobody serves, and why."""
+
+    services: tuple[Service, ...] = ()
+    unserved: Mapping[int, Reason] = field(default_factory=dict)
+
+    def by_receiver(self) -> dict[int, list[Service]]:
+        """Services by the house that receives the pack, in order of the pools."""
+        found: dict[int, list[Service]] = {}
+        for each in self.services:
+            found.setdefault(each.receiver.organisation_id, []).append(each)
+        return found
+
+
+def make_cascade(offices: Mapping[int, Office], pools: Iterable[int]) -> Cascade:
+    """Serve each pool (ids of houses). Houses that receive at one address share one pack, that of the house with the lowest id."""
+    services: list[Service] = []
+    unserved: dict[int, Reason] = {}
+    by_address: dict[int, Receiver] = {}
+    for number in sorted(offices):
+        for each in (*offices[number].receivers, offices[number].list_receiver):
+            if each is not None and each.reason is Reason.none:
+                by_address.setdefault(each.address_id, each)
+    for pool in sorted(pools):
+        path = list(_path(offices, pool))
+        found = _relays(path, _inherited_relay(path)) if path and path[0].is_active else []
+        for office, receiver, level in found:
+            services.append(Service(pool, office.id, by_address[receiver.address_id], office.takes, level))
+        if not found:
+            unserved[pool] = _why_unserved(path)
+    return Cascade(tuple(services), unserved)
+
+
+def _path(offices: Mapping[int, Office], start: int) -> Iterator[Office]:
+    """The house and its ancestors, upwards; a broken tree ends the path instead of going round."""
+    seen: set[int] = set()
+    current: int | None = start
+    while current is not None and current in offices and current not in seen:
+        seen.add(current)
+        yield offices[current]
+        current = offices[current].parent_id
+
+
+def _inherited_relay(path: list[Office]) -> Relay:
+    return next((office.relay for office in path if office.relay is not None), Relay.lowest)
+
+
+def _relays(path: list[Office], relay: Relay) -> list[tuple[Office, Receiver, str]]:
+    """The houses on a path that pass on, with whom they receive through; at most one per level."""
+    taking = [
+        (office, receiver)
+        for place, office in enumerate(path)
+        if office.takes is not Route.none and (receiver := _receiver(office, path[place + 1 :])) is not None
+    ]
+    if relay is Relay.both:
+        lowest_of_level = {office.level: (office, receiver, office.level.value) for office, receiver in reversed(taking)}
+        one_pack_each = {receiver.address_id: (office, receiver, level) for office, receiver, level in lowest_of_level.values()}
+        return list(one_pack_each.values())
+    chosen = taking[-1:] if relay is Relay.top else taking[:1]
+    return [(office, receiver, "") for office, receiver in chosen]
+
+
+def _receiver(office: Office, above: list[Office]) -> Receiver | None:
+    """Through whom a house receives: its own people, else the nearest ancestor's distributor, else its contact (domain rule 2)."""
+    if office.takes is Route.list_address:
+        return office.list_receiver if office.list_receiver is not None and office.list_receiver.reason is Reason.none else None
+    if own := _first(office.receivers, RECEIVING_ROLES):
+        return own
+    for role in (Role.distributor, Role.contact):
+        for ancestor in above:
+            if ancestor.is_active and (found := _first(ancestor.receivers, (role,))):
+                return found
+    return None
+
+
+def _first(receivers: Iterable[Receiver], roles: tuple[Role, ...]) -> Receiver | None:
+    return next((each for each in receivers if each.reason is Reason.none and each.role in roles), None)
+
+
+def _why_unserved(path: list[Office]) -> Reason:
+    """What to mend first: nobody takes packs, or those who do cannot be reached."""
+    if not path or not path[0].is_active:
+        return Reason.organisation_inactive
+    takers = [office for office in path if office.takes is not Route.none]
+    if not takers:
+        return Reason.no_route
+    known = [each for office in takers for each in ((office.list_receiver,) if office.takes is Route.list_address else office.receivers)]
+    return next((each.reason for each in known if each is not None), Reason.no_address)

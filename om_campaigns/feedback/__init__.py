@@ -1,0 +1,1 @@
+"""What comes back: each sign is recorded once, then has its effect."""

@@ -1,0 +1,145 @@
+"""Acknowledgements (Weitergabe-Quittungen): what a house says about a pack, read from a line, recorded once, then its effect."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.models import Response
+from om_campaigns.audience.vocabulary import Origin, ResponseKind
+from om_campaigns.campaign.codes import find_codes
+from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
+from om_campaigns.errors import InputError
+from om_campaigns.feedback.models import Acknowledgement, CascadeLevel
+from om_campaigns.feedback.relay import WAITING, move
+
+LEVEL_WORDS: dict[str, CascadeLevel] = {
+    **{level.value: level for level in CascadeLevel},
+    "zentrale": CascadeLevel.head_office,
+    "hauptstelle": CascadeLevel.head_office,
+    "land": CascadeLevel.state,
+    "landesebene": CascadeLevel.state,
+    "landesverband": CascadeLevel.state,
+    "landesverbaende": CascadeLevel.state,
+    "region": CascadeLevel.regional,
+    "regionalstelle": CascadeLevel.regional,
+    "regionalstellen": CascadeLevel.regional,
+    "geschaeftsstellen": CascadeLevel.regional,
+    "berater": CascadeLevel.adviser,
+    "beraterinnen": CascadeLevel.adviser,
+    "beratende": CascadeLevel.adviser,
+    "beratenden": CascadeLevel.adviser,
+    "advisers": CascadeLevel.adviser,
+    "betrieb": CascadeLevel.business,
+    "betriebe": CascadeLevel.business,
+    "businesses": CascadeLevel.business,
+}
+"""How people call the levels; umlauts, case and the rest of the line do not matter."""
+
+NO_WORDS = frozenset({"nein", "no", "nicht", "diesmal nicht", "keine"})
+
+_NUMBER = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,6})(?![\w,.]\d|\w)")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a line says: ``level`` None means "not this time"."""
+
+    code: str
+    level: CascadeLevel | None
+    count: int | None
+
+
+def parse_answer(text: str) -> Answer:
+    """``K7M-2X9Q – Regionalstellen – 12`` or ``K7M-2X9Q – nein``, with any words around.
+
+    Raises InputError for a text with no code or several, or from which neither a level nor a "no" can be read.
+    """
+    codes = find_codes(text)
+    if len(codes) != 1:
+        raise InputError("there is no valid code in this text" if not codes else f"several codes: {', '.join(codes)}")
+    rest = re.sub(r"[0-9A-Za-z]{3}[ \u2010-\u2014-]?[0-9A-Za-z]{4}", " ", text, count=1) if codes else text
+    words = [fold(word) for word in _WORD.findall(rest)]
+    levels = list(dict.fromkeys(LEVEL_WORDS[word] for word in words if word in LEVEL_WORDS))
+    if not levels and NO_WORDS & set(words):
+        return Answer(codes[0], None, None)
+    if not levels:
+        raise InputError(f"'{text.strip()[:60]}' names no level", hint="write CODE – level – number, or CODE – no")
+    deepest = max(levels, key=list(CascadeLevel).index)
+    numbers = _NUMBER.findall(rest)
+    return Answer(codes[0], deepest, int(re.sub(r"\D", "", numbers[-1])) if numbers else None)
+
+
+def find_pack(session: Session, code: str) -> Pack:
+    """The pack of a code, in any spelling. Raises InputError for a text that is no code, or one nobody was given."""
+    codes = find_codes(code)
+    if not codes:
+        raise InputError(f"'{code}' is no code", hint="it looks like K7M-2X9Q; one symbol may be mistyped")
+    found: Pack | None = session.execute(select(Pack).where(col(Pack.code) == codes[0])).scalar_one_or_none()
+    if found is None:
+        raise InputError(f"no pack has the code {codes[0]}", hint="see 'om-campaigns pack list'")
+    return found
+
+
+def record_acknowledgement(
+    session: Session,
+    pack: Pack,
+    *,
+    level: CascadeLevel | None,
+    count: int | None = None,
+    sentence: str = "",
+    organisation_id: int | None = None,
+    at: datetime,
+    origin: Origin,
+    actor: str,
+    source_key: str,
+) -> bool:
+    """Record an answer and move the pack on; False when it is known already.
+
+    ``level`` None: not this time. ``organisation_id`` names one house the pack serves; otherwise it counts for all of them.
+    Raises InputError for a pack that was not offered yet, or a house it does not serve.
+    """
+    if session.execute(select(col(Acknowledgement.id)).where(col(Acknowledgement.source_key) == source_key)).first():
+        return False
+    if pack.relay_state is RelayState.planned:
+        raise InputError(f"pack {pack.code} has not left yet")
+    if organisation_id is not None and session.get(PackOrganisation, (pack.id, organisation_id)) is None:
+        raise InputError(f"pack {pack.code} does not serve this house", hint="leave it away, and the answer counts for all it serves")
+    session.add(
+        Acknowledgement(
+            source_key=source_key,
+            pack_id=pack.id or 0,
+            organisation_id=organisation_id,
+            is_declined=level is None,
+            level=level,
+            count=count,
+            sentence=sentence,
+            at=at,
+            origin=origin,
+            actor=actor,
+        )
+    )
+    session.add(
+        Response(
+            kind=ResponseKind.acknowledgement,
+            source_key=source_key,
+            at=at,
+            organisation_id=organisation_id or pack.organisation_id,
+            campaign_id=pack.campaign_id,
+            occasion=pack.occasion,
+            step=pack.step,
+            detail={"level": level.value if level else None, "count": count},
+        )
+    )
+    if level is not None:
+        move(pack, RelayState.reported, at)
+    elif pack.relay_state in WAITING:
+        move(pack, RelayState.skipped, at)
+    session.flush()
+    return True

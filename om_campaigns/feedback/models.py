@@ -1,0 +1,49 @@
+"""Tables of what comes back from the houses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint
+from sqlmodel import Field, SQLModel
+
+from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.columns import Instant, by_value, key, one_of, reference
+
+
+class CascadeLevel(StrEnum):
+    """How deep a letter has come (Kaskadenstufe); the order is the depth."""
+
+    head_office = "head_office"
+    state = "state"
+    regional = "regional"
+    adviser = "adviser"
+    business = "business"
+
+
+class Acknowledgement(SQLModel, table=True):
+    """An answer to a pack (Weitergabe-Quittung). Append-only; a "no" counts too. ``source_key`` makes recording it twice harmless.
+
+    ``organisation_id`` names one house of the pack, None means all it serves. ``count`` is in the unit of ``level``.
+    """
+
+    __tablename__ = "acknowledgement"
+    __table_args__ = (
+        one_of("level", CascadeLevel),
+        one_of("origin", Origin),
+        CheckConstraint("count >= 0", name="count_counts"),
+        CheckConstraint("is_declined = (level IS NULL)", name="says_one_thing"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    source_key: str = key(unique=True)
+    pack_id: int = Field(sa_column=reference("pack.id"))
+    organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
+    is_declined: bool = False
+    level: CascadeLevel | None = Field(default=None, sa_type=by_value(CascadeLevel))
+    count: int | None = None
+    sentence: str = ""
+    at: datetime = Field(sa_type=Instant, nullable=False)
+    origin: Origin = Field(sa_type=by_value(Origin), nullable=False)
+    actor: str = ""

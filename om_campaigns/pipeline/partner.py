@@ -1,0 +1,216 @@
+"""What partners do with packs, at the desk of staff: write them to files, say what became of them, see who passes on to whom."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.campaign.houses import load_houses
+from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.models import RelayState as RelayState
+from om_campaigns.campaign.receivers import load_passing
+from om_campaigns.campaign.releases import load_definitions, running_campaigns
+from om_campaigns.columns import digest, table_of
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.library import Library
+from om_campaigns.compose.pack import FILE_NAMES, make_file
+from om_campaigns.compose.pack import Format as Format
+from om_campaigns.errors import InputError
+from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answer, record_acknowledgement
+from om_campaigns.feedback.models import CascadeLevel as CascadeLevel
+from om_campaigns.feedback.relay import move, postpone
+from om_campaigns.pipeline.outgoing import key_of_row
+from om_campaigns.pipeline.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
+
+
+def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable[Format] = Format) -> list[Path]:
+    """Write the files of a pack into ``folder``; the same pack gives the same bytes. Raises InputError for an unknown code.
+
+    What the published text would say by now becomes the pack's newest revision, unless it was passed on already.
+    """
+    with store.write(app.engine) as session:
+        pack = find_pack(session, code)
+        library = Library(session, app.settings.sender, Houses(session))
+        key = pack_key(key_of_row(session.get_one(Dispatch, pack.dispatch_id)))
+        text = make_pack_text(library, key)
+        if pack.relay_state in OPEN_STATES:
+            library.record_made(session, now)
+            record_revisions(session, library, [(pack.id or 0, key)], now)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for form in forms:
+        path = folder / FILE_NAMES[form]
+        path.write_bytes(make_file(text, form))
+        written.append(path)
+    return written
+
+
+def acknowledge(
+    app: App,
+    text: str,
+    now: datetime,
+    *,
+    actor: str,
+    level: CascadeLevel | None = None,
+    count: int | None = None,
+    sentence: str = "",
+    house: str = "",
+    is_declined: bool = False,
+) -> dict[str, Any]:
+    """Record what a house says about a pack. ``text`` is the code, or a whole line (``K7M-2X9Q – Regionalstellen – 12``).
+
+    Returns code, level ('no' where it was declined), count, state, is_new. Raises InputError for what cannot be understood.
+    """
+    with store.write(app.engine) as session:
+        pack = find_pack(session, text)
+        answer = Answer(pack.code, level, count) if level or is_declined else parse_answer(text)
+        parts = (pack.code, str(answer.level), str(answer.count), sentence, house, app.today(now).isoformat())
+        is_new = record_acknowledgement(
+            session,
+            pack,
+            level=answer.level,
+            count=answer.count if count is None else count,
+            sentence=sentence,
+            organisation_id=_house_id(session, house) if house else None,
+            at=now,
+            origin=Origin.staff,
+            actor=actor,
+            source_key=digest(*parts),
+        )
+        return {
+            "code": pack.code,
+            "level": answer.level.value if answer.level else "no",
+            "count": answer.count,
+            "state": pack.relay_state.value,
+            "is_new": is_new,
+        }
+
+
+@dataclass
+class Answered:
+    """What a file of acknowledgements came to. ``rejected``: file, line, reason."""
+
+    new: int = 0
+    known: int = 0
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+
+COLUMNS = ("code", "level", "count", "sentence", "house")
+GERMAN = {"kennwort": "code", "stufe": "level", "zahl": "count", "satz": "sentence", "haus": "house"}
+
+
+def import_acknowledgements(app: App, path: Path, now: datetime, *, actor: str) -> Answered:
+    """Acknowledgements of a CSV file: code, level (or "no"), count, sentence, house; English or German headings.
+
+    Good rows are recorded, bad ones named with their line; a file that was imported before adds nothing.
+    """
+    text = path.read_text(encoding="utf-8-sig")
+    dialect = ";" if text.split("\n", 1)[0].count(";") >= text.split("\n", 1)[0].count(",") else ","
+    reader = csv.DictReader(io.StringIO(text), delimiter=dialect)
+    names = {name: GERMAN.get((name or "").strip().casefold(), (name or "").strip().casefold()) for name in reader.fieldnames or ()}
+    if "code" not in names.values():
+        raise InputError(f"{path}:1: there is no column 'code'", hint=f"columns: {', '.join(COLUMNS)}")
+    result = Answered()
+    for row in reader:
+        values = {names[name]: (value or "").strip() for name, value in row.items() if name in names}
+        try:
+            done = _acknowledge_row(app, values, now, actor)
+        except InputError as error:
+            result.rejected.append({"file": str(path), "line": reader.line_num, "reason": str(error)})
+            continue
+        result.new += done["is_new"]
+        result.known += not done["is_new"]
+    return result
+
+
+def _acknowledge_row(app: App, values: Mapping[str, str], now: datetime, actor: str) -> dict[str, Any]:
+    line = " – ".join(filter(None, (values.get("code"), values.get("level"), values.get("count"))))
+    return acknowledge(app, line, now, actor=actor, sentence=values.get("sentence", ""), house=values.get("house", ""))
+
+
+def move_pack(app: App, code: str, state: RelayState, now: datetime, *, until: date | None = None) -> bool:
+    """Say that a pack is accepted, postponed (``until``), skipped or passed on; False where it was said already.
+
+    Raises InputError for a state it cannot go to from where it is.
+    """
+    with store.write(app.engine) as session:
+        pack = find_pack(session, code)
+        if pack.relay_state is RelayState.planned:
+            raise InputError(f"pack {pack.code} has not left yet")
+        try:
+            if state is RelayState.postponed:
+                return postpone(pack, until or app.today(now), now)
+            return move(pack, state, now)
+        except ValueError as error:
+            raise InputError(f"pack {pack.code} is {pack.relay_state.value}; it cannot become {state.value} any more") from error
+
+
+def get_code(session: Session, code: str) -> str:
+    """The code as it was given out. Raises InputError for one nobody was given."""
+    return find_pack(session, code).code
+
+
+def who_passes_on(app: App, session: Session, now: datetime, campaign: str | None = None) -> list[dict[str, Any]]:
+    """For each running campaign that goes through houses: who serves whose advisers and why, overlaps, and whom nobody serves.
+
+    Rows: campaign, served [{house, relay, receiver, route, why}], overlaps (slugs), unserved [{house, reason}].
+    """
+    organisation = table_of(Organisation)
+    slugs = dict(session.execute(select(organisation.c.id, organisation.c.slug)).all())
+    campaigns = table_of(Campaign)
+    campaign_ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
+    houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
+    rows = []
+    for each in running_campaigns(session):
+        definition = load_definitions(session, each)[each.latest_version_id or 0]
+        for audience in definition.audiences:
+            if not audience.passes_on or campaign not in (None, each.name):
+                continue
+            passing = load_passing(session, houses, definition, audience, today=app.today(now), campaign_ids=campaign_ids)
+            cascade = passing.cascade()
+            served = [
+                {
+                    "house": slugs[service.pool_id],
+                    "relay": slugs[service.relay_id],
+                    "receiver": slugs[service.receiver.organisation_id],
+                    "route": service.route.value,
+                    "why": _why(service.pool_id, service.relay_id, service.receiver.organisation_id, service.level),
+                }
+                for service in cascade.services
+            ]
+            counted = [row["house"] for row in served]
+            rows.append(
+                {
+                    "campaign": each.name,
+                    "served": served,
+                    "overlaps": sorted({slug for slug in counted if counted.count(slug) > 1}),
+                    "unserved": [{"house": slugs[house], "reason": reason.value} for house, reason in cascade.unserved.items()],
+                }
+            )
+    return rows
+
+
+def _why(pool: int, relay: int, receiver: int, level: str) -> str:
+    if level:
+        return f"every level passes on here; this is the {level} level"
+    through = "" if receiver == relay else ", through the nearest house above that has somebody to receive"
+    return ("it takes packs itself" if relay == pool else "the house that relays for it takes packs") + through
+
+
+def _house_id(session: Session, slug: str) -> int:
+    found = session.execute(select(col(Organisation.id)).where(col(Organisation.slug) == slug)).scalar_one_or_none()
+    if found is None:
+        raise InputError(f"there is no organisation '{slug}'", hint="see 'om-campaigns org list'")
+    return int(found)

@@ -1,0 +1,354 @@
+"""The cascade walked through time: covers, ready mails and lists reach the right houses, each pool once, whatever changes between."""
+
+from __future__ import annotations
+
+import email
+import random
+from collections import Counter
+from datetime import timedelta
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import pytest
+
+from om_campaigns import store
+from om_campaigns.audience.vocabulary import Route
+from om_campaigns.campaign.models import RelayState
+from om_campaigns.errors import InputError
+from om_campaigns.pipeline.partner import acknowledge, import_acknowledgements, move_pack, who_passes_on, write_pack
+from om_campaigns.report.queries.packs import load_packs
+from tests.journeys.workspace import Workspace, house, local, person
+
+PACKS = 'routes = ["forward_pack", "list_address", "newsletter_block"]\nsender = "om"'
+BODY = """{{ contact.greeting }},
+
+ein Gedanke für {{ org.name }}.
+
+::: offers {#offers locked}
+Checks, mit denen Betriebe selbst sehen, wo etwas brachliegt.
+:::
+
+::: say {#say editable}
+„Wollen wir eine halbe Stunde darauf schauen?“
+:::
+
+::: do {#do editable}
+Notieren Sie **einen** Nebensatz.
+:::
+"""
+
+
+def series(office: Workspace, *steps: str) -> None:
+    """A series for the advisers of every active house, passed on by their houses."""
+    office.segment("berater", "status == 'active' and adviser_count >= 1", "organisations")
+    office.campaign("reihe", *(steps or ("b1 day = 0", "b2 day = 14")), audience=PACKS, segment="berater", texts=False)
+    for step in steps or ("b1", "b2"):
+        office.text("reihe", f"{step.split()[0]}.de", BODY)
+    office.publish()
+
+
+def taker(slug: str, **values: str) -> str:
+    return house(slug, "05", **{"routes": "forward_pack", "adviser_headcount": "5", **values})
+
+
+def letters(office: Workspace) -> list[EmailMessage]:
+    return [email.message_from_bytes(content, policy=default) for _, content in office.transport.letters]  # type: ignore[misc]
+
+
+def to_house(office: Workspace, slug: str) -> list[EmailMessage]:
+    """Cover first: two connections may hand them over in either order."""
+    found = [each for each in letters(office) if slug in str(each["To"])]
+    return sorted(found, key=lambda each: each.get_content_type() != "multipart/mixed")
+
+
+def packs(office: Workspace) -> list[dict[str, object]]:
+    with store.read(office.app.engine) as session:
+        return load_packs(session)
+
+
+@pytest.fixture(scope="module")
+def chamber(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """An umbrella, a state body and two offices, one of them without anybody; two steps, an answer, a change of contact."""
+    office = Workspace(tmp_path_factory.mktemp("chamber"))
+    office.houses(
+        taker("dach", level="umbrella", regions="DE"),
+        taker("land", level="state", parent="dach", routes="direct_email"),
+        taker("amt", parent="land", pack_delivery="attachment"),
+        taker("leer", parent="land"),
+    )
+    office.people(
+        person("Dora Dach", "dach", roles="distributor"),
+        person("Lea Land", "land", roles="contact"),
+        person("Anna Amt", "amt", roles="contact"),
+    )
+    series(office)
+    office.walk(local("2027-01-06"))
+    return office
+
+
+def test_each_pool_is_in_one_pack_and_the_empty_office_goes_through_the_distributor(chamber: Workspace) -> None:
+    """Domain rule 2: the state body takes direct mail only, so the umbrella relays for it; the empty office has nobody."""
+    served = {(row["house"], slug) for row in packs(chamber) for slug in row["serves"]}  # type: ignore[attr-defined]
+    assert served == {("dach", "dach"), ("dach", "land"), ("dach", "leer"), ("amt", "amt")}
+
+
+def test_a_cover_and_at_once_the_ready_mail(chamber: Workspace) -> None:
+    """FWD-02: two mails in one touch; the house that wants an attachment gets one mail with the draft in it."""
+    to_dach = to_house(chamber, "dach")
+    assert [each.get_content_type() for each in to_dach] == ["multipart/mixed", "multipart/alternative"]
+    to_amt = to_house(chamber, "amt")
+    assert [[part.get_filename() for part in each.iter_attachments()] for each in to_amt] == [["weiterleiten.eml", "blatt.pdf"]]
+    draft = next(to_amt[0].iter_attachments())
+    assert (draft.get_content_type(), draft["Content-Transfer-Encoding"]) == ("application/octet-stream", "base64")
+    assert chamber.count("touch") == 2
+
+
+def test_the_cover_has_code_note_and_way_out_the_ready_mail_none_of_them(chamber: Workspace) -> None:
+    """FWD-01, UNS-01: nothing has to be deleted before the ready mail is forwarded."""
+    cover, ready = to_house(chamber, "dach")
+    code = next(row["code"] for row in packs(chamber) if row["house"] == "dach")
+    told = cover.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert str(code) in told
+    assert "So leiten Sie weiter" in told
+    assert "Haus leer" in told, "for: the office without anybody (domain rule 2)"
+    assert "/abmelden/" in told
+    passed_on = ready.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    for foreign in (str(code), "So leiten Sie weiter", "abmelden", "Dora", "d…@", "wurde"):
+        assert foreign not in passed_on
+    assert passed_on.startswith("Haus dach")
+    assert not [name for name in ready if name.lower().startswith("list-") or name == "Feedback-ID"]
+    assert ready["To"].addresses[0].display_name == ""
+    assert ready["Subject"] == "reihe b1.de"
+
+
+def test_the_ready_mails_body_is_the_drafts_apart_from_the_boundary(chamber: Workspace, tmp_path: Path) -> None:
+    """FWD-01, FWD-07: the same parts, byte for byte; the draft has no sender, nobody in To, no date."""
+    sent = (content for envelope, content in chamber.transport.letters if "dach" in envelope.recipient)
+    [ready] = [content for content in sent if b"multipart/mixed" not in content]
+    code = str(next(row["code"] for row in packs(chamber) if row["house"] == "dach"))
+    write_pack(chamber.app, code, tmp_path, chamber.now)
+    draft = (tmp_path / "weiterleiten.eml").read_bytes()
+
+    def body(content: bytes) -> bytes:
+        boundary = email.message_from_bytes(content).get_boundary()
+        return content[content.index(b"Content-Type: multipart/alternative") :].replace(str(boundary).encode(), b"B")
+
+    assert body(ready) == body(draft)
+    head = email.message_from_bytes(draft)
+    assert (head["X-Unsent"], head["To"], head["Cc"]) == ("1", "", "")
+    assert not {"From", "Date", "Message-ID", "List-Id", "Reply-To"} & set(head.keys())
+
+
+def test_writing_a_pack_twice_gives_the_same_files(chamber: Workspace, tmp_path: Path) -> None:
+    code = str(packs(chamber)[0]["code"])
+    one, two = (write_pack(chamber.app, code, tmp_path / name, chamber.now) for name in ("one", "two"))
+    assert [path.name for path in one] == [
+        "weiterleiten.eml",
+        "weiterleiten.html",
+        "weiterleiten.txt",
+        "baustein.md",
+        "baustein.html",
+        "blatt.pdf",
+        "manifest.json",
+    ]
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+    assert chamber.count("pack_revision") == len(packs(chamber)), "nothing was changed, so there is no new revision"
+
+
+def test_plan_says_who_passes_on_and_why(chamber: Workspace) -> None:
+    with store.read(chamber.app.engine) as session:
+        [found] = who_passes_on(chamber.app, session, chamber.now)
+    assert found["unserved"] == []
+    by_house = {row["house"]: row for row in found["served"]}
+    assert by_house["land"]["relay"] == "dach"
+    assert (by_house["leer"]["relay"], by_house["leer"]["receiver"]) == ("leer", "dach")
+    assert "nearest house above" in by_house["leer"]["why"]
+
+
+def make_office(folder: Path) -> Workspace:
+    office = Workspace(folder)
+    office.houses(taker("amt"))
+    office.people(person("Anna Amt", "amt"))
+    return office
+
+
+def test_answers_move_a_pack_and_are_recorded_once(tmp_path: Path) -> None:
+    """Relay states: a late acknowledgement counts, the same line twice changes nothing, an unknown code is named."""
+    office = make_office(tmp_path)
+    series(office)
+    office.walk(local("2027-01-06"))
+    [row] = packs(office)
+    code = str(row["code"])
+    assert (row["state"], str(row["due_on"])) == (RelayState.offered, "2027-02-02"), "28 days from the hand-over"
+    assert move_pack(office.app, code, RelayState.accepted, office.now)
+    assert not move_pack(office.app, code, RelayState.accepted, office.now)
+    line = f"Gern! {code.lower()} – Beratende – etwa 40"
+    assert acknowledge(office.app, line, office.now, actor="t")["is_new"]
+    assert not acknowledge(office.app, line, office.now, actor="t")["is_new"]
+    [row] = packs(office)
+    assert (row["state"], row["level"], row["count"]) == (RelayState.reported, "adviser", 40)
+    assert office.count("response") == office.count("acknowledgement") == 1
+    with pytest.raises(InputError, match="is no code"):
+        acknowledge(office.app, "K7M-2X9X – Beratende", office.now, actor="t")
+    with pytest.raises(InputError, match="cannot become skipped"):
+        move_pack(office.app, code, RelayState.skipped, office.now)
+
+
+def test_a_file_of_answers_takes_good_rows_and_names_bad_ones(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    series(office)
+    office.walk(local("2027-01-06"))
+    code = packs(office)[0]["code"]
+    path = office.write(
+        "antworten.csv", f"Kennwort;Stufe;Zahl;Satz\n{code};Regionalstellen;3;Gut angekommen.\n{code};hoch;3;\nABC-DEFG;nein;;\n"
+    )
+    first = import_acknowledgements(office.app, path, office.now, actor="t")
+    assert (first.new, first.known, [row["line"] for row in first.rejected]) == (1, 0, [3, 4])
+    second = import_acknowledgements(office.app, path, office.now, actor="t")
+    assert (second.new, second.known, office.count("acknowledgement")) == (0, 1, 1)
+
+
+def test_the_next_pack_replaces_one_nobody_took_and_time_ends_the_last(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    series(office)
+    office.walk(local("2027-01-20"))
+    assert [row["state"] for row in packs(office)] == [RelayState.replaced, RelayState.offered]
+    office.walk(local("2027-03-01"), pause=timedelta(days=7))
+    assert [row["state"] for row in packs(office)] == [RelayState.replaced, RelayState.expired]
+    acknowledge(office.app, f"{packs(office)[1]['code']} – nein", office.now, actor="t")
+    assert packs(office)[1]["state"] is RelayState.expired, "a late no is recorded and changes nothing"
+
+
+def test_the_series_goes_on_with_a_new_contact_and_serves_no_pool_again(tmp_path: Path) -> None:
+    """A house's series belongs to the house; a new office of its own starts with what its advisers have not had."""
+    office = Workspace(tmp_path)
+    office.houses(taker("land", level="state"), taker("amt", parent="land", routes="none"))
+    office.people(person("Lea Land", "land"))
+    series(office, "b1 day = 0", "b2 day = 14", "b3 day = 28")
+    office.walk(local("2027-01-10"))
+    office.people(person("Lea Land", "land", until="2027-01-09"), person("Neu Land", "land"), person("Anna Amt", "amt"))
+    office.houses(taker("land", level="state"), taker("amt", parent="land"))
+    office.walk(local("2027-03-20"))
+    told = sorted((row["step"], row["house"], row["receiver"], row["serves"]) for row in packs(office))
+    assert told == [
+        ("b1", "land", "Lea Land", ["amt", "land"]),
+        ("b2", "amt", "Anna Amt", ["amt"]),
+        ("b2", "land", "Neu Land", ["land"]),
+        ("b3", "amt", "Anna Amt", ["amt"]),
+        ("b3", "land", "Neu Land", ["land"]),
+    ]
+    skipped = [(each.step, each.organisation, each.reason) for each in office.ledger(status="skipped")]
+    assert skipped == [("b1", "amt", "nobody_to_serve")], "its advisers had b1 through the house above"
+
+
+def test_a_house_with_a_list_gets_one_mail_for_it_without_one_click_uns_12(tmp_path: Path) -> None:
+    """UNS-12: one reader's button would unsubscribe the whole house; the way out is the owner of the list."""
+    office = Workspace(tmp_path)
+    office.houses(taker("verband", routes="list_address", list_address="verteiler@verband.example"))
+    office.people(person("", "verband", email="verteiler@verband.example", roles=""), person("Vera Verband", "verband", basis=""))
+    series(office, "b1 day = 0")
+    office.walk(local("2027-01-06"))
+    [mail] = letters(office)
+    assert str(mail["To"]) == "verteiler@verband.example"
+    assert mail["List-Unsubscribe-Post"] is None
+    assert mail["List-Unsubscribe"] == "<mailto:vera.verband@verband.example>"
+    assert "https://" not in str(mail["List-Unsubscribe"])
+    assert [row["state"] for row in packs(office)] == [RelayState.forwarded]
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert str(packs(office)[0]["code"]) not in text
+
+
+def test_a_newsletter_block_is_one_cover_with_the_draft(tmp_path: Path) -> None:
+    office = Workspace(tmp_path)
+    office.houses(taker("kasse", forward_policy="block_only"))
+    office.people(person("Karl Kasse", "kasse"))
+    series(office, "b1 day = 0")
+    office.walk(local("2027-01-06"))
+    [mail] = letters(office)
+    assert [part.get_filename() for part in mail.iter_attachments()] == ["weiterleiten.eml"]
+    assert "Ein Baustein für Ihren eigenen Hausbrief" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_a_letter_with_a_pack_of_its_own_is_the_cover_and_goes_to_one_person_per_house(tmp_path: Path) -> None:
+    """A4: the letter itself is the cover, the ready mail another text; a colleague is told why not in ``why``."""
+    office = Workspace(tmp_path)
+    office.houses(house("neu", "05", adviser_headcount="9"))
+    office.people(person("Erste Neu", "neu"), person("Zweite Neu", "neu"))
+    office.segment("alle", "'contact' in roles")
+    office.campaign("wir", "a4 day = 0", audience='sender = "om"')
+    office.text("wir", "a4.de", "Guten Tag {{ contact.full_name }},\n\nIhr Kennwort: {{ pack.ack_code }}")
+    office.text("wir", "a4.pack.de", BODY)
+    office.publish()
+    office.walk(local("2027-01-06"))
+    cover, ready = to_house(office, "neu")
+    code = str(packs(office)[0]["code"])
+    assert f"Ihr Kennwort: {code}" in cover.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert (ready["Subject"], ready["To"].addresses[0].display_name) == ("wir a4.pack.de", "")
+    assert [(each.to, each.reason) for each in office.ledger(status="skipped")] == [("zweite.neu@neu.example", "colleague_relays")]
+
+
+def test_home_first_an_adviser_is_written_to_directly_only_on_a_subscription_of_their_own(tmp_path: Path) -> None:
+    """Domain rule 3."""
+    office = Workspace(tmp_path)
+    office.houses(taker("haus", routes="forward_pack,direct_email"))
+    office.people(
+        person("Klara Kontakt", "haus"),
+        person("Eigen Adviser", "haus", roles="adviser", basis="consent_doi"),
+        person("Still Adviser", "haus", roles="adviser"),
+    )
+    office.segment("direkt", "'adviser' in roles")
+    office.segment("berater", "adviser_count >= 1", "organisations")
+    office.campaign(
+        "reihe", "b1 day = 0", audience=f'sender = "om"\n\n[[audience]]\nsegment = "berater"\n{PACKS}', segment="direkt", texts=False
+    )
+    office.text("reihe", "b1.de", BODY)
+    office.publish()
+    result = office.tick(local("2027-01-05"))
+    assert {str(reason): count for each in result.campaigns for reason, count in each.not_enrolled.items()} == {"through_house": 1}
+    assert sorted(envelope.recipient for envelope, _ in office.transport.letters) == [
+        "eigen.adviser@haus.example",
+        "klara.kontakt@haus.example",
+        "klara.kontakt@haus.example",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_on_random_trees_each_pool_is_served_once_per_step_while_everything_changes(seed: int, tmp_path: Path) -> None:
+    """The promise of the cascade on a real database: routes, policies, contacts and relays change between the steps."""
+    dice = random.Random(seed)
+    office = Workspace(tmp_path)
+    slugs = [f"h{number}" for number in range(14)]
+    levels = {0: "umbrella", 1: "state", 2: "state"}
+
+    def draw() -> None:
+        rows, people = [], []
+        for number, slug in enumerate(slugs):
+            routes = dice.choice(["forward_pack", "forward_pack", "newsletter_block", "direct_email", "none", "forward_pack,direct_email"])
+            rows.append(
+                taker(
+                    slug,
+                    level=levels.get(number, "regional"),
+                    parent=f"h{(number - 1) // 3}" if number else "",
+                    routes=routes,
+                    relay=dice.choice(["", "", "", "lowest", "top"]),
+                    forward_policy=dice.choice(["as_is", "edit_allowed", "block_only", "no_forwarding"]),
+                    adviser_headcount=dice.choice(["", "3", "9"]),
+                )
+            )
+            if dice.random() < 0.7:
+                people.append(person(f"P {dice.choice('AB')}{number}", slug, roles=dice.choice(["contact", "distributor", "deputy"])))
+        office.houses(*rows)
+        office.people(*people)
+
+    draw()
+    series(office, "b1 day = 0", "b2 day = 14", "b3 day = 28")
+    office.walk(local("2027-02-20"), at={local("2027-01-12"): draw, local("2027-01-26"): draw})
+    rows = packs(office)
+    assert rows
+    served = Counter((row["step"], slug) for row in rows for slug in row["serves"])  # type: ignore[attr-defined]
+    assert max(served.values()) == 1, served.most_common(3)
+    sent = Counter((row["step"], row["receiver"]) for row in rows)
+    assert max(sent.values()) == 1
+    assert {Route(row["route"]) for row in rows} <= {Route.forward_pack, Route.newsletter_block}
