@@ -145,7 +145,8 @@ def _attachment_head(each: Attachment) -> bytes:
     plain = unicodedata.normalize("NFKD", each.name.replace("ß", "ss")).encode("ascii", "ignore").decode()
     if not _FILE_NAME.fullmatch(plain):
         raise MessageError("file name", f"'{each.name}' is no name of a file", "SEC-04")
-    names = f'filename="{plain}"' + ("" if plain == each.name else f";\r\n filename*=utf-8''{percent(each.name, safe='')}")
+    real = "" if plain == each.name else f"filename*=utf-8''{percent(each.name, safe='')};\r\n "  # first: some take the first they meet
+    names = f'{real}filename="{plain}"'
     head = f"Content-Type: {each.content_type}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;\r\n {names}\r\n"
     return head.encode("ascii")
 

@@ -28,7 +28,7 @@ from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Dis
 from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.letters import Compose, Due, Ended, Held, Prepared, Sent
 from om_campaigns.delivery.memory import MemoryConnection, MemoryTransport
-from om_campaigns.delivery.models import Message, MessageSlots, MessageState, Pace, Worker
+from om_campaigns.delivery.models import Message, MessageSlots, MessageState, Pace, Part, Worker
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.transport import Connection, Envelope, Kind, NoConnectionError, Outcome, Stage, Transport, Trouble
 from om_campaigns.store import instance, read, write
@@ -499,3 +499,95 @@ def test_progress_adds_up(engine: Engine, tmp_path: Path) -> None:
     seen: list[int] = []
     send(engine, tmp_path, MemoryTransport(), progress=seen.append)
     assert sum(seen) == 25
+
+
+PARTS = (Part.cover, Part.ready)
+
+
+def compose_pack(_session: Session, dues: Sequence[Due], _now: datetime) -> list[Prepared | Held]:
+    """Cover and ready mail for each row, but never a part that was served."""
+    return [prepare(due, part=part, to=f"{part}{due.id}@y.example") for due in dues for part in PARTS if not due.is_served(part)]
+
+
+def states_of(engine: Engine) -> dict[str, str]:
+    """Each message's state by its recipient, the latest of each."""
+    return dict(_ask(engine, "SELECT envelope_to, state FROM message ORDER BY id"))
+
+
+def _ask(engine: Engine, sql: str) -> Sequence[Any]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(sql))]
+
+
+def test_a_pack_is_sent_when_both_parts_are_and_is_one_touch(engine: Engine, tmp_path: Path) -> None:
+    """Domain rule 8: cover and ready mail are one touch."""
+    make_stage(engine, 3)
+    transport = MemoryTransport()
+    assert send(engine, tmp_path, transport, compose=compose_pack).sent == 6
+    assert one(engine, Dispatch).status is DispatchStatus.sent
+    assert len(touches(engine)) == 3
+    assert send(engine, tmp_path, transport, compose=compose_pack).handled == 0
+
+
+@pytest.mark.parametrize("late", ["cover1@y.example", "ready1@y.example"])
+def test_only_the_part_that_was_put_off_goes_again_msg_04(engine: Engine, tmp_path: Path, late: str) -> None:
+    make_stage(engine, 1)
+    transport = AnsweringTransport({late: [temporary(stage_of=Stage.dot)]})
+    assert send(engine, tmp_path, transport, compose=compose_pack).retry == 1
+    dispatch = one(engine, Dispatch)
+    assert dispatch.status is DispatchStatus.retry
+    assert send(engine, tmp_path, transport, compose=compose_pack, at=dispatch.due_at).sent >= 1
+    assert one(engine, Dispatch).status is DispatchStatus.sent
+    assert sorted(envelope.recipient for envelope, _ in transport.letters) == ["cover1@y.example", "ready1@y.example"]
+    assert len(touches(engine)) == 1
+    assert len(_ask(engine, f"SELECT message_id FROM message WHERE envelope_to = '{late}'")) == 1, "the same message, tried again"
+
+
+def test_a_part_refused_for_good_fails_the_pack_and_the_other_is_not_begun(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 1)
+    transport = AnsweringTransport({"cover1@y.example": [Outcome(Kind.permanent, 554, "no", Stage.rcpt)]})
+    send(engine, tmp_path, transport, compose=compose_pack)
+    assert one(engine, Dispatch).status is DispatchStatus.failed
+    assert transport.letters == []
+    assert states_of(engine) == {"cover1@y.example": "failed", "ready1@y.example": "dropped"}
+
+
+def test_after_a_stop_between_the_parts_only_the_missing_one_goes_out(engine: Engine, tmp_path: Path) -> None:
+    """The cover has left, the ready mail was given back: it alone is made again."""
+    make_stage(engine, 1)
+    stop = threading.Event()
+    transport = AnsweringTransport(on_offer=lambda recipient: stop.set() if recipient.startswith("cover") else None)
+    send(engine, tmp_path, transport, compose=compose_pack, stop=stop)
+    assert [envelope.recipient for envelope, _ in transport.letters] == ["cover1@y.example"]
+    assert one(engine, Dispatch).status is DispatchStatus.planned
+    assert send(engine, tmp_path, transport, compose=compose_pack).sent == 1
+    assert [envelope.recipient for envelope, _ in transport.letters] == ["cover1@y.example", "ready1@y.example"]
+    assert one(engine, Dispatch).status is DispatchStatus.sent
+
+
+def test_a_worker_that_died_between_the_parts_leaves_the_cover_single(engine: Engine, tmp_path: Path) -> None:
+    """Recovery: the cover is recorded as sent, the ready mail was only claimed; the dispatch is owed again, the cover is not."""
+    make_stage(engine, 1)
+    send(engine, tmp_path, MemoryTransport(), compose=compose_pack)
+    with write(engine) as session:
+        for sql in (
+            "UPDATE dispatch SET status = 'claimed', sent_at = NULL",
+            "UPDATE message SET state = 'claimed', sent_at = NULL, attempts = 0 WHERE envelope_to LIKE 'ready%'",
+            "UPDATE worker SET ended_at = NULL",
+        ):
+            session.execute(text(sql))
+    transport = MemoryTransport()
+    assert send(engine, tmp_path, transport, compose=compose_pack).sent == 1
+    assert [envelope.recipient for envelope, _ in transport.letters] == ["ready1@y.example"]
+    assert one(engine, Dispatch).status is DispatchStatus.sent
+    assert len(touches(engine)) == 1
+
+
+def test_an_uncertain_part_makes_the_pack_uncertain_whichever_comes_first(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 1)
+    silent = Outcome(Kind.uncertain, None, "no answer", Stage.dot, lost=True)
+    transport = AnsweringTransport({"cover1@y.example": [silent]})
+    assert send(engine, tmp_path, transport, compose=compose_pack).uncertain == 1
+    assert one(engine, Dispatch).status is DispatchStatus.uncertain
+    assert transport.letters == [], "nothing more of it goes by itself"
+    assert [fact.certain for fact in touches(engine)] == [False]
