@@ -71,6 +71,11 @@ def message_uncertain(message: int, stage: str) -> None:
     _log.warning("message.uncertain", message=message, stage=stage)
 
 
+def message_settled(message: int, *, arrived: bool) -> None:
+    """Somebody, or something that came back, says whether an uncertain letter arrived."""
+    _log.info("message.settled", message=message, arrived=arrived)
+
+
 def address_suppressed(address: int, reason: str) -> None:
     """An address is not written to any more."""
     _log.info("address.suppressed", address=address, reason=reason)

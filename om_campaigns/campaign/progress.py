@@ -80,6 +80,7 @@ def _settled(campaign: Campaign, now: datetime) -> list[ColumnElement[bool]]:
         is_active(enrolment),
         enrolment.c.next_due_at <= now,
         dispatch.c.enrolment_id == enrolment.c.id,
+        dispatch.c.occasion == enrolment.c.occasion,  # a correction of the step is not the step
         dispatch.c.step == enrolment.c.next_step,
         dispatch.c.status.in_(SETTLED),
     ]

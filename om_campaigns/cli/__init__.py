@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "go-live": ("operator:go_live", "Leave the rehearsal for real mail, once."),
     "halt": ("operator:halt", "Stop all sending at once."),
     "init": ("operator:init", "Make a workspace in a folder."),
-    "ledger": ("ledger:ledger", "Who was sent what, and who was not."),
+    "ledger": ("ledger:ledger", "Who was sent what, and who was not; settle uncertain letters."),
     "org": ("organisation:organisation", "Look at organisations."),
     "pack": ("pack:pack", "What partners pass on: list, show, write, acknowledge."),
     "person": ("person:person", "Look at people; erase one."),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,6 +13,8 @@ from om_campaigns.cli import State, pass_state
 if TYPE_CHECKING:
     from om_campaigns.app import App
     from om_campaigns.pipeline.tick import TickResult
+
+Result = TypeVar("Result")
 
 FORMATS = click.Choice(["table", "json"])
 
@@ -57,15 +60,27 @@ def plan(state: State, campaign: str | None, cascade: bool, until: str | None, f
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--expect", metavar="CHECKSUM", help="Send only if the plan is the one that was reviewed.")
 @click.option("--as-of", metavar="NOW", help="The moment of the reviewed plan, for --expect.")
+@click.option("--gaps", is_flag=True, help="Only what failed in CAMPAIGN, and what was put off and is due again.")
+@click.option("--correction", is_flag=True, help="The present wording of CAMPAIGN/STEP to those who got an earlier one, at once.")
 @click.option("--yes", is_flag=True, help="Do not ask (live mode).")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="Words, or data for programs.")
 @pass_state
 def send(
-    state: State, campaign: str | None, all_due: bool, dry_run: bool, expect: str | None, as_of: str | None, yes: bool, format_: str
+    state: State,
+    campaign: str | None,
+    all_due: bool,
+    dry_run: bool,
+    expect: str | None,
+    as_of: str | None,
+    gaps: bool,
+    correction: bool,
+    yes: bool,
+    format_: str,
 ) -> None:
-    """Send what is due now: CAMPAIGN, or --all-due.
+    """Send what is due now: CAMPAIGN, or --all-due; or make good what went wrong, with --gaps or --correction.
 
-    JSON: enrolled, planned, sent, packs, deferred, retry, failed, uncertain, skipped {reason: count}.
+    JSON: enrolled, planned, sent, packs, deferred, retry, failed, uncertain, skipped {reason: count}. With --gaps or
+    --correction, planned is how many letters are owed once more.
     """
     from om_campaigns.cli.output import print_json
     from om_campaigns.clock import parse_instant
@@ -74,6 +89,11 @@ def send(
     from om_campaigns.pipeline.tick import look, tick
     from om_campaigns.store import Mode
 
+    if gaps or correction:
+        if not campaign or all_due or expect or as_of or (gaps and correction):
+            raise InputError("name one campaign to make good", hint="'send --gaps CAMPAIGN' or 'send --correction CAMPAIGN/STEP'")
+        _make_good(state, campaign, is_correction=correction, dry_run=dry_run, yes=yes, format_=format_)
+        return
     if bool(campaign) == all_due:
         raise InputError("say what to send", hint="name a campaign, or use --all-due")
     if as_of and not expect:
@@ -96,14 +116,54 @@ def send(
         found = look(app, reviewed, campaign=campaign, since=reviewed if as_of else None).checksum
         if found != expect:
             raise RefusedError(f"the plan has changed: its checksum is {found}, not {expect}", hint="look at 'om-campaigns plan' again")
-    result = _tick_with_progress(app, tick, now, campaign, show=format_ == "table")
+    result = _with_progress(lambda **given: tick(app, now, campaign=campaign, **given), show=format_ == "table")
     if format_ == "json":
         print_json(_sent_data(result))
         return
     _print_sent(result)
 
 
-def _tick_with_progress(app: App, tick: Any, now: datetime, campaign: str | None, *, show: bool) -> TickResult:
+def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: bool, yes: bool, format_: str) -> None:
+    from om_campaigns.cli.output import print_json
+    from om_campaigns.errors import InputError
+    from om_campaigns.pipeline import amends
+    from om_campaigns.pipeline.operator import require_real_clock
+    from om_campaigns.store import Mode
+
+    app = state.app()
+    now = app.now()
+    name, _, step = campaign.partition("/")
+    if is_correction is not bool(step):
+        raise InputError("a correction is of one step" if is_correction else "gaps are those of a whole campaign", hint="see 'send --help'")
+    found = amends.look_at_correction(app, name, step, now) if is_correction else amends.look_at_gaps(app, name, now)
+    count = found if isinstance(found, int) else found.owed
+    if format_ == "table":
+        if isinstance(found, int):
+            click.echo(f"{count} failed letters of '{name}' would be sent once more")
+        else:
+            click.echo(f"{found.got_it} got '{campaign}' in other words; {count} of them would get the correction")
+            if found.uncertain:
+                click.echo(f"  {found.uncertain} may have got it: 'om-campaigns ledger settle' first, then send the correction again")
+    if dry_run:
+        if format_ == "json":
+            print_json(_sent_data(amends.Amended(count).as_tick()))
+        return
+    if app.mode is Mode.live and not yes:
+        click.confirm("Send this now?", abort=True)
+    require_real_clock(app)
+
+    def work(**given: Any) -> amends.Amended:
+        return amends.send_correction(app, name, step, now, **given) if is_correction else amends.send_gaps(app, name, now, **given)
+
+    result = _with_progress(work, show=format_ == "table").as_tick()
+    if format_ == "json":
+        print_json(_sent_data(result))
+        return
+    _print_sent(result)
+
+
+def _with_progress(work: Callable[..., Result], *, show: bool) -> Result:
+    """Do the sending with a count on a terminal; SIGTERM lets the letters on the wire finish."""
     import signal
     import sys
     import threading
@@ -116,12 +176,11 @@ def _tick_with_progress(app: App, tick: Any, now: datetime, campaign: str | None
             click.echo(f"\r{count} sent", nl=False, err=True)
 
     try:
-        result: TickResult = tick(app, now, campaign=campaign, stop=stop, progress=progress)
+        return work(stop=stop, progress=progress)
     finally:
         signal.signal(signal.SIGTERM, before)
         if show and sys.stderr.isatty():
             click.echo("\r", nl=False, err=True)
-    return result
 
 
 def _plan_data(result: TickResult, now: datetime, until: datetime) -> dict[str, Any]:

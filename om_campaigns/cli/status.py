@@ -73,5 +73,6 @@ def _advice(found: dict[str, Any]) -> str:
         return "'om-campaigns campaign publish'"
     for status in ("held", "uncertain", "failed"):
         if found["attention"][status]:
-            return f"'om-campaigns ledger --status {status}' shows what needs a look"
+            then = {"uncertain": ", 'ledger settle' says what became of it", "failed": ", 'send --gaps' tries it again"}.get(status, "")
+            return f"'om-campaigns ledger --status {status}' shows what needs a look{then}"
     return "'om-campaigns plan' shows what is due, 'om-campaigns run' sends it when it is"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, literal_column, or_, select
 from sqlmodel import Session, col
 
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
@@ -15,6 +16,9 @@ from om_campaigns.store import Instance
 
 _WAITING: ColumnElement[bool] = literal_column("dispatch.status IN ('planned', 'retry')")
 """Spelled out, because a bound value would not match the partial index on ``due_at``."""
+
+Chosen = ColumnElement[bool]
+"""Which of what is due is meant: a condition on Dispatch."""
 
 _COLUMNS = [
     col(getattr(Dispatch, name))
@@ -50,26 +54,39 @@ def _open(now: datetime) -> ColumnElement[bool]:
     return or_(col(Dispatch.open_until).is_(None), col(Dispatch.open_until) > now)
 
 
+def of_campaign(campaign_id: int) -> Chosen:
+    """Only what one campaign owes."""
+    return col(Dispatch.campaign_id) == campaign_id
+
+
+def tried_before() -> Chosen:
+    """Only what was offered before and did not leave: what was put off, and what failed and is owed once more."""
+    return col(Dispatch.attempts) > 0
+
+
+def of_correction(step: str, suffix: str) -> Chosen:
+    """Only one correction of a step, by the end of its occasion."""
+    return and_(col(Dispatch.step) == step, col(Dispatch.occasion).endswith(suffix, autoescape=True))
+
+
 def is_halted(session: Session) -> bool:
     """Somebody stopped all sending."""
     return session.execute(select(col(Instance.id)).where(col(Instance.halted_at).is_not(None))).first() is not None
 
 
-def load_due(session: Session, now: datetime, limit: int, *, campaign_id: int | None = None, offset: int = 0) -> list[Due]:
+def load_due(session: Session, now: datetime, limit: int, *, chosen: Sequence[Chosen] = (), offset: int = 0) -> list[Due]:
     """Up to ``limit`` rows of running campaigns, due and in an open window at ``now``, oldest first.
 
-    ``offset`` steps aside for other processes.
+    ``chosen`` are conditions on Dispatch; ``offset`` steps aside for other processes.
     """
     query = (
         select(*_COLUMNS)
         .join(Campaign, col(Campaign.id) == col(Dispatch.campaign_id))
-        .where(_WAITING, col(Dispatch.due_at) <= now, _open(now), col(Campaign.status) == CampaignStatus.running)
+        .where(_WAITING, col(Dispatch.due_at) <= now, _open(now), col(Campaign.status) == CampaignStatus.running, *chosen)
         .order_by(col(Dispatch.due_at), col(Dispatch.id))
         .limit(limit)
         .offset(offset)
     )
-    if campaign_id is not None:
-        query = query.where(col(Dispatch.campaign_id) == campaign_id)
     dues = [Due(*row) for row in session.execute(query)]
     earlier = _load_earlier(session, [due.id for due in dues])
     return [replace(due, earlier=tuple(earlier[due.id])) if due.id in earlier else due for due in dues]

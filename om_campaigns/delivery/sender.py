@@ -10,14 +10,14 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from om_campaigns import events
 from om_campaigns.clock import Clock
-from om_campaigns.delivery.due import is_halted, load_due
+from om_campaigns.delivery.due import Chosen, is_halted, load_due
 from om_campaigns.delivery.lane import start_lanes
 from om_campaigns.delivery.ledger import Ledger
 from om_campaigns.delivery.letters import Compose, Done, Due, Ended, Held, Letter, Limits, Prepared, Refusal, Sent
@@ -127,11 +127,11 @@ def send_due(
     transport: Transport,
     smtp: Limits,
     lock_folder: Path,
-    campaign_id: int | None = None,
+    chosen: Sequence[Chosen] = (),
     stop: threading.Event | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Sent:
-    """Send everything that is due at ``clock()``, of one campaign or of all; returns the account of the run.
+    """Send everything that is due at ``clock()``, or what is ``chosen`` of it; returns the account of the run.
 
     ``stop`` lets the letters on the wire finish and gives the rest back. ``progress`` is called in this thread with the number
     of letters handled since the last call. ``Sent.ended`` names why a run stopped early. Errors of composing and of the
@@ -141,7 +141,7 @@ def send_due(
     with read(engine) as session:
         if is_halted(session):
             return Sent(ended=Ended.halted)
-        if not load_due(session, clock(), 1, campaign_id=campaign_id):
+        if not load_due(session, clock(), 1, chosen=chosen):
             return Sent()
     worker = start_worker(engine, lock_folder, clock())
     clean = False
@@ -149,7 +149,7 @@ def send_due(
         ledger = Ledger(engine, worker.id)
         try:
             run = Run(engine, ledger, transport, clock, smtp.rate_per_minute, stop or threading.Event())
-            _Feeder(run, compose, smtp, campaign_id, progress).work()
+            _Feeder(run, compose, smtp, chosen, progress).work()
             clean = True
         finally:
             ledger.close()
@@ -168,11 +168,11 @@ def send_due(
 class _Feeder:
     """The calling thread's part: keeps the feed filled for as long as something is due."""
 
-    def __init__(self, run: Run, compose: Compose, smtp: Limits, campaign_id: int | None, progress: Callable[[int], None] | None) -> None:
+    def __init__(self, run: Run, compose: Compose, smtp: Limits, chosen: Sequence[Chosen], progress: Callable[[int], None] | None) -> None:
         self._run = run
         self._compose = compose
         self._smtp = smtp
-        self._campaign_id = campaign_id
+        self._chosen = chosen
         self._progress = progress
         self._reported = 0
         self._offset = 0
@@ -226,7 +226,7 @@ class _Feeder:
             if is_halted(session):
                 run.end(Ended.halted)
                 return False
-            dues = load_due(session, now, size, campaign_id=self._campaign_id, offset=self._offset)
+            dues = load_due(session, now, size, chosen=self._chosen, offset=self._offset)
             if not dues and not self._offset:
                 return False
             answers = self._compose(session, dues, now) if dues else ()

@@ -33,6 +33,7 @@ DISPATCH: Mapping[tuple[D, D], str] = {
     (D.retry, D.cancelled): "consent, campaign or recipient is gone",
     (D.uncertain, D.sent): "settled: it arrived",
     (D.uncertain, D.planned): "settled: it did not arrive",
+    (D.failed, D.planned): "somebody closes the gaps of a campaign",
 }
 
 MESSAGE: Mapping[tuple[M, M], str] = {
@@ -47,6 +48,8 @@ MESSAGE: Mapping[tuple[M, M], str] = {
     (M.sending, M.uncertain): "the last dot left and no answer came, or the worker died",
     (M.retry, M.claimed): "a worker takes it again, with the same Message-ID (MSG-04)",
     (M.retry, M.failed): "the letter can no longer be made, or time is up",
+    (M.uncertain, M.sent): "settled: it arrived",
+    (M.uncertain, M.retry): "settled: it did not arrive; it keeps its Message-ID (MSG-04)",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from om_campaigns.audience.addresses import Keyring, mask
 from om_campaigns.audience.consent import CONSENTS
 from om_campaigns.audience.models import Address, Basis, Person, Seat, SeatRole
 from om_campaigns.audience.vocabulary import PASSING_ON, ROLE_STRENGTH, Role, Route, Sender
+from om_campaigns.campaign.corrections import is_correction
 from om_campaigns.campaign.matching import is_waiting
 from om_campaigns.campaign.models import Dispatch, Reason
 from om_campaigns.columns import new_ref, table_of
@@ -35,6 +36,9 @@ NO_PAGES = "https://seiten-fehlen.invalid"
 """Stands in links while no base URL is set; live mode refuses to send then (UNS-01)."""
 
 GREETINGS = {"de": "Guten Tag", "en": "Hello"}
+CORRECTED = {"de": "Korrektur: ", "en": "Correction: "}
+"""Before the subject of a correction."""
+
 LETTERS_KEPT = 256
 
 
@@ -112,7 +116,7 @@ class Composer:
     sender: SenderSettings
     base_url: str
     zone: str
-    _letters: OrderedDict[str, Letter] = field(default_factory=OrderedDict)
+    _letters: OrderedDict[tuple[str, bool], Letter] = field(default_factory=OrderedDict)
 
     def __call__(self, session: Session, dues: Sequence[Due], now: datetime) -> list[Prepared | Held]:
         """One answer per due dispatch: a letter, or why it is held back (domain rule 9)."""
@@ -185,7 +189,7 @@ class Composer:
         links = self.links(recipient, key.organisation_id, mailing_list, inert=inert)
         values = {**self.values(key, edition, recipient), **extra.values}
         filled = fill(edition, {**values, **links.slots})
-        letter = self._letter(edition)
+        letter = self._letter(edition, is_correction=due is not None and is_correction(due.occasion))
         head = self._head(key, recipient, extra.part, ref, message_id, mailing_list, links.one_click)
         ideas = extra.ideas or self.library.step_file(key).ideas
         used = {use.path for use in edition.slots}
@@ -231,13 +235,14 @@ class Composer:
             inert=inert,
         )
 
-    def _letter(self, edition: Edition) -> Letter:
-        found = self._letters.get(edition.id)
+    def _letter(self, edition: Edition, *, is_correction: bool) -> Letter:
+        key = (edition.id, is_correction)
+        found = self._letters.get(key)
         if found is None:
-            found = self._letters[edition.id] = Letter(edition)
+            found = self._letters[key] = Letter(_as_correction(edition) if is_correction else edition)
             while len(self._letters) > LETTERS_KEPT:
                 self._letters.popitem(last=False)
-        self._letters.move_to_end(edition.id)
+        self._letters.move_to_end(key)
         return found
 
     def _head(
@@ -320,6 +325,11 @@ class HeadMaker:
 
     def __call__(self, at: datetime) -> Head:
         return Head(date=at, **self.fixed)  # type: ignore[arg-type]
+
+
+def _as_correction(edition: Edition) -> Edition:
+    first, *others = edition.subject.chunks
+    return replace(edition, subject=replace(edition.subject, chunks=(CORRECTED[edition.language] + first, *others)))
 
 
 def key_of_row(row: Any) -> LetterKey:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, or_, select
 from sqlmodel import Session
 
 from om_campaigns import store
@@ -34,15 +34,15 @@ from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.delivery.sender import Ended, Sent, recover, send_due
+from om_campaigns.delivery.due import Chosen, of_campaign
+from om_campaigns.delivery.sender import Ended, Sent, send_due
 from om_campaigns.delivery.transport import Transport
-from om_campaigns.errors import InputError, ProblemsError, RefusedError
+from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
+from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, keys_of_parts, open_keys
 from om_campaigns.pipeline.packing import local_date, pack_key, record_revisions
-from om_campaigns.pipeline.pages import find_fault
 from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step
-from om_campaigns.store import Mode
 
 
 @dataclass
@@ -126,35 +126,44 @@ def tick(
     rehearsal an earlier ``now`` changes nothing and is said.
     """
     result = TickResult()
-    if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url)):
-        raise RefusedError(f"live mail must be possible to leave: {fault.text}", hint=fault.hint)
-    with store.write(app.engine) as session:
-        if not _note_instant(session, app, now):
-            result.is_clock_behind = True
-            return result
-        _release_held(session)
-    recover(app.engine, lock_folder=app.locks, now=now)
+    if not begin(app, now):
+        result.is_clock_behind = True
+        return result
     going = True
     while going:
         plans = plan_all(app, now, now, campaign=campaign)
-        compose_open(app, now)
         with store.read(app.engine) as session:
-            composer = make_composer(app, session)
-            campaign_id = get_campaign(session, campaign).id if campaign else None
-        sent = send_due(
-            app.engine,
-            clock=app.clock,
-            compose=composer,
-            transport=transport or app.transport(),
-            smtp=app.settings.smtp,
-            lock_folder=app.locks,
-            campaign_id=campaign_id,
-            stop=stop,
-            progress=progress,
-        )
-        settle_packs(app, now)
-        going = result.add(plans, sent)
+            chosen = [of_campaign(get_campaign(session, campaign).id or 0)] if campaign else []
+        going = result.add(plans, hand_over(app, now, chosen, transport=transport, stop=stop, progress=progress))
     return result
+
+
+def hand_over(
+    app: App,
+    now: datetime,
+    chosen: Sequence[Chosen],
+    *,
+    transport: Transport | None = None,
+    stop: threading.Event | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Sent:
+    """Compose and send what is owed and due, or what is ``chosen`` of it."""
+    compose_open(app, now)
+    with store.read(app.engine) as session:
+        composer = make_composer(app, session)
+    sent = send_due(
+        app.engine,
+        clock=app.clock,
+        compose=composer,
+        transport=transport or app.transport(),
+        smtp=app.settings.smtp,
+        lock_folder=app.locks,
+        chosen=chosen,
+        stop=stop,
+        progress=progress,
+    )
+    settle_packs(app, now)
+    return sent
 
 
 def settle_packs(app: App, now: datetime) -> None:
@@ -267,47 +276,6 @@ def _successors(session: Session, definitions: Iterable[CampaignDefinition], cam
         if campaign.status is CampaignStatus.running:
             found[name] = Successor(campaign, version_id, load_definitions(session, campaign)[version_id])
     return found
-
-
-def _release_held(session: Session) -> None:
-    """Letters held for a missing value or a broken text are tried again, once a tick: the gap may have been filled."""
-    dispatch, campaign = table_of(Dispatch), table_of(Campaign)
-    running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
-    session.execute(
-        update(dispatch)
-        .where(is_open(dispatch), dispatch.c.status == DispatchStatus.held, (dispatch.c.campaign_id + 0).in_(running))
-        .values(status=DispatchStatus.planned, reason=Reason.none, detail="")
-    )
-
-
-def _note_instant(session: Session, app: App, now: datetime) -> bool:
-    """Keep the highest instant acted at; False where ``now`` lies before it (rehearsal).
-
-    Raises RefusedError in live mode: a clock that went backwards must be seen, not worked around.
-    """
-    row = store.instance(session)
-    if row.halted_at is not None:
-        raise RefusedError(f"sending is halted ({row.halt_reason or 'no reason given'})", hint="'om-campaigns unhalt' lets it go on")
-    if row.mode is Mode.live and app.settings.mode is Mode.rehearsal:
-        raise RefusedError(
-            "this database went live, but config.toml says rehearsal: what is owed to real people would end in the outbox",
-            hint="set mode = \"live\", or 'halt' to stop sending",
-        )
-    is_live = app.mode is Mode.live
-    highest = row.live_now if is_live else row.rehearsal_now
-    if highest is not None and now < highest:
-        if is_live:
-            raise RefusedError(
-                f"the clock says {now.isoformat(timespec='seconds')}, but mail was sent at {highest.isoformat(timespec='seconds')}",
-                hint="set the machine's clock right; nothing was sent",
-            )
-        return False
-    if is_live:
-        row.live_now = now
-    else:
-        row.rehearsal_now = now
-    session.add(row)
-    return True
 
 
 def compose_open(app: App, now: datetime) -> int:

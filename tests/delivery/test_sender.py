@@ -26,6 +26,7 @@ from om_campaigns.audience.vocabulary import (
 )
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
 from om_campaigns.clock import fixed_clock
+from om_campaigns.delivery.due import of_campaign
 from om_campaigns.delivery.letters import Compose, Due, Ended, Held, Prepared, Sent
 from om_campaigns.delivery.memory import MemoryConnection, MemoryTransport
 from om_campaigns.delivery.models import Message, MessageSlots, MessageState, Pace, Part, Worker
@@ -147,8 +148,8 @@ def test_what_is_not_due_or_outside_its_window_stays_planned(engine: Engine, tmp
 
 def test_only_the_named_campaign_is_sent(engine: Engine, tmp_path: Path) -> None:
     make_stage(engine, 2)
-    assert send(engine, tmp_path, MemoryTransport(), campaign_id=2).handled == 0
-    assert send(engine, tmp_path, MemoryTransport(), campaign_id=1).sent == 2
+    assert send(engine, tmp_path, MemoryTransport(), chosen=[of_campaign(2)]).handled == 0
+    assert send(engine, tmp_path, MemoryTransport(), chosen=[of_campaign(1)]).sent == 2
 
 
 def suppressed(session: Session) -> None:

@@ -79,11 +79,12 @@ def test_a_refused_row_and_a_problem_print_the_shape_shown(shell: Shell) -> None
 
 def commands_with_json(command: click.Command, path: tuple[str, ...] = ()) -> set[str]:
     context = click.Context(command)
-    if isinstance(command, click.Group):
-        below = {name: command.get_command(context, name) for name in command.list_commands(context)}
-        return {each for name, found in below.items() if found for each in commands_with_json(found, (*path, name))}
     choices = [option.type.choices for option in command.params if option.name == "format_" and isinstance(option.type, click.Choice)]
-    return {" ".join(path)} if choices and "json" in choices[0] else set()
+    own = {" ".join(path)} if choices and "json" in choices[0] else set()
+    if not isinstance(command, click.Group):
+        return own
+    below = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return own.union(*(commands_with_json(found, (*path, name)) for name, found in below.items() if found))
 
 
 def test_every_command_that_prints_json_stands_there() -> None:

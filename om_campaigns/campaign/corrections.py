@@ -1,0 +1,183 @@
+"""Corrections: who got a step in words that have been changed since gets it once more, and nobody else.
+
+A correction is an occasion of its own (``+c1``, ``+c2`` … behind that of the letter), so the ledger's key keeps it from going
+twice. It is service mail: no cap holds it back and it counts against none.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, insert, literal, select
+from sqlmodel import Session
+
+from om_campaigns.campaign.codes import make_code
+from om_campaigns.campaign.enrolment import insert_ignoring
+from om_campaigns.campaign.models import (
+    Campaign,
+    CampaignFile,
+    CampaignVersion,
+    Dispatch,
+    DispatchStatus,
+    Pack,
+    PackOrganisation,
+    Reason,
+    RelayState,
+)
+from om_campaigns.columns import Instant, new_ref, table_of
+from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.store import change
+
+MARK = "+c"
+"""Begins the number of a correction in an occasion."""
+
+OPEN_FOR = timedelta(days=5)
+"""A correction goes at once, whatever the window; what a server puts off for longer waits for the next opening."""
+
+COPIED = (
+    "campaign_id", "step", "recipient_kind", "recipient_id", "enrolment_id", "version_id", "address_id", "organisation_id", "seat_id",
+    "audience", "route", "sender", "variant", "language", "priority",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What was found: ``suffix`` of the occasion, how many letters are owed by it now, and how many got the old words or may have."""
+
+    suffix: str
+    owed: int
+    got_it: int
+    uncertain: int
+
+
+def is_correction(occasion: str) -> bool:
+    """This occasion corrects another one."""
+    return MARK in occasion
+
+
+def correct(session: Session, campaign: Campaign, step: str, now: datetime) -> Corrected:
+    """Owe the present wording of a step to everybody who got an earlier one; the same again owes nothing more.
+
+    Raises InputError for an unknown step, RefusedError where nobody got other words than those published now.
+    """
+    since = _worded_since(session, campaign, step)
+    dispatch = table_of(Dispatch)
+    earlier = (
+        dispatch.c.campaign_id == campaign.id,
+        dispatch.c.step == step,
+        ~dispatch.c.occasion.contains(MARK, autoescape=True),
+    )
+    got_it = (*earlier, dispatch.c.status == DispatchStatus.sent, dispatch.c.sent_at < since)
+    reached = session.execute(_latest(*got_it)).all()
+    uncertain = session.execute(select(func.count()).where(*earlier, dispatch.c.status == DispatchStatus.uncertain)).scalar_one()
+    if not reached:
+        raise RefusedError(
+            f"nobody got '{campaign.name}/{step}' in other words than those published now",
+            hint="correct the text, 'om-campaigns campaign publish', then send the correction",
+        )
+    suffix = f"{MARK}{_number(session, campaign, step, since)}"
+    owed = _owe(session, _latest(*got_it), suffix, now)
+    _copy_packs(session, campaign, step, suffix, now)
+    return Corrected(suffix, owed, len(reached), uncertain)
+
+
+def _latest(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """The id of each recipient's latest letter, so that somebody who had the step twice gets one correction."""
+    dispatch = table_of(Dispatch)
+    return select(func.max(dispatch.c.id)).where(*conditions).group_by(dispatch.c.recipient_kind, dispatch.c.recipient_id)
+
+
+def _worded_since(session: Session, campaign: Campaign, step: str) -> datetime:
+    """When the present wording of a step was published: the first of the latest versions that say the same."""
+    version, file = table_of(CampaignVersion), table_of(CampaignFile)
+    rows = session.execute(
+        select(version.c.number, version.c.published_at, file.c.path, file.c.blob_hash)
+        .join_from(version, file, file.c.version_id == version.c.id)
+        .where(version.c.campaign_id == campaign.id)
+        .order_by(version.c.number.desc())
+    ).all()
+    own, other = f"campaigns/{campaign.name}/{step}.", f"campaigns/{campaign.name}/"
+    wordings: dict[int, set[tuple[str, str]]] = {}
+    times: dict[int, datetime] = {}
+    for number, published_at, path, body in rows:
+        times[number] = published_at
+        if path.startswith(own) or not path.startswith(other):
+            wordings.setdefault(number, set()).add((path, body))
+    latest = max(times)
+    if not any(path.startswith(own) for path, _ in wordings.get(latest, ())):
+        raise InputError(f"campaign '{campaign.name}' has no step '{step}'", hint=f"see 'om-campaigns campaign show {campaign.name}'")
+    since = latest
+    while wordings.get(since - 1) == wordings[latest]:
+        since -= 1
+    return times[since]
+
+
+def _number(session: Session, campaign: Campaign, step: str, since: datetime) -> int:
+    """The number of this correction: that of one planned after the wording was published, else the next."""
+    dispatch = table_of(Dispatch)
+    query = (
+        select(dispatch.c.occasion, func.max(dispatch.c.planned_at))
+        .where(dispatch.c.campaign_id == campaign.id, dispatch.c.step == step, dispatch.c.occasion.contains(MARK, autoescape=True))
+        .group_by(dispatch.c.occasion)
+    )
+    latest, planned_at = max(((int(each.rpartition(MARK)[2]), at) for each, at in session.execute(query)), default=(0, since))
+    return latest if latest and planned_at >= since else latest + 1
+
+
+def _owe(session: Session, chosen: Select[Any], suffix: str, now: datetime) -> int:
+    dispatch = table_of(Dispatch)
+    columns: dict[str, Any] = {
+        **{name: dispatch.c[name] for name in COPIED},
+        "occasion": dispatch.c.occasion + suffix,
+        "service": literal(True),
+        "status": literal(DispatchStatus.planned.value),
+        "reason": literal(Reason.none.value),
+        "detail": literal(""),
+        "planned_at": literal(now, Instant),
+        "first_due_at": literal(now, Instant),
+        "due_at": literal(now, Instant),
+        "due_day": dispatch.c.due_day,
+        "open_until": literal(now + OPEN_FOR, Instant),
+        "attempts": literal(0),
+    }
+    rows = select(*columns.values()).where(dispatch.c.id.in_(chosen))
+    return change(session, insert_ignoring(session, dispatch, list(columns), rows))
+
+
+def _copy_packs(session: Session, campaign: Campaign, step: str, suffix: str, now: datetime) -> None:
+    """A corrected pack is a pack of its own, with a code of its own, for the same houses."""
+    dispatch, pack, served = table_of(Dispatch), table_of(Pack), table_of(PackOrganisation)
+    corrected = dispatch.alias("corrected")
+    query = (
+        select(pack, corrected.c.id.label("new_dispatch"), corrected.c.occasion.label("new_occasion"))
+        .join_from(pack, dispatch, dispatch.c.id == pack.c.dispatch_id)
+        .join(
+            corrected,
+            (corrected.c.campaign_id == dispatch.c.campaign_id)
+            & (corrected.c.step == dispatch.c.step)
+            & (corrected.c.recipient_kind == dispatch.c.recipient_kind)
+            & (corrected.c.recipient_id == dispatch.c.recipient_id)
+            & (corrected.c.occasion == dispatch.c.occasion + suffix),
+        )
+        .where(pack.c.campaign_id == campaign.id, pack.c.step == step)
+        .where(~select(pack.c.id).where(pack.c.dispatch_id == corrected.c.id).correlate(corrected).exists())
+    )
+    known = set(session.execute(select(pack.c.code)).scalars())
+    for row in session.execute(query).all():
+        code = make_code(secrets.choice)
+        while code in known:
+            code = make_code(secrets.choice)
+        known.add(code)
+        values = {"campaign_id": row.campaign_id, "occasion": row.new_occasion, "step": row.step}
+        made = insert(pack).values(
+            public_id=new_ref(), code=code, dispatch_id=row.new_dispatch, organisation_id=row.organisation_id,
+            relay_state=RelayState.planned, state_at=now, named=row.named, **values,
+        )  # fmt: skip
+        number = session.execute(made.returning(pack.c.id)).scalar_one()
+        houses = session.execute(
+            select(served.c.organisation_id, served.c.relay_id, served.c.level).where(served.c.pack_id == row.id)
+        ).mappings()
+        session.execute(insert(served), [{**each, **values, "pack_id": number} for each in houses])

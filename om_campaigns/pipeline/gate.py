@@ -1,0 +1,74 @@
+"""The gate before every sending: what is unsafe is refused here, and what dead workers left behind is settled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.campaign.matching import is_open
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
+from om_campaigns.columns import table_of
+from om_campaigns.delivery.sender import recover
+from om_campaigns.errors import RefusedError
+from om_campaigns.pipeline.pages import find_fault
+from om_campaigns.store import Mode
+
+
+def begin(app: App, now: datetime) -> bool:
+    """What comes before every sending: refuse what is unsafe, note the instant, settle what dead workers left behind.
+
+    False where ``now`` lies before the latest instant played (rehearsal). Raises as ``tick`` does.
+    """
+    if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url)):
+        raise RefusedError(f"live mail must be possible to leave: {fault.text}", hint=fault.hint)
+    with store.write(app.engine) as session:
+        if not _note_instant(session, app, now):
+            return False
+        _release_held(session)
+    recover(app.engine, lock_folder=app.locks, now=now)
+    return True
+
+
+def _release_held(session: Session) -> None:
+    """Letters held for a missing value or a broken text are tried again, once a tick: the gap may have been filled."""
+    dispatch, campaign = table_of(Dispatch), table_of(Campaign)
+    running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
+    session.execute(
+        update(dispatch)
+        .where(is_open(dispatch), dispatch.c.status == DispatchStatus.held, (dispatch.c.campaign_id + 0).in_(running))
+        .values(status=DispatchStatus.planned, reason=Reason.none, detail="")
+    )
+
+
+def _note_instant(session: Session, app: App, now: datetime) -> bool:
+    """Keep the highest instant acted at; False where ``now`` lies before it (rehearsal).
+
+    Raises RefusedError in live mode: a clock that went backwards must be seen, not worked around.
+    """
+    row = store.instance(session)
+    if row.halted_at is not None:
+        raise RefusedError(f"sending is halted ({row.halt_reason or 'no reason given'})", hint="'om-campaigns unhalt' lets it go on")
+    if row.mode is Mode.live and app.settings.mode is Mode.rehearsal:
+        raise RefusedError(
+            "this database went live, but config.toml says rehearsal: what is owed to real people would end in the outbox",
+            hint="set mode = \"live\", or 'halt' to stop sending",
+        )
+    is_live = app.mode is Mode.live
+    highest = row.live_now if is_live else row.rehearsal_now
+    if highest is not None and now < highest:
+        if is_live:
+            raise RefusedError(
+                f"the clock says {now.isoformat(timespec='seconds')}, but mail was sent at {highest.isoformat(timespec='seconds')}",
+                hint="set the machine's clock right; nothing was sent",
+            )
+        return False
+    if is_live:
+        row.live_now = now
+    else:
+        row.rehearsal_now = now
+    session.add(row)
+    return True
