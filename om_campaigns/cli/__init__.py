@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("operator:init", "Make a workspace in a folder."),
     "ledger": ("ledger:ledger", "Who was sent what, and who was not; settle uncertain letters."),
     "org": ("organisation:organisation", "Look at organisations."),
+    "overlay": ("overlay:overlay", "The own words of houses in what they pass on."),
     "pack": ("pack:pack", "What partners pass on: list, show, write, acknowledge."),
     "person": ("person:person", "Look at people; erase one."),
     "plan": ("send:plan", "What would be sent, to whom, and why not; changes nothing."),

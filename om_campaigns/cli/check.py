@@ -33,7 +33,7 @@ def check(state: State, format_: str) -> None:
             click.echo(str(each), err=True)
         looked = (
             f"{found.tables} tables, {found.segments} segments, {found.brands} brands, {found.campaigns} campaigns with {found.texts} texts"
-        )
+        ) + (f", {found.overlays} files of own words" if found.overlays else "")
         click.echo(f"{len(found.problems)} problems in {looked}" if found.problems else f"all well: {looked}")
     if found.problems:
         raise SystemExit(2)

@@ -6,7 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -17,8 +17,9 @@ from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
-from om_campaigns.compose.markdown import convert, fix_spaces
+from om_campaigns.compose.markdown import BLOCK_NAMES, convert, fix_spaces
 from om_campaigns.compose.mjml import make_html
+from om_campaigns.compose.overlay import OwnBlock, apply_overlay
 from om_campaigns.compose.slots import (
     MARK_START,
     SAFE_URL,
@@ -38,7 +39,7 @@ from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, READABLE, Slot
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
-RENDERER = "2"
+RENDERER = "3"
 """Goes up with every change of this room that changes the bytes of a mail."""
 
 MAX_HTML = 100_000
@@ -79,6 +80,8 @@ class EditionInput:
     purpose: Purpose = Purpose.letter
     note: str = ""
     """Path of a text that follows the letter in a box: how to pass on."""
+    overlay: tuple[OwnBlock, ...] = ()
+    """For packs: the house's own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +137,21 @@ def make_edition_id(given: EditionInput) -> str:
     paths += sorted(path for path in given.files if path.startswith(READABLE))
     for path in paths:
         parts += (path, given.files.get(path, ""))
+    for own in given.overlay:
+        parts += ("overlay", own.block, own.kind, own.after, own.text)
     return digest(*parts)
 
 
 def make_edition(given: EditionInput) -> Edition:
     """Compile a step for one house and language; raises ProblemsError with file:line:column of everything in the way."""
     return _Builder(given).edition()
+
+
+def _with_own_words(step: StepFile, given: EditionInput) -> StepFile:
+    if not given.overlay:
+        return step
+    blocks = convert(step.body, step.path, step.body_line, given.language).blocks
+    return replace(step, body=apply_overlay(step.body, step.body_line, blocks, given.overlay))
 
 
 class _Builder:
@@ -151,7 +163,7 @@ class _Builder:
             raise ProblemsError([Problem(given.step_path, 0, 0, "step", "there is no such step file")])
         if MARK_START in dump_json(dict(given.context)):
             raise ProblemsError([Problem(given.step_path, 0, 0, "slot", f"a value from the data holds the reserved word '{MARK_START}'")])
-        self.step: StepFile = read_step(given.files[given.step_path], given.step_path)
+        self.step: StepFile = _with_own_words(read_step(given.files[given.step_path], given.step_path), given)
         is_pack = given.purpose is Purpose.pack
         self.book = Book(constants={"contact.greeting": PACK_GREETINGS[given.language]} if is_pack else None)
         self.environment: SlotEnvironment = ENVIRONMENT.for_files(given.files)
@@ -194,7 +206,7 @@ class _Builder:
         if self.given.purpose is not Purpose.pack:
             return ""
         path = self.given.step_path
-        source = FENCE.sub(lambda match: f"::: {match[1]}", self.step.body)
+        source = FENCE.sub(lambda match: f"::: {BLOCK_NAMES.get(match[1], match[1])}", self.step.body)
         places = tuple((self.step.body_line + number, 1) for number in range(source.count("\n") + 1))
         body = self.render(Source(f"{path}#body.txt", path, source, places))
         return tidy_plain(f"{body}\n\n::: action\n{self.names['action']['text']}\n:::")

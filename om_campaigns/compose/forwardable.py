@@ -44,6 +44,10 @@ _MASKED = re.compile(r"\b[\w.+-]?(?:…|\.\.\.)@[\w.-]+")
 _LEFTOVER = re.compile(rf"\{{\{{|\}}\}}|\{{%|%\}}|{MARK_START}|\blorem ipsum\b|\bTODO\b|\bXXX\b", re.IGNORECASE)
 _NOTE = re.compile(r"so leiten sie weiter|how to pass this on|drei handgriffe", re.IGNORECASE)
 _DOORS = re.compile(rf"/({'|'.join(door.value for door in Door)})(/|\?|$)", re.IGNORECASE)
+_COUNTED = re.compile(
+    r"[?&](?:amp;)?(utm_\w+|mtm_\w+|pk_\w+|mc_[ce]id|mkt_tok|_hs\w+|vero_\w+|oly_\w+|[fgdw]b?clid|msclkid)=", re.IGNORECASE
+)
+_DETOUR = re.compile(r"https?://.*[/?=&]https?(://|%3a%2f%2f)", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\w-])[2-9A-Z]{3}-[2-9A-Z]{4}(?![\w-])")
 
 
@@ -55,16 +59,21 @@ def find_personal(name: str, content: bytes) -> list[Problem]:
         found += [("FWD-01", f"the field {field}") for field in _FIELD.findall(head)]
         found += [("FWD-07", f"somebody stands in {field}") for field in _RECIPIENT.findall(head)]
     for text in _texts(name, content):
-        found += _find_in(text)
+        found += find_in_words(text)
     return [Problem(name, 0, 0, rule, f"{what} would be passed on") for rule, what in dict.fromkeys(found)]
 
 
-def _find_in(text: str) -> Iterator[tuple[str, str]]:
+def find_in_words(text: str) -> Iterator[tuple[str, str]]:
+    """Rule and description of everything in a text that must not be forwarded."""
     for address in _ADDRESS.findall(text):
         if holds_token(address):
             yield "FWD-01", f"a personal link ({address[:40]}…)"
         elif _DOORS.search(address):
             yield "FWD-01", f"a link for one reader ({address[:60]})"
+        elif counted := _COUNTED.search(address):
+            yield "FWD-01", f"a link that counts its readers ({counted[1]})"
+        elif _DETOUR.match(address):
+            yield "FWD-01", f"a link that goes through somebody else ({address[:60]})"
     for image in _IMAGE.findall(text):
         facts = {key.lower(): value for key, value in _ATTRIBUTE.findall(image)}
         source = facts.get("src", "")

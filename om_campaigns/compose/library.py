@@ -27,6 +27,8 @@ from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Purpos
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
+from om_campaigns.compose.overlay import OwnBlock
+from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError
 from om_campaigns.settings import SenderSettings
@@ -78,6 +80,7 @@ class Library:
     _inputs: dict[LetterKey, tuple[str, EditionInput]] = field(default_factory=dict)
     _kept: OrderedDict[str, Edition] = field(default_factory=OrderedDict)
     _steps: dict[tuple[int, str], StepFile] = field(default_factory=dict)
+    _overlays: dict[int, dict[OverlayKey, dict[str, Logged]]] = field(default_factory=dict)
 
     def edition_id(self, key: LetterKey) -> str:
         """The hash of the edition a letter needs, without building it."""
@@ -94,6 +97,10 @@ class Library:
                 self.made[edition_id] = found
         self._keep(edition_id, found)
         return found
+
+    def base_edition(self, key: LetterKey) -> Edition:
+        """The same text as OM wrote it, without the house's own words."""
+        return make_edition(replace(self._input(key)[1], overlay=()))
 
     def record_made(self, session: Session, now: datetime) -> int:
         """Store what was made; the same edition twice is one row. Returns how many are new."""
@@ -118,8 +125,25 @@ class Library:
         return self._source(version_id)
 
     def published_on(self, key: LetterKey) -> date:
-        """The day the wording of a letter was published (UTC)."""
-        return self._source(self._wording_version(key)).published_on
+        """The day the wording of a letter was published, or its house last changed it (UTC)."""
+        days = [each.at.date() for each in self.overlay(key).values()]
+        return max([self._source(self._wording_version(key)).published_on, *days])
+
+    def overlay_key(self, key: LetterKey) -> OverlayKey:
+        """The text in which a house speaks for itself: the language is that of the text, not of who asked."""
+        language = self.step_file(replace(key, purpose=Purpose.pack)).path.rsplit(".", 2)[-2]
+        return OverlayKey(key.organisation_id, key.campaign_id, key.step, language)
+
+    def overlay(self, key: LetterKey) -> dict[str, Logged]:
+        """The own words of a house in what it passes on, by block; nothing for any other letter."""
+        if key.purpose is not Purpose.pack:
+            return {}
+        if key.campaign_id not in self._overlays:
+            self._overlays[key.campaign_id] = load_current(self.session, key.campaign_id)
+        return self._overlays[key.campaign_id].get(self.overlay_key(key), {})
+
+    def _own_words(self, key: LetterKey) -> tuple[OwnBlock, ...]:
+        return tuple(each.own for each in self.overlay(key).values())
 
     def _keep(self, edition_id: str, edition: Edition) -> None:
         self._kept[edition_id] = edition
@@ -215,7 +239,14 @@ class Library:
             brand = OM_BRAND
         note = self._first_of([f"{key.note}.{each}.md" for each in (language, "de", "en")], source) if key.note else ""
         return EditionInput(
-            files=source.files, step_path=path, language=language, brand=brand, context=context, purpose=key.purpose, note=note
+            files=source.files,
+            step_path=path,
+            language=language,
+            brand=brand,
+            context=context,
+            purpose=key.purpose,
+            note=note,
+            overlay=self._own_words(key),
         )
 
     def _next_step(self, source: Source, definition: CampaignDefinition, step: str, language: str) -> dict[str, str] | None:

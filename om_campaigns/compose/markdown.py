@@ -35,13 +35,14 @@ ACTION_AFTER = "do"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A named block: what a partner may do with it (``policy``) and the hash of its source text."""
+    """A named block: what a partner may do with it (``policy``), its source text and the hash of that."""
 
     name: str
     id: str
     policy: str
     hash: str
     line: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +293,8 @@ class _Assembler:
         identity = match["id"] or name
         if any(block.id == identity for block in self.blocks):
             self._problem(line, f"there are two blocks '#{identity}'; give one of them another id")
-        return Block(name, identity, policy, digest(self._source(first + 1, last)), line)
+        text = self._source(first + 1, last)
+        return Block(name, identity, policy, digest(text), line, text)
 
     def _source(self, first: int, last: int) -> str:
         text = "\n".join(line.rstrip() for line in self.flat[first:last] if not re.fullmatch(r"\s{0,3}:{3,}\s*", line)).strip()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from om_campaigns.columns import Instant, key, reference
+from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.columns import Instant, by_value, key, one_of, reference
+from om_campaigns.compose.overlay import OverlayKind
 
 
 class EditionRow(SQLModel, table=True):
@@ -32,3 +34,31 @@ class PackRevision(SQLModel, table=True):
     number: int
     edition_id: str = key(foreign_key="edition.id")
     made_at: datetime = Field(sa_type=Instant, nullable=False)
+
+
+class OverlayChange(SQLModel, table=True):
+    """What a house did with a block of what it passes on (Hausfassung): append-only, the last row of a block holds.
+
+    ``base_hash``: OM's block as it was then. ``after``: where an added block stands.
+    """
+
+    __tablename__ = "overlay_change"
+    __table_args__ = (
+        Index("ix_overlay_change_text", "campaign_id", "organisation_id", "step", "language"),
+        one_of("kind", OverlayKind),
+        one_of("origin", Origin),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    organisation_id: int = Field(sa_column=reference("organisation.id", index=False))
+    campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
+    step: str = key()
+    language: str = key()
+    block: str = key()
+    kind: OverlayKind = Field(sa_type=by_value(OverlayKind), nullable=False)
+    text: str = ""
+    base_hash: str = key(default="")
+    after: str = key(default="")
+    at: datetime = Field(sa_type=Instant, nullable=False)
+    origin: Origin = Field(sa_type=by_value(Origin), nullable=False)
+    actor: str = ""

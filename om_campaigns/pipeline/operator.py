@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -42,6 +42,13 @@ def require_real_clock(app: App) -> None:
     """Raises RefusedError when a command that writes was given ``--now`` in live mode: facts get the real time."""
     if app.is_clock_given and app.mode is Mode.live:
         raise RefusedError("--now is for rehearsal: in live mode what happens is dated with the real time", hint="leave --now away")
+
+
+def origin_of(app: App, paths: Sequence[Path]) -> Origin:
+    """Where values of these files come from: the samples, while the workspace's own files are those that ``init`` copied."""
+    here = app.audiences.resolve()
+    inside = not paths or any(path.resolve().is_relative_to(here) for path in paths)
+    return Origin.sample if inside and (app.audiences / SAMPLE_MARK).is_file() else Origin.file
 
 
 def take_leadership(app: App) -> Callable[[], None] | None:

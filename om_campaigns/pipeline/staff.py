@@ -25,7 +25,8 @@ from om_campaigns.campaign import releases
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
-from om_campaigns.pipeline.operator import SAMPLE_MARK, require_real_clock
+from om_campaigns.pipeline.operator import origin_of, require_real_clock
+from om_campaigns.pipeline.overlay_files import check_overlays, overlay_paths
 from om_campaigns.pipeline.texts import SHARED, campaign_names, read_drafts, read_tree
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 
@@ -67,7 +68,7 @@ def import_audience(
                 keyring=app.keyring,
                 now=now,
                 actor=actor,
-                origin=_origin(app, paths),
+                origin=origin_of(app, paths),
                 basis=basis,
             )
             if is_strict and report.rejected:
@@ -97,12 +98,6 @@ class _NothingTakenError(Exception):
         self.report = report
 
 
-def _origin(app: App, paths: Sequence[Path]) -> Origin:
-    here = app.audiences.resolve()
-    inside = not paths or any(path.resolve().is_relative_to(here) for path in paths)
-    return Origin.sample if inside and (app.audiences / SAMPLE_MARK).is_file() else Origin.file
-
-
 @dataclass
 class Checked:
     """What ``check`` looked at, and everything wrong with it."""
@@ -112,6 +107,7 @@ class Checked:
     brands: int = 0
     campaigns: int = 0
     texts: int = 0
+    overlays: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -157,7 +153,9 @@ def _check_texts(app: App, session: Session, found: Checked) -> None:
         found.campaigns = len(campaign_names(app))
         found.texts = len(list((app.templates / "campaigns").glob("*/*.md")))
         looks = [replace(each, file=(app.templates / each.file).as_posix()) for each in check_looks(shared)]
-        found.problems += looks + read_drafts(app, session)[1]
+        found.overlays = len(overlay_paths(app))
+        own_words = check_overlays(app, session, read_tree(app.templates, "campaigns"))
+        found.problems += looks + read_drafts(app, session)[1] + own_words
     except OmError as error:
         found.problems += problems_of(error, app.templates)
 

@@ -39,12 +39,12 @@ Notieren Sie **einen** Nebensatz.
 """
 
 
-def series(office: Workspace, *steps: str) -> None:
+def series(office: Workspace, *steps: str, text: str = BODY) -> None:
     """A series for the advisers of every active house, passed on by their houses."""
     office.segment("berater", "status == 'active' and adviser_count >= 1", "organisations")
     office.campaign("reihe", *(steps or ("b1 day = 0", "b2 day = 14")), audience=PACKS, segment="berater", texts=False)
     for step in steps or ("b1", "b2"):
-        office.text("reihe", f"{step.split()[0]}.de", BODY)
+        office.text("reihe", f"{step.split()[0]}.de", text)
     office.publish()
 
 

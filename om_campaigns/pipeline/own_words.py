@@ -1,0 +1,325 @@
+"""Own words of the houses (Hausfassung): what partners, or staff for them, do with the blocks of what is passed on.
+
+Every change is checked as the whole pack it leads to, written to the log, and gives the packs that wait a new revision – never a
+new mail. A page for partners calls the same functions with ``origin=Origin.partner``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.vocabulary import ForwardPolicy, Origin, Sender
+from om_campaigns.campaign.models import Campaign, Dispatch, Pack
+from om_campaigns.campaign.releases import get_campaign
+from om_campaigns.columns import table_of
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.edition import Purpose
+from om_campaigns.compose.library import LetterKey, Library
+from om_campaigns.compose.markdown import Block, convert
+from om_campaigns.compose.overlay import ALLOWED, TOP, Conflict, OverlayKind, OwnBlock, find_conflict
+from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current, load_history, record_own
+from om_campaigns.compose.overlay_text import RULE, check_words
+from om_campaigns.compose.pack import make_files
+from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.outgoing import key_of_row
+from om_campaigns.pipeline.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
+
+OWN_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """The text a house may change: its slug, a campaign and a step by name. ``language`` '' is that of the house."""
+
+    house: str
+    campaign: str
+    step: str
+    language: str = ""
+
+    @property
+    def place(self) -> str:
+        """How problems call it."""
+        return f"{self.house}: {self.campaign}/{self.step}"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A text with all that changing it needs: OM's blocks by their names, and what the house did with them."""
+
+    library: Library
+    letter: LetterKey
+    key: OverlayKey
+    blocks: Mapping[str, Block]
+    own: Mapping[str, Logged]
+
+
+def open_desk(session: Session, app: App, text: OwnText) -> Desk:
+    """Find the text. Raises InputError for an unknown house, campaign or step, and for one that no house passes on."""
+    house = session.execute(select(Organisation).where(col(Organisation.slug) == text.house)).scalar_one_or_none()
+    if house is None:
+        raise InputError(f"there is no organisation '{text.house}'", hint="see 'om-campaigns org list'")
+    campaign = get_campaign(session, text.campaign)
+    version_id = campaign.latest_version_id or 0
+    library = Library(session, app.settings.sender, Houses(session))
+    definition = library.source(version_id).definition
+    if definition.step(text.step) is None:
+        known = ", ".join(step.name for step in definition.steps)
+        raise InputError(f"'{text.campaign}' has no step '{text.step}'", hint=f"its steps: {known}")
+    language = text.language or house.language or app.settings.language
+    letter = LetterKey(campaign.id or 0, version_id, text.step, "", language, house.id or 0, Sender.home, 0, Purpose.pack)
+    if not (library.pack_text(letter) or any(audience.passes_on for audience in definition.audiences)):
+        raise InputError(f"'{text.campaign}/{text.step}' is not passed on by houses, so there is nothing to say in their own words")
+    step = library.step_file(letter)
+    key = library.overlay_key(letter)
+    blocks = convert(step.body, step.path, step.body_line, key.language).blocks
+    return Desk(library, letter, key, {block.id: block for block in blocks}, library.overlay(letter))
+
+
+def show_blocks(session: Session, app: App, text: OwnText) -> list[dict[str, Any]]:
+    """OM's blocks in their order, then those the house added: block, title, policy, hash, om_text, state, own_text, conflict,
+    after, at, origin, actor.
+
+    ``state`` is *om*, *replaced*, *hidden* or *added*; ``om_text`` has names filled in, as the house would read it.
+    """
+    desk = open_desk(session, app, text)
+    titles, _ = desk.library.pack_style(desk.letter)
+    shown = _filled_in(desk)
+    rows = [
+        {
+            "block": block.id,
+            "title": titles.get(block.name, block.name),
+            "policy": block.policy,
+            "hash": block.hash,
+            "om_text": shown[block.id],
+            **_told(desk.own.get(block.id), desk.blocks),
+        }
+        for block in desk.blocks.values()
+    ]
+    others = [logged for name, logged in desk.own.items() if name not in desk.blocks]
+    return rows + [
+        {"block": each.own.block, "title": "", "policy": "", "hash": "", "om_text": "", **_told(each, desk.blocks)} for each in others
+    ]
+
+
+def _told(logged: Logged | None, blocks: Mapping[str, Block]) -> dict[str, Any]:
+    if logged is None:
+        return {"state": "om", "own_text": "", "conflict": "", "after": "", "at": None, "origin": "", "actor": ""}
+    own = logged.own
+    return {
+        "state": own.kind.value,
+        "own_text": own.text,
+        "conflict": find_conflict(own, blocks).value,
+        "after": own.after,
+        "at": logged.at,
+        "origin": logged.origin.value,
+        "actor": logged.actor,
+    }
+
+
+def _filled_in(desk: Desk) -> dict[str, str]:
+    """OM's blocks with names filled in; as they are written where a condition leaves some of them out."""
+    written = {block.id: block.text for block in desk.blocks.values()}
+    found = re.findall(r"^::: (?!action$)\w+\n(.*?)\n:::$", desk.library.base_edition(desk.letter).markdown, re.DOTALL | re.MULTILINE)
+    return dict(zip(written, found, strict=True)) if len(found) == len(written) else written
+
+
+def replace_block(app: App, text: OwnText, block: str, words: str, now: datetime, *, actor: str, origin: Origin = Origin.staff) -> bool:
+    """Say a block in own words; False where they were said already.
+
+    Raises ProblemsError, with line and column in the words, for what must not be passed on or a block that is locked.
+    """
+    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.replaced, _tidy(words)), now, actor, origin)
+
+
+def hide_block(app: App, text: OwnText, block: str, now: datetime, *, actor: str, origin: Origin = Origin.staff) -> bool:
+    """Leave a block out; False where it was out already. Raises ProblemsError for a block that is not optional."""
+    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.hidden), now, actor, origin)
+
+
+def add_block(
+    app: App,
+    text: OwnText,
+    words: str,
+    now: datetime,
+    *,
+    actor: str,
+    name: str = "",
+    after: str = "",
+    origin: Origin = Origin.staff,
+) -> bool:
+    """Add a block of the house's own, or change the one of that ``name``; a free name is found where none is given.
+
+    ``after`` is a block, ``top``, or '' for the end. Raises ProblemsError as ``replace_block`` does.
+    """
+
+    def make(desk: Desk) -> OwnBlock:
+        free = (f"own-{number}" for number in range(1, len(desk.own) + 2))
+        return OwnBlock(name or next(each for each in free if each not in desk.own), OverlayKind.added, _tidy(words), after=after)
+
+    return _change(app, text, make, now, actor, origin)
+
+
+def reset_block(app: App, text: OwnText, block: str, now: datetime, *, actor: str, origin: Origin = Origin.staff) -> bool:
+    """Go back to OM's block, or take an added one away; False where there were no own words."""
+    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.reset), now, actor, origin)
+
+
+def decide(app: App, text: OwnText, block: str, now: datetime, *, keep_own: bool, actor: str, origin: Origin = Origin.staff) -> bool:
+    """Answer a conflict: keep the house's words beside OM's changed block, or take OM's. No texts are merged.
+
+    False where no decision is wanted. Raises ProblemsError where the house's words cannot be kept (locked, gone).
+    """
+
+    def make(desk: Desk) -> OwnBlock | None:
+        logged = desk.own.get(block)
+        if logged is None or find_conflict(logged.own, desk.blocks) is Conflict.none:
+            return None
+        return replace(logged.own, base_hash="") if keep_own else OwnBlock(block, OverlayKind.reset)
+
+    return _change(app, text, make, now, actor, origin)
+
+
+def list_own_words(session: Session, app: App, *, house: str = "", conflicts_only: bool = False) -> list[dict[str, Any]]:
+    """Every block a house said itself: house, campaign, step, language, block, state, conflict, own_text, om_text, at, origin, actor."""
+    slugs = dict(session.execute(select(col(Organisation.id), col(Organisation.slug))).all())
+    names = dict(session.execute(select(col(Campaign.id), col(Campaign.name))).all())
+    rows = []
+    for key in sorted(load_current(session), key=lambda each: (slugs[each.organisation_id], names[each.campaign_id], each.step)):
+        text = OwnText(slugs[key.organisation_id], names[key.campaign_id], key.step, key.language)
+        if house and house != text.house:
+            continue
+        where = {"house": text.house, "campaign": text.campaign, "step": text.step, "language": text.language}
+        try:
+            blocks = show_blocks(session, app, text)
+        except InputError:  # the step is not published any more; what was said about it stays in the log
+            continue
+        rows += [where | row for row in blocks if row["state"] != "om" and (row["conflict"] or not conflicts_only)]
+    return rows
+
+
+def own_history(session: Session, app: App, text: OwnText) -> list[dict[str, Any]]:
+    """Everything a house ever did with a text, the oldest first: at, block, kind, text, after, origin, actor."""
+    return [
+        {
+            "at": each.at,
+            "block": each.own.block,
+            "kind": each.own.kind.value,
+            "text": each.own.text,
+            "after": each.own.after,
+            "origin": each.origin.value,
+            "actor": each.actor,
+        }
+        for each in load_history(session, open_desk(session, app, text).key)
+    ]
+
+
+def _change(app: App, text: OwnText, make: Callable[[Desk], OwnBlock | None], now: datetime, actor: str, origin: Origin) -> bool:
+    require_real_clock(app)
+    with store.write(app.engine) as session:
+        desk = open_desk(session, app, text)
+        own = make(desk)
+        if own is None:
+            return False
+        if own.kind in (OverlayKind.replaced, OverlayKind.added) and (problems := check_words(own.text, text.place, 1)):
+            raise ProblemsError(problems, hint="nothing was changed")
+        if not record(session, desk, own, text.place, 1, now, origin, actor):
+            return False
+        check_pack(session, app, text)
+        renew_packs(session, app, desk.key, now)
+        return True
+
+
+def record(session: Session, desk: Desk, own: OwnBlock, file: str, line: int, now: datetime, origin: Origin, actor: str) -> bool:
+    """Write a change into the log, with the hash of what it answers to. Raises ProblemsError for what is not allowed there."""
+    if fault := find_fault(session, desk, own):
+        raise ProblemsError([Problem(file, line, 0, RULE, fault)], hint="nothing was changed")
+    base = desk.blocks.get(own.block)
+    if base is not None and own.kind in (OverlayKind.replaced, OverlayKind.hidden):
+        own = replace(own, base_hash=base.hash)
+    return record_own(session, desk.key, own, now, origin, actor)
+
+
+def find_fault(session: Session, desk: Desk, own: OwnBlock) -> str:
+    """Why a house may not do this with that block; '' where it may."""
+    if own.kind is OverlayKind.reset:
+        return "" if own.block in desk.blocks or own.block in desk.own else _unknown(own.block, desk.blocks)
+    house = session.get_one(Organisation, desk.key.organisation_id)
+    if house.forward_policy is ForwardPolicy.as_is:
+        return f"{house.name} passes on what it gets as it is; with forward_policy = edit_allowed it may use own words"
+    return find_block_fault(own, desk.blocks)
+
+
+def find_block_fault(own: OwnBlock, blocks: Mapping[str, Block]) -> str:
+    """Why this cannot be done with OM's blocks; '' where it can."""
+    if own.kind is OverlayKind.added:
+        if own.block in blocks or not OWN_NAME.fullmatch(own.block) or own.block == TOP:
+            return f"'{own.block}' cannot be the name of an own block; take small letters, digits and hyphens, and no name of OM's"
+        return "" if own.after in ("", TOP) or own.after in blocks else _unknown(own.after, blocks)
+    base = blocks.get(own.block)
+    if base is None:
+        return _unknown(own.block, blocks)
+    if own.kind in ALLOWED[base.policy]:
+        return ""
+    if base.policy == "locked":
+        return f"'{own.block}' is locked: these words are the same in every house; add an own block beside it instead"
+    return f"'{own.block}' may be said in own words, but not left out: it is not optional"
+
+
+def _unknown(block: str, blocks: Mapping[str, Block]) -> str:
+    return f"there is no block '{block}' in this text; it has {', '.join(blocks) or 'none'}"
+
+
+def check_pack(session: Session, app: App, text: OwnText) -> None:
+    """Make every file the house would pass on by now. Raises ProblemsError, about the house's text, for what may not go out."""
+    desk = open_desk(session, app, text)
+    try:
+        make_files(make_pack_text(desk.library, desk.letter))
+    except ProblemsError as error:
+        raise ProblemsError(
+            [replace(each, file=f"{text.place} ({each.file})") for each in error.problems], hint="nothing was changed"
+        ) from error
+    except ValueError as error:
+        raise ProblemsError([Problem(text.place, 0, 0, RULE, str(error))], hint="nothing was changed") from error
+
+
+def renew_packs(session: Session, app: App, key: OverlayKey, now: datetime) -> int:
+    """A new revision for every pack of this text that was not passed on yet; returns how many. Their mails stay as they are."""
+    library = Library(session, app.settings.sender, Houses(session))
+    keys = list(_waiting(session, key))
+    for _, letter in keys:
+        library.edition(letter)
+    library.record_made(session, now)
+    return record_revisions(session, library, keys, now)
+
+
+def _waiting(session: Session, key: OverlayKey) -> Iterator[tuple[int, LetterKey]]:
+    pack, dispatch = table_of(Pack), table_of(Dispatch)
+    query = (
+        select(pack.c.id.label("pack_id"), dispatch)
+        .join_from(pack, dispatch, dispatch.c.id == pack.c.dispatch_id)
+        .where(
+            pack.c.campaign_id == key.campaign_id,
+            pack.c.organisation_id == key.organisation_id,
+            pack.c.step == key.step,
+            pack.c.relay_state.in_(OPEN_STATES),
+        )
+        .order_by(pack.c.id)
+    )
+    for row in session.execute(query):
+        yield row.pack_id, pack_key(key_of_row(row))
+
+
+def _tidy(words: str) -> str:
+    """Line ends and trailing blanks are no words."""
+    return "\n".join(line.rstrip() for line in words.replace("\r\n", "\n").split("\n")).strip("\n")
