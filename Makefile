@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock bench clean
+.PHONY: help demo test check format words lock bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -43,8 +43,12 @@ format: $(VENV)/dev ## put the code in its usual shape
 bench: $(VENV)/dev ## every benchmark, as a table of ratios
 	$(BIN)/python -m benchmarks
 
+words: $(VENV)/dev ## take new texts of the pages into om_campaigns/web/words/en.po, to be translated there
+	$(BIN)/pybabel -q extract -F om_campaigns/web/words/babel.cfg --no-location --omit-header -w 140 -o $(VENV)/words.pot om_campaigns/web/html
+	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --omit-header -w 140 -l en -i $(VENV)/words.pot -o om_campaigns/web/words/en.po
+
 lock: ## renew both locks (names, versions and hashes only); needs uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml requirements.in -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra web pyproject.toml requirements.in -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras --group dev pyproject.toml requirements.in -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove the environment and the demo

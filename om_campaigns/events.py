@@ -154,3 +154,23 @@ def tick_refused(reason: str) -> None:
 def tick_failed() -> None:
     """One wake-up broke; the trace belongs to this line. The next one tries again."""
     _log.exception("tick.failed")
+
+
+def pages_started(host: str, port: int) -> None:
+    """The pages answer at this address of the machine."""
+    _log.info("pages.started", host=host, port=port)
+
+
+def pages_stopped() -> None:
+    """The pages answer no more."""
+    _log.info("pages.stopped")
+
+
+def pages_missing(reason: str) -> None:
+    """Pages are configured, but this process could not serve them; mail goes on as long as somebody else does."""
+    _log.warning("pages.missing", reason=reason)
+
+
+def page_served(method: str, route: str, status: int, milliseconds: int) -> None:
+    """One answer; ``route`` is the pattern, so that no token is told (LAW-26). Nothing is kept of who asked."""
+    (_log.error if status >= 500 or not status else _log.info)("page.served", method=method, route=route, status=status, ms=milliseconds)

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("send:send", "Send what is due now."),
     "test": ("preview:test", "Send a test mail to yourself."),
     "unhalt": ("operator:unhalt", "Let sending go on after a halt."),
+    "web": ("web:web", "Serve the pages behind the links of mails."),
     "why": ("why:why", "Why somebody gets, or does not get, a campaign."),
 }
 """Command → (module and function below ``cli``, its line in the overview)."""

@@ -23,7 +23,7 @@ def begin(app: App, now: datetime) -> bool:
 
     False where ``now`` lies before the latest instant played (rehearsal). Raises as ``tick`` does.
     """
-    if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url)):
+    if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url, app.keyring)):
         raise RefusedError(f"live mail must be possible to leave: {fault.text}", hint=fault.hint)
     with store.write(app.engine) as session:
         if not _note_instant(session, app, now):

@@ -7,9 +7,19 @@ import urllib.request
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from om_campaigns.audience.addresses import Keyring
+from om_campaigns.columns import new_ref
+from om_campaigns.compose.links import read_token
+
 PAGE_SECONDS = 10
 RESERVED = ("example", "test", "invalid", "localhost", "example.com", "example.net", "example.org")
 """Domains that never reach anybody (RFC 2606, RFC 6761)."""
+
+
+PROOF = "proof"
+"""Audience of the token by which pages show that they hold the keys."""
+
+START = "start 'om-campaigns web' or 'run' with this workspace behind that address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +35,21 @@ def is_reserved(domain: str) -> bool:
     return any(domain == each or domain.endswith(f".{each}") for each in RESERVED)
 
 
-def find_fault(base_url: str) -> PagesFault | None:
-    """Ask the base URL for an answer of any kind below 500; None when there is one."""
+def find_fault(base_url: str, keyring: Keyring) -> PagesFault | None:
+    """Ask for our own pages at the base URL; None when they answer with this workspace's keys, so that its links work there."""
     if not base_url:
         return PagesFault("no base_url: unsubscribe links lead nowhere", "set [web] base_url before 'go-live' (UNS-01)")
     if is_reserved(urlsplit(base_url).hostname or ""):
         return PagesFault(f"{base_url} is an example, nobody reaches it", "set [web] base_url to your own https:// address")
+    nonce = new_ref()
     try:
-        with urllib.request.urlopen(base_url, timeout=PAGE_SECONDS) as answer:  # noqa: S310  the settings allow https:// only
-            status = answer.status
+        with urllib.request.urlopen(f"{base_url}/health/{nonce}", timeout=PAGE_SECONDS) as answer:  # noqa: S310  settings allow https:// only
+            proof = answer.read(200).decode("ascii", "replace")
     except urllib.error.HTTPError as error:
-        status = error.code
+        return PagesFault(f"{base_url} answers {error.code}, and not as our pages do", START)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        return PagesFault(f"{base_url} cannot be reached: {reason}", "start the pages, then look at DNS and the certificate")
-    if status >= 500:
-        return PagesFault(f"{base_url} answers {status}", "look at the log of the web server")
+        return PagesFault(f"{base_url} cannot be reached: {reason}", f"{START}; then look at DNS and the certificate")
+    if read_token(keyring, PROOF, proof.strip()) != (nonce,):
+        return PagesFault(f"other pages than this workspace's answer at {base_url}: its links would not work there", START)
     return None

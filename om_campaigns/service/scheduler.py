@@ -7,24 +7,21 @@ with the process. A wake-up that is missed, or that comes while the last one is 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
-from types import FrameType
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.errors import RefusedError
+from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.operator import forget_old_values, take_leadership
 from om_campaigns.pipeline.tick import tick
+from om_campaigns.service.stopping import told_to_stop, wait
 from om_campaigns.store import Instance
-
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGBREAK") if hasattr(signal, name))
 
 
 def run_until_told(app: App) -> None:
@@ -32,23 +29,17 @@ def run_until_told(app: App) -> None:
 
     Raises RefusedError, naming the leader, when another process leads this database. Main thread only.
     """
-    stop = threading.Event()
-    before = {number: signal.signal(number, _stopper(stop)) for number in SIGNALS}
-    try:
+    with told_to_stop() as stop:
         run(app, stop)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _stopper(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
-    return lambda _number, _frame: stop.set()
 
 
 def run(app: App, stop: threading.Event) -> None:
-    """Lead and tick every ``run.every_seconds`` until ``stop`` is set. Raises RefusedError when another process leads."""
+    """Lead, serve the pages and tick every ``run.every_seconds`` until ``stop`` is set.
+
+    Raises RefusedError when another process leads.
+    """
     every = app.settings.run.every_seconds
-    with _leading(app) as leader:
+    with _leading(app) as leader, _pages(app):
         events.scheduler_started(leader, every)
         waker = Waker(app, stop)
         scheduler = BackgroundScheduler(timezone="UTC")
@@ -58,12 +49,31 @@ def run(app: App, stop: threading.Event) -> None:
         )  # fmt: skip
         scheduler.start()
         try:
-            while not stop.wait(1):  # a bounded wait lets Windows deliver Ctrl-C
-                continue
+            wait(stop)
         finally:
             stop.set()
             scheduler.shutdown(wait=True)
         events.scheduler_stopped(leader)
+
+
+@contextmanager
+def _pages(app: App) -> Iterator[None]:
+    """Serve the pages too where ``[web] base_url`` is set. Where that fails mail goes on: somebody else may serve them."""
+    if not app.settings.web.base_url:
+        yield
+        return
+    try:
+        from om_campaigns.web.server import serving
+    except ModuleNotFoundError as error:
+        events.pages_missing(f"the extra [web] is not installed: {error.name}")
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(serving(app, app.settings.web.host, app.settings.web.port))
+        except InstallationError as error:
+            events.pages_missing(str(error))
+        yield
 
 
 class Waker:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,30 +17,23 @@ from om_campaigns.clock import system_clock
 from om_campaigns.delivery.workers import take_lock
 from om_campaigns.pipeline.doctor import Level, examine, is_reserved
 from om_campaigns.pipeline.operator import LEADER
+from om_campaigns.web.server import serving
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person
 
 pytestmark = pytest.mark.slow
 
 
-class Page(BaseHTTPRequestHandler):
-    """Answers everything."""
-
-    def do_GET(self) -> None:
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        return
+@pytest.fixture
+def rehearsing(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "ws")
 
 
 @pytest.fixture
-def page() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def page(rehearsing: Workspace) -> Iterator[str]:
+    """The pages of this workspace, really served."""
+    with serving(rehearsing.app, "127.0.0.1", 0) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -73,9 +64,9 @@ imprint = "OM, Hauptstraße 1, 10115 Berlin"
 
 
 @pytest.fixture
-def ready(tmp_path: Path, page: str, mail_server: int) -> Workspace:
+def ready(rehearsing: Workspace, page: str, mail_server: int) -> Workspace:
     """A workspace that has rehearsed one letter and could go live."""
-    workspace = Workspace(tmp_path / "ws")
+    workspace = rehearsing
     workspace.houses(house("ihk-tal", "05"))
     workspace.people(person("Jörg Müller", "ihk-tal", email="joerg@ihk-tal.de"))
     workspace.segment("alle", "'contact' in roles")

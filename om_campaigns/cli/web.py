@@ -1,0 +1,24 @@
+"""``web``: serve the pages for people outside."""
+
+from __future__ import annotations
+
+import click
+
+from om_campaigns.cli import State, pass_state
+
+
+@click.command()
+@click.option("--host", default=None, metavar="NAME", help="What to listen on (default: [web] host).")
+@click.option("--port", type=click.IntRange(1, 65535), default=None, help="Which port (default: [web] port).")
+@pass_state
+def web(state: State, host: str | None, port: int | None) -> None:
+    """Serve the pages behind the links of mails until Ctrl-C or SIGTERM; nothing is sent.
+
+    'run' serves them too where [web] base_url is set. Needs the extra 'web'.
+    """
+    from om_campaigns.events import set_up_logs
+    from om_campaigns.service.pages import serve_until_told
+
+    app = state.app()
+    set_up_logs(debug=state.debug, verbose=True)
+    serve_until_told(app, host or app.settings.web.host, port or app.settings.web.port)

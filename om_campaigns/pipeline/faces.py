@@ -1,0 +1,57 @@
+"""The face of a page: the house that leads it, in its own colours, with OM beside it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlmodel import Session
+
+from om_campaigns.app import App
+from om_campaigns.columns import digest, dump_json
+from om_campaigns.compose.brand import ROOT_BRAND, Brand, load_brand
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.errors import ProblemsError
+from om_campaigns.pipeline.operator import starter_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """``house`` is '' on pages of OM itself; ``version`` changes with the look, so that browsers may keep the style sheet."""
+
+    om: str
+    house: str
+    brand: str
+    version: str
+
+
+def load_face(app: App, session: Session | None = None, organisation_id: int | None = None) -> Face:
+    """The face of a house, or of OM. A brand that cannot be read is OM's: no page fails for a colour."""
+    house, key = "", ROOT_BRAND
+    if session is not None and organisation_id is not None:
+        houses = Houses(session)
+        house, key = houses.organisation(organisation_id)["name"], houses.brand(organisation_id)
+    brand = load_page_brand(app, key)
+    return Face(app.settings.sender.name, house, brand.key, digest(dump_json(brand.as_context()))[:10])
+
+
+def load_page_brand(app: App, key: str) -> Brand:
+    """The brand as it stands in the workspace now; OM's where that is missing or wrong, the starter's where even that is."""
+    files = _read(app.templates / "brands", _changed(app.templates / "brands"))
+    for each in (key, ROOT_BRAND):
+        try:
+            return load_brand(files, each)
+        except ProblemsError:
+            continue
+    return load_brand(_read(starter_folder() / "templates" / "brands", 0), ROOT_BRAND)
+
+
+def _changed(folder: Path) -> int:
+    return max((path.stat().st_mtime_ns for path in folder.glob("*.toml")), default=0)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(folder: Path, _changed: int) -> Mapping[str, str]:
+    return {f"brands/{path.name}": path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.toml"))}

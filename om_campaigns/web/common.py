@@ -1,0 +1,42 @@
+"""What belongs to every page: its style sheet, the imprint, and the answer to "are you there?"."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from om_campaigns.pipeline.doors import prove_keys
+from om_campaigns.pipeline.faces import load_page_brand
+from om_campaigns.web.site import TheSite
+
+router = APIRouter()
+
+
+@router.get("/stil/{brand}.css", response_class=Response)
+def style(site: TheSite, brand: Annotated[str, Path(pattern="^[a-z0-9-]{1,80}$")]) -> Response:
+    """The look of every page in the colours of one brand."""
+    body = site.render("style.css", "de", brand=load_page_brand(site.app, brand))
+    return Response(body, media_type="text/css", headers={"Cache-Control": "public, max-age=86400"})
+
+
+@router.get("/impressum", response_class=Response)
+def imprint(request: Request, site: TheSite) -> Response:
+    """Who answers for these pages (LAW-15)."""
+    return site.show(request, "imprint.html", indexed=True)
+
+
+@router.get("/", response_class=Response)
+def home(request: Request, site: TheSite) -> Response:
+    """The front door."""
+    return site.show(request, "home.html", indexed=True)
+
+
+@router.get("/health/{nonce}", response_class=PlainTextResponse)
+def health(site: TheSite, nonce: Annotated[str, Path(pattern="^[a-z0-9]{16,40}$")]) -> Response:
+    """Proves that these pages hold the keys of the workspace that sends: links of its mails work here."""
+    try:
+        return PlainTextResponse(prove_keys(site.app, nonce))
+    except ValueError as error:
+        raise HTTPException(404) from error

@@ -1,0 +1,62 @@
+"""The built-in web server: uvicorn in a thread, for ``web``, ``run`` and tests. Signals are for whoever starts it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from om_campaigns import events
+from om_campaigns.app import App
+from om_campaigns.errors import InstallationError
+from om_campaigns.web.application import make_application
+
+START_SECONDS = 20
+STOP_SECONDS = 10
+
+
+@contextmanager
+def serving(app: App, host: str, port: int) -> Iterator[int]:
+    """Pages in a thread of this process while the block runs; gives the port (0 takes a free one). Raises InstallationError."""
+    with _listen(host, port) as listening:
+        server = _make_server(app)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="pages", daemon=True)
+        thread.start()
+        try:
+            _wait_until_started(server, thread)
+            events.pages_started(*listening.getsockname()[:2])
+            yield int(listening.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(STOP_SECONDS)
+            events.pages_stopped()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise InstallationError(
+            f"pages cannot be served at {host}:{port}: {error}", hint="set [web] host and port, or stop whatever listens there"
+        ) from error
+
+
+def _make_server(app: App) -> uvicorn.Server:
+    # no access log: its lines would hold tokens and addresses of machines (LAW-26); Guard writes its own
+    web = make_application(app)
+    config = uvicorn.Config(
+        web, log_config=None, access_log=False, server_header=False, root_path=web.state.site.root, timeout_graceful_shutdown=5
+    )
+    return uvicorn.Server(config)
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    end = time.monotonic() + START_SECONDS
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > end:
+            raise InstallationError("the pages did not start", hint="look at the log above")
+        time.sleep(0.01)

@@ -1,0 +1,98 @@
+"""What every page needs: the opened workspace, the house's face, the reader's language, and templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from babel.dates import format_date
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from om_campaigns.app import App
+from om_campaigns.pipeline.faces import Face, load_face
+from om_campaigns.web.words import LANGUAGES, choose_language, load_words
+
+HTML = Path(__file__).parent / "html"
+
+
+class Site:
+    """One per process. Holds nothing of any visitor."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.root = urlsplit(app.settings.web.base_url).path.rstrip("/")
+        """What stands before every path of ours, for links: pages may live below a path of another site."""
+        self._pages = {language: _make_environment(language) for language in LANGUAGES}
+
+    def language(self, request: Request, stored: str = "") -> str:
+        """The language this visitor reads; ``?lang=en`` wins, ``stored`` is what we know of them."""
+        asked = request.query_params.get("lang", "")
+        return choose_language(asked, stored, request.headers.get("accept-language", ""), self.app.settings.language)
+
+    def show(
+        self,
+        request: Request,
+        name: str,
+        *,
+        face: Face | None = None,
+        stored: str = "",
+        status: int = 200,
+        indexed: bool = False,
+        **values: Any,
+    ) -> HTMLResponse:
+        """A page. ``face``: the house that leads it, else OM; ``stored``: the visitor's language as far as it is known.
+
+        ``indexed``: search engines may list it; only for pages without a token.
+        """
+        language = self.language(request, stored)
+        page = self._pages[language].get_template(name)
+        body = page.render(
+            face=face or load_face(self.app),
+            language=language,
+            other=next(each for each in LANGUAGES if each != language),
+            is_chosen=request.query_params.get("lang", "") == language,
+            root=self.root,
+            sender=self.app.settings.sender,
+            indexed=indexed,
+            **values,
+        )
+        headers = {"X-Robots-Tag": "all", "Cache-Control": "public, max-age=300"} if indexed else {}
+        return HTMLResponse(body, status, headers | {"Content-Language": language})
+
+    def render(self, name: str, language: str, **values: Any) -> str:
+        """A template that is no page of its own: a style sheet, a fragment."""
+        return self._pages[language].get_template(name).render(root=self.root, **values)
+
+
+def _make_environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HTML),
+        autoescape=select_autoescape(["html"], default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(load_words(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["day"] = _day(language)
+    return environment
+
+
+def _day(language: str) -> Callable[[date | datetime], str]:
+    """A date as people write it: 5. Januar 2027, 5 January 2027."""
+    pattern, locale = ("d. MMMM y", "de") if language == "de" else ("d MMMM y", "en_GB")
+    return lambda day: format_date(day, pattern, locale)
+
+
+def _get_site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+TheSite = Annotated[Site, Depends(_get_site)]
+"""Parameter type of a route that shows pages."""

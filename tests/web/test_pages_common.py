@@ -1,0 +1,170 @@
+"""What holds for every page: headers, sizes, languages, look, and a log without a trace of anybody."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from starlette.testclient import TestClient
+
+from om_campaigns.columns import new_ref
+from om_campaigns.errors import InstallationError
+from om_campaigns.events import set_up_logs
+from om_campaigns.pipeline.doors import is_form_key, make_form_key
+from om_campaigns.pipeline.pages import find_fault
+from om_campaigns.web.application import make_application
+from om_campaigns.web.headers import ALWAYS, BODY_LIMIT
+from om_campaigns.web.server import serving
+from tests.journeys.workspace import Workspace, local
+from tests.web.conftest import Open, axe, html_faults, overflow, picture
+
+PLAIN_PAGES = ("/", "/impressum", "/gibt-es-nicht")
+
+
+@pytest.fixture
+def quick(workspace: Workspace) -> TestClient:
+    """The application without a network, for what needs none."""
+    return TestClient(
+        make_application(workspace.app), base_url="http://seiten.example", follow_redirects=False, raise_server_exceptions=False
+    )
+
+
+@pytest.mark.parametrize("path", [*PLAIN_PAGES, "/stil/om.css", "/health/" + "a" * 16, "/health/x"])
+def test_sec_05_sec_23_law_25_headers_on_every_answer(quick: TestClient, path: str) -> None:
+    answer = quick.get(path)
+    for name, value in ALWAYS.items():
+        if name not in ("x-robots-tag", "cache-control"):
+            assert answer.headers[name] == value, path
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert "set-cookie" not in answer.headers
+    assert "server" not in answer.headers
+
+
+def test_pages_are_not_listed_unless_they_say_so(quick: TestClient) -> None:
+    assert quick.get("/impressum").headers["x-robots-tag"] == "all"
+    assert quick.get("/gibt-es-nicht").headers["x-robots-tag"] == "noindex, nofollow"
+    assert 'name="robots" content="noindex"' in quick.get("/gibt-es-nicht").text
+
+
+def test_https_is_for_ever_once_it_is_there(workspace: Workspace) -> None:
+    assert "strict-transport-security" not in TestClient(make_application(workspace.app)).get("/").headers
+    workspace.write("config.toml", 'format = 1\n[web]\nbase_url = "https://om.example/briefe"\n')
+    from om_campaigns.app import open_app
+
+    answer = TestClient(make_application(open_app(workspace.folder))).get("/")
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    assert 'href="/briefe/impressum"' in answer.text  # pages may live below a path of another site
+
+
+def test_head_is_get_without_a_body(quick: TestClient) -> None:
+    answer = quick.head("/impressum")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) == len(quick.get("/impressum").content)
+
+
+def test_a_fault_tells_nothing_of_the_request(quick: TestClient) -> None:
+    answer = quick.get("/gibt-es-nicht/<script>geheim")
+    assert answer.status_code == 404
+    assert "geheim" not in answer.text
+    assert quick.post("/impressum").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("headers", "lang", "words"),
+    [
+        ({"accept-language": "de"}, "", "Diese Seite gibt es nicht"),
+        ({"accept-language": "en"}, "", "This page does not exist"),
+        ({"accept-language": "de"}, "?lang=en", "This page does not exist"),
+    ],
+)
+def test_pages_speak_german_and_english(quick: TestClient, headers: dict[str, str], lang: str, words: str) -> None:
+    assert words in quick.get("/nichts" + lang, headers=headers).text
+
+
+def test_the_style_sheet_speaks_in_a_houses_colours(quick: TestClient, workspace: Workspace) -> None:
+    workspace.write("templates/brands/hwk.toml", 'format = 1\n[colours]\naccent = "#1f4e8c"\n')
+    assert "--accent: #1f4e8c" in quick.get("/stil/hwk.css").text
+    workspace.write("templates/brands/hwk.toml", 'format = 1\n[colours]\naccent = "#fffff0"\n')
+    assert "--accent: #0b5d5e" in quick.get("/stil/hwk.css").text  # unreadable colours are OM's instead
+    assert quick.get("/stil/..%2f..%2fconfig.css").status_code == 404
+
+
+def test_a_form_key_holds_a_day_for_its_purpose_and_subject(workspace: Workspace) -> None:
+    now = local("2027-01-04")
+    key = make_form_key(workspace.app, "abmelden", "token", now)
+    assert is_form_key(workspace.app, "abmelden", "token", key, local("2027-01-05"))
+    assert not is_form_key(workspace.app, "abmelden", "token", key, local("2027-01-05", "09:01"))
+    assert not is_form_key(workspace.app, "abmelden", "token", key, local("2027-01-04", "08:59"))
+    assert not is_form_key(workspace.app, "einstellungen", "token", key, now)
+    assert not is_form_key(workspace.app, "abmelden", "other", key, now)
+    assert not is_form_key(workspace.app, "abmelden", "token", key[:-1], now)
+    assert not is_form_key(workspace.app, "abmelden", "token", "", now)
+
+
+def test_pages_prove_that_they_hold_the_keys(workspace: Workspace, tmp_path: Path, base: str) -> None:
+    assert find_fault(base, workspace.app.keyring) is None
+    other = Workspace(tmp_path / "other")
+    fault = find_fault(base, other.app.keyring)
+    assert fault is not None
+    assert "other pages than this workspace's" in fault.text
+
+
+def test_a_body_beyond_the_limit_is_not_read(base: str) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(BODY_LIMIT // 1000 + 2):
+            yield b"x" * 1000
+
+    assert httpx.post(f"{base}/impressum", content=b"x" * (BODY_LIMIT + 1)).status_code == 413
+    assert httpx.post(f"{base}/impressum", content=endless()).status_code in (405, 413)
+
+
+def test_law_26_the_log_holds_no_token_and_nothing_of_who_asked(quick: TestClient, capfd: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(debug=True, verbose=True)
+    token = new_ref()
+    quick.get(f"/health/{token}?lang={token}", headers={"user-agent": "Agent 007", "x-forwarded-for": "203.0.113.9"})
+    said = capfd.readouterr().err
+    line = json.loads(next(each for each in said.splitlines() if "page.served" in each))
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/health/{nonce}", 200)
+    for word in (token, "007", "203.0.113", "testclient"):
+        assert word not in said
+
+
+def test_a_port_in_use_is_named(workspace: Workspace) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(InstallationError, match="cannot be served at"),
+        serving(workspace.app, "127.0.0.1", taken.getsockname()[1]),
+    ):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 360, 320])
+def test_ren_19_every_plain_page_in_a_browser(visit: Open, width: int) -> None:
+    for path in PLAIN_PAGES:
+        for lang in ("de-DE", "en-GB"):
+            page = visit(path, width=width, lang=lang, dark=width == 360, status=404 if "gibt" in path else 200)
+            assert overflow(page) <= 0, path
+            assert axe(page) == [], path
+            picture(page, f"plain{path.replace('/', '-')}-{width}-{lang[:2]}")
+
+
+@pytest.mark.slow
+def test_ren_19_keyboard_reaches_the_content_first(visit: Open) -> None:
+    page = visit("/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.hreflang") == "en"
+
+
+@pytest.mark.slow
+def test_ren_19_pages_are_valid_html(quick: TestClient, tmp_path: Path) -> None:
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    assert html_faults({f"page{number}": quick.get(path).text for number, path in enumerate(PLAIN_PAGES)}, folder) == []
