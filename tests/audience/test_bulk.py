@@ -1,4 +1,4 @@
-"""intake in bulk: thousands of rows take the fast ways (staging, indexes made again, COPY) and nothing looks different."""
+"""intake in bulk: thousands of rows take the fast ways (many to a statement, indexes made again, COPY) and nothing looks different."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ not at all; importing the same file twice changes nothing; nothing here brings b
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -24,8 +24,8 @@ from om_campaigns.audience.intake.grounds import Grounds
 from om_campaigns.audience.intake.journal import Journal
 from om_campaigns.audience.intake.kinds import FileKind
 from om_campaigns.audience.intake.matching import People
-from om_campaigns.audience.intake.people import Staged, staged_rows
-from om_campaigns.audience.intake.report import BasisGrant, CellError, Counts, Difference, ImportReport, Rejected
+from om_campaigns.audience.intake.people import staged_rows
+from om_campaigns.audience.intake.report import BasisGrant, Counts, Difference, ImportReport, Rejected
 from om_campaigns.audience.intake.run import Run, Sheet, load_known
 from om_campaigns.audience.intake.seating import Seating
 from om_campaigns.audience.vocabulary import Origin
@@ -147,7 +147,7 @@ def _import_people(run: Run, sheets: list[Sheet]) -> None:
     _check_grant(run)
     book = Addressbook(run)
     people = People(run, book)
-    for row, error in _add_all(people, _numbered_first(run, sheets)):
+    for row, error in people.take(row for sheet in sheets for row in staged_rows(run, sheet)):
         run.reject(row.sheet, row.line, error.column, error.reason)
     run.report.rejected.sort(key=lambda each: (each.file, each.line))
     seating, grounds = Seating(people), Grounds(run, book.first_new)
@@ -157,32 +157,6 @@ def _import_people(run: Run, sheets: list[Sheet]) -> None:
     seating.write()
     grounds.write()
     _count(run, people, seating, grounds, touched)
-
-
-def _add_all(people: People, rows: Iterable[Staged]) -> list[tuple[Staged, CellError]]:
-    """Add rows; those refused get a second chance when all others are known. Returns the rows that stay refused."""
-    refused: list[tuple[Staged, CellError]] = []
-    for _chance in range(2):
-        refused = []
-        for row in rows:
-            try:
-                people.add(row)
-            except CellError as error:
-                refused.append((row, error))
-        rows = [row for row, _error in refused]
-    return refused
-
-
-def _numbered_first(run: Run, sheets: list[Sheet]) -> Iterator[Staged]:
-    """Rows with a staff key before the others: who has a number is certain, and the others are compared with them."""
-    others: list[Staged] = []
-    for sheet in sheets:
-        for row in staged_rows(run, sheet):
-            if row.staff_key:
-                yield row
-            else:
-                others.append(row)
-    yield from others
 
 
 def _check_grant(run: Run) -> None:

@@ -2,12 +2,18 @@
 
 A staff key decides; else the same address and name; else the same name in the same house, who then has another address
 – so one human is never written to twice. The same address under another name is another person who shares it.
+
+Rows without a staff key that share a name with an address or a house are about one person. Where such rows contradict each
+other, none of them is taken: the first would change what the others are recognised by, and the same file would say something
+else the second time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from om_campaigns.audience.intake import bulk
 from om_campaigns.audience.intake.addressbook import Addressbook
@@ -15,6 +21,8 @@ from om_campaigns.audience.intake.people import Staged
 from om_campaigns.audience.intake.report import CellError
 from om_campaigns.audience.intake.run import Run
 from om_campaigns.audience.vocabulary import AddressKind
+
+Refused = tuple[Staged, CellError]
 
 SEVERAL = -1
 """Stands for 'more than one person' where a name must decide alone."""
@@ -66,7 +74,6 @@ class People:
         self.first_new = self.next_person = bulk.first_free_id(run.connection, "person")
         self.rows: dict[int, list[tuple[Staged, int]]] = {}
         self.role_rows: dict[tuple[int, int], tuple[Staged, int]] = {}
-        self._lines: dict[tuple[int, int], Staged] = {}
 
     def _load(self) -> None:
         connection, names = self.run.connection, dict[int, str]()
@@ -100,76 +107,117 @@ class People:
         if index.setdefault(key, person) != person:
             index[key] = SEVERAL
 
-    def add(self, row: Staged) -> None:
-        """Give a row to its person. Raises CellError for a row that contradicts an earlier one of this import."""
-        house = row.place.house
-        if not row.name:
-            address = self.book.take(row.address, AddressKind.role)
-            earlier = self.role_rows.get((address, house))
-            if earlier:
-                raise CellError("email", f"the same role address stands in {_where(row, earlier[0])} already")
-            self.role_rows[address, house] = row, address
-            return
-        known = self.book.ids.get(row.address.normal_key)
-        person = self._find(row, known)
+    def take(self, rows: Iterable[Staged]) -> list[Refused]:
+        """Give every row to its person; returns the rows that are not taken, and why. The sure ones come first."""
+        refused: list[Refused] = []
+        unsure: list[Staged] = []
+        for row in rows:
+            if row.name and not row.staff_key:
+                unsure.append(row)
+                continue
+            try:
+                if row.name:
+                    self._take_numbered(row)
+                else:
+                    self._take_role_address(row)
+            except CellError as error:
+                refused.append((row, error))
+        for group in self._group(unsure):
+            refused += self._take_group(group)
+        return refused
+
+    def _take_role_address(self, row: Staged) -> None:
+        address, house = self.book.take(row.address, AddressKind.role), row.place.house
+        if earlier := self.role_rows.get((address, house)):
+            raise CellError("email", f"the same role address stands in {_where(row, earlier[0])} already")
+        self.role_rows[address, house] = row, address
+
+    def _take_numbered(self, row: Staged) -> None:
+        person = self._find_numbered(row)
+        others = [other for other, _address in self.rows.get(person, ())] if person is not None else []
+        if others and (fault := _find_double(row, others) or _find_clash(row, others)):
+            raise fault
+        self._assign(person, row)
+
+    def _find_numbered(self, row: Staged) -> int | None:
+        """By number; else somebody without a number (or with the same) who has this name and this address or house."""
+        if row.staff_key and (found := self.by_staff_key.get(row.staff_key)) is not None:
+            return found
+        known = (each for each in self._look_up(row) if each is not None and each != SEVERAL)
+        return next((each for each in known if self.staff_key_of.get(each, row.staff_key) == row.staff_key), None)
+
+    def _look_up(self, row: Staged) -> tuple[int | None, int | None]:
+        """Who has this name at this address, and who has it in this house."""
+        address = self.book.ids.get(row.address.normal_key)
+        at_address = self.by_address.get((address, row.name_key)) if address is not None else None
+        return at_address, self.by_house.get((row.place.house, row.name_key))
+
+    def _assign(self, person: int | None, row: Staged) -> int:
         if person is None:
             person = self.next_person
             self.next_person += 1
-            address = known if known is not None else self.book.take(row.address, AddressKind.personal)
-            if known is not None:
-                self.book.take(row.address, AddressKind.personal)
-            self.rows[person] = [(row, address)]
-        else:
-            self._check(person, row)
-            address = self.book.take(row.address, AddressKind.personal)
-            self.rows.setdefault(person, []).append((row, address))
-        self._lines[person, house] = row
+        address = self.book.take(row.address, AddressKind.personal)
+        self.rows.setdefault(person, []).append((row, address))
         self._learn(person, row, address)
+        return person
 
     def _learn(self, person: int, row: Staged, address: int) -> None:
-        name_key = row.name_key
-        by_address, by_house = (address, name_key), (row.place.house, name_key)
-        if self.by_address.setdefault(by_address, person) != person:
-            self.by_address[by_address] = SEVERAL
-        if self.by_house.setdefault(by_house, person) != person:
-            self.by_house[by_house] = SEVERAL
+        self._put(self.by_address, (address, row.name_key), person)
+        self._put(self.by_house, (row.place.house, row.name_key), person)
         if row.staff_key:
             self.by_staff_key[row.staff_key] = person
             self.staff_key_of[person] = row.staff_key
 
-    def _find(self, row: Staged, address: int | None) -> int | None:
-        if row.staff_key and (found := self.by_staff_key.get(row.staff_key)) is not None:
-            return found
-        several = False
-        for found in (
-            self.by_address.get((address, row.name_key)) if address is not None else None,
-            self.by_house.get((row.place.house, row.name_key)),
-        ):
-            if found == SEVERAL:
-                several = True  # namesakes at one address may still sit in different houses
-            elif found is not None and (row.staff_key is None or self.staff_key_of.get(found, row.staff_key) == row.staff_key):
-                return found
-        if several and row.staff_key is None:
-            raise CellError("name", "several people of this name have this house or address; give the number of the person")
-        return None
+    def _group(self, rows: list[Staged]) -> Iterable[list[Staged]]:
+        """The rows by person: those that share a name with an address or a house, however long the chain."""
+        groups: dict[int, list[Staged]] = {}
+        group_of: dict[tuple[Any, str], int] = {}
+        for number, row in enumerate(rows):
+            links = list(self._links(row))
+            joined = {group_of[link] for link in links if link in group_of}
+            into = max(joined, key=lambda each: len(groups[each]), default=number)
+            for other in joined - {into}:
+                moved = groups.pop(other)
+                groups[into] += moved
+                group_of.update((link, into) for each in moved for link in self._links(each))
+            groups.setdefault(into, []).append(row)
+            group_of.update((link, into) for link in links)
+        return groups.values()
 
-    def _check(self, person: int, row: Staged) -> None:
-        if earlier := self._lines.get((person, row.place.house)):
-            if earlier.address.normal_key == row.address.normal_key:
-                raise CellError("email", f"the same person in the same house stands in {_where(row, earlier)} already")
-            reason = (
-                f"the same person in the same house stands in {_where(row, earlier)} with another address; if they are two, number them"
-            )
-            raise CellError("email", reason)
-        for other, _address in self.rows.get(person, ()):
-            if row.place.values.get("primary") and other.place.values.get("primary"):
-                raise CellError("primary", f"a second primary home; the first stands in {_where(row, other)}")
-            if row.name_key != other.name_key:
-                raise CellError("name", f"the same person is called '{other.name}' in {_where(row, other)}")
-            for column in ("language", "salutation"):
-                mine, theirs = row.place.values.get(column), other.place.values.get(column)
-                if mine and theirs and mine != theirs:
-                    raise CellError(column, f"the same person has '{theirs}' in {_where(row, other)}")
+    def _links(self, row: Staged) -> Iterator[tuple[Any, str]]:
+        """By what a row without a number is recognised, and as whom; not where several people of this name are known there."""
+        for known, what in zip(self._look_up(row), (row.address.normal_key, row.place.house), strict=True):
+            if known != SEVERAL:
+                yield what, row.name_key
+                if known is not None:
+                    yield known, ""
+
+    def _take_group(self, rows: list[Staged]) -> list[Refused]:
+        """All rows about one person, or none but for doubles; returns those that are not taken."""
+        rows.sort(key=lambda row: (row.sheet.table.file, row.line))
+        found = [self._look_up(row) for row in rows]
+        persons = {each for pair in found for each in pair} - {None, SEVERAL}
+        if len(persons) > 1 or any(SEVERAL in pair and not persons.intersection(pair) for pair in found):
+            several = "several people of this name have this house or address; give the number of the person"
+            return [(row, CellError("name", several)) for row in rows]
+        person = next(iter(persons), None)
+        earlier = [row for row, _address in self.rows.get(person, ())] if person is not None else []
+        taken: list[Staged] = []
+        doubles: list[Refused] = []
+        clashes: list[Refused] = []
+        for row in rows:
+            if double := _find_double(row, earlier + taken):
+                doubles.append((row, double))
+            elif clash := _find_clash(row, earlier + taken):
+                clashes.append((row, clash))
+            else:
+                taken.append(row)
+        if clashes:
+            reason = "{} contradicts this row about the same person; none of these rows is taken"
+            return doubles + clashes + [(row, CellError("", reason.format(_where(row, clashes[0][0])))) for row in taken]
+        for row in taken:
+            person = self._assign(person, row)
+        return doubles
 
     def tables_done(self) -> None:
         """Let the database go on counting after the people made here."""
@@ -183,3 +231,28 @@ class People:
 
 def _where(row: Staged, other: Staged) -> str:
     return f"line {other.line}" if row.sheet is other.sheet else f"line {other.line} of {other.sheet.table.file}"
+
+
+def _find_double(row: Staged, others: Iterable[Staged]) -> CellError | None:
+    """The same person, house and address once more."""
+    for other in others:
+        if other.place.house == row.place.house and other.address.normal_key == row.address.normal_key:
+            return CellError("email", f"the same person in the same house stands in {_where(row, other)} already")
+    return None
+
+
+def _find_clash(row: Staged, others: Iterable[Staged]) -> CellError | None:
+    """What a row says about its person against what others say."""
+    for other in others:
+        if row.place.house == other.place.house:
+            stands = f"the same person in the same house stands in {_where(row, other)}"
+            return CellError("email", f"{stands} with another address; if they are two, number them")
+        if row.place.values.get("primary") and other.place.values.get("primary"):
+            return CellError("primary", f"a second primary home; the first stands in {_where(row, other)}")
+        if row.name_key != other.name_key:
+            return CellError("name", f"the same person is called '{other.name}' in {_where(row, other)}")
+        for column in ("language", "salutation"):
+            mine, theirs = row.place.values.get(column), other.place.values.get(column)
+            if mine and theirs and mine != theirs:
+                return CellError(column, f"the same person has '{theirs}' in {_where(row, other)}")
+    return None
