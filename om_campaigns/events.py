@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -84,6 +85,16 @@ def address_suppressed(address: int, reason: str) -> None:
 def connection_failed(transport: str, trouble: str) -> None:
     """No connection for sending could be made or kept."""
     _log.error("connection.failed", transport=transport, trouble=trouble)
+
+
+def destination_closed(how: str, destination: str, until: datetime) -> None:
+    """A destination (a domain) asked us to slow down, or refuses us; its mail waits until then."""
+    _log.warning("destination.closed", how=how, destination=destination, until=until.isoformat(timespec="seconds"))
+
+
+def campaign_failing(campaign: int, why: str) -> None:
+    """A campaign was paused because too many of its letters failed."""
+    _log.error("campaign.failing", campaign=campaign, why=why)
 
 
 def record_delayed(message: int, error: str) -> None:

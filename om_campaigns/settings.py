@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -37,7 +37,7 @@ class DatabaseSettings(_Section):
 
 
 class SmtpSettings(_Section):
-    """The submission server. ``rate_per_minute`` 0 means without limit."""
+    """The submission server. Rates are letters per minute, 0 means without limit; ``domains`` overrides for single domains."""
 
     host: str = ""
     port: int = Field(default=587, ge=1, le=65535)
@@ -49,6 +49,8 @@ class SmtpSettings(_Section):
     timeout_seconds: int = Field(default=60, ge=1, le=600)
     connections: int = Field(default=2, ge=1, le=16)
     rate_per_minute: int = Field(default=0, ge=0)
+    domain_per_minute: int = Field(default=0, ge=0)
+    domains: dict[str, Annotated[int, Field(ge=0)]] = {}
 
     @model_validator(mode="after")
     def _no_password_in_clear(self) -> SmtpSettings:

@@ -122,6 +122,8 @@ class CampaignDefinition:
     not_while_in: tuple[str, ...] = ()
     re_enter: ReEnter = ReEnter.never
     backfill: bool = True
+    per_hour: int = 0
+    """At most so many letters in any hour, so that a house can keep up with the answers; 0 is without limit."""
 
     def step(self, name: str) -> Step | None:
         return next((step for step in self.steps if step.name == name), None)
@@ -153,6 +155,7 @@ class CampaignDefinition:
             "not_while_in": list(self.not_while_in),
             "re_enter": self.re_enter.value,
             "backfill": self.backfill,
+            **({"per_hour": self.per_hour} if self.per_hour else {}),  # what was published before keeps its hash
             "audiences": [_audience_data(audience) for audience in self.audiences],
             "steps": [_step_data(step) for step in self.steps],
         }
@@ -175,9 +178,15 @@ class CampaignDefinition:
             not_while_in=tuple(data["not_while_in"]),
             re_enter=ReEnter(data["re_enter"]),
             backfill=data["backfill"],
+            per_hour=CampaignDefinition.limit_in(data),
             audiences=tuple(_audience(each) for each in data["audiences"]),
             steps=tuple(_step(each) for each in data["steps"]),
         )
+
+    @staticmethod
+    def limit_in(structure: Mapping[str, Any]) -> int:
+        """Letters per hour, as a published structure says; 0 is without limit."""
+        return int(structure.get("per_hour", 0))
 
     @property
     def structure_hash(self) -> str:

@@ -124,13 +124,18 @@ def halt(state: State, reason: str) -> None:
 
 
 @click.command()
+@click.argument("destination", required=False, metavar="[DOMAIN]")
 @pass_state
-def unhalt(state: State) -> None:
-    """Let sending go on after a halt."""
+def unhalt(state: State, destination: str | None) -> None:
+    """Let sending go on after a halt; with DOMAIN, to a destination that was left alone because it refused us."""
     from om_campaigns.pipeline import operator
     from om_campaigns.pipeline.staff import load_actor
 
     app = state.app()
+    if destination:
+        done = operator.let_destination_go(app, destination, app.now(), load_actor())
+        click.echo(f"mail to {destination} may go again" if done else f"nothing holds mail to {destination}")
+        return
     done = operator.unhalt(app, app.now(), load_actor())
     click.echo("sending may go on; 'om-campaigns plan' shows what is due" if done else "it was not halted")
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from om_campaigns.cli.output import print_facts, print_rows
+from om_campaigns.cli.output import print_facts, print_rows, shown
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from om_campaigns.cli import State
 
 WELCOME = """There is no workspace in {folder} yet. A workspace is a folder with settings, people and texts.
@@ -46,6 +48,7 @@ def show(state: State) -> None:
             "audience": f"{counts['organisations']} organisations, {counts['people']} people, {counts['addresses']} addresses",
             "without basis": counts["without_basis"],
             "due now": found["due_now"],
+            "braked": "\n".join(_braked(each, zone) for each in found["braked"]),
             "look at": ", ".join(f"{number} {status}" for status, number in found["attention"].items() if number),
         },
         zone=zone,
@@ -62,6 +65,14 @@ def _halt(found: dict[str, Any]) -> str:
         return ""
     why = f": {found['halt_reason']}" if found["halt_reason"] else ""
     return f"since {found['halted_at']:%Y-%m-%d %H:%M} UTC by {found['halted_by']}{why}"
+
+
+def _braked(each: dict[str, Any], zone: ZoneInfo) -> str:
+    if each["scope"] == "paused":
+        return f"campaign '{each['name']}' paused by itself: {each['why']}; 'om-campaigns campaign resume {each['name']}' lets it go on"
+    what = "asked to slow down" if each["scope"] == "slowed" else "refuses us"
+    until = f"left alone until {shown(each['until'], zone)}, or 'om-campaigns unhalt {each['name']}'"
+    return f"{each['name']} {what}: {each['why']}; {until}"
 
 
 def _advice(found: dict[str, Any]) -> str:

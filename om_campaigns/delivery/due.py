@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, literal_column, or_, select
 from sqlmodel import Session, col
 
+from om_campaigns.audience.models import Address
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
+from om_campaigns.delivery.destinations import domains_of
 from om_campaigns.delivery.letters import Due, Earlier
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
 from om_campaigns.store import Instance
@@ -43,7 +45,7 @@ _COLUMNS = [
         "due_day",
         "status",
     )
-]
+] + [col(Address.domain)]
 
 
 SERVED = (MessageState.sent, MessageState.uncertain)
@@ -69,6 +71,12 @@ def of_correction(step: str, suffix: str) -> Chosen:
     return and_(col(Dispatch.step) == step, col(Dispatch.occasion).endswith(suffix, autoescape=True))
 
 
+def not_to(destinations: Iterable[str], campaigns: Iterable[int]) -> list[Chosen]:
+    """Leave out destinations and campaigns that must wait."""
+    domains, full = domains_of(destinations), list(campaigns)
+    return [*([col(Address.domain).not_in(domains)] if domains else []), *([col(Dispatch.campaign_id).not_in(full)] if full else [])]
+
+
 def is_halted(session: Session) -> bool:
     """Somebody stopped all sending."""
     return session.execute(select(col(Instance.id)).where(col(Instance.halted_at).is_not(None))).first() is not None
@@ -77,11 +85,12 @@ def is_halted(session: Session) -> bool:
 def load_due(session: Session, now: datetime, limit: int, *, chosen: Sequence[Chosen] = (), offset: int = 0) -> list[Due]:
     """Up to ``limit`` rows of running campaigns, due and in an open window at ``now``, oldest first.
 
-    ``chosen`` are conditions on Dispatch; ``offset`` steps aside for other processes.
+    ``chosen`` are conditions on Dispatch and Address; ``offset`` steps aside for other processes.
     """
     query = (
         select(*_COLUMNS)
         .join(Campaign, col(Campaign.id) == col(Dispatch.campaign_id))
+        .join(Address, col(Address.id) == col(Dispatch.address_id))
         .where(_WAITING, col(Dispatch.due_at) <= now, _open(now), col(Campaign.status) == CampaignStatus.running, *chosen)
         .order_by(col(Dispatch.due_at), col(Dispatch.id))
         .limit(limit)

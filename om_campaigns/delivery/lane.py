@@ -104,8 +104,11 @@ class Lane:
         self._hand_over(connection, letter)
 
     def _offer(self, letter: Letter) -> bool:
-        """Begin the dialogue about a letter; False when its turn has not come and the run ends."""
-        if self._run.limit and not self._wait_for_turn():
+        """Begin the dialogue about a letter; False when its turn has not come: it is put aside, or the run ends."""
+        if self._run.brakes.holds(letter):
+            self._put_aside(letter)
+            return False
+        if self._run.rules.any and not self._wait_for_turn(letter):
             return False
         self._connected().offer(letter.make_envelope(self._run.clock()))
         self._offered = True
@@ -114,7 +117,7 @@ class Lane:
     def _hand_over(self, connection: Connection, letter: Letter) -> None:
         now = self._run.clock()
         content = letter.write(now)
-        following = self._prefetch(now) if connection.prefetches and not self._run.limit else None
+        following = self._prefetch(now) if connection.prefetches and not self._run.rules.any else None
         self._current, self._offered = following, following is not None
         outcome = connection.hand_over(content, following.make_envelope(now) if following is not None else None)
         letter.content = b""
@@ -137,7 +140,17 @@ class Lane:
             return None
         if letter is None:
             self._run.feed.put(None)
+        elif self._run.brakes.holds(letter):
+            self._run.leftovers.append(letter)
+            return None
         return letter
+
+    def _put_aside(self, letter: Letter) -> None:
+        """It is given back at the end of the run."""
+        self._record()
+        self._run.begun(letter)
+        self._run.leftovers.append(letter)
+        self._current = None
 
     def _not_taken(self, letter: Letter, answer: Outcome) -> None:
         """The server did not want the content. A used connection that broke is not the letter's fault: offer it once more."""
@@ -165,18 +178,27 @@ class Lane:
             self._connection = self._run.transport.connect()
         return self._connection
 
-    def _wait_for_turn(self) -> bool:
-        """Wait until the rate allows one more; a clock that stands still cannot be waited for."""
+    def _wait_for_turn(self, letter: Letter) -> bool:
+        """Wait until the sender's own rate allows one more; a clock that stands still cannot be waited for.
+
+        Where its destination or campaign has had enough the letter is put aside.
+        """
         run = self._run
+        limits = run.rules.of(letter.prepared.campaign_id, letter.destination)
         while not run.stopping:
             now = run.clock()
-            wait = run.ledger.take_turn(run.transport.name, run.limit, now)
-            if not wait:
+            found = run.ledger.take_turn(limits, now) if limits else None
+            if found is None:
+                run.begun(letter)
                 return True
+            limit, wait = found
+            if limit is not limits[-1] or not run.rules.paces_sender:
+                self._put_aside(letter)
+                return False
             self._record()
             run.stop.wait(min(wait.total_seconds(), 0.25))
             if run.clock() == now:
-                run.end(Ended.paced, f"{run.limit} letters a minute are reached")
+                run.end(Ended.paced, f"{limit.most} letters a minute are reached")
         return False
 
     def _record(self) -> None:

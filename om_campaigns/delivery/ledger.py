@@ -24,7 +24,7 @@ from om_campaigns.columns import Instant, dump_json, new_ref
 from om_campaigns.delivery.letters import Done, Due, Held, Letter, Prepared, Refusal
 from om_campaigns.delivery.models import MessageState, Part
 from om_campaigns.delivery.outcomes import SENT, Verdict, make_day, make_detail, make_verdict
-from om_campaigns.delivery.pacing import WINDOW, make_bucket, make_wait
+from om_campaigns.delivery.pacing import Limit
 from om_campaigns.delivery.statements import HALTED, WINDOW_OVER, Statements, conditions
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.delivery.transport import Kind
@@ -379,18 +379,23 @@ class Ledger:
                 for dispatch in letter.prepared.dispatch_ids:
                     self._owe_again(letter, dispatch, None)
 
-    def take_turn(self, subject: str, limit: int, now: datetime) -> timedelta:
-        """Zero: one letter may begin now and is counted. Otherwise how long to wait. ``limit`` is letters per minute."""
+    def take_turn(self, limits: Sequence[Limit], now: datetime) -> tuple[Limit, timedelta] | None:
+        """None: one letter may begin now and is counted under every limit. Otherwise the limit in the way and how long to wait."""
         with self._transaction():
-            if self._postgres:
-                self._run("SELECT pg_advisory_xact_lock(hashtext(%(subject)s))", {"subject": f"pace:{subject}"})
-            edges = {"old": self._to_column(now - WINDOW), "future": self._to_column(now + WINDOW)}
-            self._run(self._sql.delete_buckets, {"subject": subject, **edges})
-            rows = self._run(self._sql.select_buckets, {"subject": subject}).fetchall()
-            wait = make_wait([(self._from_column(start), used) for start, used in rows], now, limit)
-            if not wait:
-                self._run(self._sql.add_to_bucket, {"subject": subject, "bucket": self._to_column(make_bucket(now))})
-        return wait
+            for limit in sorted(limits, key=lambda each: each.subject) if self._postgres else ():
+                self._run("SELECT pg_advisory_xact_lock(hashtext(%(subject)s))", {"subject": f"pace:{limit.subject}"})
+            for limit in limits:
+                if wait := limit.make_wait(self._load_buckets(limit, now), now):
+                    return limit, wait
+            for limit in limits:
+                self._run(self._sql.add_to_bucket, {"subject": limit.subject, "bucket": self._to_column(limit.make_bucket(now))})
+        return None
+
+    def _load_buckets(self, limit: Limit, now: datetime) -> list[tuple[datetime, int]]:
+        edges = {"old": self._to_column(now - limit.window), "future": self._to_column(now + limit.window)}
+        self._run(self._sql.delete_buckets, {"subject": limit.subject, **edges})
+        rows = self._run(self._sql.select_buckets, {"subject": limit.subject}).fetchall()
+        return [(self._from_column(start), used) for start, used in rows]
 
 
 def _unchanged(value: Any) -> Any:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
 
 from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import RecipientKind, Route, Sender
 from om_campaigns.campaign.models import DispatchStatus, Reason
+from om_campaigns.delivery.destinations import destination_of, destination_of_address
 from om_campaigns.delivery.models import MessageState, Part
 from om_campaigns.delivery.transport import Envelope, Outcome
 
@@ -53,7 +53,13 @@ class Due:
     service: bool
     due_day: int
     status: DispatchStatus
+    domain: str
     earlier: tuple[Earlier, ...] = ()
+
+    @property
+    def destination(self) -> str:
+        """Where its mail goes, for limits."""
+        return destination_of(self.domain)
 
     def earlier_of(self, part: Part) -> Earlier | None:
         """The message of this part that is tried again: its ref and Message-ID stay (MSG-04)."""
@@ -102,16 +108,6 @@ Compose = Callable[[Session, Sequence[Due], datetime], Sequence[Prepared | Held]
 """Makes letters of due rows; called with a read session outside of every claim. Every row must be answered."""
 
 
-class Limits(Protocol):
-    """How fast one installation may send; ``rate_per_minute`` 0 means without limit."""
-
-    @property
-    def connections(self) -> int: ...
-
-    @property
-    def rate_per_minute(self) -> int: ...
-
-
 @dataclass(slots=True)
 class Letter:
     """A claimed letter. ``content`` is written anew when the second of its Date has passed (MSG-03)."""
@@ -124,6 +120,13 @@ class Letter:
     content: bytes = b""
     written_at: datetime | None = None
     offered_again: bool = False
+    reserved: bool = False
+    """It has a place under the limits of its destination and campaign that no other letter of this run may count on."""
+
+    @property
+    def destination(self) -> str:
+        """Where it goes, for limits and brakes."""
+        return destination_of_address(self.prepared.envelope_to)
 
     def write(self, now: datetime) -> bytes:
         """The bytes with ``now`` as their Date."""

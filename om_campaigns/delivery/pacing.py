@@ -1,17 +1,21 @@
-"""How fast, and when again: the sending rate that survives restarts, and the retry schedule.
+"""How fast, and when again: limits that survive restarts, and the retry schedule.
 
-The rate is a sliding minute over buckets of one second in ``pace``. A bucket counts until every letter in it is older than
-sixty seconds, so no window of a minute ever holds more than the limit, whichever process looks.
+A limit is a sliding window over buckets of a sixtieth of its period in ``pace``. A bucket counts until every letter in it is
+older than the period, so no window ever holds more than the limit, whichever process looks.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
-WINDOW = timedelta(seconds=61)
-"""A bucket's second plus the minute after it."""
+from om_campaigns.delivery.destinations import destination_of
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 FIRST_GREYLIST = timedelta(minutes=10)
 GREYLIST_ATTEMPTS = 3
@@ -21,6 +25,10 @@ STEPS = tuple(timedelta(minutes=minutes) for minutes in (30, 60, 120, 240, 480, 
 GIVE_UP_AFTER = timedelta(days=5)
 SPREAD = 0.2
 """Waits are lengthened by up to this part, so that what was refused together does not come back together."""
+
+
+FIRST_SLOWED = timedelta(minutes=5)
+LONGEST_SLOWED = timedelta(hours=4)
 
 
 def make_retry_at(attempts: int, first_at: datetime, now: datetime, *, greylisted: bool, ref: str) -> datetime | None:
@@ -35,22 +43,94 @@ def make_retry_at(attempts: int, first_at: datetime, now: datetime, *, greyliste
     return now + wait * (1 + SPREAD * fraction)
 
 
-def make_bucket(now: datetime) -> datetime:
-    """The second a letter begun at ``now`` is counted in."""
-    return now.replace(microsecond=0)
+def make_slow_until(times: int, now: datetime) -> datetime:
+    """How long a destination is left alone that asked us to slow down for the n-th time in a row."""
+    return now + min(FIRST_SLOWED * (1 << (times - 1)), LONGEST_SLOWED)
 
 
-def make_wait(buckets: Sequence[tuple[datetime, int]], now: datetime, limit: int) -> timedelta:
-    """How long until one more letter may begin; zero: now.
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``most`` letters in any ``period`` (a minute or an hour) for one subject of ``pace``."""
 
-    ``buckets`` are (second, letters begun in it) in ascending order; ``limit`` is letters per minute, at least 1.
-    """
-    live = [(start, used) for start, used in buckets if start + WINDOW > now]
-    total = sum(used for _, used in live)
-    for start, used in live:
-        if total < limit:
-            break
-        total -= used
-        if total < limit:
-            return start + WINDOW - now
-    return timedelta(0)
+    subject: str
+    most: int
+    period: timedelta = MINUTE
+
+    @property
+    def bucket(self) -> timedelta:
+        return self.period / 60
+
+    @property
+    def window(self) -> timedelta:
+        """A bucket's own length plus the period after it."""
+        return self.period + self.bucket
+
+    def make_bucket(self, now: datetime) -> datetime:
+        """The bucket a letter begun at ``now`` is counted in."""
+        return now.replace(microsecond=0) if self.period == MINUTE else now.replace(second=0, microsecond=0)
+
+    def make_wait(self, buckets: Sequence[tuple[datetime, int]], now: datetime) -> timedelta:
+        """How long until one more letter may begin; zero: now. ``buckets`` are (start, letters begun in it), ascending."""
+        live = [(start, used) for start, used in buckets if start + self.window > now]
+        total = sum(used for _, used in live)
+        for start, used in live:
+            if total < self.most:
+                break
+            total -= used
+            if total < self.most:
+                return start + self.window - now
+        return timedelta(0)
+
+
+class Rates(Protocol):
+    """How fast one installation may send; 0 means without limit."""
+
+    @property
+    def connections(self) -> int: ...
+
+    @property
+    def rate_per_minute(self) -> int: ...
+
+    @property
+    def domain_per_minute(self) -> int: ...
+
+    @property
+    def domains(self) -> Mapping[str, int]: ...
+
+
+class Rules:
+    """Which limits hold for a letter: the sender's own, its destination's, its campaign's."""
+
+    def __init__(self, sender: str, rates: Rates, campaigns: Mapping[int, int]) -> None:
+        self._sender = [Limit(sender, rates.rate_per_minute)] if rates.rate_per_minute else []
+        self._any_domain = rates.domain_per_minute
+        self._domains = {destination_of(domain): most for domain, most in rates.domains.items()}
+        self._campaigns = campaigns
+
+    @property
+    def any(self) -> bool:
+        """Some limit may hold."""
+        return bool(self._sender or self.aside)
+
+    @property
+    def paces_sender(self) -> bool:
+        """The last limit of every letter is the sender's own."""
+        return bool(self._sender)
+
+    @property
+    def aside(self) -> bool:
+        """Some limit may hold for a part of the letters only."""
+        return bool(self._any_domain or any(self._domains.values()) or any(self._campaigns.values()))
+
+    def of(self, campaign_id: int, destination: str) -> list[Limit]:
+        """The limits of one letter, those for which it is put aside first, that of the sender, which is waited for, last."""
+        return [*self.aside_of(campaign_id, destination), *self._sender]
+
+    def aside_of(self, campaign_id: int, destination: str) -> list[Limit]:
+        """The limits of its destination and its campaign."""
+        found = []
+        if most := self._domains.get(destination, self._any_domain):
+            found.append(Limit(f"domain:{destination}", most))
+        if most := self._campaigns.get(campaign_id, 0):
+            found.append(Limit(f"campaign:{campaign_id}", most, HOUR))
+        return found

@@ -10,41 +10,51 @@ import queue
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from om_campaigns import events
 from om_campaigns.clock import Clock
-from om_campaigns.delivery.due import Chosen, is_halted, load_due
+from om_campaigns.delivery.brakes import POLICY_SAMPLE, Brakes, forget_old, load_closed
+from om_campaigns.delivery.due import Chosen, is_halted, load_due, not_to
 from om_campaigns.delivery.lane import start_lanes
 from om_campaigns.delivery.ledger import Ledger
-from om_campaigns.delivery.letters import Compose, Done, Due, Ended, Held, Letter, Limits, Prepared, Refusal, Sent
+from om_campaigns.delivery.letters import Compose, Done, Due, Ended, Held, Letter, Prepared, Refusal, Sent
 from om_campaigns.delivery.outcomes import make_verdict
+from om_campaigns.delivery.pacing import Rates, Rules
+from om_campaigns.delivery.room import Room, load_campaign_limits, load_room
 from om_campaigns.delivery.transport import Kind, NoConnectionError, Transport
 from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
-from om_campaigns.store import read
+from om_campaigns.store import read, write
 
-__all__ = ["Compose", "Due", "Ended", "Held", "Limits", "Prepared", "Recovered", "Run", "Sent", "recover", "send_due"]
+__all__ = ["Compose", "Due", "Ended", "Held", "Prepared", "Rates", "Recovered", "Run", "Sent", "recover", "send_due"]
 
 CLAIM_SECONDS = 0.4
 """Work in one claim; with what is still in the feed this stays below a second (the batch a power loss makes uncertain)."""
 
 MOST_CLAIMED = 400
-POLICY_SAMPLE = 10
-"""From so many outcomes on, a majority of refusals that are about us stops the run (BNC-13)."""
+COUNTED_EVERY = 5.0
+"""Seconds after which what was sent is written down for the brakes; a kill may lose so much of the count."""
+
+MOST_WAITED = 5.0
+"""Seconds a run waits until a destination or campaign may go on, when nothing else is due; what takes longer is for the next run."""
 
 
 class Run:
     """What the lanes of one run share."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, transport: Transport, clock: Clock, limit: int, stop: threading.Event) -> None:
+    def __init__(self, engine: Engine, ledger: Ledger, transport: Transport, clock: Clock, rules: Rules, stop: threading.Event) -> None:
         self.engine = engine
         self.ledger = ledger
         self.transport = transport
         self.clock = clock
-        self.limit = limit
+        self.rules = rules
+        self.brakes = Brakes(engine, clock())
         self.stop = stop
         self.feed: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
         self.leftovers: list[Letter] = []
@@ -52,6 +62,7 @@ class Run:
         self.error: BaseException | None = None
         self.lanes = 0
         self.lost: NoConnectionError | None = None
+        self.pending: Counter[str] = Counter()
         self._ours = 0
         self._ending = threading.Event()
         self._lock = threading.Lock()
@@ -91,6 +102,7 @@ class Run:
         if kind is Kind.accepted:
             with self._lock:
                 self.account.sent += 1
+            self.brakes.note_sent(done.letter, done.at)
             return
         verdict, letter, outcome = make_verdict(done), done.letter.id, done.outcome
         with self._lock:
@@ -108,6 +120,20 @@ class Run:
             storm = account.handled >= POLICY_SAMPLE and self._ours * 2 > account.handled
         if storm:
             self.end(Ended.policy, f"the server refuses us: {verdict.detail}")
+        self.brakes.note(done, verdict)
+
+    def reserve(self, letter: Letter) -> None:
+        """A claimed letter has a place under the limits it may be put aside for."""
+        letter.reserved = True
+        with self._lock:
+            self.pending.update(limit.subject for limit in self.rules.aside_of(letter.prepared.campaign_id, letter.destination))
+
+    def begun(self, letter: Letter) -> None:
+        """The letter has taken its turn, or is given back."""
+        if letter.reserved:
+            letter.reserved = False
+            with self._lock:
+                self.pending.subtract(limit.subject for limit in self.rules.aside_of(letter.prepared.campaign_id, letter.destination))
 
     def note_refusal(self, refusal: Refusal) -> None:
         """Count a letter whose permission was gone."""
@@ -125,7 +151,7 @@ def send_due(
     clock: Clock,
     compose: Compose,
     transport: Transport,
-    smtp: Limits,
+    smtp: Rates,
     lock_folder: Path,
     chosen: Sequence[Chosen] = (),
     stop: threading.Event | None = None,
@@ -141,14 +167,18 @@ def send_due(
     with read(engine) as session:
         if is_halted(session):
             return Sent(ended=Ended.halted)
-        if not load_due(session, clock(), 1, chosen=chosen):
-            return Sent()
+        rules = Rules(transport.name, smtp, load_campaign_limits(session))
+        found = _find_work(session, rules, chosen, clock())
+        if found is not None:
+            return found
     worker = start_worker(engine, lock_folder, clock())
     clean = False
     try:
         ledger = Ledger(engine, worker.id)
         try:
-            run = Run(engine, ledger, transport, clock, smtp.rate_per_minute, stop or threading.Event())
+            with write(engine) as session:
+                forget_old(session, clock())
+            run = Run(engine, ledger, transport, clock, rules, stop or threading.Event())
             _Feeder(run, compose, smtp, chosen, progress).work()
             clean = True
         finally:
@@ -165,10 +195,23 @@ def send_due(
     return account
 
 
+def _find_work(session: Session, rules: Rules, chosen: Sequence[Chosen], now: datetime) -> Sent | None:
+    """None: something is due and may go. Otherwise the account of a run that need not begin."""
+    if not load_due(session, now, 1, chosen=chosen):
+        return Sent()
+    closed = load_closed(session, now)
+    room = load_room(session, rules, {}, now)
+    waiting = not_to(closed | room.full_destinations, room.full_campaigns)
+    soon = timedelta(0) < room.opens_in <= timedelta(seconds=MOST_WAITED)
+    if waiting and not soon and not load_due(session, now, 1, chosen=[*chosen, *waiting]):
+        return Sent(ended=Ended.paced, detail=room.explain(closed))
+    return None
+
+
 class _Feeder:
     """The calling thread's part: keeps the feed filled for as long as something is due."""
 
-    def __init__(self, run: Run, compose: Compose, smtp: Limits, chosen: Sequence[Chosen], progress: Callable[[int], None] | None) -> None:
+    def __init__(self, run: Run, compose: Compose, smtp: Rates, chosen: Sequence[Chosen], progress: Callable[[int], None] | None) -> None:
         self._run = run
         self._compose = compose
         self._smtp = smtp
@@ -176,6 +219,9 @@ class _Feeder:
         self._progress = progress
         self._reported = 0
         self._offset = 0
+        self._waited = 0.0
+        self._held_back = ""
+        self._counted = time.monotonic()
         self._began = time.monotonic()
 
     def work(self) -> None:
@@ -197,10 +243,13 @@ class _Feeder:
                     self._report()
             self._give_back()
             run.ledger.post_if_due(at_once=True)
+            run.brakes.flush(run.clock())
         if run.error is not None:
             raise run.error
         if run.stop.is_set():
             run.end(Ended.stopped)
+        elif self._held_back:
+            run.end(Ended.paced, self._held_back)
 
     def _fill(self) -> None:
         run = self._run
@@ -214,33 +263,57 @@ class _Feeder:
 
     def _make_size(self) -> int:
         """Letters in one claim: ``CLAIM_SECONDS`` of the rate seen so far, few at the beginning."""
-        lanes, limit = self._smtp.connections, self._run.limit
+        lanes, limit = self._smtp.connections, self._smtp.rate_per_minute
         elapsed = max(time.monotonic() - self._began, 0.05)
         size = min(MOST_CLAIMED, max(4 * lanes, int(self._run.account.handled / elapsed * CLAIM_SECONDS)))
         return max(1, min(size, limit // 60)) if limit else size
 
     def _claim(self, size: int) -> bool:
-        """Claim the next letters; False when nothing is due."""
+        """Claim the next letters; False when nothing is due, or what is must wait for longer than a run does."""
         run, now = self._run, self._run.clock()
         with read(run.engine) as session:
             if is_halted(session):
                 run.end(Ended.halted)
                 return False
-            dues = load_due(session, now, size, chosen=self._chosen, offset=self._offset)
+            run.brakes.look(session, now)
+            room = load_room(session, run.rules, run.pending, now)
+            waiting = not_to(run.brakes.closed | room.full_destinations, room.full_campaigns)
+            dues = load_due(session, now, size, chosen=[*self._chosen, *waiting], offset=self._offset)
             if not dues and not self._offset:
-                return False
+                return bool(waiting) and self._wait_for_room(room, now)
+            dues = room.take(dues)
             answers = self._compose(session, dues, now) if dues else ()
         letters, held = run.ledger.claim(dues, answers, now)
         run.account.held += len(held)
         run.account.skipped.update(each.reason for each in held)
         for letter in letters:
+            if run.rules.aside:
+                run.reserve(letter)
             run.feed.put(letter)
         crowded = len(letters) + len(held) < len(answers) / 2
         self._offset = size * random.randint(1, 8) if crowded else 0  # noqa: S311  somebody else claims the same rows
         return True
 
+    def _wait_for_room(self, room: Room, now: datetime) -> bool:
+        """Nothing else is due: wait a little for what a limit holds back; False when that would take too long."""
+        run = self._run
+        if +run.pending:
+            run.stop.wait(0.05)
+            return True
+        wait = room.opens_in.total_seconds()
+        if wait and self._waited + wait <= MOST_WAITED:
+            self._waited += wait
+            run.stop.wait(wait)
+            if run.clock() != now:
+                return True
+        self._held_back = room.explain(run.brakes.closed)
+        return False
+
     def _report(self) -> None:
         self._run.ledger.post_if_due()
+        if time.monotonic() - self._counted > COUNTED_EVERY:
+            self._counted = time.monotonic()
+            self._run.brakes.flush(self._run.clock())
         handled = self._run.account.handled
         if self._progress is not None and handled > self._reported:
             self._progress(handled - self._reported)

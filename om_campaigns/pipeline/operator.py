@@ -16,6 +16,8 @@ from om_campaigns.app import KEYS_NAME, App, make_keys
 from om_campaigns.audience.models import Address, Change, Suppression
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import new_ref, table_of
+from om_campaigns.delivery.brakes import open_destination
+from om_campaigns.delivery.destinations import destination_of
 from om_campaigns.delivery.models import Message, MessageSlots
 from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InstallationError, RefusedError
@@ -195,6 +197,17 @@ def unhalt(app: App, now: datetime, actor: str) -> bool:
         session.add(row)
     events.sending_resumed(actor)
     return True
+
+
+def let_destination_go(app: App, domain: str, now: datetime, actor: str) -> bool:
+    """Send to a destination again that asked us to slow down or refused us; False when nothing held it."""
+    require_real_clock(app)
+    destination = destination_of(domain.lower())
+    with store.write(app.engine) as session:
+        done = open_destination(session, destination)
+        if done:
+            note_instance(session, "destination", f"{destination} left alone", None, now, actor)
+    return done
 
 
 def note_instance(session: Session, name: str, old: str | None, new: str | None, now: datetime, actor: str) -> None:

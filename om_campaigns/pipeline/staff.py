@@ -24,6 +24,7 @@ from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.step_checks import check_looks
+from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
 from om_campaigns.pipeline.operator import origin_of, require_real_clock
 from om_campaigns.pipeline.overlay_files import check_overlays, overlay_paths
@@ -210,6 +211,7 @@ def resume_campaign(app: App, name: str, now: datetime, actor: str) -> bool:
         campaign = releases.get_campaign(session, name)
         done = releases.resume(session, campaign, now)
         if done:
+            release_campaign(session, campaign.id or 0)
             _note_status(session, campaign.id or 0, "paused", "running", now, actor)
     return done
 

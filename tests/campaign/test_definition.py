@@ -48,6 +48,7 @@ starts_after = ["rundbrief"]
 not_while_in = ["fuenf-gedanken", "rundbrief"]
 re_enter = "after_finish"
 backfill = false
+per_hour = 40
 
 [[audience]]
 segment = "neue-partner"
@@ -85,6 +86,7 @@ Beginnt_nach = ["rundbrief"]
 "Nicht während" = ["fuenf-gedanken", "rundbrief"]
 Wiedereintritt = "nach_ende"
 Bestand = false
+"je Stunde" = 40
 
 [[Zielgruppe]]
 Segment = "neue-partner"
@@ -150,6 +152,7 @@ def test_everything_that_can_be_said() -> None:
         not_while_in=("fuenf-gedanken", "rundbrief"),
         re_enter=ReEnter.after_finish,
         backfill=False,
+        per_hour=40,
         audiences=(
             Audience("neue-partner", (Route.direct_email,), Sender.home, "seats", "'contact' in roles"),
             Audience("dachverbaende", (Route.direct_email,), Sender.om, "organisations", "level == 'umbrella'"),
@@ -485,6 +488,7 @@ DEFINITIONS = st.builds(
     not_while_in=NAMES,
     re_enter=st.sampled_from(ReEnter),
     backfill=st.booleans(),
+    per_hour=st.sampled_from([0, 1, 500]),
 )
 
 
@@ -502,6 +506,7 @@ def test_the_hash_follows_every_change_and_the_segments_rule() -> None:
         replace(one, title="x"),
         replace(one, window=None),
         replace(one, backfill=True),
+        replace(one, per_hour=30),
         replace(one, audiences=(replace(one.audiences[0], where="true"), *one.audiences[1:])),
         replace(one, steps=one.steps[:1]),
         replace(one, steps=(replace(one.steps[0], grace=None), one.steps[1])),

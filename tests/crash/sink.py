@@ -1,4 +1,4 @@
-"""An SMTP server in its own process that writes down every letter it took over: envelope recipient and Message-ID.
+"""An SMTP server in its own process that writes down every letter it took over: envelope recipient, Message-ID, time.
 
 A line is written when the last dot was read, before the answer: what is on record here was delivered, whether or not the
 client lived to hear of it. ``python sink.py FILE [DELAY_SECONDS]`` prints its port.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -24,7 +25,7 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, r
             if name is None:
                 return
             await asyncio.sleep(delay)
-            record.write(f"{recipient} {name}\n")
+            record.write(f"{recipient} {name} {time.time():.3f}\n")
             record.flush()
         elif verb == b"EHLO":
             writer.write(b"250-sink\r\n250-PIPELINING\r\n250 SIZE 10000000\r\n")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -29,6 +29,8 @@ class Pace:
 
     connections: int = 2
     rate_per_minute: int = 0
+    domain_per_minute: int = 0
+    domains: Mapping[str, int] = field(default_factory=dict)
 
 
 def make_stage(engine: Engine, count: int, *, sender: Sender = Sender.om) -> None:

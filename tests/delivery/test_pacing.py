@@ -10,31 +10,33 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from om_campaigns.delivery.ledger import Ledger
-from om_campaigns.delivery.pacing import GIVE_UP_AFTER, make_bucket, make_retry_at, make_wait
+from om_campaigns.delivery.pacing import GIVE_UP_AFTER, HOUR, MINUTE, Limit, make_retry_at
 from om_campaigns.delivery.workers import start_worker
 from tests.delivery.stage import NOW
 
 
-@given(st.integers(1, 7), st.lists(st.integers(0, 90_000), min_size=1, max_size=120))
-def test_no_window_of_a_minute_holds_more_than_the_limit(limit: int, gaps: list[int]) -> None:
-    """Requests at random milliseconds; whoever is told to wait tries again later or not at all."""
+@given(st.integers(1, 7), st.sampled_from([MINUTE, HOUR]), st.lists(st.integers(0, 1000), min_size=1, max_size=120))
+def test_no_window_holds_more_than_the_limit(most: int, period: timedelta, gaps: list[int]) -> None:
+    """Requests at random instants; whoever is told to wait tries again later or not at all."""
+    limit = Limit("smtp", most, period)
     now, buckets, granted = NOW, {}, []
     for gap in gaps:
-        now += timedelta(milliseconds=gap)
-        if not make_wait(sorted(buckets.items()), now, limit):
-            buckets[make_bucket(now)] = buckets.get(make_bucket(now), 0) + 1
+        now += period * gap / 700
+        if not limit.make_wait(sorted(buckets.items()), now):
+            buckets[limit.make_bucket(now)] = buckets.get(limit.make_bucket(now), 0) + 1
             granted.append(now)
     for start in granted:
-        assert sum(start <= each <= start + timedelta(minutes=1) for each in granted) <= limit
+        assert sum(start <= each <= start + period for each in granted) <= most
 
 
 @given(st.integers(1, 7), st.integers(0, 999))
-def test_who_waits_as_told_is_served(limit: int, millisecond: int) -> None:
+def test_who_waits_as_told_is_served(most: int, millisecond: int) -> None:
+    limit = Limit("smtp", most)
     now, buckets = NOW + timedelta(milliseconds=millisecond), {}
-    for _ in range(3 * limit):
-        now += make_wait(sorted(buckets.items()), now, limit)
-        assert not make_wait(sorted(buckets.items()), now, limit)
-        buckets[make_bucket(now)] = buckets.get(make_bucket(now), 0) + 1
+    for _ in range(3 * most):
+        now += limit.make_wait(sorted(buckets.items()), now)
+        assert not limit.make_wait(sorted(buckets.items()), now)
+        buckets[limit.make_bucket(now)] = buckets.get(limit.make_bucket(now), 0) + 1
     assert now - NOW <= timedelta(seconds=2 * 61 + 1)
 
 
@@ -59,20 +61,22 @@ def test_letters_refused_together_do_not_come_back_together() -> None:
 def test_two_processes_share_one_limit(engine: Engine, tmp_path: Path) -> None:
     """The count stands in the database: two ledgers, then a third after a restart."""
     ledgers = [Ledger(engine, start_worker(engine, tmp_path, NOW).id) for _ in range(2)]
-    granted = [ledgers[n % 2].take_turn("smtp", 5, NOW + timedelta(seconds=n)) == timedelta(0) for n in range(12)]
+    limit = [Limit("smtp", 5)]
+    granted = [ledgers[n % 2].take_turn(limit, NOW + timedelta(seconds=n)) is None for n in range(12)]
     assert granted == [True] * 5 + [False] * 7
     for each in ledgers:
         each.close()
     third = Ledger(engine, start_worker(engine, tmp_path, NOW).id)
-    assert third.take_turn("smtp", 5, NOW + timedelta(seconds=60))
-    assert not third.take_turn("smtp", 5, NOW + timedelta(seconds=61))
-    assert not third.take_turn("other", 5, NOW)
+    assert third.take_turn(limit, NOW + timedelta(seconds=60)) == (limit[0], timedelta(seconds=1))
+    assert third.take_turn(limit, NOW + timedelta(seconds=61)) is None
+    assert third.take_turn([Limit("other", 5)], NOW) is None
     third.close()
 
 
 def test_a_clock_that_was_far_ahead_does_not_block_for_hours(engine: Engine, tmp_path: Path) -> None:
     ledger = Ledger(engine, start_worker(engine, tmp_path, NOW).id)
-    assert not ledger.take_turn("smtp", 1, NOW + timedelta(hours=5))
-    assert not ledger.take_turn("smtp", 1, NOW)
-    assert ledger.take_turn("smtp", 1, NOW)
+    limit = [Limit("smtp", 1)]
+    assert ledger.take_turn(limit, NOW + timedelta(hours=5)) is None
+    assert ledger.take_turn(limit, NOW) is None
+    assert ledger.take_turn(limit, NOW) is not None
     ledger.close()

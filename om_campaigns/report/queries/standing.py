@@ -12,8 +12,9 @@ from sqlmodel import Session
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
-from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
 from om_campaigns.columns import table_of
+from om_campaigns.delivery.brakes import PAUSED, load_brakes
 from om_campaigns.report.queries.campaigns import OWED, load_campaigns
 from om_campaigns.store import Instance
 
@@ -95,7 +96,8 @@ def _may_be_written_to(mailing_list: str) -> ColumnElement[bool]:
 
 def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any]:
     """What the status page shows: halted_at, halted_by, halt_reason, leader, audience (see ``count_audience``), campaigns
-    (see ``load_campaigns``), due_now, and ``attention``: how many letters are held, failed or uncertain."""
+    (see ``load_campaigns``), due_now, ``attention``: how many letters are held, failed or uncertain, and ``braked``: what the
+    sender slowed, stopped or paused by itself (scope, name, until, why)."""
     row = session.get(Instance, 1) or Instance()
     dispatch = table_of(Dispatch)
     by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).all())
@@ -107,8 +109,23 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
         "leader": row.leader,
         "audience": count_audience(session, today),
         "campaigns": load_campaigns(session),
+        "braked": _load_braked(session, now),
         "due_now": session.execute(due).scalar_one(),
         "attention": {
             status.value: by_status.get(status, 0) for status in (DispatchStatus.held, DispatchStatus.failed, DispatchStatus.uncertain)
         },
     }
+
+
+def _load_braked(session: Session, now: datetime) -> list[dict[str, Any]]:
+    campaigns = table_of(Campaign)
+    names: dict[str, str] = {str(number): name for number, name in session.execute(select(campaigns.c.id, campaigns.c.name))}
+    return [
+        {
+            "scope": each.scope,
+            "name": names[each.subject] if each.scope == PAUSED else each.subject,
+            "until": each.stopped_until,
+            "why": each.detail,
+        }
+        for each in load_brakes(session, now)
+    ]

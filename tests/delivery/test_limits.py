@@ -1,0 +1,284 @@
+"""Limits that hold and brakes that bite: per sender, destination and campaign; in the database; nobody is suppressed by them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, update
+from sqlmodel import select
+
+from om_campaigns.audience.models import Address, Change, Suppression
+from om_campaigns.campaign.models import Campaign, CampaignStatus, CampaignVersion, Dispatch, DispatchStatus
+from om_campaigns.clock import system_clock
+from om_campaigns.delivery import brakes
+from om_campaigns.delivery.brakes import load_closed, open_destination, release_campaign
+from om_campaigns.delivery.destinations import OPERATORS, destination_of_address, domains_of
+from om_campaigns.delivery.ledger import Ledger
+from om_campaigns.delivery.letters import Ended
+from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.models import Message, Pace, Worker
+from om_campaigns.delivery.pacing import HOUR, LONGEST_SLOWED, MINUTE, Rules, make_slow_until
+from om_campaigns.delivery.sender import send_due
+from om_campaigns.delivery.smtp import SmtpTransport
+from om_campaigns.delivery.transport import Kind, Outcome, Stage
+from om_campaigns.delivery.workers import start_worker
+from om_campaigns.settings import SmtpSettings, Tls
+from om_campaigns.store import metadata, open_engine, read, write
+from tests.crash.harness import sink
+from tests.delivery import stage
+from tests.delivery.stage import NOW, make_stage
+from tests.delivery.test_sender import AnsweringTransport, one, send
+
+SLOW_DOWN = Outcome(Kind.temporary, 421, "4.7.0 slow down", Stage.rcpt)
+THROTTLED = Outcome(Kind.temporary, 450, "4.7.28 too many", Stage.dot)
+POLICY = Outcome(Kind.permanent, 550, "5.7.26 unauthenticated", Stage.dot)
+NOT_THERE = Outcome(Kind.permanent, 550, "5.1.1 user unknown", Stage.rcpt)
+
+
+def spread(engine: Engine, domains: tuple[str, ...]) -> None:
+    """Recipient n gets an address p<n> at one of these domains, in turns."""
+    with write(engine) as session:
+        for address in session.exec(select(Address)):
+            address.domain = domains[(address.id or 0) % len(domains)]
+            address.address = address.normal_key = f"p{address.id}@{address.domain}"
+
+
+def compose_to(session: Any, dues: Any, _now: datetime) -> list[Any]:
+    """Letters to the addresses as they stand in the database."""
+    addresses = {each.id: each.address for each in session.exec(select(Address))}
+    return [stage.prepare(due, to=addresses[due.address_id]) for due in dues]
+
+
+def statuses(engine: Engine) -> Counter[DispatchStatus]:
+    with read(engine) as session:
+        return Counter(session.exec(select(Dispatch.status)))
+
+
+def reached(transport: MemoryTransport) -> Counter[str]:
+    return Counter(destination_of_address(envelope.recipient) for envelope, _ in transport.letters)
+
+
+# --- limits ------------------------------------------------------------------------------------------------------------------
+
+REQUESTS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 2]), st.sampled_from(["a", "b", "c"])), min_size=1, max_size=70)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 9), st.integers(0, 4), st.integers(0, 5), REQUESTS)
+def test_no_window_of_sender_destination_or_campaign_ever_holds_one_more(
+    sender: int, domain: int, campaign: int, requests: list[tuple[int, int, str]]
+) -> None:
+    """Two ledgers ask in turns at random seconds; the counts stand in the database (BULK-18)."""
+    rates = stage.Pace(rate_per_minute=sender, domain_per_minute=domain, domains={"c": 1})
+    rules = Rules("smtp", rates, {1: campaign})
+    granted: dict[str, list[datetime]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine("sqlite:///limits.db", root=Path(folder))
+        metadata.create_all(engine)
+        ledgers = [Ledger(engine, start_worker(engine, Path(folder), NOW).id) for _ in range(2)]
+        now = NOW
+        for turn, (gap, number, destination) in enumerate(requests):
+            now += timedelta(seconds=gap, milliseconds=turn * 37)
+            limits = rules.of(number, destination)
+            if ledgers[turn % 2].take_turn(limits, now) is None:
+                for limit in limits:
+                    granted[limit.subject].append(now)
+        for each in ledgers:
+            each.close()
+        engine.dispose()
+    most = {"smtp": (sender, MINUTE), "domain:c": (1, MINUTE), "campaign:1": (campaign, HOUR)}
+    for subject, times in granted.items():
+        allowed, period = most.get(subject, (domain, MINUTE))
+        assert all(later - earlier > period for earlier, later in zip(times, times[allowed:], strict=False)), (subject, times)
+
+
+def test_a_full_destination_does_not_keep_others_waiting(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 40)
+    spread(engine, ("web.de", "a.example", "gmx.de", "b.example"))
+    transport = MemoryTransport()
+    rates = stage.Pace(connections=2, domains={"gmx.net": 4})
+    account = send(engine, tmp_path, transport, smtp=rates, compose=compose_to)
+    assert reached(transport) == {"gmx.de": 4, "a.example": 10, "b.example": 10}
+    assert (account.sent, account.ended, account.detail) == (24, Ended.paced, "limits are reached: gmx.de")
+    assert statuses(engine) == {DispatchStatus.sent: 24, DispatchStatus.planned: 16}
+    later = send(engine, tmp_path, transport, smtp=rates, compose=compose_to, at=NOW + timedelta(seconds=61))
+    assert (later.sent, reached(transport)["gmx.de"]) == (4, 8)
+
+
+def test_a_full_destination_makes_no_worker_and_no_message(engine: Engine, tmp_path: Path) -> None:
+    """A wake-up every minute leaves nothing behind while a limit or a brake holds everything."""
+    make_stage(engine, 9)
+    rates = stage.Pace(connections=1, domain_per_minute=3)
+    send(engine, tmp_path, MemoryTransport(), smtp=rates)
+    with read(engine) as session:
+        before = len(session.exec(select(Message)).all())
+    assert send(engine, tmp_path, MemoryTransport(), smtp=rates, at=NOW + timedelta(seconds=5)).ended is Ended.paced
+    with read(engine) as session:
+        assert len(session.exec(select(Message)).all()) == before
+    assert one(engine, Worker, 2) is None
+
+
+def test_a_campaigns_own_limit_is_that_of_its_latest_version(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 12)
+    with write(engine) as session:
+        session.get_one(CampaignVersion, 1).structure = {"per_hour": 5}
+    transport = MemoryTransport()
+    assert send(engine, tmp_path, transport).sent == 5
+    assert send(engine, tmp_path, transport, at=NOW + timedelta(minutes=59)).sent == 0
+    assert send(engine, tmp_path, transport, at=NOW + timedelta(minutes=62)).sent == 5
+
+
+def send_some(url: str, port: int, folder: Path, began: datetime, ready: Any) -> None:
+    engine = open_engine(url)
+    transport = SmtpTransport(SmtpSettings(host="127.0.0.1", port=port, tls=Tls.none, helo="limits.example"))
+    rates = stage.Pace(connections=2, rate_per_minute=40, domain_per_minute=15)
+    ready.wait(60)
+    clock = lambda: NOW + (system_clock() - began)  # noqa: E731
+    send_due(engine, clock=clock, compose=compose_to, transport=transport, smtp=rates, lock_folder=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_two_processes_keep_one_limit_by_the_clock_on_the_wall(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    engine: Engine = request.getfixturevalue(f"{kind}_engine")
+    make_stage(engine, 90)
+    spread(engine, ("a.example", "b.example", "c.example"))
+    context = multiprocessing.get_context("forkserver")
+    ready = context.Barrier(2)
+    record = tmp_path / "sink.txt"
+    with sink(record, 0) as port:
+        url = engine.url.render_as_string(hide_password=False)
+        running = [context.Process(target=send_some, args=(url, port, tmp_path, system_clock(), ready)) for _ in range(2)]
+        for each in running:
+            each.start()
+        for each in running:
+            each.join(5)
+            each.kill()
+    lines = [line.split() for line in record.read_text().splitlines()]
+    per_domain = Counter(line[0].partition("@")[2] for line in lines)
+    assert len(lines) == 40
+    assert max(per_domain.values()) <= 15
+    assert len({line[1] for line in lines}) == 40
+
+
+# --- brakes ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [SLOW_DOWN, THROTTLED])
+def test_a_destination_that_asks_to_slow_down_is_left_alone_and_no_other(engine: Engine, tmp_path: Path, answer: Outcome) -> None:
+    """BULK-18: 421 and 4.7.x."""
+    make_stage(engine, 30)
+    spread(engine, ("web.de", "a.example", "gmx.de"))
+    transport = AnsweringTransport({f"p{n}@web.de": [answer] for n in range(0, 31, 3)})
+    account = send(engine, tmp_path, transport, compose=compose_to)
+    assert reached(transport)["a.example"] == 10
+    assert account.retry == 1
+    assert (account.ended, account.detail) == (Ended.paced, "left alone for now: gmx.de")
+    assert statuses(engine)[DispatchStatus.planned] == 19 - reached(transport)["gmx.de"]
+    assert send(engine, tmp_path, transport, compose=compose_to, at=NOW + timedelta(minutes=4)).handled == 0
+    assert send(engine, tmp_path, MemoryTransport(), compose=compose_to, at=NOW + timedelta(minutes=6)).sent > 0
+
+
+def test_421_at_mail_speaks_of_the_connection_not_of_a_destination(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 3)
+    answers = {"p1@y.example": [Outcome(Kind.temporary, 421, "4.3.2 shutting down", Stage.mail)]}
+    send(engine, tmp_path, AnsweringTransport(answers))
+    assert statuses(engine) == {DispatchStatus.retry: 1, DispatchStatus.sent: 2}
+
+
+def test_each_time_in_a_row_it_is_left_alone_for_longer() -> None:
+    waits = [make_slow_until(times, NOW) - NOW for times in range(1, 10)]
+    assert waits[:3] == [timedelta(minutes=5), timedelta(minutes=10), timedelta(minutes=20)]
+    assert waits[-1] == LONGEST_SLOWED
+    assert waits == sorted(waits)
+
+
+def test_slowing_down_is_remembered_until_it_was_quiet_for_an_hour(engine: Engine) -> None:
+    until = NOW
+    for times in (1, 2, 3):
+        with write(engine) as session:
+            now, until = until, brakes.close_destination(session, brakes.SLOWED, "gmx.de", until, "421")
+        assert until == make_slow_until(times, now)
+    with write(engine) as session:
+        later = until + timedelta(hours=2)
+        assert brakes.close_destination(session, brakes.SLOWED, "gmx.de", later, "421") == make_slow_until(1, later)
+
+
+def test_a_burst_of_policy_refusals_stops_that_destination_and_suppresses_nobody_bnc_13(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 90)
+    spread(engine, ("web.de", "a.example", "b.example", "gmx.de", "c.example", "d.example"))
+    transport = AnsweringTransport({f"p{n}@{domain}": [POLICY] for n in range(91) for domain in ("web.de", "gmx.de")})
+    account = send(engine, tmp_path, transport, compose=compose_to, smtp=stage.Pace(connections=1))
+    assert account.failed == 10
+    with read(engine) as session:
+        assert load_closed(session, NOW + timedelta(hours=23)) == {"gmx.de"}
+        assert session.exec(select(Suppression)).all() == []
+        assert "refused: dot: 550 5.7.26" in session.exec(select(Pace).where(Pace.scope == "stopped")).one().detail
+    with write(engine) as session:
+        assert open_destination(session, "gmx.de")
+        assert not open_destination(session, "gmx.de")
+        release_campaign(session, 1)
+        session.get_one(Campaign, 1).status = CampaignStatus.running
+    send(engine, tmp_path, MemoryTransport(), compose=compose_to)
+    assert statuses(engine) == {DispatchStatus.failed: 10, DispatchStatus.sent: 80}
+
+
+@pytest.mark.parametrize(("failing", "paused"), [(2, True), (1, False)])
+def test_a_tenth_of_failures_among_twenty_within_an_hour_pauses_the_campaign(
+    engine: Engine, tmp_path: Path, failing: int, *, paused: bool
+) -> None:
+    make_stage(engine, 60)
+    answers = {f"p{20 - n}@y.example": [NOT_THERE] for n in range(failing)}
+    send(engine, tmp_path, AnsweringTransport(answers), smtp=stage.Pace(connections=1))
+    campaign: Campaign = one(engine, Campaign)
+    assert (campaign.status is CampaignStatus.paused) is paused
+    if not paused:
+        assert statuses(engine) == {DispatchStatus.failed: 1, DispatchStatus.sent: 59}
+        return
+    found = statuses(engine)
+    assert (found[DispatchStatus.failed], found[DispatchStatus.sent]) == (2, 18)
+    assert found[DispatchStatus.planned] == 40
+    with read(engine) as session:
+        why = session.exec(select(Pace).where(Pace.scope == "paused")).one().detail
+        assert why == "2 of 20 letters failed within an hour, the last one: rcpt: 550 5.1.1 user unknown"
+        assert session.exec(select(Change).where(Change.field == "status")).one().new == f"paused: {why}"
+
+
+def test_failures_of_an_earlier_process_count_and_those_of_an_earlier_hour_do_not(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 40)
+    answers = {f"p{n}@y.example": [NOT_THERE] for n in (5, 12, 30)}
+    due_later(engine, 11, NOW + timedelta(minutes=30))
+    send(engine, tmp_path, AnsweringTransport(answers), smtp=stage.Pace(connections=1))
+    assert one(engine, Campaign).status is CampaignStatus.running  # one of ten
+    later = NOW + timedelta(minutes=30)
+    send(engine, tmp_path, AnsweringTransport(answers), smtp=stage.Pace(connections=1), at=later)
+    assert one(engine, Campaign).status is CampaignStatus.paused
+    with write(engine) as session:
+        release_campaign(session, 1)
+        session.get_one(Campaign, 1).status = CampaignStatus.running
+    send(engine, tmp_path, AnsweringTransport(answers), smtp=stage.Pace(connections=1), at=later)
+    assert statuses(engine)[DispatchStatus.planned] == 0
+
+
+def due_later(engine: Engine, first: int, at: datetime) -> None:
+    with write(engine) as session:
+        session.execute(update(Dispatch).where(Dispatch.id >= first).values(due_at=at))  # type: ignore[arg-type, operator]
+
+
+# --- destinations ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_domains_of_one_provider_are_one_destination() -> None:
+    assert destination_of_address("anna@web.de") == destination_of_address("ben@gmx.net") == "gmx.de"
+    assert destination_of_address("anna@ihk-tal.de") == "ihk-tal.de"
+    assert set(domains_of(["gmx.de", "ihk-tal.de"])) >= {"web.de", "gmx.net", "ihk-tal.de"}
+    listed = [domain for domains in OPERATORS for domain in domains]
+    assert len(listed) == len(set(listed))
