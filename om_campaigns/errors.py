@@ -40,13 +40,17 @@ class InstallationError(OmError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in one place. ``line`` and ``column`` count from 1; 0 means the file as a whole."""
+    """One thing wrong in one place. ``line`` and ``column`` count from 1; 0 means the file as a whole.
+
+    A warning is shown and stops nothing.
+    """
 
     file: str
     line: int
     column: int
     rule_id: str
     text: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         where = self.file
@@ -54,7 +58,7 @@ class Problem:
             where += f":{self.line}"
             if self.column:
                 where += f":{self.column}"
-        return f"{where}: {self.text} [{self.rule_id}]"
+        return f"{where}: {'warning: ' if self.is_warning else ''}{self.text} [{self.rule_id}]"
 
 
 class ProblemsError(InputError):

@@ -62,15 +62,17 @@ def _find(app: App, reader: str | None) -> tuple[int | None, int | None]:
 
 
 def _name(letter: Preview) -> str:
-    return ".".join(part for part in (f"{letter.campaign}-{letter.step}", letter.variant, letter.language) if part)
+    kind = "" if letter.part == "mail" else letter.part
+    return ".".join(part for part in (f"{letter.campaign}-{letter.step}", letter.variant, kind, letter.language) if part)
 
 
 def _show(letter: Preview) -> None:
     click.secho(f"{_name(letter)} for {letter.recipient} ({letter.house})", bold=True)
     click.echo(f"Subject:   {letter.subject}")
     click.echo(f"Preheader: {letter.preheader}")
-    click.echo(f"Size:      HTML {len(letter.html.encode()):,} bytes, whole mail {len(letter.content):,} bytes\n")
-    click.echo(letter.text)
+    click.echo(f"Size:      HTML {len(letter.html.encode()):,} bytes, whole mail {len(letter.content):,} bytes")
+    _show_problems(letter)
+    click.echo(f"\n{letter.text}")
 
 
 def _write(letter: Preview, folder: Path) -> None:
@@ -78,3 +80,9 @@ def _write(letter: Preview, folder: Path) -> None:
     for ending, content in ((".html", letter.html.encode()), (".txt", letter.text.encode()), (".eml", letter.content)):
         (folder / f"{_name(letter)}{ending}").write_bytes(content)
     click.echo(folder / f"{_name(letter)}.html")
+    _show_problems(letter)
+
+
+def _show_problems(letter: Preview) -> None:
+    for problem in letter.problems:
+        click.echo(str(problem), err=True)

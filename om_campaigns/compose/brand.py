@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from om_campaigns.compose.frontmatter import key_place
+from om_campaigns.compose.frontmatter import key_place, toml_problem
 from om_campaigns.errors import Problem, ProblemsError
 
 ROOT_BRAND = "om"
@@ -168,9 +168,7 @@ def _parsed(path: str, source: str) -> tuple[dict[str, Any], tuple[Problem, ...]
     try:
         values = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
-        where = re.search(r"at line (\d+), column (\d+)", str(error))
-        line, column = (int(where[1]), int(where[2])) if where else (0, 0)
-        return {}, (Problem(path, line, column, "brand", f"not TOML: {error}"),)
+        return {}, (toml_problem(error, path, "brand"),)
     return values, tuple(_value_problems(path, source, values))
 
 

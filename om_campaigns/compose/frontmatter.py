@@ -86,6 +86,13 @@ def _toml_problem(error: tomllib.TOMLDecodeError, path: str, head: str) -> Probl
     return Problem(path, line, column, "front-matter", f"the head is not TOML: {text[: where.start()] if where else text}")
 
 
+def toml_problem(error: tomllib.TOMLDecodeError, path: str, rule_id: str) -> Problem:
+    """A whole file that is not TOML, with the place its parser names."""
+    where = re.search(r"at line (\d+), column (\d+)", str(error))
+    line, column = (int(where[1]), int(where[2])) if where else (0, 0)
+    return Problem(path, line, column, rule_id, f"not TOML: {error}")
+
+
 def key_place(head: str, key: str, first_line: int, within: tuple[int, int] = (0, 0)) -> tuple[int, int]:
     """Line and column of the value of ``key`` in TOML text (its parser does not tell); (first_line, 0) if not found."""
     pattern = re.compile(rf"(?:^|[{{,\n])[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*=[ \t]*(?:\"\"\"|'''|[\"'])?", re.IGNORECASE)

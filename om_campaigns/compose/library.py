@@ -86,6 +86,10 @@ class Library:
         """The hash of the edition a letter needs, without building it."""
         return self._input(key)[0]
 
+    def given(self, key: LetterKey) -> EditionInput:
+        """All that edition is made from."""
+        return self._input(key)[1]
+
     def edition(self, key: LetterKey) -> Edition:
         """The edition itself: at hand, stored, or made now. Raises ProblemsError when its texts cannot be composed."""
         edition_id, given = self._input(key)

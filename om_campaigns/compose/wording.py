@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import re
 import tomllib
 from collections.abc import Mapping
 
+from om_campaigns.compose.frontmatter import toml_problem
 from om_campaigns.errors import Problem, ProblemsError
 
 FALLBACK = "de"
@@ -33,9 +33,7 @@ def _parsed(path: str, source: str) -> dict[str, str]:
     try:
         values = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
-        where = re.search(r"at line (\d+), column (\d+)", str(error))
-        line, column = (int(where[1]), int(where[2])) if where else (0, 0)
-        raise ProblemsError([Problem(path, line, column, "wording", f"not TOML: {error}")]) from error
+        raise ProblemsError([toml_problem(error, path, "wording")]) from error
     wrong = [key for key, value in values.items() if key != "format" and not isinstance(value, str)]
     if wrong or values.get("format") != 1:
         text = f"'{wrong[0]}' must be a text" if wrong else "the file begins with: format = 1"

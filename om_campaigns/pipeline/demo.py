@@ -138,7 +138,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
         clock = VirtualClock(START)
         app = open_app(folder, clock=clock, rehearsal_transport=lambda: _to_catcher(controller))
         import_audience(app, [], START, "demo", is_strict=True)
-        problems = check_workspace(app, START).problems
+        problems = check_workspace(app, START).errors
         if problems:
             raise RefusedError("\n".join(map(str, problems)), hint="the starter workspace must be free of problems")
         publish_campaigns(app, [], START, "demo")

@@ -5,6 +5,7 @@ A draft is published inside a transaction that is rolled back, so what is shown 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,31 +16,39 @@ from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.expressions import Selects
-from om_campaigns.audience.models import Organisation, Person, Seat
+from om_campaigns.audience.models import Person, Seat
 from om_campaigns.audience.segments import Segment, subjects
-from om_campaigns.audience.vocabulary import OrganisationStatus, Sender
-from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.audience.vocabulary import Sender
+from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.timing import load_zone, local_day
 from om_campaigns.columns import table_of
 from om_campaigns.compose.edition import show_html, show_subject, show_text
 from om_campaigns.compose.library import LetterKey
+from om_campaigns.compose.message import Attachment
+from om_campaigns.delivery.models import Part
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome
-from om_campaigns.errors import InputError, InstallationError, ProblemsError, RefusedError
-from om_campaigns.pipeline.outgoing import Recipient, load_recipients
-from om_campaigns.pipeline.texts import languages_by_step, read_drafts
+from om_campaigns.errors import InputError, InstallationError, Problem, ProblemsError, RefusedError
+from om_campaigns.pipeline.linting import READER, as_problem, lint_edition, load_allowances, sample_values, some_house
+from om_campaigns.pipeline.outgoing import Composer, Extra, Recipient, carries_pack, load_recipients
+from om_campaigns.pipeline.packing import PartPlan, make_attachments, pack_key, plan_parts
+from om_campaigns.pipeline.texts import has_text, languages_by_step, read_drafts
 from om_campaigns.pipeline.tick import make_composer
 
 
 @dataclass(frozen=True)
 class Preview:
-    """One letter as its reader would get it. ``content`` are the bytes of the mail, with tokens that open nothing."""
+    """One letter as its reader would get it. ``content`` are the bytes of the mail, with tokens that open nothing.
+
+    ``part`` is mail, or cover and ready for the two mails of a pack. ``problems`` is what the lint says.
+    """
 
     campaign: str
     step: str
     variant: str
     language: str
+    part: str
     house: str
     recipient: str
     subject: str
@@ -49,6 +58,7 @@ class Preview:
     envelope_from: str
     content: bytes
     needs_smtputf8: bool
+    problems: tuple[Problem, ...] = ()
 
 
 def parse_target(target: str) -> tuple[str, str | None]:
@@ -88,63 +98,71 @@ def preview(
         if to is not None:
             reader = replace(reader, address=normalise(to).address)
         spoken = languages_by_step(name, [draft.definition], draft.files, app.settings.language)
-        maker = _Maker(session, app, published.campaign, published.version_id, draft.definition, house_id, reader, now)
-        return [
-            maker.make(step, variant, each)
+        maker = _Maker(
+            make_composer(app, session),
+            published.campaign,
+            published.version_id,
+            house_id,
+            reader,
+            now,
+            app.settings.zone,
+            load_allowances(app)[0],
+        )
+        made = [
+            letter
+            for audience in draft.definition.audiences
             for step in steps
             for variant in ["", *(variant.name for variant in step.variants)]
             for each in ([language] if language else spoken[step.name][:1])
-            if _has_text(draft.files, name, step.name, variant)
+            if has_text(draft.files, name, step.name, variant)
+            for letter in maker.make(audience, step, variant, each)
         ]
-
-
-def _has_text(files: dict[str, str], campaign: str, step: str, variant: str) -> bool:
-    start = f"campaigns/{campaign}/{step}." + (f"{variant}." if variant else "")
-    dots = 3 if variant else 2
-    return any(path.startswith(start) and path.rsplit("/", 1)[-1].count(".") == dots for path in files)
+        return list({(letter.subject, letter.html): letter for letter in made}.values())
 
 
 @dataclass(frozen=True)
 class _Maker:
-    session: Session
-    app: App
+    composer: Composer
     campaign: Campaign
     version_id: int
-    definition: CampaignDefinition
     house_id: int
     reader: Recipient
     now: datetime
+    zone: str
+    allowed: Collection[str]
 
-    def make(self, step: Step, variant: str, language: str) -> Preview:
-        composer = make_composer(self.app, self.session)
-        key = LetterKey(
-            self.campaign.id or 0,
-            self.version_id,
-            step.name,
-            variant,
-            language,
-            self.house_id,
-            Sender(self.definition.audiences[0].sender),
-            local_day(self.now, load_zone(composer.houses.zone(self.house_id, self.app.settings.zone))),
-        )
-        edition = composer.library.edition(key)
-        prepared = composer.letter(key, edition, self.reader, inert=True)
-        links = composer.links(self.reader, self.house_id, self.definition.mailing_list, inert=True)
-        values = {**composer.values(key, edition, self.reader), **links.slots}
+    def make(self, audience: Audience, step: Step, variant: str, language: str) -> Iterator[Preview]:
+        """The letter, or the mails of a pack, that a step is to this audience."""
+        composer = self.composer
+        day = local_day(self.now, load_zone(composer.houses.zone(self.house_id, self.zone)))
+        key = LetterKey(self.campaign.id or 0, self.version_id, step.name, variant, language, self.house_id, Sender(audience.sender), day)
+        route = audience.routes[0]
+        parts = plan_parts(key, route, composer.houses) if carries_pack(key, route, composer.library) else [PartPlan(Part.mail, key)]
+        for part in parts:
+            attachments = make_attachments(composer.library, pack_key(key), part.formats) if part.formats else []
+            yield self._mail(part, variant, tuple(attachments))
+
+    def _mail(self, plan: PartPlan, variant: str, attachments: tuple[Attachment, ...]) -> Preview:
+        composer, key = self.composer, plan.key
+        edition, given = composer.library.edition(key), composer.library.given(key)
+        values = sample_values(composer, key, edition, self.reader, self.now)
+        prepared = composer.letter(key, edition, self.reader, inert=True, extra=Extra(plan.part, values, attachments))
         return Preview(
-            self.campaign.name,
-            step.name,
-            variant,
-            edition.language,
-            composer.houses.organisation(self.house_id)["name"],
-            self.reader.full_name or self.reader.address,
-            show_subject(edition, values),
-            "".join(edition.preheader.chunks),
-            show_html(edition, values),
-            show_text(edition, values),
-            prepared.envelope_from,
-            prepared.write(self.now),
-            prepared.needs_smtputf8,
+            campaign=self.campaign.name,
+            step=key.step,
+            variant=variant,
+            language=edition.language,
+            part=plan.part.value,
+            house=composer.houses.organisation(self.house_id)["name"],
+            recipient=self.reader.full_name or self.reader.address,
+            subject=show_subject(edition, values),
+            preheader="".join(edition.preheader.chunks),
+            html=show_html(edition, values),
+            text=show_text(edition, values),
+            envelope_from=prepared.envelope_from,
+            content=prepared.write(self.now),
+            needs_smtputf8=prepared.needs_smtputf8,
+            problems=tuple(as_problem(each, given) for each in lint_edition(given, edition, values, self.allowed)),
         )
 
 
@@ -167,8 +185,7 @@ def _reader(
         return load_recipients(session, [(found[2], found[0])])[found[2], found[0]], found[1]
     if person_id is not None:
         raise InputError("this person has no seat with an e-mail address", hint="see 'om-campaigns person show'")
-    house_id = organisation_id if organisation_id is not None else _any_house(session)
-    return Recipient(0, "erika.muster@haus.example", "vorschau", "Erika Muster", "contact"), house_id
+    return READER, organisation_id if organisation_id is not None else some_house(session)
 
 
 def _matching_seats(session: Session, app: App, definition: CampaignDefinition, now: datetime) -> list[int]:
@@ -179,14 +196,6 @@ def _matching_seats(session: Session, app: App, definition: CampaignDefinition, 
     ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
     segment = Segment(audience.segment, "", "", Selects(audience.selects), audience.where, "", 1, 1)
     return list(session.execute(subjects(segment, today=app.today(now), campaigns=ids).limit(1)).scalars())
-
-
-def _any_house(session: Session) -> int:
-    house = table_of(Organisation)
-    found = session.execute(select(house.c.id).where(house.c.status == OrganisationStatus.active).order_by(house.c.id).limit(1)).scalar()
-    if found is None:
-        raise InputError("there is no organisation to preview for", hint="run 'om-campaigns audience import' first")
-    return int(found)
 
 
 def send_test(

@@ -23,9 +23,11 @@ from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases
 from om_campaigns.columns import new_ref
+from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
+from om_campaigns.pipeline.linting import lint_drafts
 from om_campaigns.pipeline.operator import origin_of, require_real_clock
 from om_campaigns.pipeline.overlay_files import check_overlays, overlay_paths
 from om_campaigns.pipeline.texts import SHARED, campaign_names, read_drafts, read_tree
@@ -101,7 +103,7 @@ class _NothingTakenError(Exception):
 
 @dataclass
 class Checked:
-    """What ``check`` looked at, and everything wrong with it."""
+    """What ``check`` looked at, and everything wrong with it. ``tested_on``: how old the tests of mail programs are (REN-03)."""
 
     tables: int = 0
     segments: int = 0
@@ -110,6 +112,12 @@ class Checked:
     texts: int = 0
     overlays: int = 0
     problems: list[Problem] = field(default_factory=list)
+    tested_on: str = field(default_factory=lambda: load_tests().date)
+
+    @property
+    def errors(self) -> list[Problem]:
+        """What must be mended; the others are warnings."""
+        return [each for each in self.problems if not each.is_warning]
 
 
 def check_workspace(app: App, now: datetime) -> Checked:
@@ -119,7 +127,7 @@ def check_workspace(app: App, now: datetime) -> Checked:
     with store.undone(app.engine) as session:
         _check_audiences(app, session, now, found)
         _check_segments(app, found)
-        _check_texts(app, session, found)
+        _check_texts(app, session, now, found)
     found.problems = list(dict.fromkeys(found.problems))
     return found
 
@@ -147,16 +155,18 @@ def _check_segments(app: App, found: Checked) -> None:
         found.problems += error.problems
 
 
-def _check_texts(app: App, session: Session, found: Checked) -> None:
+def _check_texts(app: App, session: Session, now: datetime, found: Checked) -> None:
     try:
         shared = read_tree(app.templates, *SHARED)
         found.brands = sum(path.startswith("brands/") for path in shared)
         found.campaigns = len(campaign_names(app))
         found.texts = len(list((app.templates / "campaigns").glob("*/*.md")))
-        looks = [replace(each, file=(app.templates / each.file).as_posix()) for each in check_looks(shared)]
+        looks = check_looks(shared)
+        drafts, problems = read_drafts(app, session)
+        letters = [] if any(not each.is_warning for each in looks) else lint_drafts(app, session, drafts, now)
+        found.problems += problems + [replace(each, file=(app.templates / each.file).as_posix()) for each in (*looks, *letters)]
         found.overlays = len(overlay_paths(app))
-        own_words = check_overlays(app, session, read_tree(app.templates, "campaigns"))
-        found.problems += looks + read_drafts(app, session)[1] + own_words
+        found.problems += check_overlays(app, session, read_tree(app.templates, "campaigns"))
     except OmError as error:
         found.problems += problems_of(error, app.templates)
 

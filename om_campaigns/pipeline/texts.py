@@ -93,6 +93,11 @@ def _texts(name: str, files: Iterable[str]) -> dict[TextName, str]:
     return {text_name: path for path, text_name in names.items() if text_name is not None}
 
 
+def has_text(files: Iterable[str], campaign: str, step: str, variant: str) -> bool:
+    """Whether a step has a text for this variant ('' for those to whom none applies), in any language."""
+    return any(each.step == step and each.variant == variant for each in _texts(campaign, files))
+
+
 @dataclass(frozen=True)
 class Draft:
     """A campaign as its files say now: its definition with frozen segment rules, and every file it reaches."""

@@ -171,7 +171,7 @@ def test_check_names_every_problem_at_its_place(published: Workspace) -> None:
     for place in ("segments/kaputt.toml:4:", "reihe/a1.de.md:2", "audiences/people.csv:2:", "brands/haus.toml:"):
         assert place in said.err, place
     rows = om(published.folder, "check", "--format", "json").json
-    assert {"file", "line", "column", "rule", "text"} == set(rows[0])
+    assert {"file", "line", "column", "rule", "level", "text"} == set(rows[0])
     assert len(rows) == len(said.err.splitlines())
     assert published.dump() == before
 

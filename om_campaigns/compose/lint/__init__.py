@@ -1,0 +1,33 @@
+"""The lint: what is wrong with a finished letter in the programs, hands and ears of its readers, and before the law.
+
+Each rule looks at a ``Rendered`` letter as it leaves the house and knows nothing of how it was made. The manual's page
+``docs/reference/lint.md`` says for every rule what it means and how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from om_campaigns.compose.lint.clients import check_clients, load_allowed
+from om_campaigns.compose.lint.clients import load_tests as load_tests
+from om_campaigns.compose.lint.clients import read_allowed as read_allowed
+from om_campaigns.compose.lint.colours import check_colours
+from om_campaigns.compose.lint.findings import Finding as Finding
+from om_campaigns.compose.lint.findings import Rendered as Rendered
+from om_campaigns.compose.lint.links import check_links
+from om_campaigns.compose.lint.page import read_page
+from om_campaigns.compose.lint.structure import check_structure
+from om_campaigns.compose.lint.wording import check_wording
+
+
+def lint(letter: Rendered, allowed: Collection[str] = ()) -> list[Finding]:
+    """Everything wrong with a letter, errors first; each once. ``allowed``: further features some programs may lack."""
+    light, dark = read_page(letter.html), read_page(letter.html, dark=True)
+    found = [
+        *check_wording(letter, light),
+        *check_structure(letter, light),
+        *check_links(light),
+        *check_colours(light, dark),
+        *check_clients(letter.html, {*load_allowed(), *allowed}),
+    ]
+    return sorted(dict.fromkeys(found), key=lambda each: each.is_warning)

@@ -1,0 +1,98 @@
+"""What must be said, and honestly: imprint, way out, sender, subject; and the same in both parts (LAW-15, LAW-16, MSG-11, REN-01)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from om_campaigns.compose.edition import MAX_HTML
+from om_campaigns.compose.lint.findings import Finding, Rendered
+from om_campaigns.compose.lint.page import Element
+from om_campaigns.compose.step_checks import FAKE_REPLY
+
+WARN_HTML = 90_000
+MIN_OVERLAP = 0.95
+"""Share of the words of one part that must stand in the other (MSG-11)."""
+
+FEIGNED = re.compile(
+    r"\b(?:ihre|deine|unsere)?\s*(?:anfrage|bestellung|rechnung|mahnung|zahlungserinnerung|reklamation|bewerbung)\b.*\b(?:vom|nr|nummer)\b"
+    r"|^(?:ihre|deine) (?:anfrage|bestellung|rechnung|mahnung|buchung)\b"
+    r"|^your (?:request|order|invoice|payment|booking)\b|\bletzte (?:mahnung|chance)\b|\blast chance\b|^wie besprochen\b|^as discussed\b",
+    re.IGNORECASE,
+)
+"""Subjects that look like a running matter between two people, which a letter of a series is not."""
+
+ADDRESS = re.compile(r"https?://[^\s<>()\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
+
+
+def check_wording(letter: Rendered, page: Element) -> Iterator[Finding]:
+    yield from _size(letter)
+    yield from _law(letter)
+    yield from _subject(letter)
+    yield from _same_words(letter, page)
+    yield from _same_links(letter, page)
+
+
+def _size(letter: Rendered) -> Iterator[Finding]:
+    size = len(letter.html.encode())
+    if size > MAX_HTML:
+        yield Finding("REN-01", f"the letter has {size:,} bytes, at most {MAX_HTML:,} are shown by all clients")
+    elif size >= WARN_HTML:
+        yield Finding("REN-01", f"the letter has {size:,} bytes; from {MAX_HTML:,} on Gmail cuts it off", is_warning=True)
+
+
+def _law(letter: Rendered) -> Iterator[Finding]:
+    """The foot must be there, and before the line at which Gmail cuts."""
+    shown = letter.html.encode()[:MAX_HTML].decode("utf-8", "ignore").replace("&amp;", "&")
+    for part, text in (("HTML", shown), ("text", letter.text)):
+        if letter.unsubscribe and letter.unsubscribe not in text:
+            yield Finding("UNS-14", f"the {part} part has no way to unsubscribe; the layout must link links.unsubscribe")
+        flat = " ".join(text.split())
+        if letter.imprint and not any(each in flat for each in letter.imprint):
+            said = f"the {part} part neither carries the imprint nor links it; the layout must print om.imprint or om.imprint_url"
+            yield Finding("LAW-15", said)
+    if letter.om_name not in " ".join(letter.text.split()):
+        yield Finding("LAW-16", f"the letter does not say that it comes from {letter.om_name}")
+
+
+def _subject(letter: Rendered) -> Iterator[Finding]:
+    if FAKE_REPLY.match(letter.subject):
+        yield Finding("LAW-16", "a subject must not look like an answer or a forwarded mail", near=letter.subject)
+    for name, text in (("subject", letter.subject), ("preheader", letter.preheader)):
+        if FEIGNED.search(text):
+            yield Finding("LAW-16", f"the {name} „{text}“ looks like a matter between two people; say what the letter is", near=text)
+    if letter.reader and letter.reader in letter.subject:
+        text = "the reader's name in the subject makes a letter of a series look like a personal one"
+        yield Finding("LAW-16", text, is_warning=True)
+
+
+def _same_words(letter: Rendered, page: Element) -> Iterator[Finding]:
+    """Both parts are made from one text; a layout may add a few words to either, no more."""
+    seen = _words(" ".join(part for part, where in page.texts() if not where.look.is_hidden and not where.look.is_silent))
+    seen |= _words(" ".join(each.attributes.get("alt", "") for each in page.walk() if each.tag == "img"))
+    read = _words(letter.text)
+    for have, other, name in ((seen, read, "text"), (read, seen, "HTML")):
+        missing = have - other
+        if len(missing) > len(have) * (1 - MIN_OVERLAP):
+            few = ", ".join(sorted(missing, key=len, reverse=True)[:5])
+            text = f"{len(missing)} of {len(have)} words are missing in the {name} part, among them: {few}"
+            yield Finding("MSG-11", text)
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in WORD.findall(ADDRESS.sub(" ", text.replace("\u00ad", "")))}
+
+
+def _same_links(letter: Rendered, page: Element) -> Iterator[Finding]:
+    linked = {_target(each.attributes["href"]) for each in page.walk() if each.tag == "a" and each.attributes.get("href")}
+    written = {each.rstrip(".,;:!?") for each in ADDRESS.findall(letter.text)}
+    for target in sorted(linked - written):
+        yield Finding("MSG-11", f"the link to {target} is missing in the text part", near=target)
+    shown = linked | set(ADDRESS.findall(" ".join(text for text, where in page.texts() if not where.look.is_hidden)))
+    for target in sorted(written - shown):
+        yield Finding("MSG-11", f"the link to {target} is missing in the HTML part", near=target)
+
+
+def _target(href: str) -> str:
+    return href.removeprefix("mailto:").split("?")[0] if href.startswith("mailto:") else href

@@ -1,0 +1,134 @@
+"""``check`` and ``preview`` as a writer of letters meets the lint: where it is, what it is, and whether it stops anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import om
+from tests.journeys.workspace import STEP, Workspace, house, person
+
+IMPRINT = '[sender]\nimprint = "Verein Beispiel, Gartenweg 2, 50667 Köln"\nimprint_url = "https://om.example/impressum"\n'
+PACKS = 'routes = ["forward_pack"]\nsender = "om"'
+BODY = "{{ contact.greeting }},\n\nein Satz für {{ org.name }}."
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Workspace:
+    """A chamber with one contact and a campaign of one letter; its files are clean."""
+    office = Workspace(tmp_path, settings=IMPRINT)
+    office.houses(house("amt", "05", adviser_headcount="5", routes="forward_pack,direct_email"))
+    office.people(person("Anna Amt", "amt"))
+    office.segment("alle", "'contact' in roles")
+    office.campaign("reihe", "a1 day = 0", texts=False)
+    office.text("reihe", "a1.de", BODY)
+    return office
+
+
+def spoil(office: Workspace, file: str, old: str, new: str) -> None:
+    path = office.folder / "templates" / file
+    source = path.read_text(encoding="utf-8")
+    assert old in source
+    path.write_text(source.replace(old, new, 1), encoding="utf-8")
+
+
+def checked(office: Workspace, code: int = 2) -> list[tuple[str, int, str, str]]:
+    """File below templates, line, rule and level of everything ``check`` says."""
+    said = om(office.folder, "check", "--format", "json")
+    assert said.code == code, said
+    return [(each["file"].split("/templates/")[-1], each["line"], each["rule"], each["level"]) for each in said.json]
+
+
+def test_a_clean_workspace_is_told_with_the_age_of_the_tests(office: Workspace) -> None:
+    said = om(office.folder, "check")
+    assert (said.code, said.err) == (0, "")
+    assert "all well" in said.out
+    assert "as tested up to 2026-" in said.out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("<mj-spacer height=", "<mj-spacr height=", "there is no <mj-spacr>; did you mean <mj-spacer>?"),
+        ("<mj-column><mj-spacer", "<mj-section><mj-spacer", "<mj-section> cannot stand inside <mj-section>"),
+    ],
+)
+def test_check_finds_wrong_mj_tags_with_file_and_line(office: Workspace, old: str, new: str, text: str) -> None:
+    file = "layouts/letter.mjml"
+    source = (office.folder / "templates" / file).read_text(encoding="utf-8")
+    line = source[: source.index(old)].count("\n") + 1
+    spoil(office, file, old, new)
+    said = om(office.folder, "check")
+    assert said.code == 2
+    assert f"templates/{file}:{line}: {text}" in said.err
+
+
+def test_a_fault_of_the_layout_is_told_once_with_the_layout(office: Workspace) -> None:
+    office.text("reihe", "a1.en", BODY)
+    spoil(office, "layouts/letter.mjml", '<mj-text font-size="{{ y.text }}px"', '<mj-text font-size="12px"')
+    assert [each for each in checked(office) if each[2] == "REN-12"] == [("layouts/letter.mjml", 0, "REN-12", "error")]
+
+
+def test_a_fault_of_one_house_is_told_with_its_brand(office: Workspace) -> None:
+    logo = '\n[logo]\nurl = "https://haus.example/logo.bmp"\nwidth = 180\nheight = 40\nalt = "Haus"\n'
+    (office.folder / "templates/brands/haus.toml").write_text(f'format = 1\nname = "Haus"\n{logo}', encoding="utf-8")
+    assert checked(office, 0) == [("brands/haus.toml", 0, "REN-02", "warning")]
+
+
+def test_a_fault_of_a_text_is_told_with_its_line(office: Workspace) -> None:
+    office.text("reihe", "a1.de", f"{BODY}\n\nMehr steht [hier](https://bit.ly/abc).")
+    found = checked(office)
+    line = (office.folder / "templates/campaigns/reihe/a1.de.md").read_text(encoding="utf-8").split("[hier]")[0].count("\n") + 1
+    assert set(found) == {("campaigns/reihe/a1.de.md", line, rule, "error") for rule in ("REN-12", "REN-16")}
+
+
+def test_warnings_are_shown_and_stop_nothing(office: Workspace) -> None:
+    source = STEP.format(subject="Guten Tag {{ contact.full_name }}", body=BODY)
+    (office.folder / "templates/campaigns/reihe/a1.de.md").write_text(source, encoding="utf-8")
+    said = om(office.folder, "check")
+    assert said.code == 0
+    assert "warning: the reader's name in the subject" in said.err
+    assert "1 warnings" in said.out
+    assert om(office.folder, "campaign", "publish", "reihe").code == 0
+
+
+def test_what_a_house_would_pass_on_is_read_again_before_anything_is_sent(office: Workspace) -> None:
+    """FWD-01: a layout that prints one reader's address on what is passed on fails the check, not the partner."""
+    office.segment("haeuser", "adviser_count >= 1", "organisations")
+    office.campaign("weiter", "b1 day = 0", audience=PACKS, segment="haeuser", texts=False)
+    office.text("weiter", "b1.de", f"{BODY}\n\nIhr Platz: https://om.example/abmelden/abc")
+    found = checked(office)
+    assert {each[2] for each in found} >= {"FWD-01"}
+    assert {each[0] for each in found} == {"campaigns/weiter/b1.de.md"}
+
+
+def test_a_workspace_may_allow_more_with_a_reason(office: Workspace) -> None:
+    spoil(office, "layouts/letter.mjml", '<h1 style="', '<h1 style="text-shadow:0 1px 1px {{ c.line }};')
+    assert [each[2] for each in checked(office)] == ["REN-02"]
+    (office.folder / "templates/lint.toml").write_text('css-text-shadow = "a finish nobody misses"\n', encoding="utf-8")
+    assert checked(office, 0) == []
+    (office.folder / "templates/lint.toml").write_text('css-text-shadow = ""\n', encoding="utf-8")
+    assert checked(office) == [("lint.toml", 1, "REN-02", "error")]
+
+
+def test_without_any_house_letters_are_written_to_an_invented_one(tmp_path: Path) -> None:
+    office = Workspace(tmp_path, settings=IMPRINT)
+    office.segment("alle", "'contact' in roles")
+    office.campaign("reihe", "a1 day = 0", texts=False)
+    office.text("reihe", "a1.de", "{{ contact.greeting }},\n\n[hier](https://om.example/x) steht es.")
+    assert [each[2] for each in checked(office)] == ["REN-12"]
+
+
+def test_preview_shows_every_mail_of_a_pack_and_what_the_lint_says(office: Workspace) -> None:
+    office.segment("haeuser", "adviser_count >= 1", "organisations")
+    office.campaign("weiter", "b1 day = 0", audience=PACKS, segment="haeuser", texts=False)
+    office.text("weiter", "b1.de", f"{BODY}\n\nMehr steht [hier](https://om.example/x).")
+    said = om(office.folder, "preview", "weiter", "--write", str(office.folder / "out"))
+    assert said.code == 0
+    written = sorted(path.name for path in (office.folder / "out").glob("*.eml"))
+    assert written == ["weiter-b1.cover.de.eml", "weiter-b1.ready.de.eml"]
+    assert said.err.count("[REN-12]") == 1
+    assert b"ABC-DEFG" in (office.folder / "out/weiter-b1.cover.de.eml").read_bytes()
+    assert b"ABC-DEFG" not in (office.folder / "out/weiter-b1.ready.de.eml").read_bytes()
+    assert office.count("pack") == office.count("campaign") == 0
