@@ -42,16 +42,19 @@ from om_campaigns.audience.vocabulary import (
     ToolkitStatus,
 )
 from om_campaigns.campaign.reading import Known, parse_campaign
+from om_campaigns.compose.contexts import join_names
+from om_campaigns.compose.edition import EditionInput, make_edition, show_text
 from om_campaigns.compose.step_checks import check_looks, check_step
 
 ROOT = Path(__file__).parent.parent
+TEMPLATES = ROOT / "templates"
 AUDIENCES = ROOT / "audiences"
-CAMPAIGNS = ROOT / "templates" / "campaigns"
+CAMPAIGNS = TEMPLATES / "campaigns"
 DEMO_DAY = date(2027, 1, 4)
 """The Monday the demo begins on; everything in the files lies before it."""
 SHARED_ADDRESSES = {"info@pz-elbwiesen.example": {"Jens Gläser", "Doreen Mütze"}}
 ORDER: list[str] = list(Level)
-BLOCK = re.compile(r"^::: (\w+) \{#(\w+) (locked|editable|optional)\}$", re.MULTILINE)
+BLOCK = re.compile(r"^::: (\w+) \{#([\w-]+) (locked|editable|optional)\}$", re.MULTILINE)
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -286,7 +289,8 @@ def test_some_houses_use_a_version_that_is_no_longer_current() -> None:
     [
         ("wir-gedanke", [0, 7, 21, 42, 63, 90], ["om"], {"a1.en", "a2.bundesweit.de", "a4.pack.de"}),
         ("fuenf-gedanken", [0, 14, 28, 42, 56, 70], ["home", "om"], set()),
-        ("hilfen-update", [0], ["om"], {"hinweis.en", "hinweis.pack.de", "hinweis.pack.en"}),
+        ("hilfen-update", [0, 21], ["om"], {"hinweis.en", "hinweis.pack.de", "hinweis.pack.en", "erinnerung.en"}),
+        ("gespraechskarte", [0], ["om", "om"], set()),
     ],
 )
 def test_a_campaign_has_its_steps_window_and_texts(name: str, days: list[int], sender: list[str], texts: set[str]) -> None:
@@ -326,19 +330,89 @@ def test_a_text_promises_no_letter_that_does_not_exist_yet_and_a_pack_only_where
 
 @EACH_STEP
 def test_a_text_is_set_with_care(path: Path) -> None:
-    """Quotation marks and dashes as the language writes them, a greeting by full name (R24), about a hundred words."""
+    """Quotation marks and dashes as the language writes them, a greeting that also fits who has no name (R24), about a hundred
+    words; the card fills a page.
+    """
     head, body = head_and_body(path)
     language = path.stem.rsplit(".", 1)[-1]
-    said = re.sub(r"\{\{.*?\}\}|\{#.*?\}|^:::.*$", "", "\n".join((head["subject"], head["preheader"], body)), flags=re.MULTILINE)
+    texts = "\n".join((head["subject"], head["preheader"], body))
+    said = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#?\}|^:::.*$", "", texts, flags=re.MULTILINE)
     opening, closing = "„“" if language == "de" else "“”"
-    named = "Guten Tag {{ contact.full_name }},\n" if language == "de" else "Hello {{ contact.full_name }},\n"
-    assert body.startswith(("{{ contact.greeting }},\n", named))
+    assert body.startswith("{{ contact.greeting }},\n")
+    assert "contact.full_name" not in body
     assert said.count(opening) == said.count(closing)
     assert not re.search(r"[\"'`´‚‘’»«]", said), "straight or foreign quotation marks"
     assert not re.search(r" - |—", said), "a dash between words is an en dash with blanks"
     assert not re.search(r"\w(?::|\*|_)innen\b|\w/-?innen\b", said), "both forms or a neutral word, no signs inside words"
     assert "!" not in said
-    assert 75 <= len(re.findall(r"\w+", said)) <= 150
+    assert 75 <= words_of_one_reader(texts) <= (260 if path.parent.name == "gespraechskarte" else 150)
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "told", "not_told"),
+    [
+        ([], ["Noch sind Sie hier die Ersten", "Ein Haus vorschlagen"], ["Darunter", "Neben Ihnen", "Zwei Häuser"]),
+        (["Haus A", "Haus B"], ["Neben Ihnen: Haus A und Haus B", "Ein Haus vorschlagen"], ["Darunter", "Zwei Häuser"]),
+        (["Haus A", "Haus B", "Haus C"], ["Darunter: Haus A, Haus B und Haus C", "Zwei Häuser markieren"], ["noch kurz"]),
+    ],
+)
+def test_the_second_letter_asks_for_what_the_number_of_neighbours_allows(
+    neighbours: list[str], told: list[str], not_told: list[str]
+) -> None:
+    """R6: with fewer than three neighbours nobody is asked to mark two of them."""
+    text = made("campaigns/wir-gedanke/a2.de.md", region={"neighbours": neighbours, "neighbour_examples": join_names(neighbours[:3], "de")})
+    assert all(each in text for each in told)
+    assert not any(each in text for each in not_told)
+
+
+def test_the_second_thought_names_people_of_other_houses_or_says_who_knows_them() -> None:
+    contacts = [
+        {"house": "IHK Morgental", "name": "Ines Moll", "email": ""},
+        {"house": "Kasse", "name": "Kai Sorge", "email": "info@kasse.example"},
+    ]
+    text = made("campaigns/fuenf-gedanken/b2.de.md", region={"contacts": contacts})
+    assert "- *Ines Moll*, IHK Morgental\n- *Kai Sorge*, Kasse (info@kasse.example)" in text
+    assert "kennt Ihre Ansprechperson im Haus" in made("campaigns/fuenf-gedanken/b2.de.md", region={"contacts": []})
+
+
+def made(path: str, region: dict[str, Any]) -> str:
+    """The plain text of a starter letter for somebody without a name."""
+    files = {
+        each.relative_to(TEMPLATES).as_posix(): each.read_text(encoding="utf-8")
+        for each in TEMPLATES.rglob("*")
+        if each.suffix in (".md", ".toml", ".mjml", ".txt")
+    }
+    context = {
+        "org": {"name": "Haus am Wald", "short_name": "Haus", "slug": "haus", "level": "local", "type": "guild", "type_name": "Innung"},
+        "campaign": {"name": "reihe", "title": "Reihe", "mailing_list": "reihe", "mailing_list_name": "Reihe"},
+        "step": {
+            "name": "s",
+            "subject": "",
+            "ideas": [],
+            "idea_names": [],
+            "position": 1,
+            "count": 1,
+            "due_date": "",
+            "call_to_action": "",
+        },
+        "region": {"ags": "DE", "name": "Deutschland", "partner_count": 4, "neighbours": [], "neighbour_examples": "", **region},
+        "om": {"name": "OM", "imprint": "OM", "imprint_url": "", "privacy_url": "", "contact": {"name": "OM", "email": "om@om.example"}},
+        "toolkits": [],
+        "sender": "om",
+    }
+    edition = make_edition(EditionInput(files, path, "de", "om", context))
+    values = dict.fromkeys(("links.unsubscribe", "links.preferences", "links.web"), "https://om.example/x")
+    values |= {"contact.masked_email": "i…@haus.example", "contact.reason": "Grund"}
+    nameless = {"contact.greeting": "Guten Tag"}
+    text = show_text(edition, values | nameless)
+    assert "\nGuten Tag,\n" in text
+    return text
+
+
+def words_of_one_reader(text: str) -> int:
+    """Words of the first branch of every condition, inserted values not counted."""
+    one = re.sub(r"\{% el(?:se|if).*?(?=\{% endif)", "", text, flags=re.DOTALL)
+    return len(re.findall(r"\w+", re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?\}|^:::.*$", "", one, flags=re.MULTILINE)))
 
 
 @EACH_STEP
@@ -350,7 +424,7 @@ def test_the_adviser_series_has_its_three_blocks(path: Path) -> None:
         assert blocks == [("offers", "offers", "locked"), ("say", "say", "editable"), ("do", "do", "editable")]
         assert body.count("\n:::\n") == 3
     else:
-        assert not blocks
+        assert [block[0] for block in blocks] == (["say", "say", "do"] if path.parent.name == "gespraechskarte" else [])
 
 
 def test_the_announcement_says_exactly_what_the_toolkit_list_says() -> None:
@@ -365,6 +439,42 @@ def test_the_announcement_says_exactly_what_the_toolkit_list_says() -> None:
                 assert f"→ {row['version']}**" in body, row
         if language == "de":
             assert all(row["changes"].split(",")[0] in body.replace("neues", "Neues") for row in toolkits if row["status"] == "current")
+
+
+# The monthly letter: a stock of texts, ready for its first issue
+
+STOCK = TEMPLATES / "monatsbrief"
+OUTLINE = tomllib.loads((STOCK / "gliederung.toml").read_text(encoding="utf-8"))
+
+
+def words_in(path: Path) -> int:
+    return len(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+
+
+def test_the_outline_of_the_monthly_letter_has_its_sections_and_rules() -> None:
+    sections = {section["name"]: section for section in OUTLINE["section"]}
+    assert list(sections) == ["thought", "changes", "regions", "other_networks", "say_do", "dates", "pass_on"]
+    assert [section["if_empty"] for section in sections.values()] == ["rotate", "omit", "archive", "prompt", "rotate", "omit", "cover"]
+    assert all(section["title"] and section["title_en"] and section["select"] for section in sections.values())
+    assert OUTLINE["mailing_list"] in MAILING_LISTS
+    assert all((AUDIENCES / "segments" / f"{name}.toml").is_file() for name in OUTLINE["segments"])
+
+
+def test_sections_that_are_never_empty_have_a_text_for_each_idea_of_the_promised_length() -> None:
+    """R10: the same idea in other words than the series uses."""
+    limits = {section["name"]: section.get("max_words") for section in OUTLINE["section"]}
+    series = "\n".join(path.read_text(encoding="utf-8") for path in (CAMPAIGNS / "fuenf-gedanken").glob("*.md"))
+    for idea in Idea:
+        thought, say_do = STOCK / f"gedanke.{idea}.de.md", STOCK / f"sagen-und-tun.{idea}.de.md"
+        assert 60 <= words_in(thought) <= limits["thought"], thought.name
+        assert words_in(say_do) <= limits["say_do"], say_do.name
+        said = re.findall(r"„([^“]+)“", say_do.read_text(encoding="utf-8"))
+        assert len(said) == 1
+        assert said[0] not in series
+    cases = list(STOCK.glob("fall.*.de.md"))
+    assert cases
+    assert all(words_in(path) <= limits["regions"] for path in cases)
+    assert words_in(STOCK / "andere-netzwerke.de.md") <= 40
 
 
 # The product's own opinion

@@ -11,11 +11,13 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlmodel import Session
 
+from om_campaigns.audience.consent import CONSENTS
 from om_campaigns.audience.models import (
     Address,
+    Basis,
     MailingList,
     Organisation,
     OrganisationRegion,
@@ -27,7 +29,17 @@ from om_campaigns.audience.models import (
     Toolkit,
     ToolkitVersion,
 )
-from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, OrganisationStatus, PackDelivery, PersonStatus, Role, ToolkitStatus
+from om_campaigns.audience.vocabulary import (
+    LAENDER,
+    NATIONWIDE,
+    AddressKind,
+    BasisKind,
+    OrganisationStatus,
+    PackDelivery,
+    PersonStatus,
+    Role,
+    ToolkitStatus,
+)
 from om_campaigns.columns import table_of
 
 OM_BRAND = "om"
@@ -36,6 +48,9 @@ SHELF_LIFE = 28
 
 EXAMPLES = 3
 """How many neighbours a letter names."""
+
+CONTACTS = 4
+"""How many people in other houses it introduces."""
 
 
 @dataclass(frozen=True)
@@ -138,21 +153,27 @@ class Houses:
         stated = (getattr(self._organisations[each], name) for each in self.ancestors(organisation_id))
         return next((value for value in stated if value is not None and value != ""), None)
 
-    def region(self, organisation_id: int, language: str) -> dict[str, Any]:
-        """``region`` in a template: the smallest region of the house in which there are neighbours to name (R6)."""
+    def region(self, organisation_id: int, language: str, *, with_contacts: bool = False) -> dict[str, Any]:
+        """``region`` in a template: the smallest region of the house in which there are neighbours to name (R6).
+
+        ``with_contacts``: only a text that prints them depends on them, so a change of people makes no other edition new.
+        """
         ladder = _ladder(self._regions.get(organisation_id, ()))
-        ags, partners, neighbours = NATIONWIDE, [], []
+        ags, partners, strangers = NATIONWIDE, [], []
         for ags in (each for each in ladder if each in self._region_names):
             partners = self._partners_in(ags)
-            neighbours = [self._organisations[each].name for each in partners if not self._is_family(organisation_id, each)]
-            if len(neighbours) >= EXAMPLES:
+            strangers = [each for each in partners if not self._is_family(organisation_id, each)]
+            if len(strangers) >= EXAMPLES:
                 break
+        neighbours = [self._organisations[each].name for each in strangers]
+        introduced = [self._introductions[each] for each in strangers if each in self._introductions] if with_contacts else []
         return {
             "ags": ags,
             "name": self._region_names.get(ags, "Deutschland"),
             "partner_count": len(partners),
             "neighbours": neighbours,
             "neighbour_examples": join_names(neighbours[:EXAMPLES], language),
+            "contacts": introduced[:CONTACTS],
         }
 
     def _partners_in(self, ags: str) -> list[int]:
@@ -172,6 +193,40 @@ class Houses:
     def contact_of(self, organisation_id: int) -> HouseContact | None:
         """The contact of the house, else of its nearest ancestor that has one."""
         return next((found for each in self.ancestors(organisation_id) if (found := self._contacts.get(each))), None)
+
+    @cached_property
+    def _introductions(self) -> dict[int, dict[str, str]]:
+        """Whom to ask for in a house: who acts for it towards OM, by name. A person's own address is nobody else's to give away;
+        that of an office is public.
+        """
+        seat, role, person, address, basis = table_of(Seat), table_of(SeatRole), table_of(Person), table_of(Address), table_of(Basis)
+        organisation = table_of(Organisation)
+        query = (
+            select(seat.c.organisation_id, organisation.c.name.label("house"), person.c.full_name.label("name"), address)
+            .join_from(seat, role, (role.c.seat_id == seat.c.id) & (role.c.role == Role.contact))
+            .join(organisation, organisation.c.id == seat.c.organisation_id)
+            .join(person, person.c.id == seat.c.person_id)
+            .join(address, address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
+            .where(
+                person.c.status == PersonStatus.active,
+                seat.c.until.is_(None),
+                address.c.erased_at.is_(None),
+                exists().where(
+                    basis.c.address_id == address.c.id,
+                    basis.c.withdrawn_at.is_(None),
+                    basis.c.kind.in_((BasisKind.membership_or_service_duty, *CONSENTS)),
+                ),
+            )
+            .order_by(seat.c.id.desc())
+        )
+        return {
+            row.organisation_id: {
+                "house": row.house,
+                "name": row.name,
+                "email": row.address if row.kind is AddressKind.role else "",
+            }
+            for row in self.session.execute(query)
+        }
 
     @cached_property
     def _contacts(self) -> dict[int, HouseContact]:

@@ -223,7 +223,7 @@ class Library:
         about = self.step_file(replace(key, purpose=Purpose.pack)) if key.purpose is Purpose.cover else head
         context: dict[str, Any] = {
             "org": {name: fix_spaces(value) for name, value in self.houses.organisation(key.organisation_id).items()},
-            "region": self.houses.region(key.organisation_id, language),
+            "region": self.houses.region(key.organisation_id, language, with_contacts="region.contacts" in source.files[path]),
             "campaign": {
                 "name": source.name,
                 "title": (definition.title_en or definition.title) if language == "en" else definition.title,

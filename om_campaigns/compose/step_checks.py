@@ -107,7 +107,7 @@ def _line_of(step: StepFile, text: str) -> int:
 
 
 def check_looks(files: Mapping[str, str]) -> list[Problem]:
-    """All problems of layouts, blocks, brands and the words around a letter."""
+    """All problems of layouts, blocks, brands, the words around a letter and the texts that belong to no campaign."""
     problems: list[Problem] = []
     for path in sorted(files):
         try:
@@ -117,8 +117,18 @@ def check_looks(files: Mapping[str, str]) -> list[Problem]:
                 load_wording(files, path.split(".")[1])
             elif path.startswith(("layouts/", "blocks/")) and path.endswith((".mjml", ".txt")):
                 problems += check_source(Source(path, path, files[path]), layout=True)
+            elif path.endswith(".md") and not path.startswith("campaigns/"):
+                problems += _check_text(files, path)
         except ProblemsError as error:
             problems += error.problems
     if wording_path("de") not in files:
         problems.append(Problem(wording_path("de"), 0, 0, "wording", "the words around a letter are missing"))
     return list(dict.fromkeys(problems))
+
+
+def _check_text(files: Mapping[str, str], path: str) -> list[Problem]:
+    """A text beside the campaigns: a cover has a head like a step, a note or a part of a letter has none."""
+    if files[path].startswith("+++"):
+        return check_step(files, path)
+    body, problems = check_markdown(files[path], path, 1, language_of(path))
+    return problems + check_source(Source(path, path, body.html.text, body.html.places))

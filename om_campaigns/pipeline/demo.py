@@ -27,6 +27,7 @@ from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.demo_page import Shown, View, write_pages
 from om_campaigns.pipeline.operator import init_workspace
+from om_campaigns.pipeline.overlay_files import import_overlays
 from om_campaigns.pipeline.partner import acknowledge, write_pack
 from om_campaigns.pipeline.publishing import publish_campaigns
 from om_campaigns.pipeline.staff import check_workspace, import_audience
@@ -142,6 +143,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
         if problems:
             raise RefusedError("\n".join(map(str, problems)), hint="the starter workspace must be free of problems")
         publish_campaigns(app, [], START, "demo")
+        import_overlays(app, [], START, "demo")
         _walk(app, clock, progress)
     finally:
         controller.stop()

@@ -30,7 +30,7 @@ from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
 from om_campaigns.pipeline.linting import lint_drafts
 from om_campaigns.pipeline.operator import origin_of, require_real_clock
 from om_campaigns.pipeline.overlay_files import check_overlays, overlay_paths
-from om_campaigns.pipeline.texts import SHARED, campaign_names, read_drafts, read_tree
+from om_campaigns.pipeline.texts import SHARED, STOCK, campaign_names, read_drafts, read_tree
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 
 
@@ -161,7 +161,7 @@ def _check_texts(app: App, session: Session, now: datetime, found: Checked) -> N
         found.brands = sum(path.startswith("brands/") for path in shared)
         found.campaigns = len(campaign_names(app))
         found.texts = len(list((app.templates / "campaigns").glob("*/*.md")))
-        looks = check_looks(shared)
+        looks = check_looks({**shared, **read_tree(app.templates, STOCK)})
         drafts, problems = read_drafts(app, session)
         letters = [] if any(not each.is_warning for each in looks) else lint_drafts(app, session, drafts, now)
         found.problems += problems + [replace(each, file=(app.templates / each.file).as_posix()) for each in (*looks, *letters)]

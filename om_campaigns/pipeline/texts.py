@@ -27,6 +27,9 @@ from om_campaigns.errors import InputError, Problem, ProblemsError
 SHARED = ("layouts", "blocks", "brands", "content")
 """Folders every campaign reaches."""
 
+STOCK = "monatsbrief"
+"""Texts kept for letters to come: checked like all others, part of no campaign."""
+
 TEXT_ENDINGS = (".md", ".mjml", ".toml", ".txt")
 
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from om_campaigns import store
-from om_campaigns.audience.models import Organisation, OrganisationRegion, OrganisationType
-from om_campaigns.audience.vocabulary import Level
+from om_campaigns.audience.models import Address, Basis, Organisation, OrganisationRegion, OrganisationType, Person, Seat, SeatRole
+from om_campaigns.audience.vocabulary import AddressKind, BasisKind, Level, Origin, Role
 from om_campaigns.compose.contexts import Houses, format_date, join_names
 
 
@@ -49,6 +49,32 @@ def test_neighbours_are_strangers_of_the_smallest_region_that_has_some_r6(engine
 def test_an_umbrella_is_not_introduced_to_its_own_office(engine_with_houses: Engine) -> None:
     with store.read(engine_with_houses) as session:
         assert "Haus 2" not in Houses(session).region(1, "en")["neighbours"]
+
+
+def test_only_who_acts_for_a_house_is_introduced_and_only_an_office_with_its_address_r6(engine_with_houses: Engine) -> None:
+    """A person's own address is nobody else's to give away; without a basis towards OM nobody is named at all."""
+    people = {
+        3: ("Anna Amt", "a.amt@haus-3.example", AddressKind.personal, BasisKind.membership_or_service_duty),
+        4: ("Ole Office", "info@haus-4.example", AddressKind.role, BasisKind.membership_or_service_duty),
+        5: ("Stille Person", "s@haus-5.example", AddressKind.personal, BasisKind.employer_internal),
+    }
+    with store.write(engine_with_houses) as session:
+        for number, (name, email, kind, basis) in people.items():
+            domain = f"haus-{number}.example"
+            session.add(Address(id=number, address=email, normal_key=email, domain=domain, hmac=email, key_id="k", kind=kind))
+            session.add(Person(id=number, full_name=name, name_key=name.casefold(), main_address_id=number))
+            session.flush()
+            session.add(Seat(id=number, person_id=number, organisation_id=number))
+            session.add(Basis(address_id=number, kind=basis, mailing_list="*", origin=Origin.file))
+            session.flush()
+            session.add(SeatRole(seat_id=number, role=Role.contact))
+    with store.read(engine_with_houses) as session:
+        houses = Houses(session)
+        assert houses.region(2, "de")["contacts"] == []
+        assert houses.region(2, "de", with_contacts=True)["contacts"] == [
+            {"house": "Haus 3", "name": "Anna Amt", "email": ""},
+            {"house": "Haus 4", "name": "Ole Office", "email": "info@haus-4.example"},
+        ]
 
 
 def test_names_and_dates_read_as_in_a_letter() -> None:

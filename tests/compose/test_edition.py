@@ -446,6 +446,16 @@ def test_the_looks_that_come_along_are_sound(look_files: dict[str, str]) -> None
     assert [str(problem)[:16] for problem in check_looks(broken)] == ["blocks/x.mjml:2:"] * 2
 
 
+def test_check_also_reads_texts_that_belong_to_no_campaign(look_files: dict[str, str]) -> None:
+    texts = {
+        "content/note.de.md": "Gut.\n\n{{ org.nmae }}\n",
+        "content/cover.de.md": "+++\nsubject = 1\n+++\n",
+        "lager/x.de.md": "{% if %}",
+    }
+    found = {problem.file for problem in check_looks(look_files | texts)}
+    assert found == set(texts)
+
+
 def test_the_language_stands_in_the_name() -> None:
     assert [language_of(path) for path in ("a/a1.de.md", "a/a1.few.en.md", "a/a1.md")] == ["de", "en", "de"]
 
