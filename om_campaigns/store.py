@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Executable, MetaData, create_engine, event, make_url
+from sqlalchemy import Engine, Executable, MetaData, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel
 
@@ -145,6 +146,12 @@ def change(session: Session, statement: Executable) -> int:
     """Execute an INSERT, UPDATE or DELETE; returns how many rows it touched (SQLAlchemy does not tell for an INSERT unasked)."""
     result: Any = session.execute(statement, execution_options={"preserve_rowcount": True})
     return int(result.rowcount)
+
+
+def add_new(session: Session, table: Table, **values: Any) -> bool:
+    """Insert one row unless a unique key holds it already, also when somebody else does so at the same moment; True when it is new."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    return change(session, dialect.insert(table).values(**values).on_conflict_do_nothing()) == 1
 
 
 def instance(session: Session) -> Instance:

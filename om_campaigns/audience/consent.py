@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, literal, or_, select, update
 from sqlmodel import Session, col
 
+from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, hash_address
-from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Seat, Suppression
+from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Preference, Seat, Suppression
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     DataRole,
@@ -24,6 +25,7 @@ from om_campaigns.audience.vocabulary import (
     SuppressionReason,
     SuppressionScope,
 )
+from om_campaigns.columns import table_of
 
 OPEN_KINDS = (BasisKind.consent_doi, BasisKind.consent_written, BasisKind.membership_or_service_duty)
 """Kinds that carry mail by OM, and by a house that answers for the data jointly or has OM as its processor."""
@@ -108,19 +110,29 @@ def record_suppression(
     scope: str = "",
 ) -> bool:
     """Suppress an address; False when it already was in this scope. Later imports never undo it (UNS-09)."""
-    found = session.execute(
-        select(Suppression.id).where(  # type: ignore[call-overload]
-            col(Suppression.hmac) == address.hmac,
-            col(Suppression.key_id) == address.key_id,
-            col(Suppression.scope_kind) == scope_kind,
-            col(Suppression.scope) == scope,
-        )
-    ).first()
-    if found is not None:
-        return False
-    session.add(Suppression(hmac=address.hmac, key_id=address.key_id, scope_kind=scope_kind, scope=scope, reason=reason, at=now))
-    session.flush()
-    return True
+    return store.add_new(
+        session,
+        table_of(Suppression),
+        hmac=address.hmac,
+        key_id=address.key_id,
+        scope_kind=scope_kind,
+        scope=scope,
+        reason=reason,
+        at=now,
+    )
+
+
+def withdraw_consents(
+    session: Session, address_id: int, now: datetime, *, mailing_list: str | None = None, collector_id: int | None = None
+) -> int:
+    """Write down that the person took back what they had agreed to (LAW-05, LAW-08): for one list, one house, or all; returns how many."""
+    basis = table_of(Basis)
+    mine = [basis.c.address_id == address_id, basis.c.kind.in_(CONSENTS), basis.c.withdrawn_at.is_(None)]
+    if mailing_list is not None:
+        mine.append(basis.c.mailing_list == mailing_list)
+    if collector_id is not None:
+        mine.append(basis.c.collector_id == collector_id)
+    return store.change(session, update(basis).where(*mine).values(withdrawn_at=now))
 
 
 def is_known_suppressed(session: Session, keyring: Keyring, normal_key: str) -> bool:
@@ -143,6 +155,7 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
         address.domain = "erased.invalid"
         address.hmac = f"erased:{address.ref}"
         address.erased_at = now
+    session.execute(delete(table_of(Preference)).where(table_of(Preference).c.address_id.in_(emptied)))
     session.execute(Basis.__table__.delete().where(Basis.__table__.c.address_id.in_(emptied)))  # type: ignore[attr-defined]
     person.full_name, person.name_key, person.staff_key, person.salutation = "", "", None, None
     person.status = PersonStatus.erased

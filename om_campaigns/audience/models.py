@@ -28,6 +28,7 @@ from om_campaigns.audience.vocabulary import (
     RecipientKind,
     Relay,
     ResponseKind,
+    Rhythm,
     Role,
     Route,
     SuppressionReason,
@@ -297,6 +298,17 @@ class Suppression(SQLModel, table=True):
     scope_kind: SuppressionScope = Field(sa_type=by_value(SuppressionScope), nullable=False)
     scope: str = key(default="")
     reason: SuppressionReason = Field(sa_type=by_value(SuppressionReason), nullable=False)
+    at: datetime = Field(sa_type=Instant, nullable=False)
+
+
+class Preference(SQLModel, table=True):
+    """What the reader of an address chose; no row means nothing was chosen."""
+
+    __tablename__ = "preference"
+    __table_args__ = (one_of("rhythm", Rhythm),)
+
+    address_id: int = Field(foreign_key="address.id", primary_key=True)
+    rhythm: Rhythm = Field(default=Rhythm.as_it_comes, sa_type=by_value(Rhythm), nullable=False)
     at: datetime = Field(sa_type=Instant, nullable=False)
 
 

@@ -125,6 +125,18 @@ class SuppressionScope(StrEnum):
     all = "all"
 
 
+class Rhythm(StrEnum):
+    """How often somebody wants to read, whatever else is due: at most one letter in so many days (``RHYTHM_DAYS``)."""
+
+    as_it_comes = "as_it_comes"
+    monthly = "monthly"
+    quarterly = "quarterly"
+
+
+RHYTHM_DAYS = {Rhythm.as_it_comes: 0, Rhythm.monthly: 28, Rhythm.quarterly: 84}
+"""Whole weeks, so that a monthly letter on the same weekday is never late for a February."""
+
+
 class SuppressionReason(StrEnum):
     opt_out = "opt_out"
     objection = "objection"

@@ -6,7 +6,7 @@ A million recipients of one step share a handful of due times; asking for each o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 
 from sqlalchemy import Boolean, Column, Index, Integer, Table, Text, insert, select
@@ -47,6 +47,7 @@ TIME = Table(
     Column("last_at", Instant),
     Column("last_day", Integer),
     Column("taken", Text),
+    Column("slow_days", Integer),
     Column("due_at", Instant, nullable=False),
     Column("due_day", Integer, nullable=False),
     Column("open_until", Instant),
@@ -173,15 +174,17 @@ class Calendar:
         """Fill TIME for letters in ``crowded`` (see ``caps``): from their due time on, the first opening that keeps both caps."""
         renew_temporary(session, TIME)
         groups = session.execute(
-            select(crowded.c.version_id, crowded.c.step, crowded.c.due_at, crowded.c.zone, crowded.c.land, crowded.c.taken).distinct()
+            select(*[crowded.c[name] for name in ("version_id", "step", "due_at", "zone", "land", "taken", "slow_days")]).distinct()
         )
         for part in groups.partitions(CHUNK):
             rows = []
-            for version_id, step_name, due, zone_name, land, taken in part:
+            for version_id, step_name, due, zone_name, land, taken, slow_days in part:
                 definition = definitions[version_id]
                 days = sorted(int(day) for day in taken.split(",") if day)
-                slot = self.after_caps(definition, _step(definition, step_name), zone_name, land, due, days, caps)
-                rows.append(_row(zone_name, land, slot, version_id=version_id, step=step_name, base_at=due, taken=taken))
+                own = replace(caps, slow_days=slow_days)
+                slot = self.after_caps(definition, _step(definition, step_name), zone_name, land, due, days, own)
+                keys = {"version_id": version_id, "step": step_name, "base_at": due, "taken": taken, "slow_days": slow_days}
+                rows.append(_row(zone_name, land, slot, **keys))
             _insert(session, rows)
 
 
@@ -194,7 +197,9 @@ def _step(definition: CampaignDefinition, name: str) -> Step:
 
 
 def _row(zone: str, land: str, slot: Slot, **keys: object) -> dict[str, object]:
-    empty: dict[str, object] = dict.fromkeys(("version_id", "step", "base_at", "shift_seconds", "last_at", "last_day", "taken"))
+    empty: dict[str, object] = dict.fromkeys(
+        ("version_id", "step", "base_at", "shift_seconds", "last_at", "last_day", "taken", "slow_days")
+    )
     return {
         **empty,
         "zone": zone,

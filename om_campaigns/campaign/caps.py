@@ -25,13 +25,15 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     update,
 )
 from sqlmodel import Session
 
-from om_campaigns.audience.models import Touch
+from om_campaigns.audience.models import Preference, Touch
+from om_campaigns.audience.vocabulary import RHYTHM_DAYS
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
@@ -52,11 +54,12 @@ CROWDED = Table(
     Column("land", Text, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("taken", Text, nullable=False),
+    Column("slow_days", Integer, nullable=False),
     prefixes=["TEMPORARY"],
 )
 """Letters (by the id of their enrolment, or of their dispatch) whose time depends on others to the same address.
 
-``taken`` are the local days of those others, joined by commas."""
+``taken`` are the local days of those others, joined by commas; ``slow_days`` is the reader's own wish (``RHYTHM_DAYS``)."""
 
 _SAME_CASE = and_(
     TIME.c.version_id == CROWDED.c.version_id,
@@ -65,6 +68,7 @@ _SAME_CASE = and_(
     TIME.c.zone == CROWDED.c.zone,
     TIME.c.land == CROWDED.c.land,
     TIME.c.taken == CROWDED.c.taken,
+    TIME.c.slow_days == CROWDED.c.slow_days,
 )
 
 
@@ -141,14 +145,26 @@ def reschedule(
 def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> int:
     """Fill CROWDED with all of the letters, or with those that may break a cap; returns how many."""
     renew_temporary(session, CROWDED)
-    letter = letters.subquery("letter")
-    touches, owed = (func.coalesce(found, "") for found in _others(letter, days=30, value=_joined, ahead=False))
-    rows = select(*[letter.c[name] for name in ("id", "version_id", "step", "zone", "land", "due_at")], touches + "," + owed)
+    letter, slow_days = _with_rhythm(letters)
+    reach = case((slow_days > 30, slow_days), else_=30)
+    touches, owed = (func.coalesce(found, "") for found in _others(letter, days=reach, value=_joined, ahead=False))
+    keys = [letter.c[name] for name in ("id", "version_id", "step", "zone", "land", "due_at")]
+    rows = select(*keys, touches + "," + owed, slow_days)
     if caps is not None:
         in_week, in_month = (sum(_others(letter, days=days, value=_counted), literal(0)) for days, _ in caps.rules)
         has_some = in_month >= min(caps.per_week, caps.per_month)  # asked first: most have none, and then the rest need not be asked
-        rows = rows.where(has_some, or_(in_week >= caps.per_week, in_month >= caps.per_month))
+        is_full = and_(has_some, or_(in_week >= caps.per_week, in_month >= caps.per_month))
+        is_slow = and_(slow_days > 0, sum(_others(letter, days=slow_days, value=_counted), literal(0)) > 0)
+        rows = rows.where(or_(is_slow, is_full))
     return change(session, insert(CROWDED).from_select([column.name for column in CROWDED.c], rows))
+
+
+def _with_rhythm(letters: Select[Any]) -> tuple[FromClause, ColumnElement[int]]:
+    """The letters, and how slowly the reader of each wants them: days, 0 for most."""
+    preference, letter = table_of(Preference), letters.subquery("letter")
+    days = [(preference.c.rhythm == literal_column(f"'{rhythm.value}'"), number) for rhythm, number in RHYTHM_DAYS.items() if number]
+    found = select(case(*days, else_=0)).where(preference.c.address_id == letter.c.address_id).correlate(letter).scalar_subquery()
+    return letter, func.coalesce(found, 0)
 
 
 def _joined(day: ColumnElement[int]) -> ColumnElement[Any]:
@@ -159,7 +175,7 @@ def _counted(_day: ColumnElement[int]) -> ColumnElement[Any]:
     return func.count()
 
 
-def _others(letter: FromClause, *, days: int, value: Any, ahead: bool = True) -> list[ColumnElement[Any]]:
+def _others(letter: FromClause, *, days: int | ColumnElement[int], value: Any, ahead: bool = True) -> list[ColumnElement[Any]]:
     """An aggregate of the days of other touches, and one of other open dispatches, less than ``days`` away from a letter.
 
     More than can matter: ``timing`` decides. Without ``ahead`` everything later counts, for a letter may move there.

@@ -13,11 +13,11 @@ from sqlmodel import Session
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Organisation, Seat, SeatRole
 from om_campaigns.audience.segments import Segment, subjects
-from om_campaigns.audience.vocabulary import OrganisationStatus, RecipientKind, Route
+from om_campaigns.audience.vocabulary import OrganisationStatus, RecipientKind, Route, Sender
 from om_campaigns.campaign.definition import Audience, CampaignDefinition
 from om_campaigns.campaign.houses import House, choose_route, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties, make_reason
-from om_campaigns.campaign.models import Enrolment, PackOrganisation, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, PackOrganisation, Reason
 from om_campaigns.campaign.routing import RECEIVING_ROLES, Cascade, Office, Receiver, Service, make_cascade
 from om_campaigns.columns import table_of
 
@@ -79,7 +79,7 @@ def load_offices(
     session: Session, houses: Mapping[int, House], definition: CampaignDefinition, audience: Audience, *, today: date
 ) -> dict[int, Office]:
     """Every house of the tree with its way of passing on and everybody who could receive there."""
-    receivers = _load_receivers(session, definition, audience, today)
+    receivers = _load_receivers(session, definition.mailing_list, audience.sender, today)
     lists = _load_list_receivers(session, definition, audience, today)
     organisation = table_of(Organisation)
     columns = [organisation.c[name] for name in ("id", "parent_id", "level", "status", "forward_policy", "relay")]
@@ -99,7 +99,10 @@ def load_offices(
     }
 
 
-def _load_receivers(session: Session, definition: CampaignDefinition, audience: Audience, today: date) -> dict[int, list[Receiver]]:
+def _load_receivers(
+    session: Session, mailing_list: str, sender: Sender, today: date, house_id: int | None = None
+) -> dict[int, list[Receiver]]:
+    """By house (or for one house only), those who could receive there, in order of preference, each with why not."""
     parties, role, seat = make_parties(), table_of(SeatRole), table_of(Seat)
     place = (
         select(role.c.seat_id, role.c.role, seat.c.organisation_id)
@@ -116,14 +119,16 @@ def _load_receivers(session: Session, definition: CampaignDefinition, audience: 
             make_reason(
                 parties,
                 today=today,
-                mailing_list=definition.mailing_list,
-                sender=audience.sender,
+                mailing_list=mailing_list,
+                sender=sender,
                 route=literal(Route.forward_pack.value),
             ),
         )
         .select_from(join_parties(place, parties, seat_id=place.c.seat_id, organisation_id=place.c.organisation_id))
         .order_by(parties.seat.c.is_primary_home.desc(), parties.seat.c.id)
     )
+    if house_id is not None:
+        query = query.where(place.c.organisation_id == house_id)
     found: dict[int, list[Receiver]] = defaultdict(list)
     rows = [Receiver(house, seat, address or 0, kind, Reason(reason)) for house, seat, address, kind, reason in session.execute(query)]
     for each in sorted(rows, key=lambda each: RECEIVING_ROLES.index(each.role or RECEIVING_ROLES[-1])):
@@ -172,6 +177,41 @@ def fill_receivers(session: Session, cascade: Cascade) -> dict[int, Route]:
     if rows:
         session.execute(insert(RECEIVER), rows)
     return routes
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A pack that waits for a house whose receiver left: ``seat_id`` is who receives now, None where there is nobody else."""
+
+    dispatch_id: int
+    seat_id: int | None
+
+
+def move_to_next_receiver(session: Session, address_id: int, house_id: int, today: date) -> list[Moved]:
+    """Packs owed to a house at this address go to the next person who receives there and may be written to."""
+    dispatch, campaign = table_of(Dispatch), table_of(Campaign)
+    query = (
+        select(dispatch.c.id, dispatch.c.sender, campaign.c.mailing_list)
+        .join_from(dispatch, campaign, campaign.c.id == dispatch.c.campaign_id)
+        .where(
+            dispatch.c.organisation_id == house_id,
+            dispatch.c.address_id == address_id,
+            dispatch.c.recipient_kind == RecipientKind.organisation,
+            dispatch.c.seat_id != 0,
+            dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.held, DispatchStatus.retry)),
+        )
+        .order_by(dispatch.c.id)
+    )
+    moved = []
+    for row in session.execute(query).all():
+        others = _load_receivers(session, row.mailing_list, row.sender, today, house_id)[house_id]
+        following = next((each for each in others if each.reason is Reason.none and each.address_id != address_id), None)
+        if following is not None:
+            session.execute(
+                update(dispatch).where(dispatch.c.id == row.id).values(seat_id=following.seat_id, address_id=following.address_id)
+            )
+        moved.append(Moved(row.id, following.seat_id if following else None))
+    return moved
 
 
 def follow_receivers(session: Session, campaign_id: int, version_id: int, position: int) -> None:

@@ -37,6 +37,8 @@ class Caps:
 
     per_week: int = 1
     per_month: int = 4
+    slow_days: int = 0
+    """One letter in so many days, where the reader wants it slower; 0: they said nothing."""
 
     def __post_init__(self) -> None:
         if self.per_week < 1 or self.per_month < 1:
@@ -45,7 +47,7 @@ class Caps:
     @property
     def rules(self) -> tuple[tuple[int, int], ...]:
         """(number of days, letters allowed in them)."""
-        return ((7, self.per_week), (30, self.per_month))
+        return ((7, self.per_week), (30, self.per_month), *([(self.slow_days, 1)] if self.slow_days else []))
 
 
 class Holidays:

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "segment": ("segment:segment", "List segments and see whom they match."),
     "send": ("send:send", "Send what is due now."),
     "test": ("preview:test", "Send a test mail to yourself."),
+    "todo": ("todo:todo", "What people have to look at: list it, close it."),
     "unhalt": ("operator:unhalt", "Let sending go on after a halt."),
     "web": ("web:web", "Serve the pages behind the links of mails."),
     "why": ("why:why", "Why somebody gets, or does not get, a campaign."),

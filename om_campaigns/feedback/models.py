@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.columns import Instant, by_value, key, one_of, reference
+from om_campaigns.columns import Instant, Json, by_value, key, one_of, reference
 
 
 class CascadeLevel(StrEnum):
@@ -20,6 +21,32 @@ class CascadeLevel(StrEnum):
     regional = "regional"
     adviser = "adviser"
     business = "business"
+
+
+class TaskKind(StrEnum):
+    """What people of OM have to look at."""
+
+    receiver_left = "receiver_left"
+
+
+class Task(SQLModel, table=True):
+    """Something that needs a person (Aufgabe). Names nobody: ``address_id`` and ``detail`` point at who and what.
+
+    ``source_key`` makes asking for the same thing twice harmless.
+    """
+
+    __tablename__ = "task"
+    __table_args__ = (one_of("kind", TaskKind),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: TaskKind = Field(sa_type=by_value(TaskKind), nullable=False)
+    source_key: str = key(unique=True)
+    organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
+    address_id: int | None = Field(default=None, sa_column=reference("address.id", nullable=True))
+    detail: Any = Field(default=None, sa_type=Json)
+    at: datetime = Field(sa_type=Instant, nullable=False)
+    closed_at: datetime | None = Field(default=None, sa_type=Instant)
+    closed_by: str = ""
 
 
 class Acknowledgement(SQLModel, table=True):

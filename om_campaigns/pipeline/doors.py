@@ -19,7 +19,7 @@ from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.links import Door, make_token, read_token
 from om_campaigns.pipeline.pages import PROOF
 
-__all__ = ["Door", "Visitor", "find_visitor", "is_form_key", "make_form_key", "prove_keys"]
+__all__ = ["Door", "Visitor", "find_visitor", "is_form_key", "make_door_token", "make_form_key", "prove_keys"]
 
 FORM_MINUTES = 24 * 60
 """A form may lie open for a day; afterwards its page is shown again."""
@@ -91,6 +91,11 @@ def find_visitor(app: App, session: Session, door: Door, token: str) -> Visitor 
         row.name_de,
         row.name_en,
     )
+
+
+def make_door_token(app: App, door: Door, visitor: Visitor) -> str:
+    """A token for another door of the same letter."""
+    return make_token(app.keyring, door, visitor.address_ref, visitor.organisation_ref, visitor.mailing_list)
 
 
 def make_form_key(app: App, purpose: str, subject: str, now: datetime) -> str:

@@ -20,13 +20,14 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.models import EditionRow, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.feedback.models import Acknowledgement
+from om_campaigns.feedback.models import Acknowledgement, Task
 from om_campaigns.pipeline.doctor import Finding, Level
 from om_campaigns.pipeline.operator import SAMPLE_MARK, note_instance, take_leadership
 from om_campaigns.pipeline.pages import RESERVED
 from om_campaigns.store import Instance, Mode
 
 REHEARSED = (
+    Task,
     Acknowledgement,
     PackRevision,
     PackOrganisation,

@@ -138,7 +138,7 @@ def _forget_letters(session: Session, message_ids: list[int]) -> int:
 
 def _forget_answers(session: Session, person_id: int) -> int:
     response = table_of(Response)
-    forgotten: Any = session.execute(update(response).where(response.c.person_id == person_id).values(detail=None))
+    forgotten: Any = session.execute(update(response).where(response.c.person_id == person_id).values(detail={}))
     return int(forgotten.rowcount)
 
 

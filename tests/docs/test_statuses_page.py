@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.audience.vocabulary import SuppressionReason
+from om_campaigns.audience.vocabulary import Rhythm, SuppressionReason
 from om_campaigns.campaign.models import CampaignStatus, DispatchStatus, EnrolmentState, Reason
 from om_campaigns.cli.ledger import STATUSES
 from om_campaigns.delivery.models import MessageState
+from om_campaigns.feedback.models import TaskKind
 from om_campaigns.pipeline.explaining import REASONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "statuses.md").read_text(encoding="utf-8")
@@ -30,6 +31,8 @@ def read_table(heading: str) -> list[tuple[str, str]]:
         ("Dispatch", DispatchStatus),
         ("Message", MessageState),
         ("Suppression", SuppressionReason),
+        ("Tasks", TaskKind),
+        ("Rhythm", Rhythm),
     ],
 )
 def test_every_word_stands_there_and_no_other(heading: str, words: type[StrEnum]) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,8 +80,10 @@ def test_run_serves_the_pages_where_they_are_configured(workspace: Workspace) ->
 def test_run_sends_on_when_somebody_else_serves_the_pages(workspace: Workspace) -> None:
     port = free_port()
     configure(workspace, port)
-    with running(workspace.folder, "web") as pages, running(workspace.folder, "run") as process:
+    with ExitStack() as stack:
+        pages = stack.enter_context(running(workspace.folder, "web"))
         assert ask(port) == 200
+        process = stack.enter_context(running(workspace.folder, "run"))
         assert process.stderr is not None
         first, second = (json.loads(process.stderr.readline())["event"] for _ in range(2))
         assert (first, second) == ("pages.missing", "scheduler.started")

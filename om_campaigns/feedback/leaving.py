@@ -1,0 +1,172 @@
+"""Leaving and slowing down: what the reader of an address decides takes effect in the same moment, everywhere (UNS-08, LAW-08)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, exists, or_, select
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.audience.consent import record_suppression, withdraw_consents
+from om_campaigns.audience.models import Address, Change, Organisation, Person, Preference, Response, Seat, SeatRole
+from om_campaigns.audience.vocabulary import (
+    Origin,
+    RecipientKind,
+    ResponseKind,
+    Rhythm,
+    SuppressionReason,
+    SuppressionScope,
+)
+from om_campaigns.campaign.models import Enrolment, Pack
+from om_campaigns.campaign.receivers import Moved, move_to_next_receiver
+from om_campaigns.campaign.routing import RECEIVING_ROLES
+from om_campaigns.columns import digest, new_ref, table_of
+from om_campaigns.feedback.models import TaskKind
+from om_campaigns.feedback.tasks import open_task
+
+
+class Channel(StrEnum):
+    """Through which door somebody left; kept with the withdrawal (LAW-05)."""
+
+    one_click = "one_click"
+    page = "page"
+    mail = "mail"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """An address with the house and the mailing list it came from."""
+
+    address_id: int
+    organisation_id: int
+    mailing_list: str
+
+
+def record_leaving(session: Session, leaver: Leaver, scope_kind: SuppressionScope, channel: Channel, now: datetime, today: date) -> bool:
+    """Stop mail to this address in a scope; False when it was stopped there before.
+
+    Consents of that scope are written down as withdrawn. What waits for a house through this person goes to the next one who
+    receives there, and people of OM are told.
+    """
+    address = session.get_one(Address, leaver.address_id)
+    house = session.get_one(Organisation, leaver.organisation_id)
+    scope = {SuppressionScope.mailing_list: leaver.mailing_list, SuppressionScope.organisation: house.public_id}.get(scope_kind, "")
+    if not record_suppression(session, address, SuppressionReason.opt_out, now, scope_kind=scope_kind, scope=scope):
+        return False
+    withdraw_consents(
+        session,
+        leaver.address_id,
+        now,
+        mailing_list=leaver.mailing_list if scope_kind is SuppressionScope.mailing_list else None,
+        collector_id=leaver.organisation_id if scope_kind is SuppressionScope.organisation else None,
+    )
+    _note(session, leaver.address_id, "suppressed", None, f"{scope_kind.value} {scope}".strip(), now, channel.value)
+    _hand_over_packs(session, leaver, scope_kind, scope, now, today)
+    return True
+
+
+def record_rhythm(session: Session, address_id: int, organisation_id: int, rhythm: Rhythm, channel: Channel, now: datetime) -> bool:
+    """Let the reader of an address read as slowly as they like; False when that was said before."""
+    preference = session.get(Preference, address_id)
+    old = preference.rhythm if preference else Rhythm.as_it_comes
+    if old is rhythm:
+        return False
+    if preference is None:
+        preference = Preference(address_id=address_id, at=now)
+    preference.rhythm, preference.at = rhythm, now
+    session.add(preference)
+    _note(session, address_id, "rhythm", old.value, rhythm.value, now, channel.value)
+    record_preference(session, address_id, organisation_id, now, rhythm=rhythm.value)
+    session.flush()
+    return True
+
+
+def record_preference(session: Session, address_id: int, organisation_id: int, now: datetime, **said: str) -> None:
+    """A preference is a sign of life of the house, too (domain, section 4)."""
+    store.add_new(
+        session,
+        table_of(Response),
+        kind=ResponseKind.preference,
+        source_key=digest(str(address_id), repr(sorted(said.items())), now.isoformat()),
+        at=now,
+        organisation_id=organisation_id,
+        person_id=_person_of(session, address_id),
+        occasion="",
+        step="",
+        detail=said,
+    )
+
+
+def _person_of(session: Session, address_id: int) -> int | None:
+    """The one person behind an address; None where there are none or several."""
+    person, seat = table_of(Person), table_of(Seat)
+    query = select(person.c.id).outerjoin(seat, seat.c.person_id == person.c.id)
+    found = session.execute(query.where(or_(person.c.main_address_id == address_id, seat.c.address_id == address_id)).distinct()).all()
+    return found[0].id if len(found) == 1 else None
+
+
+def receives_packs(session: Session, address_id: int, organisation_id: int) -> bool:
+    """Whether this address stands for the house when packs come: a receiving seat in a house that gets some."""
+    return bool(_receiving_houses(session, address_id, table_of(Seat).c.organisation_id == organisation_id))
+
+
+def _receiving_houses(session: Session, address_id: int, which: ColumnElement[bool]) -> list[int]:
+    seat, role, person, enrolment, pack = (table_of(each) for each in (Seat, SeatRole, Person, Enrolment, Pack))
+    has_packs = or_(
+        exists().where(pack.c.organisation_id == seat.c.organisation_id),
+        exists().where(enrolment.c.organisation_id == seat.c.organisation_id, enrolment.c.subject_kind == RecipientKind.organisation.value),
+    )
+    query = (
+        select(seat.c.organisation_id)
+        .join(role, role.c.seat_id == seat.c.id)
+        .outerjoin(person, person.c.id == seat.c.person_id)
+        .where(
+            or_(seat.c.address_id == address_id, (seat.c.address_id.is_(None)) & (person.c.main_address_id == address_id)),
+            role.c.role.in_(RECEIVING_ROLES),
+            which,
+            has_packs,
+        )
+    )
+    return list(session.execute(query.distinct().order_by(seat.c.organisation_id)).scalars())
+
+
+def _hand_over_packs(session: Session, leaver: Leaver, scope_kind: SuppressionScope, scope: str, now: datetime, today: date) -> None:
+    """What is owed to a house goes to whoever receives there next; a task says who left, and whether anybody follows."""
+    seat = table_of(Seat)
+    is_concerned = seat.c.organisation_id == leaver.organisation_id
+    houses = _receiving_houses(
+        session, leaver.address_id, is_concerned if scope_kind is SuppressionScope.organisation else seat.c.id.is_not(None)
+    )
+    for house_id in houses:
+        moved: list[Moved] = move_to_next_receiver(session, leaver.address_id, house_id, today)
+        open_task(
+            session,
+            TaskKind.receiver_left,
+            digest(str(leaver.address_id), str(house_id), scope_kind.value, scope, now.isoformat()),
+            now,
+            organisation_id=house_id,
+            address_id=leaver.address_id,
+            scope_kind=scope_kind.value,
+            scope=scope,
+            packs_moved=sum(each.seat_id is not None for each in moved),
+            packs_left=sum(each.seat_id is None for each in moved),
+        )
+
+
+def _note(session: Session, address_id: int, field: str, old: str | None, new: str, now: datetime, actor: str) -> None:
+    session.add(
+        Change(
+            batch=new_ref(),
+            entity="address",
+            entity_id=address_id,
+            field=field,
+            old=old,
+            new=new,
+            origin=Origin.answer,
+            actor=actor,
+            at=now,
+        )
+    )
