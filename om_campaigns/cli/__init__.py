@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "audience": ("audience:audience", "Import and count the people and houses."),
+    "backup": ("backup:backup", "Write database, keys and texts into one file."),
     "campaign": ("campaign:campaign", "List, publish, pause, resume and stop campaigns."),
     "check": ("check:check", "Check every file of the workspace; changes nothing."),
     "db": ("operator:db", "Bring the database to the newest shape."),
@@ -35,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "person": ("person:person", "Look at people; erase one."),
     "plan": ("send:plan", "What would be sent, to whom, and why not; changes nothing."),
     "preview": ("preview:preview", "Show a letter as its reader would get it."),
+    "restore": ("backup:restore", "Bring a backup back; let a restored database send."),
     "run": ("operator:run", "Send whatever becomes due, until stopped."),
     "segment": ("segment:segment", "List segments and see whom they match."),
     "send": ("send:send", "Send what is due now."),

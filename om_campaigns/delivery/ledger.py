@@ -41,8 +41,9 @@ KEPT = frozenset({HALTED, WINDOW_OVER, Reason.campaign_paused})
 class Ledger:
     """Claims, records and gives back letters for one worker. Every method is one transaction; any thread may call."""
 
-    def __init__(self, engine: Engine, worker_id: int) -> None:
+    def __init__(self, engine: Engine, worker_id: int, note_claim: Callable[[int], None] = lambda _: None) -> None:
         self._worker = worker_id
+        self._note_claim = note_claim
         self._postgres = engine.dialect.name == "postgresql"
         self._lock = threading.Lock()
         self._sql = Statements(engine.dialect)
@@ -120,12 +121,15 @@ class Ledger:
             raise RuntimeError(f"composing gave no answer for dispatch {sorted(missing)[:5]}")
         with self._transaction(forced=True):
             self._post()
+            counted = self._run(self._sql.count_claim).fetchone()
             claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": self._ids(wanted)}).fetchall()}
             whole = [each for each in prepared if claimed.issuperset(each.dispatch_ids)]
             for number in claimed - {number for each in whole for number in each.dispatch_ids}:
                 self._move_dispatch(number, DispatchStatus.claimed, by_id[number].status)
             letters = self._insert(whole, by_id, now)
             stopped = [each for each in held if self._hold(by_id[each.dispatch_id], each)]
+        if counted is not None and letters:
+            self._note_claim(counted[0])
         return letters, stopped
 
     def _ids(self, numbers: list[int]) -> Any:

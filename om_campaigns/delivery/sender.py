@@ -156,12 +156,14 @@ def send_due(
     chosen: Sequence[Chosen] = (),
     stop: threading.Event | None = None,
     progress: Callable[[int], None] | None = None,
+    note_claim: Callable[[int], None] = lambda _: None,
 ) -> Sent:
     """Send everything that is due at ``clock()``, or what is ``chosen`` of it; returns the account of the run.
 
     ``stop`` lets the letters on the wire finish and gives the rest back. ``progress`` is called in this thread with the number
-    of letters handled since the last call. ``Sent.ended`` names why a run stopped early. Errors of composing and of the
-    database are raised after everything claimed was given back; what could not be is settled by ``recover``.
+    of letters handled since the last call, ``note_claim`` with the number of each claim before any of its letters leaves.
+    ``Sent.ended`` names why a run stopped early. Errors of composing and of the database are raised after everything claimed was
+    given back; what could not be is settled by ``recover``.
     """
     recover(engine, lock_folder=lock_folder, now=clock())
     with read(engine) as session:
@@ -174,7 +176,7 @@ def send_due(
     worker = start_worker(engine, lock_folder, clock())
     clean = False
     try:
-        ledger = Ledger(engine, worker.id)
+        ledger = Ledger(engine, worker.id, note_claim)
         try:
             with write(engine) as session:
                 forget_old(session, clock())

@@ -75,6 +75,7 @@ INSERT_SLOTS = (
     "INSERT INTO message_slots (message_id, slot_values) VALUES (:message, :slot_values)"
     " ON CONFLICT (message_id) DO UPDATE SET slot_values = excluded.slot_values"
 )
+COUNT_CLAIM = "UPDATE instance SET send_counter = send_counter + 1 RETURNING send_counter"
 FAIL_RETRY = "UPDATE message SET state = 'failed' WHERE id = :id AND state = 'retry'"
 DELETE_BUCKETS = "DELETE FROM pace WHERE scope = 'rate' AND subject = :subject AND (window_start <= :old OR window_start > :future)"
 SELECT_BUCKETS = "SELECT window_start, used FROM pace WHERE scope = 'rate' AND subject = :subject ORDER BY window_start"
@@ -107,6 +108,7 @@ class Statements:
         self.reclaim_message = own(RECLAIM_MESSAGE)
         self.insert_part = own(INSERT_PART) if postgres else _of_json(INSERT_PART)
         self.insert_slots = own(INSERT_SLOTS) if postgres else _of_json(INSERT_SLOTS)
+        self.count_claim = COUNT_CLAIM
         self.fail_retry = own(FAIL_RETRY)
         self.delete_buckets = own(DELETE_BUCKETS)
         self.select_buckets = own(SELECT_BUCKETS)

@@ -19,6 +19,7 @@ from om_campaigns.clock import Clock
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.transport import NoConnectionError, Trouble
 from om_campaigns.errors import OmError
+from om_campaigns.pipeline.identity import find_difference
 from om_campaigns.pipeline.pages import find_fault, is_reserved
 from om_campaigns.settings import Settings, load_settings
 from om_campaigns.store import Instance, Mode
@@ -94,7 +95,7 @@ def _database(workspace: Path, settings: Settings) -> list[Finding]:
         try:
             migrations.require_current(engine)
             found.append(Finding(Level.ok, "migrations", f"revision {migrations.head()}"))
-            found += _halted(engine)
+            found += _halted(engine) + _copied(engine, workspace)
         except OmError as error:
             found.append(Finding(Level.fail, "migrations", str(error), error.hint))
         return found
@@ -112,6 +113,13 @@ def _halted(engine: Engine) -> list[Finding]:
         return []
     told = f"sending is halted since {row.halted_at:%Y-%m-%d %H:%M} UTC by {row.halted_by}"
     return [Finding(Level.warn, "halt", told, "'om-campaigns unhalt' lets it go on")]
+
+
+def _copied(engine: Engine, workspace: Path) -> list[Finding]:
+    with store.read(engine) as session:
+        row = session.get(Instance, 1)
+        why = find_difference(engine, workspace, row) if row is not None and row.mode is Mode.live else ""
+    return [Finding(Level.fail, "copy", f"{why}: it does not send", "'om-campaigns restore --confirm-live'")] if why else []
 
 
 def _disk(workspace: Path) -> Finding:

@@ -14,6 +14,7 @@ from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Dis
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.sender import recover
 from om_campaigns.errors import RefusedError
+from om_campaigns.pipeline.identity import require_same
 from om_campaigns.pipeline.pages import find_fault
 from om_campaigns.store import Mode
 
@@ -28,6 +29,8 @@ def begin(app: App, now: datetime) -> bool:
     with store.write(app.engine) as session:
         if not _note_instant(session, app, now):
             return False
+        if app.mode is Mode.live:
+            require_same(app, session)
         _release_held(session)
     recover(app.engine, lock_folder=app.locks, now=now)
     return True

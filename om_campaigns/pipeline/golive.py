@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -19,9 +17,11 @@ from om_campaigns.campaign.models import Dispatch, Enrolment, Pack, PackOrganisa
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import EditionRow, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
-from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, Task
+from om_campaigns.pipeline.backups import copy_database
 from om_campaigns.pipeline.doctor import Finding, Level
+from om_campaigns.pipeline.identity import settle_down
 from om_campaigns.pipeline.operator import SAMPLE_MARK, note_instance, take_leadership
 from om_campaigns.pipeline.pages import RESERVED
 from om_campaigns.store import Instance, Mode
@@ -103,6 +103,7 @@ def go_live(app: App, now: datetime, actor: str) -> Path | None:
             row.mode, row.rehearsal_now, row.leader = Mode.live, None, ""
             row.halted_at, row.halted_by, row.halt_reason = now, actor, "just gone live: look at the first plan"
             session.add(row)
+            settle_down(app, session)
             note_instance(session, "mode", Mode.rehearsal.value, Mode.live.value, now, actor)
     finally:
         release()
@@ -117,15 +118,9 @@ def _was_rehearsed(model: type[SQLModel]) -> ColumnElement[bool]:
 
 def back_up(app: App, now: datetime) -> Path | None:
     """A consistent copy of an SQLite database beside it; None on PostgreSQL. Raises InstallationError."""
-    database = app.engine.url.database
-    if app.engine.dialect.name != "sqlite" or database is None:
+    if app.engine.dialect.name != "sqlite":
         return None
-    source = Path(database)
+    source = Path(app.engine.url.database or "")
     target = source.with_name(f"{source.stem}-{now:%Y%m%dT%H%M%SZ}.backup.db")
-    try:
-        with closing(sqlite3.connect(source)) as connection:
-            connection.execute("VACUUM INTO ?", (str(target),))
-    except (sqlite3.Error, OSError) as error:
-        raise InstallationError(f"{target}: the backup failed: {error}", hint="nothing was changed; is there room on the disk?") from error
-    target.chmod(0o600)
+    copy_database(app.engine, target)
     return target

@@ -37,7 +37,9 @@ BLANK_PARTS = ("layouts", "blocks", "brands/om.toml")
 FOLDERS = ("templates/campaigns", "templates/content", "templates/toolkits", "audiences/segments")
 
 _MARK_TEXT = "The tables in this folder are made-up samples. Delete this file once your own data stands here; 'go-live' asks.\n"
-_GITIGNORE = "# Secrets, mail and data of people stay out of version control.\nkeys.toml\n*.db\n*.db-*\noutbox/\nlocks/\n"
+_GITIGNORE = (
+    "# Secrets, mail and data of people stay out of version control.\nkeys.toml\n*.db\n*.db-*\noutbox/\nlocks/\ninstallation.json\n"
+)
 
 
 def require_real_clock(app: App) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import and_, or_, select
 from sqlmodel import Session
@@ -40,6 +41,7 @@ from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
 from om_campaigns.pipeline.gate import begin
+from om_campaigns.pipeline.identity import note_claim
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, keys_of_parts, open_keys
 from om_campaigns.pipeline.packing import local_date, pack_key, record_revisions
 from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step
@@ -161,6 +163,7 @@ def hand_over(
         chosen=chosen,
         stop=stop,
         progress=progress,
+        note_claim=partial(note_claim, app),
     )
     settle_packs(app, now)
     return sent
