@@ -35,6 +35,11 @@ class Door(StrEnum):
     one_click = "one-click"
     unsubscribe = "abmelden"
     preferences = "einstellungen"
+    pack = "paket"
+
+
+LETTER_DOORS = (Door.one_click, Door.unsubscribe, Door.preferences)
+"""The doors that every letter has; that of a pack is only in the cover of a house that fetches its packs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +110,22 @@ def make_links(
     base_url = base_url.rstrip("/")
     if not base_url.startswith(("https://", "http://")):
         raise ValueError(f"'{base_url}' is no base for links; it begins with https://")
-    urls = {
-        door: f"{base_url}/{door}/{make_token(keyring, f'{_INERT}-{door}' if inert else door, address_ref, organisation_ref, mailing_list)}"
-        for door in Door
-    }
+    urls = {door: _make_url(base_url, keyring, door, address_ref, organisation_ref, mailing_list, inert=inert) for door in LETTER_DOORS}
     slots = {
         "links.unsubscribe": urls[Door.unsubscribe],
         "links.preferences": urls[Door.preferences],
         "links.web": f"{base_url}/archiv/{mailing_list}",
     }
     return Links(slots, urls[Door.one_click] if base_url.startswith("https://") else "")
+
+
+def make_pack_link(base_url: str, keyring: Keyring, address_ref: str, organisation_ref: str, pack_ref: str, *, inert: bool = False) -> str:
+    """Where a contact fetches a pack: ``BASE/paket/TOKEN``. The token names address, receiving house and pack by their public ids."""
+    return _make_url(base_url.rstrip("/"), keyring, Door.pack, address_ref, organisation_ref, pack_ref, inert=inert)
+
+
+def _make_url(base_url: str, keyring: Keyring, door: Door, *parts: str, inert: bool) -> str:
+    return f"{base_url}/{door}/{make_token(keyring, f'{_INERT}-{door}' if inert else door, *parts)}"
 
 
 def make_return_path(keyring: Keyring, ref: str, domain: str) -> str:

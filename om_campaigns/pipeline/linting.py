@@ -38,7 +38,8 @@ READER = Recipient(0, "erika.muster@haus.example", "vorschau", "Erika Muster", "
 """Whom letters are written to that nobody gets."""
 
 SAMPLE_CODE = "ABC-DEFG"
-"""Stands in covers that nobody gets; it is no valid code."""
+SAMPLE_REF = "muster"
+"""Stand in covers that nobody gets; no pack has them."""
 
 WRITTEN = (Format.eml, Format.html, Format.text, Format.markdown, Format.snippet)
 """The forms of a pack that are made from its text without setting a page."""
@@ -173,7 +174,8 @@ def sample_values(composer: Composer, key: LetterKey, edition: Edition, reader: 
     values = {**composer.values(key, edition, reader), **composer.links(reader, key.organisation_id, mailing_list, inert=True).slots}
     if key.purpose is Purpose.cover:
         house = key.organisation_id
-        pack = PackRow(0, SAMPLE_CODE, 0, house, (house,), (house,), ())
+        pack = PackRow(0, SAMPLE_REF, SAMPLE_CODE, 0, house, (house,), (house,), ())
+        values |= composer.pack_link(reader, house, SAMPLE_REF, inert=True)
         values |= make_values(pack, composer.library.edition(pack_key(key)), composer.houses, now.date(), edition.language)
     return values
 

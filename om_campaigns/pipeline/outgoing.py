@@ -22,7 +22,7 @@ from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fill
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.compose.links import Links, make_links, make_return_path
+from om_campaigns.compose.links import Links, make_links, make_pack_link, make_return_path
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox
 from om_campaigns.compose.wording import load_wording
@@ -159,7 +159,8 @@ class Composer:
                 continue
             attachments = make_attachments(self.library, pack_key(key), each.formats)
             edition = self.library.edition(each.key)
-            extra = Extra(each.part, values if each.key.purpose is Purpose.cover else {}, tuple(attachments), self._ideas(key))
+            is_cover = each.key.purpose is Purpose.cover
+            extra = Extra(each.part, values if is_cover else {}, tuple(attachments), self._ideas(key), pack.ref if is_cover else "")
             letters.append(self.letter(each.key, edition, recipient, due=due, inert=inert, extra=extra))
         return letters
 
@@ -188,7 +189,7 @@ class Composer:
         mailing_list = self.library.source(key.version_id).definition.mailing_list
         links = self.links(recipient, key.organisation_id, mailing_list, inert=inert)
         values = {**self.values(key, edition, recipient), **extra.values}
-        filled = fill(edition, {**values, **links.slots})
+        filled = fill(edition, {**values, **links.slots, **self.pack_link(recipient, key.organisation_id, extra.pack_ref, inert=inert)})
         letter = self._letter(edition, is_correction=due is not None and is_correction(due.occasion))
         head = self._head(key, recipient, extra.part, ref, message_id, mailing_list, links.one_click)
         ideas = extra.ideas or self.library.step_file(key).ideas
@@ -234,6 +235,13 @@ class Composer:
             mailing_list,
             inert=inert,
         )
+
+    def pack_link(self, recipient: Recipient, organisation_id: int, pack_ref: str, *, inert: bool) -> dict[str, str]:
+        """Where the pack of a cover can be fetched; nothing for any other letter."""
+        if not pack_ref:
+            return {}
+        house = self.houses.public_id(organisation_id)
+        return {"links.pack": make_pack_link(self.base_url or NO_PAGES, self.keyring, recipient.address_ref, house, pack_ref, inert=inert)}
 
     def _letter(self, edition: Edition, *, is_correction: bool) -> Letter:
         key = (edition.id, is_correction)
@@ -312,6 +320,8 @@ class Extra:
     values: Mapping[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     ideas: tuple[str, ...] = ()
+    pack_ref: str = ""
+    """For covers: whose page the link opens."""
 
 
 PLAIN = Extra()

@@ -26,10 +26,10 @@ from om_campaigns.delivery.models import Part
 NOTES = {
     PackDelivery.ready_mail: "content/so-leiten-sie-weiter",
     PackDelivery.attachment: "content/so-leiten-sie-weiter.attachment",
-    PackDelivery.portal: "content/so-leiten-sie-weiter",
+    PackDelivery.portal: "content/so-leiten-sie-weiter.portal",
 }
 BLOCK_NOTE = "content/so-leiten-sie-weiter.block"
-"""What the cover says about passing on, by the way the house wants packs; without a portal a ready mail does its work."""
+"""What the cover says about passing on, by the way the house wants packs."""
 
 CONTENT_TYPES = {Format.eml: "application/octet-stream", Format.pdf: "application/pdf"}
 """What may hang on a cover: Exchange turns message/rfc822 into an item, so a draft travels as plain bytes (FWD-07)."""
@@ -49,6 +49,7 @@ class PackRow:
     """A pack with the houses whose advisers it serves, and those that relay for them. ``named``: offices that others serve."""
 
     id: int
+    ref: str
     code: str
     dispatch_id: int
     organisation_id: int
@@ -60,7 +61,7 @@ class PackRow:
 def load_packs(session: Session, dispatch_ids: Iterable[int]) -> dict[int, PackRow]:
     """Packs by the dispatch that carries them."""
     pack, member = table_of(Pack), table_of(PackOrganisation)
-    columns = (pack.c.id, pack.c.code, pack.c.dispatch_id, pack.c.organisation_id, pack.c.named)
+    columns = (pack.c.id, pack.c.public_id, pack.c.code, pack.c.dispatch_id, pack.c.organisation_id, pack.c.named)
     rows = session.execute(select(*columns).where(pack.c.dispatch_id.in_(list(dispatch_ids)))).all()
     members: dict[int, list[tuple[int, int]]] = defaultdict(list)
     query = select(member.c.pack_id, member.c.organisation_id, member.c.relay_id).where(member.c.pack_id.in_([row.id for row in rows]))
@@ -69,6 +70,7 @@ def load_packs(session: Session, dispatch_ids: Iterable[int]) -> dict[int, PackR
     return {
         row.dispatch_id: PackRow(
             row.id,
+            row.public_id,
             row.code,
             row.dispatch_id,
             row.organisation_id,
@@ -99,6 +101,8 @@ def plan_parts(key: LetterKey, route: Route, houses: Houses) -> list[PartPlan]:
     cover = replace(key, purpose=Purpose.cover, note=note)
     if route is Route.newsletter_block:
         return [PartPlan(Part.cover, cover, (Format.eml,))]
+    if delivery is PackDelivery.portal:
+        return [PartPlan(Part.cover, cover)]
     if delivery is PackDelivery.attachment:
         return [PartPlan(Part.cover, cover, (Format.eml, Format.pdf))]
     return [PartPlan(Part.cover, cover, (Format.pdf,)), PartPlan(Part.ready, text)]

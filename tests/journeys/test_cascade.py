@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import random
+import re
 from collections import Counter
 from datetime import timedelta
 from email.message import EmailMessage
@@ -15,6 +16,7 @@ import pytest
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.models import RelayState
+from om_campaigns.compose.links import Door, read_token
 from om_campaigns.errors import InputError
 from om_campaigns.pipeline.partner import acknowledge, import_acknowledgements, move_pack, who_passes_on, write_pack
 from om_campaigns.report.queries.packs import load_packs
@@ -257,6 +259,27 @@ def test_a_house_with_a_list_gets_one_mail_for_it_without_one_click_uns_12(tmp_p
     assert [row["state"] for row in packs(office)] == [RelayState.forwarded]
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert str(packs(office)[0]["code"]) not in text
+
+
+def test_a_house_that_fetches_its_packs_gets_a_cover_with_a_link_and_nothing_else(tmp_path: Path) -> None:
+    """``pack_delivery = portal``; the token names address, house and pack, and opens no other door (UNS-06)."""
+    office = Workspace(tmp_path, settings='[web]\nbase_url = "https://om.example"\n')
+    office.houses(taker("amt", pack_delivery="portal"))
+    office.people(person("Anna Amt", "amt"))
+    series(office, "b1 day = 0")
+    office.tick(local("2027-01-05"))
+    [mail] = letters(office)
+    assert list(mail.iter_attachments()) == []
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    [link] = re.findall(r"https://om\.example/paket/(\S+?)>?[\s)>]", text)
+    [(address, house_ref, pack)] = office.ask(
+        "SELECT a.ref, o.public_id, p.public_id FROM pack p JOIN organisation o ON o.id = p.organisation_id"
+        " JOIN dispatch d ON d.id = p.dispatch_id JOIN address a ON a.id = d.address_id"
+    )
+    assert read_token(office.app.keyring, Door.pack, link) == (address, house_ref, pack)
+    assert read_token(office.app.keyring, Door.unsubscribe, link) is None
+    assert "zweite Nachricht" not in text
+    assert str(packs(office)[0]["code"]) in text
 
 
 def test_a_newsletter_block_is_one_cover_with_the_draft(tmp_path: Path) -> None:
