@@ -138,7 +138,8 @@ def acknowledge(
         house=house,
         is_declined=is_declined,
     )
-    how = f"{done['level']}, {done['count']}" if done["count"] is not None else done["level"]
+    said = done["level"] or done["state"]
+    how = f"{said}, {done['count']}" if done["count"] is not None else said
     click.echo(f"{done['code']}: {how}" + ("" if done["is_new"] else " (known already)"))
 
 
@@ -189,6 +190,20 @@ def skip(state: State, code: str) -> None:
 def forwarded(state: State, code: str) -> None:
     """The contact, or a colleague, has passed it on; how far it came is not known yet."""
     _move(state, code, "forwarded")
+
+
+@pack.command("hand-over")
+@click.argument("code")
+@click.option("--to", default="", metavar="ADDRESS", help="Distributor, contact or deputy of the house; the next in line otherwise.")
+@pass_state
+def hand_over(state: State, code: str, to: str) -> None:
+    """Send it to somebody else in the house: a new contact, a deputy. The code stays; the mails leave with the next run."""
+    from om_campaigns.pipeline.partner import hand_over_pack
+    from om_campaigns.pipeline.staff import load_actor
+
+    app = state.app()
+    done = hand_over_pack(app, code, app.now(), actor=load_actor(), to=to)
+    click.echo(f"{done['code']}: handed over to {done['receiver']}" + ("" if done["is_new"] else " (already)"))
 
 
 def _move(state: State, code: str, new: str, until: date | None = None) -> None:

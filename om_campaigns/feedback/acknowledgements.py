@@ -41,6 +41,9 @@ LEVEL_WORDS: dict[str, CascadeLevel] = {
 }
 """How people call the levels; umlauts, case and the rest of the line do not matter."""
 
+PASSED_ON_WORDS = frozenset({"weitergegeben", "weitergeleitet", "verteilt", "forwarded"})
+"""Passed on, by whomever, without saying how far it came."""
+
 NO_WORDS = frozenset({"nein", "no", "nicht", "diesmal nicht", "keine"})
 
 _NUMBER = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,6})(?![\w,.]\d|\w)")
@@ -74,6 +77,12 @@ def parse_answer(text: str) -> Answer:
     deepest = max(levels, key=list(CascadeLevel).index)
     numbers = _NUMBER.findall(rest)
     return Answer(codes[0], deepest, int(re.sub(r"\D", "", numbers[-1])) if numbers else None)
+
+
+def says_passed_on(text: str) -> bool:
+    """``K7M-2X9Q – eine Kollegin hat es schon weitergegeben``: a code, passed on, and no level to record."""
+    words = {fold(word) for word in _WORD.findall(text)}
+    return len(find_codes(text)) == 1 and bool(words & PASSED_ON_WORDS) and not words & (LEVEL_WORDS.keys() | NO_WORDS)
 
 
 def find_pack(session: Session, code: str) -> Pack:

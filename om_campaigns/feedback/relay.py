@@ -83,6 +83,16 @@ def move(pack: Pack, new: RelayState, at: datetime) -> bool:
     return True
 
 
+def offer_again(pack: Pack, last_day: date, at: datetime) -> None:
+    """Somebody else in the house has it from now on, with the whole time before them; one not handed over yet stays planned.
+
+    Raises IllegalMoveError for a pack that was passed on, or replaced.
+    """
+    if pack.relay_state is not RelayState.planned:
+        move(pack, RelayState.offered, at)
+        pack.due_on = last_day
+
+
 def postpone(pack: Pack, until: date, at: datetime) -> bool:
     """Not now but by ``until``; its last day moves there."""
     if pack.relay_state is RelayState.postponed and pack.due_on == until:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,29 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.models import Organisation
-from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.models import Address, Change, Organisation, Person, Seat
+from om_campaigns.audience.vocabulary import Origin, Route
+from om_campaigns.campaign.codes import find_codes
+from om_campaigns.campaign.handing_over import hand_over
 from om_campaigns.campaign.houses import load_houses
-from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.models import Campaign, Dispatch, Reason
 from om_campaigns.campaign.models import RelayState as RelayState
-from om_campaigns.campaign.receivers import load_passing
+from om_campaigns.campaign.receivers import load_offices, load_passing
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
-from om_campaigns.columns import digest, table_of
+from om_campaigns.campaign.routing import Receiver
+from om_campaigns.columns import digest, new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import Library
 from om_campaigns.compose.pack import FILE_NAMES, make_file
 from om_campaigns.compose.pack import Format as Format
-from om_campaigns.errors import InputError
-from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answer, record_acknowledgement
+from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answer, record_acknowledgement, says_passed_on
 from om_campaigns.feedback.models import CascadeLevel as CascadeLevel
-from om_campaigns.feedback.relay import move, postpone
+from om_campaigns.feedback.relay import move, offer_again, postpone
+from om_campaigns.pipeline.explaining import REASONS
 from om_campaigns.pipeline.outgoing import key_of_row
-from om_campaigns.pipeline.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
+from om_campaigns.pipeline.packing import OPEN_STATES, local_date, make_pack_text, pack_key, record_revisions
 
 
 def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable[Format] = Format) -> list[Path]:
@@ -71,8 +76,13 @@ def acknowledge(
 ) -> dict[str, Any]:
     """Record what a house says about a pack. ``text`` is the code, or a whole line (``K7M-2X9Q – Regionalstellen – 12``).
 
-    Returns code, level ('no' where it was declined), count, state, is_new. Raises InputError for what cannot be understood.
+    A line that only says it was passed on ("… hat es schon weitergegeben") moves the pack and records no level.
+    Returns code, level ('no' where it was declined, '' where none was said), count, state, is_new. Raises InputError for what cannot
+    be understood.
     """
+    if not (level or is_declined) and says_passed_on(text):
+        moved = move_pack(app, text, RelayState.forwarded, now)
+        return {"code": find_codes(text)[0], "level": "", "count": None, "state": RelayState.forwarded.value, "is_new": moved}
     with store.write(app.engine) as session:
         pack = find_pack(session, text)
         answer = Answer(pack.code, level, count) if level or is_declined else parse_answer(text)
@@ -155,6 +165,66 @@ def move_pack(app: App, code: str, state: RelayState, now: datetime, *, until: d
             return move(pack, state, now)
         except ValueError as error:
             raise InputError(f"pack {pack.code} is {pack.relay_state.value}; it cannot become {state.value} any more") from error
+
+
+def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = "") -> dict[str, Any]:
+    """Send a pack's mails to somebody else in the house: to that address, else to the next in line (distributor, contact, deputy).
+
+    The pack keeps its code and gets its whole time again. Returns code, receiver (a name, else the address), is_new. Raises InputError
+    for an address without such a role in the house or a pack that was passed on, RefusedError where nothing may be sent there.
+    """
+    with store.write(app.engine) as session:
+        pack = find_pack(session, code)
+        dispatch = session.get_one(Dispatch, pack.dispatch_id)
+        if dispatch.route is Route.list_address:
+            raise InputError(f"pack {pack.code} went to the house's own list; there is nobody to hand it over to")
+        receiver = _next_receiver(app, session, dispatch, now, to)
+        before = dispatch.address_id
+        is_new = hand_over(session, pack, receiver, now)
+        if is_new:
+            houses = Houses(session)
+            last_day = local_date(now, houses.zone(pack.organisation_id, app.settings.zone)) + timedelta(
+                days=houses.shelf_life(pack.organisation_id)
+            )
+            try:
+                offer_again(pack, last_day, now)
+            except ValueError as error:
+                raise InputError(f"pack {pack.code} is {pack.relay_state.value}; there is nothing to hand over any more") from error
+            session.add(
+                Change(
+                    batch=new_ref(), entity="pack", entity_id=pack.id or 0, field="address_id", old=str(before),
+                    new=str(receiver.address_id), origin=Origin.staff, actor=actor, at=now,
+                )
+            )  # fmt: skip
+        return {"code": pack.code, "receiver": _receiver_name(session, receiver), "is_new": is_new}
+
+
+def _next_receiver(app: App, session: Session, dispatch: Dispatch, now: datetime, to: str) -> Receiver:
+    """Who receives instead, as the planner would choose among those who can."""
+    campaign = session.get_one(Campaign, dispatch.campaign_id)
+    definition = load_definitions(session, campaign)[dispatch.version_id]
+    houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
+    offices = load_offices(session, houses, definition, definition.audiences[dispatch.audience], today=app.today(now))
+    receivers = offices[dispatch.organisation_id].receivers
+    slug = session.get_one(Organisation, dispatch.organisation_id).slug
+    if not to:
+        able = [each for each in receivers if each.reason is Reason.none and each.address_id != dispatch.address_id]
+        if not able:
+            raise InputError(f"nobody else in '{slug}' could receive it", hint="give somebody the role distributor, contact or deputy")
+        return able[0]
+    wanted = session.execute(select(col(Address.id)).where(col(Address.normal_key) == normalise(to).normal_key)).scalar_one_or_none()
+    found = [each for each in receivers if each.address_id == wanted]
+    if not found:
+        raise InputError(f"{to} is neither distributor, contact nor deputy of '{slug}'", hint="give the role in people.csv first")
+    if found[0].reason is not Reason.none:
+        raise RefusedError(f"{to}: {REASONS[found[0].reason]}")
+    return found[0]
+
+
+def _receiver_name(session: Session, receiver: Receiver) -> str:
+    seat = session.get(Seat, receiver.seat_id)
+    person = session.get(Person, seat.person_id) if seat and seat.person_id else None
+    return person.full_name if person else session.get_one(Address, receiver.address_id).address
 
 
 def get_code(session: Session, code: str) -> str:

@@ -18,7 +18,7 @@ from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.models import RelayState
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.errors import InputError
-from om_campaigns.pipeline.partner import acknowledge, import_acknowledgements, move_pack, who_passes_on, write_pack
+from om_campaigns.pipeline.partner import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
 from om_campaigns.report.queries.packs import load_packs
 from tests.journeys.workspace import Workspace, house, local, person
 
@@ -375,3 +375,65 @@ def test_on_random_trees_each_pool_is_served_once_per_step_while_everything_chan
     sent = Counter((row["step"], row["receiver"]) for row in rows)
     assert max(sent.values()) == 1
     assert {Route(row["route"]) for row in rows} <= {Route.forward_pack, Route.newsletter_block}
+
+
+def test_a_pack_is_handed_over_to_a_deputy_with_its_code_and_all_its_time(tmp_path: Path) -> None:
+    """The mails go once more, to somebody else; the pack, its code and whom it serves stay what they are."""
+    office = make_office(tmp_path)
+    office.people(person("Anna Amt", "amt"), person("Dirk Deputy", "amt", roles="deputy"), person("Ada Adviser", "amt", roles="adviser"))
+    series(office, "b1 day = 0", "b2 day = 14")
+    office.walk(local("2027-01-12"))
+    [before] = packs(office)
+    code = str(before["code"])
+    with pytest.raises(InputError, match="neither distributor, contact nor deputy"):
+        hand_over_pack(office.app, code, office.now, actor="t", to="ada.adviser@amt.example")
+    move_pack(office.app, code, RelayState.accepted, office.now)
+    told = hand_over_pack(office.app, code, office.now, actor="t")
+    assert (told["code"], told["receiver"], told["is_new"]) == (code, "Dirk Deputy", True)
+    assert not hand_over_pack(office.app, code, office.now, actor="t", to="Dirk.Deputy@amt.example")["is_new"]
+    office.tick()
+    deputy = sorted(each["Subject"] for each in letters(office) if "dirk" in str(each["To"]))
+    assert deputy == ["Zum Weitergeben: reihe b1.de", "reihe b1.de"], "at once, though the caps allow one a week"
+    [after] = packs(office)
+    assert (after["receiver"], after["state"], str(after["due_on"])) == ("Dirk Deputy", RelayState.offered, "2027-02-09")
+    assert {key for key in after if after[key] != before[key]} == {"receiver", "state_at", "due_on"}
+    assert acknowledge(office.app, f"{code} – Beratende – 3", office.now, actor="t")["is_new"]
+    with pytest.raises(InputError, match="nothing to hand over"):
+        hand_over_pack(office.app, code, office.now, actor="t", to="anna.amt@amt.example")
+    office.walk(local("2027-01-27"))
+    assert [(row["step"], row["receiver"]) for row in packs(office)] == [("b1", "Dirk Deputy"), ("b2", "Anna Amt")]
+    assert office.ask("SELECT old <> new FROM change WHERE entity = 'pack'") in ([(1,)], [(True,)])
+
+
+def test_a_pack_that_has_not_left_or_came_back_goes_to_the_new_contact_only(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    series(office, "b1 day = 0", "b2 day = 1")
+    office.tick(local("2027-01-05"))
+    office.people(person("Anna Amt", "amt", until="2027-01-05"), person("Neu Amt", "amt"))
+    code = str(packs(office)[0]["code"])
+    assert hand_over_pack(office.app, code, office.now, actor="t")["receiver"] == "Neu Amt"
+    second = hand_over_pack(office.app, code, office.now, actor="t", to="neu.amt@amt.example")
+    assert not second["is_new"]
+    office.people(person("Anna Amt", "amt", until="2027-01-05"), person("Neu Amt", "amt"), person("Dirk Deputy", "amt", roles="deputy"))
+    assert hand_over_pack(office.app, code, office.now, actor="t", to="dirk.deputy@amt.example")["is_new"]
+    office.tick()
+    reached = sorted(envelope.recipient for envelope, _ in office.transport.letters)
+    assert reached == ["anna.amt@amt.example"] * 2 + ["dirk.deputy@amt.example"] * 2
+    assert [(each.occasion, each.to, each.status) for each in office.ledger(step="b1")] == [
+        ("", "anna.amt@amt.example", "sent"),
+        ("+h1", "neu.amt@amt.example", "cancelled"),
+        ("+h2", "dirk.deputy@amt.example", "sent"),
+    ]
+
+
+def test_a_line_that_only_says_it_was_passed_on_moves_the_pack_and_records_no_level(tmp_path: Path) -> None:
+    """A colleague has already passed it on."""
+    office = make_office(tmp_path)
+    series(office, "b1 day = 0")
+    office.tick(local("2027-01-05"))
+    code = packs(office)[0]["code"]
+    said = acknowledge(office.app, f"{code} – hat eine Kollegin schon weitergegeben", office.now, actor="t")
+    assert (said["state"], said["level"], said["is_new"]) == ("forwarded", "", True)
+    assert not acknowledge(office.app, f"{code}: weitergeleitet!", office.now, actor="t")["is_new"]
+    assert office.count("acknowledgement") == 0
+    assert acknowledge(office.app, f"{code} – an Beratende weitergegeben – 9", office.now, actor="t")["level"] == "adviser"
