@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from om_campaigns.cli import State, pass_state
-from om_campaigns.cli.output import format_option, print_rows
+from om_campaigns.cli.output import counted, format_option, print_rows
 
 COLUMNS = {"file": "file", "line": "line", "column": "column", "rule": "rule", "level": "level", "text": "text"}
 
@@ -39,12 +39,14 @@ def check(state: State, format_: str) -> None:
     else:
         for each in found.problems:
             click.echo(str(each), err=True)
-        looked = (
-            f"{found.tables} tables, {found.segments} segments, {found.brands} brands, {found.campaigns} campaigns with {found.texts} texts"
-        ) + (f", {found.overlays} files of own words" if found.overlays else "")
-        verdict = f"{len(found.errors)} problems in" if found.errors else "all well:"
-        click.echo(f"{verdict} {looked} (mail programs as tested up to {found.tested_on})")
+        texts = f"{counted(found.campaigns, 'campaign')} with {counted(found.texts, 'text')}"
+        looked = [counted(found.tables, "table"), counted(found.segments, "segment"), counted(found.brands, "brand"), texts]
+        looked += [counted(found.overlays, "file of own words", "files of own words")] if found.overlays else []
+        verdict = f"{counted(len(found.errors), 'problem')} in" if found.errors else "all well:"
+        click.echo(f"{verdict} {', '.join(looked)}")
         if warnings := len(found.problems) - len(found.errors):
-            click.echo(f"{warnings} warnings: nothing stops, but look at them")
+            click.echo(f"{counted(warnings, 'warning')}: nothing stops for them, but look at them")
+        if found.texts:
+            click.echo(f"letters held against mail programs as tested up to {found.tested_on}")
     if found.errors:
         raise SystemExit(2)

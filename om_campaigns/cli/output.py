@@ -91,6 +91,11 @@ def shown(value: Any, zone: ZoneInfo | None = None) -> str:
     return "".join("�" if letter != "\n" and unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in str(value))
 
 
+def counted(number: int, one: str, several: str = "") -> str:
+    """``1 problem``, ``2 problems``."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def neutral(text: str) -> str:
     """A CSV cell no spreadsheet runs as a formula (SEC-06); a text that begins with an apostrophe itself keeps it."""
     return f"'{text}" if text[:1] in FORMULA_STARTS and text else text

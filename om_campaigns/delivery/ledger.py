@@ -121,14 +121,14 @@ class Ledger:
             raise RuntimeError(f"composing gave no answer for dispatch {sorted(missing)[:5]}")
         with self._transaction(forced=True):
             self._post()
-            counted = self._run(self._sql.count_claim).fetchone()
             claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": self._ids(wanted)}).fetchall()}
             whole = [each for each in prepared if claimed.issuperset(each.dispatch_ids)]
             for number in claimed - {number for each in whole for number in each.dispatch_ids}:
                 self._move_dispatch(number, DispatchStatus.claimed, by_id[number].status)
             letters = self._insert(whole, by_id, now)
             stopped = [each for each in held if self._hold(by_id[each.dispatch_id], each)]
-        if counted is not None and letters:
+            counted = self._run(self._sql.count_claim).fetchone() if letters else None
+        if counted is not None:
             self._note_claim(counted[0])
         return letters, stopped
 

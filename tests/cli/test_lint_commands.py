@@ -89,7 +89,7 @@ def test_warnings_are_shown_and_stop_nothing(office: Workspace) -> None:
     said = om(office.folder, "check")
     assert said.code == 0
     assert "warning: the reader's name in the subject" in said.err
-    assert "1 warnings" in said.out
+    assert "1 warning" in said.out
     assert om(office.folder, "campaign", "publish", "reihe").code == 0
 
 

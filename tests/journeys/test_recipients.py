@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlmodel import col, select
 
 from om_campaigns import store
 from om_campaigns.audience.consent import record_suppression
@@ -61,7 +62,7 @@ def change(office: Workspace) -> None:
         now=office.bound(office.now),
     )
     with store.write(office.app.engine) as session:
-        address = session.query(Address).where(Address.address.like("gabi%")).one()  # type: ignore[attr-defined]
+        address = session.exec(select(Address).where(col(Address.address).like("gabi%"))).one()
         record_suppression(
             session, address, SuppressionReason.opt_out, office.now, scope_kind=SuppressionScope.mailing_list, scope="wir-gedanke"
         )
