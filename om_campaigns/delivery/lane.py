@@ -90,7 +90,9 @@ class Lane:
             return
         if not self._offered and not self._offer(letter):
             return
-        connection = self._connected()
+        connection = self._connection  # that of the offer, even if it broke meanwhile: it knows the answer
+        if connection is None:
+            return
         answer = connection.answer()
         if answer is not None:
             self._not_taken(letter, answer)
@@ -141,15 +143,14 @@ class Lane:
         if letter is None:
             self._run.feed.put(None)
         elif self._run.brakes.holds(letter):
-            self._run.leftovers.append(letter)
+            self._run.put_aside(letter)
             return None
         return letter
 
     def _put_aside(self, letter: Letter) -> None:
         """It is given back at the end of the run."""
         self._record()
-        self._run.begun(letter)
-        self._run.leftovers.append(letter)
+        self._run.put_aside(letter)
         self._current = None
 
     def _not_taken(self, letter: Letter, answer: Outcome) -> None:

@@ -28,6 +28,8 @@ class Room:
 
     rules: Rules
     used: Counter[str]
+    pending: int = 0
+    """Letters of this run that were counted as used and have not taken their turn."""
     full_destinations: set[str] = field(default_factory=set)
     full_campaigns: set[int] = field(default_factory=set)
     opens_in: timedelta = timedelta(0)
@@ -66,7 +68,7 @@ def load_campaign_limits(session: Session) -> dict[int, int]:
 
 def load_room(session: Session, rules: Rules, pending: Mapping[str, int], now: datetime) -> Room:
     """The room at ``now``; ``pending`` are letters of this run that have not taken their turn yet, by subject."""
-    room = Room(rules, Counter(pending))
+    room = Room(rules, Counter(pending), sum(pending.values()))
     if not rules.aside:
         return room
     query = select(col(Pace.subject), col(Pace.window_start), col(Pace.used)).where(

@@ -63,6 +63,8 @@ class Run:
         self.lanes = 0
         self.lost: NoConnectionError | None = None
         self.pending: Counter[str] = Counter()
+        self.aside: set[str] = set()
+        """Destinations of letters that were claimed and must wait all the same."""
         self._ours = 0
         self._ending = threading.Event()
         self._lock = threading.Lock()
@@ -128,12 +130,24 @@ class Run:
         with self._lock:
             self.pending.update(limit.subject for limit in self.rules.aside_of(letter.prepared.campaign_id, letter.destination))
 
+    def load_pending(self) -> Counter[str]:
+        """Letters claimed by this run that have not taken their turn yet, by the limits they are under."""
+        with self._lock:
+            return +self.pending
+
     def begun(self, letter: Letter) -> None:
         """The letter has taken its turn, or is given back."""
         if letter.reserved:
             letter.reserved = False
             with self._lock:
                 self.pending.subtract(limit.subject for limit in self.rules.aside_of(letter.prepared.campaign_id, letter.destination))
+
+    def put_aside(self, letter: Letter) -> None:
+        """Its destination or campaign must wait: it is given back at the end."""
+        self.begun(letter)
+        with self._lock:
+            self.aside.add(letter.destination)
+            self.leftovers.append(letter)
 
     def note_refusal(self, refusal: Refusal) -> None:
         """Count a letter whose permission was gone."""
@@ -250,8 +264,8 @@ class _Feeder:
             raise run.error
         if run.stop.is_set():
             run.end(Ended.stopped)
-        elif self._held_back:
-            run.end(Ended.paced, self._held_back)
+        elif self._held_back or run.aside:
+            run.end(Ended.paced, self._held_back or f"put aside for now: {', '.join(sorted(run.aside))}")
 
     def _fill(self) -> None:
         run = self._run
@@ -278,7 +292,7 @@ class _Feeder:
                 run.end(Ended.halted)
                 return False
             run.brakes.look(session, now)
-            room = load_room(session, run.rules, run.pending, now)
+            room = load_room(session, run.rules, run.load_pending(), now)
             waiting = not_to(run.brakes.closed | room.full_destinations, room.full_campaigns)
             dues = load_due(session, now, size, chosen=[*self._chosen, *waiting], offset=self._offset)
             if not dues and not self._offset:
@@ -299,7 +313,7 @@ class _Feeder:
     def _wait_for_room(self, room: Room, now: datetime) -> bool:
         """Nothing else is due: wait a little for what a limit holds back; False when that would take too long."""
         run = self._run
-        if +run.pending:
+        if room.pending:  # their turns may have been counted twice, here and in the database
             run.stop.wait(0.05)
             return True
         wait = room.opens_in.total_seconds()

@@ -75,7 +75,11 @@ class SmtpTransport:
         if settings.tls is Tls.starttls and context is not None:
             if not wire.has_extn("starttls"):
                 raise NoConnectionError(Trouble.tls_failed, f"{settings.host}:{settings.port} does not offer STARTTLS")
-            wire.starttls(context=context)
+            try:
+                wire.starttls(context=context)
+            except smtplib.SMTPResponseException as error:
+                refusal = f"STARTTLS is refused: {error.smtp_code} {_readable(error.smtp_error)}"
+                raise NoConnectionError(Trouble.tls_failed, f"{settings.host}:{settings.port}: {refusal}") from error
             wire.ehlo_or_helo_if_needed()
         if settings.username:
             self._log_in(wire)

@@ -7,12 +7,19 @@ import ssl
 import threading
 from dataclasses import dataclass, field
 
+SILENCE = "…"
+
 
 @dataclass
 class Manners:
-    """How the server behaves. Replies are text without line ends; '' means: close the connection instead of answering."""
+    """How the server behaves. Replies are text without line ends.
+
+    '' means: close the connection instead of answering. SILENCE means: never answer.
+    """
 
     greeting: str = "220 ready"
+    ehlo: str | None = None
+    """Instead of the offers."""
     offers: tuple[str, ...] = ("PIPELINING", "SIZE 100000", "DSN")
     auth: str = "235 welcome"
     mail: str = "250 sender ok"
@@ -30,6 +37,8 @@ class Manners:
     chatter: str = ""
     """Sent unasked right behind the reply to DATA."""
     tls: ssl.SSLContext | None = None
+    no_handshake: bool = False
+    """Answers in the clear where TLS should begin."""
     injected: str = ""
     """Sent in the clear behind the reply to STARTTLS."""
 
@@ -85,6 +94,10 @@ class Dialogue:
     def say(self, text: str) -> None:
         if not text:
             raise HangUpError
+        if text == SILENCE:
+            while self.reader.read(65536):
+                continue
+            raise HangUpError
         self.writer.write(f"{text}\r\n".encode())
         self.writer.flush()
 
@@ -97,7 +110,9 @@ class Dialogue:
 
     def obey(self, text: str) -> None:
         verb, manners = text[:4].upper(), self.manners
-        if verb == "EHLO":
+        if verb in ("EHLO", "HELO") and manners.ehlo is not None:
+            self.say(manners.ehlo)
+        elif verb == "EHLO":
             lines = ["misbehaving", *manners.offers]
             self.say("\r\n".join(f"250{' ' if place == len(lines) - 1 else '-'}{line}" for place, line in enumerate(lines)))
         elif verb == "STAR":
@@ -127,9 +142,13 @@ class Dialogue:
             self.say("250 ok")
 
     def start_tls(self) -> None:
-        if self.manners.tls is None:
+        if self.manners.tls is None and not self.manners.no_handshake:
             self.say("454 not now")
             return
+        if self.manners.no_handshake:
+            self.say("220 go ahead")
+            self.say("this is no TLS")
+            raise HangUpError
         self.say(f"220 go ahead\r\n{self.manners.injected}".rstrip())
         self.socket = self.manners.tls.wrap_socket(self.socket, server_side=True)
         self.reader, self.writer = self.socket.makefile("rb"), self.socket.makefile("wb")
@@ -147,7 +166,7 @@ class Dialogue:
         if not self.valid and not content:
             self.say("554 nobody to send this to")
             return
-        if self.manners.dot.startswith("2") or not self.manners.dot:
+        if self.manners.dot.startswith("2") or self.manners.dot in ("", SILENCE):
             self.server.letters.append((self.recipient, content))
             self.taken += 1
         if self.manners.silent_after_dot:
