@@ -21,19 +21,28 @@ if TYPE_CHECKING:
 @click.option(
     "--write", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Write .html, .txt and .eml there."
 )
+@click.option("--spam", is_flag=True, help="Ask SpamAssassin and rspamd, where they are installed here.")
 @pass_state
-def preview(state: State, target: str, reader: str | None, language: str | None, folder: Path | None) -> None:
-    """Show the letters of a campaign, or one step, as the files say now. Changes nothing."""
+def preview(state: State, target: str, reader: str | None, language: str | None, folder: Path | None, spam: bool) -> None:
+    """Show the letters of a campaign, or one step, as the files say now, and what the lint says of them. Changes nothing."""
     from om_campaigns.pipeline.previewing import preview as make_previews
+    from om_campaigns.pipeline.spam import judge
 
     app = state.app()
     person_id, organisation_id = _find(app, reader)
     letters = make_previews(app, target, app.now(), person_id=person_id, organisation_id=organisation_id, language=language)
-    for letter in letters:
+    verdicts = judge([letter.content for letter in letters]) if spam else [()] * len(letters)
+    if spam and not any(verdicts):
+        click.echo("there is neither spamassassin nor rspamd on this machine", err=True)
+    for letter, judged in zip(letters, verdicts, strict=True):
         if folder is None:
             _show(letter)
         else:
             _write(letter, folder)
+        for problem in letter.problems:
+            click.echo(str(problem), err=True)
+        for verdict in judged:
+            click.echo(f"{_name(letter)}: {verdict}{'' if verdict.is_harmless else ' [REN-17]'}", err=not verdict.is_harmless)
 
 
 @click.command()
@@ -71,7 +80,6 @@ def _show(letter: Preview) -> None:
     click.echo(f"Subject:   {letter.subject}")
     click.echo(f"Preheader: {letter.preheader}")
     click.echo(f"Size:      HTML {len(letter.html.encode()):,} bytes, whole mail {len(letter.content):,} bytes")
-    _show_problems(letter)
     click.echo(f"\n{letter.text}")
 
 
@@ -80,9 +88,3 @@ def _write(letter: Preview, folder: Path) -> None:
     for ending, content in ((".html", letter.html.encode()), (".txt", letter.text.encode()), (".eml", letter.content)):
         (folder / f"{_name(letter)}{ending}").write_bytes(content)
     click.echo(folder / f"{_name(letter)}.html")
-    _show_problems(letter)
-
-
-def _show_problems(letter: Preview) -> None:
-    for problem in letter.problems:
-        click.echo(str(problem), err=True)
