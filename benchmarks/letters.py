@@ -54,10 +54,9 @@ def main() -> None:
         scores: dict[str, Verdict] = {each.filter: each for each in verdicts}
         shown = {name: f"{scores[name].score:.2f}" if name in scores else "" for name in ("SpamAssassin", "rspamd")}
         action = scores["rspamd"].action if "rspamd" in scores else ""
-        print(
-            f"{name_of(letter):40} {len(letter.html.encode()):7,} {len(letter.content):8,}  {len(letter.problems) - warnings:6} {warnings:8}"
-            f"  {shown['SpamAssassin']:>12}  {shown['rspamd']:>6}  {action}"
-        )
+        size = f"{len(letter.html.encode()):7,} {len(letter.content):8,}"
+        found = f"{len(letter.problems) - warnings:6} {warnings:8}"
+        print(f"{name_of(letter):40} {size}  {found}  {shown['SpamAssassin']:>12}  {shown['rspamd']:>6}  {action}")
 
 
 if __name__ == "__main__":
