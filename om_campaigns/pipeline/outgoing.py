@@ -29,7 +29,16 @@ from om_campaigns.compose.wording import load_wording
 from om_campaigns.delivery.models import Part
 from om_campaigns.delivery.sender import Due, Held, Prepared
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.pipeline.packing import PackRow, load_packs, local_date, make_attachments, make_values, pack_key, plan_parts
+from om_campaigns.pipeline.packing import (
+    PackRow,
+    load_packs,
+    local_date,
+    make_attachments,
+    make_values,
+    pack_key,
+    plan_parts,
+    require_forwardable,
+)
 from om_campaigns.settings import SenderSettings
 
 NO_PAGES = "https://seiten-fehlen.invalid"
@@ -158,6 +167,8 @@ class Composer:
             if due is not None and due.is_served(each.part):
                 continue
             attachments = make_attachments(self.library, pack_key(key), each.formats)
+            if each.key.purpose is Purpose.pack:
+                require_forwardable(self.library, each.key)
             edition = self.library.edition(each.key)
             is_cover = each.key.purpose is Purpose.cover
             extra = Extra(each.part, values if is_cover else {}, tuple(attachments), self._ideas(key), pack.ref if is_cover else "")

@@ -152,6 +152,14 @@ def make_pack_text(library: Library, key: LetterKey) -> PackText:
     return PackText(edition, title_of(edition), house["slug"], house["name"], library.published_on(key), tuple(labels.items()), accent)
 
 
+def require_forwardable(library: Library, key: LetterKey) -> None:
+    """Read what would be passed on once more: a ready mail is the draft with a head of its own (FWD-01).
+
+    Raises ProblemsError when something of one reader, a code or a leftover stands in it.
+    """
+    _make_file(make_pack_text(library, key), Format.eml)
+
+
 @lru_cache(maxsize=64)
 def _make_file(text: PackText, form: Format) -> bytes:
     """Two contacts of one house, and two tries, need the same bytes; setting a page takes a while."""

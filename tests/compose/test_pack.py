@@ -172,6 +172,7 @@ def leaking(text: PackText, leak: str) -> PackText:
 LEAKS = {
     "a token": LINKS.slots["links.unsubscribe"],
     "the one-click address": LINKS.one_click,
+    "a token behind a door nobody knows yet": LINKS.one_click.replace("one-click", "neue-tuer"),
     "preferences": "https://om.example/einstellungen/",
     "a masked address": "Diese E-Mail ging an m…@hwk.example",
     "a code": "Ihr Kennwort: 222-2222",
