@@ -39,7 +39,7 @@ from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, READABLE, Slot
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
-RENDERER = "3"
+RENDERER = "4"
 """Goes up with every change of this room that changes the bytes of a mail."""
 
 MAX_HTML = 100_000

@@ -230,13 +230,13 @@ class Library:
                 "mailing_list": definition.mailing_list,
                 "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, language),
             },
-            "step": _step_context(key, definition, head, about, language),
+            "step": _step_context(key, definition, head, about, language, is_alone=self._stands_alone(key)),
             "toolkits": toolkits,
             "toolkit": toolkits[0] if toolkits else None,
             "om": om_context(self.sender),
             "house_contact": {"name": contact.name, "email": contact.email} if contact else None,
             "sender": key.sender.value,
-            "next_step": self._next_step(source, definition, key.step, language),
+            "next_step": None if self._stands_alone(key) else self._next_step(source, definition, key.step, language),
         }
         brand = self.houses.brand(key.organisation_id) if key.sender is Sender.home else OM_BRAND
         if f"brands/{brand}.toml" not in source.files:
@@ -253,9 +253,14 @@ class Library:
             overlay=self._own_words(key),
         )
 
+    def _stands_alone(self, key: LetterKey) -> bool:
+        """Its readers get no other step of the campaign: a pack of one letter, a step that only some get."""
+        step = self._source(self._wording_version(key)).definition.step(key.step)
+        return (key.purpose is Purpose.pack and self.pack_text(key)) or bool(step and step.when)
+
     def _next_step(self, source: Source, definition: CampaignDefinition, step: str, language: str) -> dict[str, str] | None:
         here, following = definition.step(step), definition.step_after(step)
-        if here is None or following is None:
+        if here is None or following is None or following.when:
             return None
         path = next(
             (path for path in (f"campaigns/{source.name}/{following.name}.{each}.md" for each in (language, "de")) if path in source.files),
@@ -267,9 +272,11 @@ class Library:
         return {"subject": subject, "after": after_text(_days_between(here, following), language)}
 
 
-def _step_context(key: LetterKey, definition: CampaignDefinition, head: StepFile, about: StepFile, language: str) -> dict[str, Any]:
-    """``about``: the text that says what the step is about, where a cover only introduces it."""
-    names = [step.name for step in definition.steps]
+def _step_context(
+    key: LetterKey, definition: CampaignDefinition, head: StepFile, about: StepFile, language: str, *, is_alone: bool
+) -> dict[str, Any]:
+    """``about``: the text that says what the step is about, where a cover only introduces it. Steps that only some get do not count."""
+    names = [key.step] if is_alone else [step.name for step in definition.steps if not step.when]
     due = date_of(key.due_day) + timedelta(days=head.due_days) if head.due_days else None
     return {
         "name": key.step,

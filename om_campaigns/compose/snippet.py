@@ -14,7 +14,7 @@ LAYOUT = {"align", "bgcolor", "border", "cellpadding", "cellspacing", "dir", "he
 ATTRIBUTES = {"*": LAYOUT, "a": {"href"}, "img": {"src", "alt"}, "th": {"scope"}}
 
 _CONDITIONAL = re.compile(r"<!--\[if (?!!).*?<!\[endif\]-->", re.DOTALL)
-_PREHEADER = re.compile(r'<div style="display:none.*?</span></div>', re.DOTALL)
+_PREHEADER = re.compile(r'<div style="display:none[^>]*>.*?</div>', re.DOTALL)
 
 
 def make_snippet(document: str) -> bytes:

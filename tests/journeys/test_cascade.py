@@ -299,7 +299,7 @@ def test_a_letter_with_a_pack_of_its_own_is_the_cover_and_goes_to_one_person_per
     office.houses(house("neu", "05", adviser_headcount="9"))
     office.people(person("Erste Neu", "neu"), person("Zweite Neu", "neu"))
     office.segment("alle", "'contact' in roles")
-    office.campaign("wir", "a4 day = 0", audience='sender = "om"')
+    office.campaign("wir", "a4 day = 0", "a5 day = 21", "a6 day = 30\nwhen = \"status == 'active'\"", audience='sender = "om"')
     office.text("wir", "a4.de", "Guten Tag {{ contact.full_name }},\n\nIhr Kennwort: {{ pack.ack_code }}")
     office.text("wir", "a4.pack.de", BODY)
     office.publish()
@@ -308,6 +308,9 @@ def test_a_letter_with_a_pack_of_its_own_is_the_cover_and_goes_to_one_person_per
     code = str(packs(office)[0]["code"])
     assert f"Ihr Kennwort: {code}" in cover.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert (ready["Subject"], ready["To"].addresses[0].display_name) == ("wir a4.pack.de", "")
+    told, passed_on = (each.get_body(("plain",)).get_content() for each in (cover, ready))  # type: ignore[union-attr]
+    assert ("Teil 1 von 2" in told, "In drei Wochen: wir a5.de" in told) == (True, True), "a step that only some get does not count"
+    assert ("Teil 1" in passed_on, "In drei Wochen" in passed_on) == (False, False), "advisers get no other letter of this series"
     assert [(each.to, each.reason) for each in office.ledger(status="skipped")] == [("zweite.neu@neu.example", "colleague_relays")]
 
 
