@@ -70,6 +70,7 @@ class Ledger:
         self._unposted: list[dict[str, Any]] = []
         self._posted_at = time.monotonic()
         self._in_post = 0
+        self._counted: int | None = None
         self._served: Sequence[dict[str, Any]] = ()
         self._latest: tuple[datetime | None, Any] = (None, None)
 
@@ -79,7 +80,10 @@ class Ledger:
 
     @contextmanager
     def _transaction(self, *, forced: bool = False) -> Iterator[None]:
-        """``forced``: on disk when it ends; the rest may be lost with the power, never with the process."""
+        """``forced``: on disk when it ends; the rest may be lost with the power, never with the process.
+
+        A claim's number is told before anybody else can write, and so before a letter of it leaves.
+        """
         with self._lock:
             if forced and not self._postgres:
                 self._run("PRAGMA synchronous = FULL")
@@ -93,12 +97,14 @@ class Ledger:
                 except BaseException:
                     self._roll_back()
                     raise
+                if self._counted is not None:
+                    self._note_claim(self._counted)
                 if self._in_post:
                     self._unposted = self._unposted[self._in_post :]
                     self._posted_at = time.monotonic()
                 self._unposted += self._served
             finally:
-                self._in_post, self._served = 0, ()
+                self._in_post, self._served, self._counted = 0, (), None
                 if forced and not self._postgres:
                     self._run("PRAGMA synchronous = NORMAL")
 
@@ -128,8 +134,7 @@ class Ledger:
             letters = self._insert(whole, by_id, now)
             stopped = [each for each in held if self._hold(by_id[each.dispatch_id], each)]
             counted = self._run(self._sql.count_claim).fetchone() if letters else None
-        if counted is not None:
-            self._note_claim(counted[0])
+            self._counted = counted[0] if counted else None
         return letters, stopped
 
     def _ids(self, numbers: list[int]) -> Any:

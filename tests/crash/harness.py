@@ -1,32 +1,40 @@
-"""Send, kill -9, recover, again; then compare the ledger with what the server has on record."""
+"""Send, kill -9 (or cut the power), recover, again; then compare the ledger with what the server has on record."""
 
 from __future__ import annotations
 
 import multiprocessing
 import random
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlmodel import select
 
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.models import Dispatch, DispatchStatus
 from om_campaigns.clock import fixed_clock
-from om_campaigns.delivery.models import Message, MessageState
+from om_campaigns.compose import models as _compose  # noqa: F401  every table must be known
+from om_campaigns.delivery.models import Message, MessageState, Worker
 from om_campaigns.delivery.sender import recover, send_due
 from om_campaigns.delivery.smtp import SmtpTransport
+from om_campaigns.feedback import models as _feedback  # noqa: F401
 from om_campaigns.settings import SmtpSettings, Tls
-from om_campaigns.store import open_engine, read
+from om_campaigns.store import instance, open_engine, read, write
 from tests.delivery.stage import NOW, Pace, compose
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.crash.harness"])
+
+ENDS = ("", "-wal")
+"""The files of an SQLite database that a loss of power leaves behind."""
 
 
 @dataclass
@@ -43,14 +51,57 @@ class Found:
     touches: int
     open_letters: int
 
+    @property
+    def is_clean(self) -> bool:
+        """Nothing lost, doubled or left open."""
+        return not (self.lost or self.doubled or self.unfinished or self.open_letters)
 
-def send_all(url: str, port: int, lock_folder: Path, connections: int, begun: object) -> None:
-    """The process that will be killed."""
+
+def send_all(url: str, port: int, lock_folder: Path, connections: int, begun: Any, snapshots: Path | None) -> None:
+    """The process that will be killed. With ``snapshots`` the files are kept as they were at each forced commit."""
     engine = open_engine(url)
     settings = SmtpSettings(host="127.0.0.1", port=port, tls=Tls.none, helo="crash.example", timeout_seconds=20)
-    begun.set()  # type: ignore[attr-defined]
-    pace = Pace(connections=connections)
-    send_due(engine, clock=fixed_clock(NOW), compose=compose, transport=SmtpTransport(settings), smtp=pace, lock_folder=lock_folder)
+    begun.set()
+    note: Callable[[int], None] = (lambda number: snap(Path(engine.url.database or ""), snapshots, number)) if snapshots else lambda _: None
+    send_due(
+        engine,
+        clock=fixed_clock(NOW),
+        compose=compose,
+        transport=SmtpTransport(settings),
+        smtp=Pace(connections=connections),
+        lock_folder=lock_folder,
+        note_claim=note,
+    )
+
+
+def snap(database: Path, folder: Path, number: int) -> None:
+    """Copy the files as of this commit: nobody else writes meanwhile, and a killed copy never counts."""
+    slot = folder / str(number)
+    slot.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for end in ENDS:
+            shutil.copyfile(f"{database}{end}", slot / f"db{end}")
+        connection.execute("ROLLBACK")
+    (folder / "draft").write_text(str(number), encoding="ascii")
+    (folder / "draft").replace(folder / "latest")
+
+
+def cut_power(engine: Engine, folder: Path) -> bool:
+    """Put back what was surely on the disk, as another boot would find it; False where nothing was ever claimed."""
+    if not (folder / "latest").exists():
+        return False
+    database = Path(engine.url.database or "")
+    engine.dispose()
+    slot = folder / (folder / "latest").read_text(encoding="ascii")
+    Path(f"{database}-shm").unlink(missing_ok=True)
+    for end in ENDS:
+        shutil.copyfile(slot / f"db{end}", f"{database}{end}")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with write(engine) as session:
+        session.execute(update(Worker).values(boot="the boot before"))
+    return True
 
 
 @contextmanager
@@ -66,22 +117,38 @@ def sink(record: Path, delay: float) -> Iterator[int]:
         process.wait()
 
 
-def run_until_done(engine: Engine, url: str, folder: Path, *, most_kills: int, connections: int, patience: float, seed: int) -> Found:
-    """Kill the sender at random points until everything is sent (or ``most_kills`` is reached, then let it finish)."""
+def run_until_done(
+    engine: Engine,
+    folder: Path,
+    *,
+    most_kills: int,
+    connections: int,
+    patience: float,
+    seed: int,
+    snapshots: Path | None = None,
+    cut: Callable[[], bool] = lambda: True,
+) -> Found:
+    """Kill the sender at random points until everything is sent (or ``most_kills`` is reached, then let it finish).
+
+    ``cut`` is done after each kill, to lose the power; False when that could not be.
+    """
     dice = random.Random(seed)
     record = folder / "sink.txt"
+    url = engine.url.render_as_string(hide_password=False)
     kills = most_uncertain = 0
+    with write(engine) as session:
+        instance(session)
     with sink(record, 0.003) as port:
         while True:
             begun = CONTEXT.Event()
-            process = CONTEXT.Process(target=send_all, args=(url, port, folder, connections, begun))
+            process = CONTEXT.Process(target=send_all, args=(url, port, folder, connections, begun, snapshots))
             process.start()
             begun.wait(30)
             process.join(dice.uniform(0, patience) if kills < most_kills else None)
             if process.is_alive():
                 process.kill()
                 process.join()
-                kills += 1
+                kills += cut()
             recovered = recover(engine, lock_folder=folder, now=NOW)
             most_uncertain = max(most_uncertain, recovered.uncertain)
             if process.exitcode == 0:
@@ -91,7 +158,7 @@ def run_until_done(engine: Engine, url: str, folder: Path, *, most_kills: int, c
 
 
 def compare(engine: Engine, record: Path, kills: int, most_uncertain: int) -> Found:
-    """Every letter must be on record exactly once, or be uncertain."""
+    """Every letter must be on record exactly once, or be uncertain: by envelope recipient and by Message-ID."""
     lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     arrived = Counter(line.split()[0] for line in lines)
     names = Counter(line.split()[1] for line in lines)

@@ -89,12 +89,16 @@ def statuses(engine: Engine) -> list[tuple[DispatchStatus, Reason]]:
 def test_each_fault_has_its_outcome(
     fault: Fault, piped: bool, sqlite_engine: Engine, tmp_path: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = sqlite_engine
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    try_fault(fault, piped, sqlite_engine, tmp_path, authority)
+
+
+def try_fault(fault: Fault, piped: bool, engine: Engine, folder: Path, authority: trustme.CA) -> None:
+    """Two letters against the fault, then against a server that behaves. ``SSL_CERT_FILE`` names the authority's certificate."""
     make_stage(engine, 2)
     server = start(fault, authority, is_pipelined=piped)
-    account = run(engine, tmp_path, server, fault, NOW, dict(fault.settings))
+    account = run(engine, folder, server, fault, NOW, dict(fault.settings))
     (first, reason), (second, _) = statuses(engine)
     assert (first, reason, second) == (fault.first, fault.reason, fault.second)
     assert account.ended is (Ended.paced if fault.slowed else fault.ended)
@@ -110,7 +114,7 @@ def test_each_fault_has_its_outcome(
     assert certain == expected
     assert_whole(server, {1: fault.taken})
     server.close()
-    settle(engine, tmp_path, server, fault)
+    settle(engine, folder, server, fault)
 
 
 def settle(engine: Engine, folder: Path, earlier: Server, fault: Fault) -> None:
