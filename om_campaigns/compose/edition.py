@@ -206,7 +206,7 @@ class _Builder:
         if self.given.purpose is not Purpose.pack:
             return ""
         path = self.given.step_path
-        source = FENCE.sub(lambda match: f"::: {BLOCK_NAMES.get(match[1], match[1])}", self.step.body)
+        source = FENCE.sub(lambda match: f"::: {BLOCK_NAMES.get(match[1], match[1])}", PICTURE_SIZE.sub(r"\1", self.step.body))
         places = tuple((self.step.body_line + number, 1) for number in range(source.count("\n") + 1))
         body = self.render(Source(f"{path}#body.txt", path, source, places))
         return tidy_plain(f"{body}\n\n::: action\n{self.names['action']['text']}\n:::")
@@ -298,6 +298,9 @@ class _Builder:
 
 FENCE = re.compile(r"^ {0,3}:{3,}[ \t]*([^\W\d]\w*).*$", re.MULTILINE)
 """The head of a block; its id and policy are no business of a reader."""
+
+PICTURE_SIZE = re.compile(r"(!\[[^\]\n]*\]\([^)\n]*\))\{[^{}\n]*\}")
+"""What a picture of the text says of its size is no Markdown others know."""
 
 MERGED_LISTS = re.compile(r"</ul>\s*<ul[^>]*>|</ol>\s*<ol[^>]*>")
 """Lists made by a loop or around an if are one list."""

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
+from mdit_py_plugins.attrs import attrs_plugin
 from mdit_py_plugins.container import container_plugin
 
 from om_campaigns.columns import digest
@@ -333,6 +334,7 @@ def _demoted(token: Token) -> Token:
 def _parser(language: str) -> MarkdownIt:
     options = {"html": False, "typographer": True, "quotes": QUOTES.get(language, QUOTES["en"])}
     parser = MarkdownIt("commonmark", options).enable(["table", "replacements", "smartquotes"])
+    attrs_plugin(parser, after=("image",), allowed=("width", "height"))
     container_plugin(parser, "block", marker=":", validate=lambda parameters, *_: bool(parameters.strip()))
     parser.block.ruler.before("fence", "statement", _statement, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     parser.core.ruler.push("spaces", _spaces)

@@ -83,6 +83,14 @@ def test_a_fault_of_a_text_is_told_with_its_line(office: Workspace) -> None:
     assert set(found) == {("campaigns/reihe/a1.de.md", line, rule, "error") for rule in ("REN-12", "REN-16")}
 
 
+def test_ren_11_a_picture_needs_its_size_and_gets_it_in_the_text(office: Workspace) -> None:
+    picture = "![Zwei Menschen am Zaun](https://om.example/zaun.png)"
+    office.text("reihe", "a1.de", f"{BODY}\n\n{picture}")
+    assert {each[:3] for each in checked(office)} == {("campaigns/reihe/a1.de.md", 11, "REN-11")}
+    office.text("reihe", "a1.de", f"{BODY}\n\n{picture}{{width=520 height=200}}\n\n{'Das Bild zeigt, worum es geht. ' * 4}")
+    assert checked(office, 0) == []
+
+
 def test_warnings_are_shown_and_stop_nothing(office: Workspace) -> None:
     source = STEP.format(subject="Guten Tag {{ contact.full_name }}", body=BODY)
     (office.folder / "templates/campaigns/reihe/a1.de.md").write_text(source, encoding="utf-8")

@@ -185,3 +185,12 @@ def test_faults_say_where(source: str, said: str) -> None:
     assert any(problem.startswith(said) for problem in problems_of(source)), problems_of(source)
     with pytest.raises(ProblemsError):
         convert(source, "n1.de.md", 10, "de")
+
+
+def test_ren_11_a_picture_has_words_and_a_size_and_nothing_else() -> None:
+    """What a text says of a picture's size reaches HTML alone; no other attribute does."""
+    source = "![Zwei am Zaun](https://om.example/zaun.png){width=520 height=200 onclick=x .klasse}"
+    body = convert(source, "x.md", 1, "de")
+    assert '<img src="https://om.example/zaun.png" alt="Zwei am Zaun" width="520" height="200" />' in body.html.text
+    assert "Zwei am Zaun" in body.plain.text
+    assert "520" not in body.plain.text

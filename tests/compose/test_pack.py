@@ -109,6 +109,16 @@ def test_the_block_is_markdown_with_headings_and_its_origin(text: PackText) -> N
     assert "gibt diesen Text der Offensive Mittelstand" in block
 
 
+def test_a_picture_keeps_its_size_where_it_is_html_and_is_plain_markdown_elsewhere(given: Given) -> None:
+    picture = "![Zwei am Zaun](https://om.example/zaun.png)"
+    text = make_text(given, TEXT.replace("- Checks", f"{picture}{{width=520 height=200}}\n\n- Checks"))
+    block, sheet = make_file(text, Format.markdown).decode(), PdfReader(io.BytesIO(make_file(text, Format.pdf)))
+    assert picture in block
+    assert "{width" not in block + sheet.pages[0].extract_text()
+    for form in (Format.html, Format.snippet):
+        assert re.search(r'<img[^>]* width="520" height="200"', make_file(text, form).decode())
+
+
 def test_fwd_14_the_snippet_is_an_ascii_fragment(text: PackText) -> None:
     snippet = make_file(text, Format.snippet)
     assert snippet.isascii()

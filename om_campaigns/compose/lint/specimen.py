@@ -31,6 +31,8 @@ im Betrieb am Ortsrand fehlen **zwei Gesellen** für die Montage. Mehr dazu im [
 - Notieren, wer geholfen hat.
 - Zwei Sätze weitererzählen, etwa mit `Kennwort`.
 
+![Zwei Menschen am Gartenzaun](https://om.example/gartenzaun.png){width=520 height=200}
+
 > Ein Anruf dauert keine zehn Minuten – und erspart dem Betrieb drei Termine.
 
 | Haus | Wofür |
