@@ -79,7 +79,7 @@ def _show(letter: Preview) -> None:
     click.secho(f"{_name(letter)} for {letter.recipient} ({letter.house})", bold=True)
     click.echo(f"Subject:   {letter.subject}")
     click.echo(f"Preheader: {letter.preheader}")
-    click.echo(f"Size:      HTML {len(letter.html.encode()):,} bytes, whole mail {len(letter.content):,} bytes")
+    click.echo(f"Size:      HTML {len(letter.html.encode()):,} bytes, whole mail {len(letter.content):,} bytes, {letter.pictures} pictures")
     click.echo(f"\n{letter.text}")
 
 

@@ -10,7 +10,21 @@ MAX_BYTES = 30_000
 
 TAGS = {"a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "img", "li", "ol", "p", "span", "strong"}
 TAGS |= {"table", "tbody", "td", "th", "thead", "tr", "ul"}
-LAYOUT = {"align", "bgcolor", "border", "cellpadding", "cellspacing", "dir", "height", "lang", "role", "style", "valign", "width"}
+LAYOUT = {
+    "align",
+    "aria-hidden",
+    "bgcolor",
+    "border",
+    "cellpadding",
+    "cellspacing",
+    "dir",
+    "height",
+    "lang",
+    "role",
+    "style",
+    "valign",
+    "width",
+}
 ATTRIBUTES = {"*": LAYOUT, "a": {"href"}, "img": {"src", "alt"}, "th": {"scope"}}
 
 _CONDITIONAL = re.compile(r"<!--\[if (?!!).*?<!\[endif\]-->", re.DOTALL)

@@ -25,10 +25,10 @@ from om_campaigns.compose.brand import brand_path
 from om_campaigns.compose.contexts import OM_BRAND
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose, make_edition, show_html, show_subject, show_text
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.compose.lint import Finding, Rendered, lint, read_allowed
+from om_campaigns.compose.lint import Finding, Rendered, lint, lint_fragment, read_allowed
 from om_campaigns.compose.lint.specimen import make_specimen
 from om_campaigns.compose.pack import Format, make_file
-from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.errors import InputError, Problem, ProblemsError, RefusedError
 from om_campaigns.pipeline.outgoing import Composer, Recipient, carries_pack
 from om_campaigns.pipeline.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
 from om_campaigns.pipeline.texts import Draft, has_text, languages_by_step
@@ -65,7 +65,13 @@ def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: dateti
     desk = _Desk(make_composer(app, session), now, allowed, problems)
     house_id = some_house(session)
     for draft in drafts:
-        version = publish(session, draft.name, draft.definition, draft.files, now, "check")
+        try:
+            version = publish(session, draft.name, draft.definition, draft.files, now, "check")
+        except RefusedError:
+            continue  # stopped for good: nobody gets it any more
+        except InputError as error:
+            desk.problems.append(Problem(f"campaigns/{draft.name}/campaign.toml", 0, 0, "reference", str(error)))
+            continue
         day = local_day(now, load_zone(desk.composer.houses.zone(house_id, app.settings.zone)))
         blank = LetterKey(version.campaign.id or 0, version.version_id, "", "", "", house_id, Sender.om, day)
         for key in _keys(draft, blank, desk.composer.library, app.settings.language):
@@ -134,11 +140,15 @@ class _Desk:
         text = make_pack_text(self.composer.library, key)
         for form in WRITTEN:
             try:
-                make_file(text, form)
+                content = make_file(text, form)
             except ProblemsError as error:
                 self.problems += [replace(each, file=given.step_path, text=f"{each.file}: {each.text}") for each in error.problems]
             except ValueError as error:
                 self.problems.append(Problem(given.step_path, 0, 0, "FWD-14", str(error)))
+            else:
+                if form is Format.snippet:
+                    found = lint_fragment(content.decode("ascii"), self.allowed)
+                    self.problems += [as_problem(each, given) for each in found if _kind(each) not in self.look]
 
 
 def some_house(session: Session) -> int:
@@ -156,7 +166,7 @@ def some_house(session: Session) -> int:
 def _keys(draft: Draft, first: LetterKey, library: Library, language: str) -> Iterator[LetterKey]:
     """Every letter of a draft, and every mail of its packs: what is passed on, and the cover with each note on how."""
     spoken = languages_by_step(draft.name, [draft.definition], draft.files, language)
-    notes = dict.fromkeys([*NOTES.values(), BLOCK_NOTE])
+    notes = [note for note in dict.fromkeys([*NOTES.values(), BLOCK_NOTE]) if any(path.startswith(f"{note}.") for path in draft.files)]
     for audience, step in product(draft.definition.audiences, draft.definition.steps):
         variants = filter(partial(has_text, draft.files, draft.name, step.name), ("", *(each.name for each in step.variants)))
         for variant, each in product(variants, spoken[step.name]):

@@ -60,6 +60,11 @@ class Preview:
     needs_smtputf8: bool
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures a reader's program would have to load (REN-11)."""
+        return self.html.count("<img ")
+
 
 def parse_target(target: str) -> tuple[str, str | None]:
     """``CAMPAIGN[/STEP]`` as campaign and step."""

@@ -120,6 +120,14 @@ def test_a_workspace_may_allow_more_with_a_reason(office: Workspace) -> None:
     assert checked(office) == [("lint.toml", 1, "REN-02", "error")]
 
 
+def test_a_stopped_campaign_is_left_alone_and_one_that_changed_its_list_is_told(office: Workspace) -> None:
+    office.publish()
+    spoil(office, "campaigns/reihe/campaign.toml", '"wir-gedanke"', '"monatsbrief"')
+    assert checked(office) == [("campaigns/reihe/campaign.toml", 0, "reference", "error")]
+    assert om(office.folder, "campaign", "stop", "reihe", "--yes").code == 0
+    assert checked(office, 0) == []
+
+
 def test_without_any_house_letters_are_written_to_an_invented_one(tmp_path: Path) -> None:
     office = Workspace(tmp_path, settings=IMPRINT)
     office.segment("alle", "'contact' in roles")

@@ -13,7 +13,8 @@ import pytest
 from sample_letter import HEAD, LETTER, Given
 
 from om_campaigns.compose.edition import Purpose, make_edition, show_html, show_subject, show_text
-from om_campaigns.compose.lint import Rendered, lint
+from om_campaigns.compose.lint import Rendered, lint, lint_fragment
+from om_campaigns.compose.snippet import make_snippet
 
 PICTURE = '<img src="https://om.example/a.png" width="90" height="40" alt="Ein Fenster">'
 Spoil = Callable[[str], str]
@@ -221,6 +222,23 @@ def test_a_finding_quotes_the_words_it_is_about(clean: Rendered) -> None:
         each for each in lint(dataclasses.replace(clean, html=clean.html.replace(">Wegweiser<", ">hier<"))) if each.rule_id == "REN-12"
     ]
     assert (found.near, found.is_warning) == ("hier", False)
+
+
+def test_ren_14_a_block_is_looked_at_again_after_the_sanitiser(given: Given) -> None:
+    """What the sanitiser takes away may be what made it readable; what a whole letter has is not asked for."""
+    source = LETTER.replace("Guten Tag {{ contact.full_name }}", "{{ contact.greeting }}")
+    edition = make_edition(dataclasses.replace(given(source), purpose=Purpose.pack))
+    fragment = make_snippet(edition.html.chunks[0]).decode("ascii")
+    assert lint_fragment(fragment) == []
+    spoilt = {
+        "REN-08": fragment.replace(' aria-hidden="true"', ""),
+        "REN-10": fragment.replace(' role="presentation"', ""),
+        "REN-12": fragment.replace(">Wegweiser<", ">hier<"),
+        "REN-02": fragment.replace('<h1 style="', '<h1 style="filter:blur(1px);'),
+    }
+    for rule, changed in spoilt.items():
+        assert changed != fragment, rule
+        assert {each.rule_id for each in lint_fragment(changed)} == {rule}
 
 
 def test_large_text_may_be_fainter_as_wcag_says(clean: Rendered) -> None:

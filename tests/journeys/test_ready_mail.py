@@ -11,9 +11,7 @@ from tests.journeys.workspace import Workspace, local, person
 
 LEAKS = {
     "a token": "https://om.example/abmelden/k1.9lqrUVxpeq0iDHnz9UYPpwrp.f4s2w3zolr6xx3yk.gvfm7u3fzo4rvs5p.reihe",
-    "a door without a token": "https://om.example/einstellungen/wir",
     "a masked address": "Diese E-Mail ging an k…@amt.example",
-    "the note": "So leiten Sie weiter",
 }
 
 

@@ -11,12 +11,12 @@ from collections.abc import Collection
 from om_campaigns.compose.lint.clients import check_clients, load_allowed
 from om_campaigns.compose.lint.clients import load_tests as load_tests
 from om_campaigns.compose.lint.clients import read_allowed as read_allowed
-from om_campaigns.compose.lint.colours import check_colours
+from om_campaigns.compose.lint.colours import check_colours, check_contrast
 from om_campaigns.compose.lint.findings import Finding as Finding
 from om_campaigns.compose.lint.findings import Rendered as Rendered
 from om_campaigns.compose.lint.links import check_links
 from om_campaigns.compose.lint.page import read_page
-from om_campaigns.compose.lint.structure import check_structure
+from om_campaigns.compose.lint.structure import check_parts, check_structure
 from om_campaigns.compose.lint.wording import check_wording
 
 
@@ -29,5 +29,17 @@ def lint(letter: Rendered, allowed: Collection[str] = ()) -> list[Finding]:
         *check_links(light),
         *check_colours(light, dark),
         *check_clients(letter.html, {*load_allowed(), *allowed}),
+    ]
+    return sorted(dict.fromkeys(found), key=lambda each: each.is_warning)
+
+
+def lint_fragment(fragment: str, allowed: Collection[str] = ()) -> list[Finding]:
+    """The same for a block that is pasted into somebody else's page, after the sanitiser; what a whole letter has is not asked for."""
+    page = read_page(f'<!doctype html><html lang="de" dir="ltr"><body>{fragment}</body></html>')
+    found = [
+        *check_parts(fragment, page),
+        *check_links(page),
+        *check_contrast(page, "light"),
+        *check_clients(fragment, {*load_allowed(), *allowed}),
     ]
     return sorted(dict.fromkeys(found), key=lambda each: each.is_warning)

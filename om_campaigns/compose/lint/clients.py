@@ -92,7 +92,7 @@ def check_clients(document: str, allowed: Collection[str]) -> Iterator[Finding]:
     """One finding per feature that is not ``allowed``, with every program that lacks it and the age of the test (REN-03)."""
     tests = load_tests()
     lacking: dict[str, dict[str, Support]] = {}
-    for use in find_features(document, tests.features):
+    for use in find_features(document, frozenset(tests.features)):
         support = tests.features[use.slug].support
         for client in support.keys() & tests.clients.keys():
             meets = not any(_result(tests, each, client) == "n" for each in use.inside)

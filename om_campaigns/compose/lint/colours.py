@@ -16,9 +16,9 @@ PURE = {"#000000", "#ffffff"}
 
 def check_colours(light: Element, dark: Element) -> Iterator[Finding]:
     """``light`` and ``dark`` are the same letter, see ``read_page``."""
-    yield from _faint(light, "light")
-    yield from _faint(light, "inverted", invert=True)
-    yield from _faint(dark, "dark")
+    yield from check_contrast(light, "light")
+    yield from check_contrast(light, "inverted", invert=True)
+    yield from check_contrast(dark, "dark")
     pure = next(((text, where) for text, where in _seen(light) if {where.look.ink, where.look.ground} == PURE), None)
     if pure is not None:
         text = f"„{shorten_quote(pure[0])}“ is pure black on white or white on black; dark mode inverts that badly"
@@ -32,7 +32,8 @@ def _seen(page: Element) -> Iterator[tuple[str, Element]]:
     return ((text, where) for text, where in page.texts() if not where.look.is_hidden and not where.look.is_silent)
 
 
-def _faint(page: Element, condition: str, *, invert: bool = False) -> Iterator[Finding]:
+def check_contrast(page: Element, condition: str, *, invert: bool = False) -> Iterator[Finding]:
+    """Texts that hardly stand out from their ground, each pair of colours once (REN-08)."""
     told: set[tuple[str, str]] = set()
     for text, where in _seen(page):
         look = where.look

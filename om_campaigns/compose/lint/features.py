@@ -5,8 +5,9 @@ What stands in conditional comments is read by Outlook alone and is not looked a
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tinycss2
@@ -61,24 +62,23 @@ class Use:
     inside: frozenset[str] = frozenset()
 
 
-def find_features(document: str, known: Collection[str]) -> set[Use]:
+def find_features(document: str, known: frozenset[str]) -> set[Use]:
     """Every known feature the letter uses."""
     root = LexborHTMLParser(document).root
     uses = set(_of_tree(root, known)) if root is not None else set()
     return {use for use in uses if use.slug in known}
 
 
-def _of_tree(root: LexborNode, known: Collection[str]) -> Iterator[Use]:
+def _of_tree(root: LexborNode, known: frozenset[str]) -> Iterator[Use]:
     for node in root.traverse():
         if node.tag == "style":
             yield Use(STYLE)
-            rules = tinycss2.parse_stylesheet(node.text(), skip_comments=True, skip_whitespace=True)
-            yield from _of_rules(rules, frozenset({STYLE}), known)
+            yield from _of_sheet(node.text(), known)
         elif node.is_element_node:
             yield from _of_element(node, known)
 
 
-def _of_element(node: LexborNode, known: Collection[str]) -> Iterator[Use]:
+def _of_element(node: LexborNode, known: frozenset[str]) -> Iterator[Use]:
     tag, attributes = str(node.tag), node.attributes
     yield Use(ELEMENTS.get(tag, f"html-{tag}"))
     for name, value in attributes.items():
@@ -93,7 +93,19 @@ def _of_element(node: LexborNode, known: Collection[str]) -> Iterator[Use]:
     if tag == "meta" and attributes.get("name") == "color-scheme":
         yield Use("html-meta-color-scheme")
     if style := attributes.get("style"):
-        yield from _of_declarations(tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True), frozenset(), known)
+        yield from _of_style(style, known)
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_style(style: str, known: frozenset[str]) -> frozenset[Use]:
+    """Of a style attribute; letters repeat the same few hundred."""
+    return frozenset(_of_declarations(tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True), frozenset(), known))
+
+
+@functools.lru_cache(maxsize=64)
+def _of_sheet(sheet: str, known: frozenset[str]) -> frozenset[Use]:
+    rules = tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True)
+    return frozenset(_of_rules(rules, frozenset({STYLE}), known))
 
 
 def _of_picture(address: str) -> Iterator[Use]:
@@ -104,7 +116,7 @@ def _of_picture(address: str) -> Iterator[Use]:
         yield Use(f"image-{IMAGES.get(kind, kind)}")
 
 
-def _of_rules(rules: list[Node], inside: frozenset[str], known: Collection[str]) -> Iterator[Use]:
+def _of_rules(rules: list[Node], inside: frozenset[str], known: frozenset[str]) -> Iterator[Use]:
     for rule in rules:
         if isinstance(rule, QualifiedRule):
             for slug in _of_selector(tinycss2.serialize(rule.prelude).strip()):
@@ -147,7 +159,7 @@ def _of_selector(selector: str) -> Iterator[str]:
         yield f"css-pseudo-{kind}-{name}"
 
 
-def _of_declarations(declarations: list[Node], inside: frozenset[str], known: Collection[str]) -> Iterator[Use]:
+def _of_declarations(declarations: list[Node], inside: frozenset[str], known: frozenset[str]) -> Iterator[Use]:
     for each in declarations:
         if not isinstance(each, Declaration):
             continue
@@ -160,7 +172,7 @@ def _of_declarations(declarations: list[Node], inside: frozenset[str], known: Co
             yield Use("css-important", inside)
 
 
-def _property(name: str, known: Collection[str]) -> str:
+def _property(name: str, known: frozenset[str]) -> str:
     name = OTHER_NAMES.get(name, name)
     if f"css-{name}" not in known:
         family = [each for each in WHOLE_FAMILY if name.startswith(f"{each}-")]

@@ -90,7 +90,7 @@ class Element:
 
 def read_page(document: str, *, dark: bool = False) -> Element:
     """The letter's ``<html>`` element with everything in it."""
-    extra = "\n".join(_dark_rules(document)) if dark else None
+    extra = "\n".join(_dark_rules(sheet) for sheet in sheets(document)) if dark else None
     inliner = css_inline.CSSInliner(load_remote_stylesheets=False, keep_link_tags=True, extra_css=extra)
     root = LexborHTMLParser(inliner.inline(document)).root
     if root is None:
@@ -103,11 +103,14 @@ def sheets(document: str) -> list[str]:
     return [each.text() for each in LexborHTMLParser(document).css("style")]
 
 
-def _dark_rules(document: str) -> Iterator[str]:
-    for sheet in sheets(document):
-        for rule in tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True):
-            if isinstance(rule, AtRule) and rule.content and DARK.search(tinycss2.serialize(rule.prelude)):
-                yield tinycss2.serialize(rule.content)
+@functools.lru_cache(maxsize=64)
+def _dark_rules(sheet: str) -> str:
+    rules = tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True)
+    return "\n".join(
+        tinycss2.serialize(rule.content)
+        for rule in rules
+        if isinstance(rule, AtRule) and rule.content and DARK.search(tinycss2.serialize(rule.prelude))
+    )
 
 
 def _read(node: LexborNode, parent: Element | None) -> Element:

@@ -21,15 +21,23 @@ BLOCKS = ("p", "div", "td", "li", "th", "h1", "h2", "h3", "blockquote", "body")
 
 
 def check_structure(letter: Rendered, page: Element) -> Iterator[Finding]:
+    """What a whole letter needs, and its parts."""
     elements = list(page.walk())
     yield from _language(elements)
-    yield from _tables(elements)
-    yield from _pictures(elements, page)
     yield from _headings(elements)
+    yield from _preheader(letter, page)
+    yield from _words_beside_pictures(elements, page)
+    yield from check_parts(letter.html, page)
+
+
+def check_parts(html: str, page: Element) -> Iterator[Finding]:
+    """Tables, pictures, sizes and what no mail may hold, wherever they stand."""
+    elements = list(page.walk())
+    yield from _tables(elements)
+    yield from _pictures(elements)
     yield from _sizes(page)
     yield from _targets(elements)
-    yield from _preheader(letter, page)
-    yield from _foreign(letter, elements)
+    yield from _foreign(html, elements)
 
 
 def _language(elements: list[Element]) -> Iterator[Finding]:
@@ -57,9 +65,8 @@ def _tables(elements: list[Element]) -> Iterator[Finding]:
                 yield Finding("REN-10", f"<th> „{shorten_quote(head.words)}“ has no scope", near=head.words)
 
 
-def _pictures(elements: list[Element], page: Element) -> Iterator[Finding]:
-    pictures = [each for each in elements if each.tag == "img"]
-    for picture in pictures:
+def _pictures(elements: list[Element]) -> Iterator[Finding]:
+    for picture in (each for each in elements if each.tag == "img"):
         source = picture.attributes.get("src", "")
         picture_name = f"the picture {shorten_quote(source, 60)}"
         for name in ("width", "height"):
@@ -69,6 +76,10 @@ def _pictures(elements: list[Element], page: Element) -> Iterator[Finding]:
             yield Finding("REN-11", f'{picture_name} has no alt text (alt="" for decoration)', near=source)
         if not source.startswith("https://"):
             yield Finding("FWD-06", f"{picture_name} must have an https:// address everybody can load", near=source)
+
+
+def _words_beside_pictures(elements: list[Element], page: Element) -> Iterator[Finding]:
+    pictures = [each for each in elements if each.tag == "img"]
     said = sum(len(text.split()) for text, where in page.texts() if not where.look.is_hidden and not where.look.is_silent)
     if pictures and said < MIN_WORDS:
         yield Finding("REN-11", f"{len(pictures)} pictures and only {said} words: with pictures off the letter says nothing")
@@ -156,7 +167,7 @@ def _preheader(letter: Rendered, page: Element) -> Iterator[Finding]:
         yield Finding("REN-13", 'the blanks after the preheader are read aloud; put them into <span aria-hidden="true">')
 
 
-def _foreign(letter: Rendered, elements: list[Element]) -> Iterator[Finding]:
+def _foreign(html: str, elements: list[Element]) -> Iterator[Finding]:
     for tag in sorted({each.tag for each in elements} & FORBIDDEN):
         yield Finding("REN-14", f"<{tag}> cannot be in a mail")
     for element in elements:
@@ -165,5 +176,5 @@ def _foreign(letter: Rendered, elements: list[Element]) -> Iterator[Finding]:
             yield Finding("REN-14", f"<{element.tag}> has {acting[0]}=; no program runs it, many refuse the mail", near=element.words)
         if element.style.get("position") in POSITIONED:
             yield Finding("REN-14", f"<{element.tag}> is set with position: {element.style['position']}", near=element.words)
-    for loaded in sorted({match.lower() for sheet in sheets(letter.html) for match in LOADED.findall(sheet)}):
+    for loaded in sorted({match.lower() for sheet in sheets(html) for match in LOADED.findall(sheet)}):
         yield Finding("REN-14", f"{loaded} loads from elsewhere; a letter brings what it needs")
