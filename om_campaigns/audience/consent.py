@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, hash_address
-from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Preference, Seat, Suppression
+from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Preference, PreferenceTopic, Seat, Suppression
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     DataRole,
@@ -155,7 +155,8 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
         address.domain = "erased.invalid"
         address.hmac = f"erased:{address.ref}"
         address.erased_at = now
-    session.execute(delete(table_of(Preference)).where(table_of(Preference).c.address_id.in_(emptied)))
+    for chosen in (table_of(Preference), table_of(PreferenceTopic)):
+        session.execute(delete(chosen).where(chosen.c.address_id.in_(emptied)))
     session.execute(Basis.__table__.delete().where(Basis.__table__.c.address_id.in_(emptied)))  # type: ignore[attr-defined]
     person.full_name, person.name_key, person.staff_key, person.salutation = "", "", None, None
     person.status = PersonStatus.erased

@@ -312,6 +312,15 @@ class Preference(SQLModel, table=True):
     at: datetime = Field(sa_type=Instant, nullable=False)
 
 
+class PreferenceTopic(SQLModel, table=True):
+    """A topic the reader of an address wants to read about; with none chosen they read about everything."""
+
+    __tablename__ = "preference_topic"
+
+    address_id: int = Field(foreign_key="address.id", primary_key=True)
+    topic: str = key(primary_key=True)
+
+
 class Network(SQLModel, table=True):
     """A network of houses: OM's own or any other; both kinds are equal in segments and reports (R3)."""
 

@@ -226,6 +226,19 @@ TOPICS = (
 )
 """Subject topics; an open list, these are known from the start."""
 
+TOPIC_NAMES: dict[str, dict[str, str]] = {
+    "leadership": {"de": "Führung", "en": "Leadership"},
+    "health": {"de": "Gesundheit", "en": "Health"},
+    "knowledge": {"de": "Wissen und Kompetenz", "en": "Knowledge and skills"},
+    "diversity": {"de": "Vielfalt", "en": "Diversity"},
+    "safety": {"de": "Arbeitsschutz", "en": "Safety at work"},
+    "digital_ai": {"de": "Digitales und KI", "en": "Digital and AI"},
+    "skilled_labour": {"de": "Fachkräfte", "en": "Skilled labour"},
+    "succession": {"de": "Nachfolge", "en": "Succession"},
+    "resilience": {"de": "Krisenfestigkeit", "en": "Resilience"},
+    "climate": {"de": "Klima und Energie", "en": "Climate and energy"},
+}
+
 ORGANISATION_TYPES: dict[str, tuple[str, str]] = {
     "chamber_ihk": ("Industrie- und Handelskammer", "chambers"),
     "chamber_hwk": ("Handwerkskammer", "chambers"),

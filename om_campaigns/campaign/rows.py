@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlmodel import Session
 
 from om_campaigns.audience.expressions import compile_condition
-from om_campaigns.audience.models import Touch
+from om_campaigns.audience.models import PreferenceTopic, Touch
 from om_campaigns.campaign.calendar import TIME
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.houses import HOUSE, House, temporary
@@ -67,6 +67,8 @@ class Ready:
     """Steps with a text of their own for the pack: their letter is its cover."""
     withdrawn_steps: frozenset[str]
     """Steps that mention a toolkit of which no version is current (domain rule 7)."""
+    topics: dict[str, tuple[str, ...]]
+    """Step → subject topics of its texts; a step without is for everybody."""
     campaign_ids: dict[str, int]
     houses: dict[int, House]
 
@@ -168,9 +170,18 @@ def _of_the_step(
         refusals.append((true(), Reason.toolkit_withdrawn))
     if step.when:
         refusals.append((~condition(step.when, definition, parties, today, ready), Reason.exit_condition))
+    if topics := ready.topics.get(step.name):
+        refusals.append((_wants_other_topics(parties, topics), Reason.not_my_topic))
     if step.name not in ready.plain_steps:
         refusals.append((variant == "", Reason.no_variant))
     return [*refusals, (_was_served(parties, step), Reason.duplicate_address)]
+
+
+def _wants_other_topics(parties: Parties, topics: tuple[str, ...]) -> ColumnElement[bool]:
+    """The reader chose topics, and none of them is the step's."""
+    chosen = table_of(PreferenceTopic)
+    mine = chosen.c.address_id == parties.address.c.id
+    return and_(exists().where(mine), ~exists().where(mine, chosen.c.topic.in_(topics)))
 
 
 def _was_served(parties: Parties, step: Step) -> ColumnElement[bool]:

@@ -91,6 +91,45 @@ def bounced(address: dict[str, object]) -> bool:
     return address["bounce_state"] != "none"
 
 
+PROOF = {"address": "address", "name": "name", "mailing_lists": "mailing lists", "organisation": "through", "asked_at": "asked",
+         "form_url": "on the page", "mail_sent_at": "mail sent", "mail_id": "Message-ID", "mail_hash": "hash of the mail",
+         "confirmed_at": "confirmed", "withdrawn": "withdrawn", "consent_text": "agreed to"}  # fmt: skip
+
+
+@person.command()
+@click.argument("address")
+@format_option
+@pass_state
+def proof(state: State, address: str, format_: str) -> None:
+    """Print what proves the consent of ADDRESS: words, times, mail, confirmation, withdrawal (LAW-05).
+
+    JSON: address, name, mailing_lists, organisation, language, consent_text, text_version, form_url, asked_at, mail_sent_at,
+    mail_id, mail_hash, confirmed_at, withdrawn [{mailing_list, at, through}].
+    """
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.proofs import load_proofs
+
+    with looking(state) as (app, session):
+        found = load_proofs(session, address)
+        zone = app.settings.zone_info
+    if format_ == "json":
+        print_json(found)
+        return
+    if format_ == "csv":
+        print_rows([each | {"withdrawn": _told(each["withdrawn"])} for each in found], "csv", PROOF)
+        return
+    for number, each in enumerate(found):
+        click.echo("\n" if number else "", nl=False)
+        shown = each | {"mailing_lists": ", ".join(each["mailing_lists"]), "withdrawn": _told(each["withdrawn"])}
+        print_facts({words: shown[name] for name, words in PROOF.items()}, zone=zone)
+    if not found:
+        click.echo("no consent was given on our pages; 'person show' lists every basis")
+
+
+def _told(withdrawn: list[dict[str, object]]) -> str:
+    return "; ".join(f"{each['mailing_list']} {each['at']:%Y-%m-%d %H:%M} UTC ({each['through']})" for each in withdrawn)
+
+
 @person.command()
 @click.argument("who")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -10,6 +10,8 @@ from om_campaigns.cli.output import format_option, print_rows
 KEYS = ("number", "kind", "organisation", "address", "detail", "at", "closed_at", "closed_by")
 WORDS = {
     "receiver_left": "whoever receives the packs there left",
+    "home_missing": "subscribed, but belongs to no house yet",
+    "home_left": "says not to be in this house any more",
 }
 """A kind of task, in words."""
 

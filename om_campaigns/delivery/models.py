@@ -108,6 +108,30 @@ class MessageDispatch(SQLModel, table=True):
     part: Part = Field(default=Part.mail, sa_type=by_value(Part), nullable=False)
 
 
+class Notice(SQLModel, table=True):
+    """A service mail that somebody asked for (kind ``service``), apart from every campaign: no cap, no window, no touch.
+
+    What stands in its link is derived when it is written, so nothing here opens a door. ``message_id`` is its mail once it was
+    tried; ``address`` is emptied when it left.
+    """
+
+    __tablename__ = "notice"
+    __table_args__ = (Index("ix_notice_due", "due_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    purpose: str = key()
+    address: str
+    address_id: int | None = Field(default=None, sa_column=reference("address.id", nullable=True))
+    organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
+    language: str = key(default="de")
+    detail: Any = Field(default_factory=dict, sa_type=Json)
+    """What the purpose needs to write it, ids and slugs only."""
+    made_at: datetime = Field(sa_type=Instant, nullable=False)
+    due_at: datetime | None = Field(default=None, sa_type=Instant)
+    """Empty once nothing more is to be done."""
+    message_id: int | None = Field(default=None, sa_column=reference("message.id", nullable=True))
+
+
 class MessageSlots(SQLModel, table=True):
     """The personal values of one mail, until retention or erasure; links are never kept, they are derived again."""
 

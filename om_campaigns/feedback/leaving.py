@@ -63,7 +63,7 @@ def record_leaving(session: Session, leaver: Leaver, scope_kind: SuppressionScop
         mailing_list=leaver.mailing_list if scope_kind is SuppressionScope.mailing_list else None,
         collector_id=leaver.organisation_id if scope_kind is SuppressionScope.organisation else None,
     )
-    _note(session, leaver.address_id, "suppressed", None, f"{scope_kind.value} {scope}".strip(), now, channel.value)
+    note_change(session, "address", leaver.address_id, "suppressed", None, f"{scope_kind.value} {scope}".strip(), now, channel.value)
     _hand_over_packs(session, leaver, scope_kind, scope, now, today)
     return True
 
@@ -78,7 +78,7 @@ def record_rhythm(session: Session, address_id: int, organisation_id: int, rhyth
         preference = Preference(address_id=address_id, at=now)
     preference.rhythm, preference.at = rhythm, now
     session.add(preference)
-    _note(session, address_id, "rhythm", old.value, rhythm.value, now, channel.value)
+    note_change(session, "address", address_id, "rhythm", old.value, rhythm.value, now, channel.value)
     record_preference(session, address_id, organisation_id, now, rhythm=rhythm.value)
     session.flush()
     return True
@@ -93,14 +93,14 @@ def record_preference(session: Session, address_id: int, organisation_id: int, n
         source_key=digest(str(address_id), repr(sorted(said.items())), now.isoformat()),
         at=now,
         organisation_id=organisation_id,
-        person_id=_person_of(session, address_id),
+        person_id=person_of(session, address_id),
         occasion="",
         step="",
         detail=said,
     )
 
 
-def _person_of(session: Session, address_id: int) -> int | None:
+def person_of(session: Session, address_id: int) -> int | None:
     """The one person behind an address; None where there are none or several."""
     person, seat = table_of(Person), table_of(Seat)
     query = select(person.c.id).outerjoin(seat, seat.c.person_id == person.c.id)
@@ -156,17 +156,10 @@ def _hand_over_packs(session: Session, leaver: Leaver, scope_kind: SuppressionSc
         )
 
 
-def _note(session: Session, address_id: int, field: str, old: str | None, new: str, now: datetime, actor: str) -> None:
+def note_change(session: Session, entity: str, entity_id: int, field: str, old: str | None, new: str, now: datetime, actor: str) -> None:
+    """What a reader changed themselves, through which door."""
     session.add(
         Change(
-            batch=new_ref(),
-            entity="address",
-            entity_id=address_id,
-            field=field,
-            old=old,
-            new=new,
-            origin=Origin.answer,
-            actor=actor,
-            at=now,
+            batch=new_ref(), entity=entity, entity_id=entity_id, field=field, old=old, new=new, origin=Origin.answer, actor=actor, at=now
         )
     )

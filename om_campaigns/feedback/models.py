@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint
 from sqlmodel import Field, SQLModel
 
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.columns import Instant, Json, by_value, key, one_of, reference
+from om_campaigns.columns import Instant, Json, by_value, key, new_ref, one_of, reference
 
 
 class CascadeLevel(StrEnum):
@@ -27,6 +27,8 @@ class TaskKind(StrEnum):
     """What people of OM have to look at."""
 
     receiver_left = "receiver_left"
+    home_missing = "home_missing"
+    home_left = "home_left"
 
 
 class Task(SQLModel, table=True):
@@ -47,6 +49,31 @@ class Task(SQLModel, table=True):
     at: datetime = Field(sa_type=Instant, nullable=False)
     closed_at: datetime | None = Field(default=None, sa_type=Instant)
     closed_by: str = ""
+
+
+class OptIn(SQLModel, table=True):
+    """One subscription asked for on our pages, with everything that proves it (LAW-05).
+
+    Unconfirmed rows are emptied after 30 days. ``consent_text`` is what stood beside the box, word for word.
+    """
+
+    __tablename__ = "opt_in"
+
+    id: int | None = Field(default=None, primary_key=True)
+    ref: str = key(default_factory=new_ref, unique=True)
+    address: str
+    normal_key: str = key(index=True)
+    full_name: str = ""
+    language: str = key(default="de")
+    organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
+    mailing_lists: Any = Field(sa_type=Json)
+    consent_text: str
+    form_url: str
+    asked_at: datetime = Field(sa_type=Instant, nullable=False)
+    mail_sent_at: datetime | None = Field(default=None, sa_type=Instant)
+    mail_id: str = ""
+    mail_hash: str = ""
+    confirmed_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class Acknowledgement(SQLModel, table=True):

@@ -51,7 +51,11 @@ class Visitor:
 def find_visitor(app: App, session: Session, door: Door, token: str) -> Visitor | None:
     """Whom a token of this door is about; None for every other text, and for an address that was erased."""
     parts = read_token(app.keyring, door, token) or NOBODY
-    ref, organisation_ref, slug = parts if len(parts) == len(NOBODY) else NOBODY
+    return find_visitor_of(session, *(parts if len(parts) == len(NOBODY) else NOBODY))
+
+
+def find_visitor_of(session: Session, ref: str, organisation_ref: str, slug: str) -> Visitor | None:
+    """The address, house and list of these public names; None where one of them is not there (any more)."""
     address, organisation, mailing_list, person = (table_of(each) for each in (Address, Organisation, MailingList, Person))
     row = session.execute(
         select(
@@ -91,6 +95,13 @@ def find_visitor(app: App, session: Session, door: Door, token: str) -> Visitor 
         row.name_de,
         row.name_en,
     )
+
+
+def find_lists(session: Session) -> list[tuple[str, str, str]]:
+    """Every mailing list: slug, German and English name."""
+    mailing_list = table_of(MailingList)
+    query = select(mailing_list.c.slug, mailing_list.c.name_de, mailing_list.c.name_en).order_by(mailing_list.c.name_de)
+    return [(row.slug, row.name_de, row.name_en or row.name_de) for row in session.execute(query)]
 
 
 def make_door_token(app: App, door: Door, visitor: Visitor) -> str:

@@ -38,6 +38,7 @@ REASONS: dict[Reason, str] = {
     Reason.duplicate_address: "somebody else already gets it at the same address",
     Reason.stronger_role: "another seat of the same person has the stronger role and gets it",
     Reason.exit_condition: "the exit condition, or the condition of the step, decided",
+    Reason.not_my_topic: "the reader chose other topics",
     Reason.not_while_in: "waits until another campaign is over (not_while_in)",
     Reason.starts_after: "waits for another campaign to be finished first (starts_after)",
     Reason.toolkit_withdrawn: "the step mentions a toolkit that was withdrawn",

@@ -16,7 +16,7 @@ from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.models import Dispatch, Enrolment, Pack, PackOrganisation, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import EditionRow, PackRevision
-from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Pace, Worker
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, Task
 from om_campaigns.pipeline.backups import copy_database
@@ -28,6 +28,7 @@ from om_campaigns.store import Instance, Mode
 
 REHEARSED = (
     Task,
+    Notice,
     Acknowledgement,
     PackRevision,
     PackOrganisation,

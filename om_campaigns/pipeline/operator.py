@@ -21,6 +21,7 @@ from om_campaigns.delivery.destinations import destination_of
 from om_campaigns.delivery.models import Message, MessageSlots
 from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.feedback import opting_in
 from om_campaigns.settings import CONFIG_NAME, load_settings
 from om_campaigns.store import Mode
 
@@ -226,6 +227,7 @@ def forget_old_values(app: App, now: datetime) -> int:
     old = select(message.c.id).where(func.coalesce(message.c.sent_at, message.c.claimed_at) < before)
     with store.write(app.engine) as session:
         forgotten = int(session.execute(delete(slots).where(slots.c.message_id.in_(old))).rowcount)  # type: ignore[attr-defined]
+        opting_in.forget_old(session, now)
     if forgotten:
         events.values_forgotten(forgotten)
     return forgotten

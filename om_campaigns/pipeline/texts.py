@@ -89,6 +89,16 @@ def toolkits_by_step(name: str, files: Mapping[str, str]) -> dict[str, tuple[str
     return found
 
 
+def topics_by_step(name: str, files: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Step → subject topics that any of its texts names."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text_name, path in _texts(name, files).items():
+        step, _ = parse_step(files[path], path)
+        if step is not None:
+            found[text_name.step] = tuple(sorted({*found.get(text_name.step, ()), *step.topics}))
+    return found
+
+
 def _texts(name: str, files: Iterable[str]) -> dict[TextName, str]:
     """The text files of a campaign by what their names say, with their paths."""
     folder = f"campaigns/{name}/"

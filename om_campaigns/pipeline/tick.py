@@ -42,9 +42,10 @@ from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
 from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.identity import note_claim
+from om_campaigns.pipeline.notices import send_asked_notices
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, keys_of_parts, open_keys
 from om_campaigns.pipeline.packing import local_date, pack_key, record_revisions
-from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step
+from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step, topics_by_step
 
 
 @dataclass
@@ -131,6 +132,7 @@ def tick(
     if not begin(app, now):
         result.is_clock_behind = True
         return result
+    send_asked_notices(app, transport)
     going = True
     while going:
         plans = plan_all(app, now, now, campaign=campaign)
@@ -248,6 +250,7 @@ def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, 
         plain_steps(campaign.name, files),
         pack_steps(campaign.name, files),
         frozenset(step for step, codes in toolkits_by_step(campaign.name, files).items() if any(map(houses.is_withdrawn, codes))),
+        topics_by_step(campaign.name, files),
         entry.campaign_ids,
         entry.houses,
     )

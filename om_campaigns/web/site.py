@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from babel.dates import format_date
 from fastapi import Depends, Request
+from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -93,6 +94,12 @@ def _get_site(request: Request) -> Site:
     site: Site = request.app.state.site
     return site
 
+
+Token = Annotated[str, InPath(max_length=400)]
+"""A signed part of a path; what it opens is for the use case to say."""
+
+Word = Annotated[str, InPath(pattern="^[a-z0-9-]{1,80}$")]
+"""A slug in a path."""
 
 TheSite = Annotated[Site, Depends(_get_site)]
 """Parameter type of a route that shows pages."""

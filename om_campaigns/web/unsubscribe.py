@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, HTTPException, Path, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from om_campaigns import store
@@ -12,11 +10,9 @@ from om_campaigns.pipeline.doors import Door, Visitor, find_visitor, make_door_t
 from om_campaigns.pipeline.faces import Face, load_face
 from om_campaigns.pipeline.leaving import Wish, fulfil, leave_at_once, stands_for_house
 from om_campaigns.web.forms import TheForm, has_key, make_key
-from om_campaigns.web.site import Site, TheSite
+from om_campaigns.web.site import Site, TheSite, Token
 
 router = APIRouter()
-
-Token = Annotated[str, Path(max_length=400)]
 
 ANYWHERE = {
     "Access-Control-Allow-Origin": "*",

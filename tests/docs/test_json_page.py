@@ -24,7 +24,15 @@ EXAMPLES: dict[str, Any] = {
     )
 }
 ANY = "…"
-BY_ITS_OWN_TEST = ("demo", "pack show", "overlay list", "overlay show amt reihe/b1", "overlay history amt reihe/b1", "todo list")
+BY_ITS_OWN_TEST = (
+    "demo",
+    "pack show",
+    "overlay list",
+    "overlay show amt reihe/b1",
+    "overlay history amt reihe/b1",
+    "todo list",
+    "person proof",
+)
 
 
 def find_difference(shown: Any, printed: Any, where: str = "") -> str:

@@ -105,6 +105,7 @@ def test_a_form_key_holds_a_day_for_its_purpose_and_subject(workspace: Workspace
     assert not is_form_key(workspace.app, "abmelden", "token", "", now)
 
 
+@pytest.mark.slow
 def test_pages_prove_that_they_hold_the_keys(workspace: Workspace, tmp_path: Path, base: str) -> None:
     assert find_fault(base, workspace.app.keyring) is None
     other = Workspace(tmp_path / "other")
@@ -113,6 +114,7 @@ def test_pages_prove_that_they_hold_the_keys(workspace: Workspace, tmp_path: Pat
     assert "other pages than this workspace's" in fault.text
 
 
+@pytest.mark.slow
 def test_a_body_beyond_the_limit_is_not_read(base: str) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(BODY_LIMIT // 1000 + 2):

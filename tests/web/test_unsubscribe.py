@@ -23,6 +23,8 @@ from tests.journeys.workspace import Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 from tests.web.mailbox import BASE_URL, body, letters, one_click_path, path_of, token_of
 
+pytestmark = pytest.mark.slow  # every test talks to a real server
+
 CLICK = {"List-Unsubscribe": "One-Click"}
 
 
@@ -152,7 +154,6 @@ def test_sec_08_forged_tokens_get_one_generic_answer(workspace: Workspace, lette
     assert suppressions(workspace) == []
 
 
-@pytest.mark.slow
 def test_uns_13_known_and_unknown_take_equal_time(workspace: Workspace, letter: EmailMessage, client: httpx.Client) -> None:
     parts = path_of(letter, "abmelden").rpartition("/")[2].split(".")[2:]
     gone = make_token(workspace.app.keyring, Door.unsubscribe, "a" * 16, *parts[1:])
@@ -302,7 +303,6 @@ def test_a_pack_that_is_owed_already_moves_too(passing: Workspace) -> None:
 # --- in a browser ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_ren_19_a_person_leaves_by_keyboard_alone(
@@ -322,7 +322,6 @@ def test_ren_19_a_person_leaves_by_keyboard_alone(
     picture(page, f"unsubscribed-{width}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lang", ["de", "en"])
 def test_ren_19_the_page_is_sound(letter: EmailMessage, visit: Open, client: httpx.Client, lang: str, tmp_path: Path) -> None:
     path = f"{path_of(letter, 'abmelden')}?lang={lang}"
@@ -336,7 +335,6 @@ def test_ren_19_the_page_is_sound(letter: EmailMessage, visit: Open, client: htt
     assert html_faults({"shown": client.get(path).text, "again": client.post(path, data={}).text}, folder) == []
 
 
-@pytest.mark.slow
 def test_uns_04_a_scanner_with_a_whole_browser_changes_nothing(workspace: Workspace, letter: EmailMessage, visit: Open) -> None:
     before = workspace.dump()
     visit(path_of(letter, "abmelden"), scripts=True).wait_for_timeout(1000)

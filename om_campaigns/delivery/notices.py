@@ -1,0 +1,181 @@
+"""Sending service mails: the same ledger and the same promises as for letters, one at a time, because they are few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+from sqlmodel import Session, col
+
+from om_campaigns import events
+from om_campaigns.clock import Clock
+from om_campaigns.columns import new_ref
+from om_campaigns.delivery.due import is_halted
+from om_campaigns.delivery.letters import Done, Letter, Prepared
+from om_campaigns.delivery.models import Message, MessageKind, MessageState, Notice
+from om_campaigns.delivery.outcomes import Verdict, make_verdict
+from om_campaigns.delivery.states import check_message
+from om_campaigns.delivery.transport import Connection, NoConnectionError, Transport
+from om_campaigns.delivery.workers import end_worker, start_worker
+from om_campaigns.store import read, write
+
+AT_ONCE = 200
+"""Notices in one run; what is more waits for the next."""
+
+REPLY_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A notice as a letter, with what the room that asked for it wants to keep of it."""
+
+    prepared: Prepared
+    body_hash: str
+
+
+WriteNotice = Callable[[Session, Notice, str, str], Written | None]
+"""(session, notice, ref, Message-ID) → its letter; None where it is not wanted any more."""
+
+Sent = Callable[[Session, Notice, Message, str], None]
+"""Told in the transaction that records the hand-over: (session, notice, message, body hash)."""
+
+
+def send_notices(
+    engine: Engine,
+    *,
+    clock: Clock,
+    make_transport: Callable[[], Transport],
+    write_notice: WriteNotice,
+    sent: Sent,
+    domain: str,
+    lock_folder: Path,
+) -> int:
+    """Send the notices that are due; returns how many left. A server that cannot be reached leaves them due."""
+    with read(engine) as session:
+        due = [] if is_halted(session) else list(session.execute(_due(clock())).scalars())
+    if not due:
+        return 0
+    transport, worker = make_transport(), start_worker(engine, lock_folder, clock())
+    clean, left = False, 0
+    try:
+        with closing(transport.connect()) as connection:
+            for number in due:
+                if not connection.alive:
+                    break
+                left += _Sending(engine, clock, worker.id, write_notice, sent, domain).send(number, connection)
+        clean = True
+    except NoConnectionError as error:
+        events.connection_failed(transport.name, error.trouble.value)
+        clean = True
+    finally:
+        if clean:
+            end_worker(engine, worker, clock())
+        else:
+            worker.release()
+    return left
+
+
+def _due(now: datetime):  # type: ignore[no-untyped-def]  # SQLAlchemy's Select of one column
+    return select(col(Notice.id)).where(col(Notice.due_at) <= now).order_by(col(Notice.due_at), col(Notice.id)).limit(AT_ONCE)
+
+
+@dataclass
+class _Sending:
+    engine: Engine
+    clock: Clock
+    worker_id: int
+    write_notice: WriteNotice
+    sent: Sent
+    domain: str
+
+    def send(self, number: int, connection: Connection) -> bool:
+        """One notice, from claim to record; True when it left."""
+        claimed = self._claim(number)
+        if claimed is None:
+            return False
+        letter, body_hash = claimed
+        connection.offer(letter.make_envelope(self.clock()))
+        refused = connection.answer()
+        if refused is not None:
+            self._record(number, Done(letter, refused, self.clock(), MessageState.claimed), body_hash)
+            return False
+        with write(self.engine) as session:
+            message = session.get_one(Message, letter.id)
+            _move(message, MessageState.sending)
+        outcome = connection.hand_over(letter.write(self.clock()), None)
+        return self._record(number, Done(letter, outcome, self.clock(), MessageState.sending), body_hash)
+
+    def _claim(self, number: int) -> tuple[Letter, str] | None:
+        now = self.clock()
+        with write(self.engine) as session:
+            notice = session.get(Notice, number, with_for_update=self.engine.dialect.name == "postgresql")
+            if notice is None or notice.due_at is None or notice.due_at > now:
+                return None
+            earlier = session.get(Message, notice.message_id) if notice.message_id else None
+            if earlier is not None and earlier.state in (MessageState.claimed, MessageState.sending):
+                return None
+            if earlier is not None and earlier.state is not MessageState.retry:
+                earlier = None if earlier.state is MessageState.dropped else earlier
+                if earlier is not None:  # sent, failed or uncertain after a kill: never a second time
+                    notice.due_at = None
+                    return None
+            ref = earlier.ref if earlier else new_ref()
+            message_id = earlier.message_id if earlier else f"<{ref}@{self.domain}>"
+            written = self.write_notice(session, notice, ref, message_id)
+            if written is None:
+                notice.due_at = None
+                return None
+            message = earlier or self._new(written.prepared, now)
+            if earlier is not None:
+                _move(message, MessageState.claimed)
+                message.worker_id, message.claim_id = self.worker_id, new_ref()
+            session.add(message)
+            session.flush()
+            notice.message_id = message.id
+            letter = Letter(message.id or 0, message.claim_id, written.prepared, message.attempts, message.claimed_at)
+            return letter, written.body_hash
+
+    def _new(self, prepared: Prepared, now: datetime) -> Message:
+        return Message(
+            ref=prepared.ref,
+            message_id=prepared.message_id,
+            kind=MessageKind.service,
+            address_id=prepared.address_id or None,
+            envelope_from=prepared.envelope_from,
+            envelope_to=prepared.envelope_to,
+            edition_id=prepared.edition_id,
+            zone=prepared.zone,
+            worker_id=self.worker_id,
+            claim_id=new_ref(),
+            claimed_at=now,
+        )
+
+    def _record(self, number: int, done: Done, body_hash: str) -> bool:
+        verdict: Verdict = make_verdict(done)
+        is_sent = verdict.message is MessageState.sent
+        with write(self.engine) as session:
+            message, notice = session.get_one(Message, done.letter.id), session.get_one(Notice, number)
+            if message.claim_id != done.letter.claim_id or message.state is not done.old:
+                events.claim_lost(done.letter.id, done.outcome.kind.value)
+                return False
+            _move(message, verdict.message)
+            message.attempts += 1
+            message.sent_at = done.at if is_sent else None
+            message.code, message.reply = done.outcome.code, (done.outcome.reply if is_sent else verdict.detail)[:REPLY_LENGTH]
+            notice.due_at = verdict.retry_at
+            if notice.due_at is None:
+                notice.address = message.envelope_to = ""
+            if is_sent:
+                self.sent(session, notice, message, body_hash)
+        if not is_sent:
+            events.message_failed(done.letter.id, done.outcome.code, done.outcome.at_stage.value, verdict.reason.value)
+        return is_sent
+
+
+def _move(message: Message, new: MessageState) -> None:
+    check_message(message.state, new)
+    message.state = new

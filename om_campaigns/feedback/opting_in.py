@@ -1,0 +1,240 @@
+"""Subscribing: asked for on a page, confirmed through the address itself, provable word for word (LAW-05, LAW-06).
+
+Nothing here tells whether an address was known before (SEC-09).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, delete, or_, select, update
+from sqlmodel import Session, col
+
+from om_campaigns import store
+from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
+from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.models import Address, Basis, Change, MailingList, Organisation, Person, Seat, SeatRole, Suppression
+from om_campaigns.audience.vocabulary import (
+    ROLE_STRENGTH,
+    AddressKind,
+    BasisKind,
+    Origin,
+    Role,
+    SuppressionReason,
+    SuppressionScope,
+)
+from om_campaigns.columns import digest, new_ref, table_of
+from om_campaigns.delivery.models import Notice, Pace
+from om_campaigns.feedback.models import OptIn, TaskKind
+from om_campaigns.feedback.tasks import open_task
+
+PURPOSE = "opt_in"
+VALID = timedelta(days=14)
+"""How long the link of the mail confirms."""
+
+FORGOTTEN_AFTER = timedelta(days=30)
+PROOF_YEARS = 3
+
+PER_ADDRESS, PER_DOMAIN, PER_NETWORK = 3, 200, 30
+"""Mails a day that may be asked for: for one address, for addresses of one domain, from one network (SEC-11)."""
+
+_limits = (("address", PER_ADDRESS), ("domain", PER_DOMAIN), ("network", PER_NETWORK))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came from the form. ``network`` is where it came from, counted for a day as a keyed hash and kept nowhere else."""
+
+    address: NormalAddress
+    full_name: str
+    language: str
+    organisation_id: int | None
+    mailing_lists: tuple[str, ...]
+    consent_text: str
+    form_url: str
+    network: str
+
+
+def ask(session: Session, keyring: Keyring, request: Request, now: datetime) -> bool:
+    """Remember a request and owe its mail; False (and nothing remembered) where somebody asks too often or had objected."""
+    subjects = {"address": request.address.normal_key, "domain": request.address.domain, "network": request.network}
+    counted = [_count(session, f"opt-in-{name}", hash_address(keyring, subjects[name]), now) <= most for name, most in _limits]
+    if not all(counted) or _objected(session, keyring, request.address.normal_key):
+        return False
+    opt_in = OptIn(
+        address=request.address.address,
+        normal_key=request.address.normal_key,
+        full_name=request.full_name,
+        language=request.language,
+        organisation_id=request.organisation_id,
+        mailing_lists=list(request.mailing_lists),
+        consent_text=request.consent_text,
+        form_url=request.form_url,
+        asked_at=now,
+    )
+    session.add(opt_in)
+    session.add(
+        Notice(
+            purpose=PURPOSE,
+            address=request.address.address,
+            organisation_id=request.organisation_id,
+            language=request.language,
+            detail={"opt_in": opt_in.ref},
+            made_at=now,
+            due_at=now,
+        )
+    )
+    session.flush()
+    return True
+
+
+def _count(session: Session, scope: str, subject: str, now: datetime) -> int:
+    """One more today; returns how many there are."""
+    pace, day = table_of(Pace), now.replace(hour=0, minute=0, second=0, microsecond=0)
+    store.add_new(session, pace, scope=scope, subject=subject, window_start=day, used=0, detail="")
+    mine = and_(pace.c.scope == scope, pace.c.subject == subject, pace.c.window_start == day)
+    session.execute(update(pace).where(mine).values(used=pace.c.used + 1))
+    return int(session.execute(select(pace.c.used).where(mine)).scalar_one())
+
+
+def _objected(session: Session, keyring: Keyring, normal_key: str) -> bool:
+    """Whoever objected or complained is not even asked again."""
+    hashes = [hash_address(keyring, normal_key, key_id) for key_id in keyring.secrets]
+    blocked = table_of(Suppression)
+    final = (SuppressionReason.objection, SuppressionReason.complaint)
+    query = select(blocked.c.id).where(blocked.c.hmac.in_(hashes), blocked.c.reason.in_(final)).limit(1)
+    return session.execute(query).first() is not None
+
+
+def find_opt_in(session: Session, ref: str, now: datetime) -> OptIn | None:
+    """The request behind the link of a mail, as long as it confirms or has confirmed."""
+    found: OptIn | None = session.execute(select(OptIn).where(col(OptIn.ref) == ref)).scalar_one_or_none()
+    if found is None or not found.address or (found.confirmed_at is None and now - found.asked_at > VALID):
+        return None
+    return found
+
+
+def confirm(session: Session, keyring: Keyring, opt_in: OptIn, now: datetime) -> bool:
+    """Make it a basis, and undo what the same person had left before; False when it was confirmed already (single use)."""
+    if opt_in.confirmed_at is not None:
+        return False
+    opt_in.confirmed_at = now
+    address = _take_address(session, keyring, opt_in)
+    _take_seat(session, opt_in, address, now)
+    for mailing_list in opt_in.mailing_lists:
+        _record_consent(session, opt_in, address.id or 0, mailing_list, now)
+    _reopen(session, address, opt_in, now)
+    session.flush()
+    return True
+
+
+def _take_address(session: Session, keyring: Keyring, opt_in: OptIn) -> Address:
+    found: Address | None = session.execute(select(Address).where(col(Address.normal_key) == opt_in.normal_key)).scalar_one_or_none()
+    if found is not None:
+        return found
+    address = Address(
+        address=opt_in.address,
+        normal_key=opt_in.normal_key,
+        domain=opt_in.normal_key.rpartition("@")[2],
+        kind=AddressKind.personal,
+        hmac=hash_address(keyring, opt_in.normal_key),
+        key_id=keyring.current,
+    )
+    session.add(address)
+    session.flush()
+    return address
+
+
+def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime) -> None:
+    """Whoever is new gets a name and a place in the house they subscribed through; without a house people must find one."""
+    seat, person = table_of(Seat), table_of(Person)
+    by_person = select(person.c.id).where(person.c.main_address_id == address.id)
+    known = session.execute(
+        select(seat.c.organisation_id, seat.c.person_id).where(or_(seat.c.address_id == address.id, seat.c.person_id.in_(by_person)))
+    ).all()
+    if opt_in.organisation_id is None or opt_in.organisation_id in {row.organisation_id for row in known}:
+        if not known:
+            open_task(session, TaskKind.home_missing, f"home:{opt_in.ref}", now, address_id=address.id, name=opt_in.full_name)
+        return
+    person_id = next((row.person_id for row in known if row.person_id), None) or session.execute(by_person.limit(1)).scalar_one_or_none()
+    if person_id is None:
+        made = Person(
+            full_name=opt_in.full_name,
+            name_key=fold(opt_in.full_name),
+            main_address_id=address.id,
+            language=opt_in.language,
+            origin=Origin.answer,
+        )
+        session.add(made)
+        session.flush()
+        person_id = made.id or 0
+        _note(session, "person", person_id, "name", opt_in.full_name, now)
+    place = Seat(
+        person_id=person_id, organisation_id=opt_in.organisation_id, is_primary_home=not known, strength=ROLE_STRENGTH[Role.adviser]
+    )
+    session.add(place)
+    session.flush()
+    session.add(SeatRole(seat_id=place.id or 0, role=Role.adviser))
+
+
+def _record_consent(session: Session, opt_in: OptIn, address_id: int, mailing_list: str, now: datetime) -> None:
+    basis = table_of(Basis)
+    values = {
+        "obtained_on": now.date(),
+        "source": opt_in.form_url,
+        "text_version": digest(opt_in.consent_text)[:12],
+        "proof_ref": opt_in.ref,
+        "withdrawn_at": None,
+        "origin": Origin.answer,
+    }
+    mine = (basis.c.address_id == address_id, basis.c.kind == BasisKind.consent_doi, basis.c.mailing_list == mailing_list)
+    if not store.change(session, update(basis).where(*mine, basis.c.collector_id.is_(None)).values(**values)):
+        store.add_new(session, basis, address_id=address_id, kind=BasisKind.consent_doi, mailing_list=mailing_list, **values)
+    _note(session, "address", address_id, "basis", f"{BasisKind.consent_doi.value} {mailing_list}", now)
+
+
+def _reopen(session: Session, address: Address, opt_in: OptIn, now: datetime) -> None:
+    """Take back what the person themselves had left, as far as they now subscribe, and nothing else."""
+    blocked = table_of(Suppression)
+    mine = (blocked.c.hmac == address.hmac, blocked.c.key_id == address.key_id, blocked.c.reason == SuppressionReason.opt_out)
+    whole = session.execute(select(blocked.c.id).where(*mine, blocked.c.scope_kind == SuppressionScope.all)).first()
+    if whole is not None:
+        others = session.execute(select(table_of(MailingList).c.slug)).scalars()
+        for slug in (each for each in others if each not in opt_in.mailing_lists):
+            store.add_new(
+                session, blocked, hmac=address.hmac, key_id=address.key_id, scope_kind=SuppressionScope.mailing_list, scope=slug,
+                reason=SuppressionReason.opt_out, at=now,
+            )  # fmt: skip
+    house = session.get(Organisation, opt_in.organisation_id) if opt_in.organisation_id else None
+    lifted = or_(
+        blocked.c.scope_kind == SuppressionScope.all,
+        and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope.in_(opt_in.mailing_lists)),
+        and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == (house.public_id if house else "")),
+    )
+    if store.change(session, delete(blocked).where(*mine, lifted)):
+        _note(session, "address", address.id or 0, "suppressed", "lifted by a new subscription", now)
+
+
+def note_mail(session: Session, ref: str, message_id: str, body_hash: str, at: datetime) -> None:
+    """The mail left: its name and the hash of what it said belong to the proof."""
+    session.execute(update(OptIn).where(col(OptIn.ref) == ref).values(mail_sent_at=at, mail_id=message_id, mail_hash=body_hash))
+
+
+def forget_old(session: Session, now: datetime) -> int:
+    """Delete what was never confirmed after 30 days, and proofs three years after the end of the year they last served (LAW-07)."""
+    opt_in, basis = table_of(OptIn), table_of(Basis)
+    unconfirmed = and_(opt_in.c.confirmed_at.is_(None), opt_in.c.asked_at < now - FORGOTTEN_AFTER)
+    end = now.replace(year=now.year - PROOF_YEARS, month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    in_use = select(basis.c.proof_ref).where(or_(basis.c.withdrawn_at.is_(None), basis.c.withdrawn_at >= end))
+    outlived = and_(opt_in.c.confirmed_at < end, opt_in.c.ref.not_in(in_use))
+    session.execute(
+        delete(table_of(Pace)).where(table_of(Pace).c.scope.like("opt-in-%"), table_of(Pace).c.window_start < now - timedelta(days=2))
+    )
+    return store.change(session, delete(opt_in).where(or_(unconfirmed, outlived)))
+
+
+def _note(session: Session, entity: str, entity_id: int, field: str, new: str, now: datetime) -> None:
+    session.add(
+        Change(batch=new_ref(), entity=entity, entity_id=entity_id, field=field, new=new, origin=Origin.answer, actor="page", at=now)
+    )

@@ -1,0 +1,94 @@
+"""Preferences: the link of a letter offers a second mail to the stored address; only that one shows and changes anything (FWD-03)."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from om_campaigns import store
+from om_campaigns.pipeline.doors import Door, Visitor, find_visitor, make_door_token
+from om_campaigns.pipeline.faces import Face, load_face
+from om_campaigns.pipeline.preferring import (
+    RHYTHMS,
+    Chosen,
+    ask_for_link,
+    find_manager,
+    load_preferences,
+    save_preferences,
+)
+from om_campaigns.web.forms import TheForm, has_key, make_key
+from om_campaigns.web.site import Site, TheSite, Token
+
+router = APIRouter()
+
+
+@router.get("/einstellungen/{token}", response_class=Response)
+def from_a_letter(request: Request, site: TheSite, token: Token) -> Response:
+    """A masked address, and the offer to send it a link; nothing of what is stored."""
+    visitor, face = _meet(site, token)
+    return _offer(request, site, token, visitor, face)
+
+
+@router.post("/einstellungen/{token}", response_class=Response)
+def send_link(request: Request, site: TheSite, token: Token, form: TheForm) -> Response:
+    """Sends the link, to the stored address only."""
+    visitor, face = _meet(site, token)
+    if not has_key(site, form, Door.preferences, token):
+        return _offer(request, site, token, visitor, face, status=400)
+    ask_for_link(site.app, visitor, site.language(request, visitor.language), site.app.now())
+    return site.show(request, "preferences_sent.html", face=face, stored=visitor.language, visitor=visitor)
+
+
+@router.get("/verwalten/{token}", response_class=Response)
+def manage(request: Request, site: TheSite, token: Token) -> Response:
+    """Everything that is stored about what one receives, to be changed."""
+    return _show(request, site, token)
+
+
+@router.post("/verwalten/{token}", response_class=Response)
+def save(request: Request, site: TheSite, token: Token, form: TheForm) -> Response:
+    """Stores what was chosen."""
+    with store.read(site.app.engine) as session:
+        visitor = find_manager(site.app, session, token, site.app.now())
+    rhythm = form["takt"]
+    if visitor is None or not has_key(site, form, "verwalten", token) or rhythm not in RHYTHMS:
+        return _show(request, site, token, status=400)
+    chosen = Chosen(
+        lists=frozenset(form.all("reihen")),
+        rhythm=RHYTHMS[rhythm],
+        topics=frozenset(form.all("themen")),
+        language=form["sprache"],
+        home=int(form["haus"]) if form["haus"].isdecimal() and len(form["haus"]) < 10 else 0,
+        left_home=form["weg"] == "ja",
+    )
+    save_preferences(site.app, visitor, chosen, site.language(request, visitor.language), "verwalten", site.app.now())
+    return _show(request, site, token, is_saved=True)
+
+
+def _meet(site: Site, token: str) -> tuple[Visitor, Face]:
+    with store.read(site.app.engine) as session:
+        visitor = find_visitor(site.app, session, Door.preferences, token)
+        if visitor is None:
+            raise HTTPException(404)
+        return visitor, load_face(site.app, session, visitor.organisation_id)
+
+
+def _offer(request: Request, site: Site, token: str, visitor: Visitor, face: Face, status: int = 200) -> Response:
+    leave = f"{site.root}/{Door.unsubscribe}/{make_door_token(site.app, Door.unsubscribe, visitor)}"
+    return site.show(
+        request, "preferences_offer.html", face=face, stored=visitor.language, status=status, visitor=visitor, is_again=status != 200,
+        key=make_key(site, Door.preferences, token), leave=leave,
+    )  # fmt: skip
+
+
+def _show(request: Request, site: Site, token: str, *, is_saved: bool = False, status: int = 200) -> Response:
+    with store.read(site.app.engine) as session:
+        visitor = find_manager(site.app, session, token, site.app.now())
+        if visitor is None:
+            return site.show(request, "preferences_gone.html", status=404)
+        face = load_face(site.app, session, visitor.organisation_id)
+        language = site.language(request, visitor.language)
+        known = load_preferences(session, visitor, language)
+    return site.show(
+        request, "preferences.html", face=face, stored=visitor.language, status=status, known=known, is_saved=is_saved,
+        is_again=status != 200, key=make_key(site, "verwalten", token),
+    )  # fmt: skip

@@ -1,0 +1,227 @@
+"""Preferences: what a forwarded letter can never show, and what its own reader decides about lists, rhythm, topics, language, home."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx2 as httpx
+import pytest
+
+from om_campaigns.compose.links import Door, make_token
+from om_campaigns.pipeline.doors import make_form_key
+from om_campaigns.pipeline.preferring import LINKS_A_DAY
+from tests.cli.shell import om
+from tests.journeys.workspace import Workspace, local, person
+from tests.web.conftest import Open, axe, html_faults, overflow, picture
+from tests.web.mailbox import letters, token_of
+from tests.web.test_subscribe import link_in
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.slow  # every test talks to a real server
+
+JOERG = "joerg@hwk-tal.example"
+
+
+def ask_for_link(workspace: Workspace, client: httpx.Client, address: str = JOERG, organisation: str = "hwk-tal") -> httpx.Response:
+    token = token_of(workspace, Door.preferences, address, organisation)
+    key = make_form_key(workspace.app, Door.preferences, token, workspace.now)
+    return client.post(f"/einstellungen/{token}", data={"formular": key})
+
+
+def mailed_link(workspace: Workspace, client: httpx.Client) -> str:
+    assert ask_for_link(workspace, client).status_code == 200
+    workspace.tick()
+    return link_in(letters(workspace, "joerg@")[-1], "verwalten")
+
+
+def save(workspace: Workspace, client: httpx.Client, link: str, **chosen: object) -> httpx.Response:
+    """Sends the form as the page showed it, with these changes."""
+    key = make_form_key(workspace.app, "verwalten", link.rpartition("/")[2], workspace.now)
+    usual = {"reihen": ["wir-gedanke", "monatsbrief", "hilfen"], "takt": "as_it_comes", "themen": [], "sprache": "de"}
+    return client.post(link, data={**usual, "formular": key, **chosen})
+
+
+def test_fwd_03_the_link_of_a_letter_shows_nothing_that_is_stored(workspace: Workspace, client: httpx.Client) -> None:
+    before = workspace.dump()
+    page = client.get(f"/einstellungen/{token_of(workspace, Door.preferences, JOERG, 'hwk-tal')}").text
+    assert "j…@hwk-tal.example" in page
+    for told in ("joerg@", "Jörg", "Müller", "Monatsbrief"):
+        assert told not in page
+    assert workspace.dump() == before
+
+
+def test_fwd_03_the_second_mail_goes_to_the_stored_address_and_opens_for_a_day(workspace: Workspace, client: httpx.Client) -> None:
+    answer = ask_for_link(workspace, client)
+    assert "joerg@" not in answer.text
+    workspace.tick()
+    (letter,) = letters(workspace)
+    assert letter["To"] == JOERG
+    assert (letter["Auto-Submitted"], letter["List-Id"]) == ("auto-generated", None)
+    assert workspace.ask("SELECT kind, state, envelope_to FROM message") == [("service", "sent", "")]
+    link = link_in(letter, "verwalten")
+    page = client.get(link)
+    assert JOERG in page.text
+    assert "Jörg Müller" in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    workspace.now += timedelta(days=1, minutes=1)
+    assert client.get(link).status_code == 404
+    assert save(workspace, client, link).status_code == 404
+    assert JOERG not in client.get(link).text
+
+
+def test_sec_11_only_so_many_links_a_day(workspace: Workspace, client: httpx.Client) -> None:
+    assert len({ask_for_link(workspace, client).text for _ in range(LINKS_A_DAY + 2)}) == 1
+    workspace.tick()
+    assert len(letters(workspace)) == LINKS_A_DAY
+
+
+def test_sec_08_no_other_token_manages(workspace: Workspace, client: httpx.Client) -> None:
+    genuine = mailed_link(workspace, client).rpartition("/")[2]
+    key, signature, *parts = genuine.split(".")
+    ours = workspace.app.keyring
+    later = str(int(parts[3]) + 100_000)
+    for forged in (
+        token_of(workspace, Door.preferences, JOERG, "hwk-tal"),
+        make_token(ours, Door.preferences, *parts),
+        make_token(ours, "verwalten", *parts[:3]),
+        make_token(ours, "verwalten", *parts[:3], later),
+        make_token(ours, "verwalten", *parts[:3], "x"),
+        ".".join((key, signature, *parts[:3], later)),
+        genuine[:-1],
+        genuine + "1",
+    ):
+        assert client.get(f"/verwalten/{forged}").status_code == 404, forged
+        assert client.post(f"/einstellungen/{forged}", data={}).status_code in (400, 404)
+    assert workspace.count("notice") == 1
+
+
+def test_nothing_changes_without_a_form_of_ours_or_twice(workspace: Workspace, client: httpx.Client) -> None:
+    link = mailed_link(workspace, client)
+    before = workspace.dump()
+    assert client.post(link, data={"takt": "monthly"}).status_code == 400
+    assert save(workspace, client, link, takt="never").status_code == 400
+    assert save(workspace, client, link).status_code == 200  # as it was
+    assert workspace.dump() == before
+    assert save(workspace, client, link, takt="monthly", themen=["health"], reihen=["hilfen"]).status_code == 200
+    after = workspace.dump()
+    assert save(workspace, client, link, takt="monthly", themen=["health"], reihen=["hilfen"]).status_code == 200
+    assert workspace.dump() == after
+
+
+def test_leaving_and_joining_lists_joining_is_a_consent_with_proof(workspace: Workspace, client: httpx.Client) -> None:
+    link = mailed_link(workspace, client)
+    save(workspace, client, link, reihen=["hilfen"])
+    assert workspace.ask("SELECT scope_kind, scope FROM suppression ORDER BY scope") == [
+        ("mailing_list", "monatsbrief"),
+        ("mailing_list", "wir-gedanke"),
+    ]
+    page = save(workspace, client, link, reihen=["hilfen", "monatsbrief", "gibt-es-nicht"]).text
+    assert page.count("checked") == 2 + 1 + 1  # two lists, the rhythm, the language
+    assert workspace.ask("SELECT scope FROM suppression") == [("wir-gedanke",)]
+    (proof,) = om(workspace.folder, "person", "proof", JOERG, "--format", "json").json
+    assert (proof["mailing_lists"], proof["mail_id"] != "") == (["monatsbrief"], True)
+    assert "„Monatsbrief“" in proof["consent_text"]
+    save(workspace, client, link, reihen=["hilfen"])
+    (proof,) = om(workspace.folder, "person", "proof", JOERG, "--format", "json").json
+    assert [(each["mailing_list"], each["through"]) for each in proof["withdrawn"]] == [("monatsbrief", "page")]
+
+
+def test_topics_leave_out_what_is_not_theirs_and_keep_what_is_for_everybody(workspace: Workspace, client: httpx.Client) -> None:
+    for step, topic in (("a1", 'topics = ["health"]'), ("a2", 'topics = ["climate"]'), ("a3", "")):
+        workspace.text("reihe", f"{step}.de", head=topic)
+    workspace.publish()
+    save(workspace, client, mailed_link(workspace, client), themen=["climate", "leadership", "nonsense"])
+    workspace.walk(local("2027-02-10"))
+    assert [(each.step, each.status, each.reason) for each in workspace.ledger(to="joerg@")] == [
+        ("a1", "skipped", "not_my_topic"),
+        ("a2", "sent", ""),
+        ("a3", "sent", ""),
+    ]
+    assert [each.step for each in workspace.ledger(to="mira@", status="sent")] == ["a1", "a2", "a3"]
+    assert "the reader chose other topics" in om(workspace.folder, "why", "Jörg Müller", "reihe", now="2027-02-11T09:00").out
+
+
+def test_language_home_and_having_left(workspace: Workspace, client: httpx.Client) -> None:
+    workspace.people(
+        person("Jörg Müller", "hwk-tal", email=JOERG, primary="yes"), person("Jörg Müller", "ihk-berg", email=JOERG, primary="no")
+    )
+    link = mailed_link(workspace, client)
+    seats = dict(
+        workspace.ask(
+            "SELECT o.slug, s.id FROM seat s JOIN organisation o ON o.id = s.organisation_id"
+            " JOIN person p ON p.id = s.person_id WHERE p.full_name LIKE 'J%'"
+        )
+    )
+    page = save(workspace, client, link, sprache="en", haus=str(seats["ihk-berg"]), weg="ja")
+    assert "Your preferences" in client.get(link).text
+    assert page.status_code == 200
+    assert workspace.ask(
+        "SELECT o.slug FROM seat s JOIN organisation o ON o.id = s.organisation_id WHERE s.is_primary_home"
+        " AND s.person_id = (SELECT id FROM person WHERE full_name LIKE 'J%')"
+    ) == [("ihk-berg",)]
+    assert {(row["kind"], row["organisation"]) for row in om(workspace.folder, "todo", "list", "--format", "json").json} == {
+        ("home_left", "hwk-tal")
+    }
+    changes = workspace.ask("SELECT field, old, new, origin FROM change WHERE entity = 'person' AND actor = 'page' ORDER BY id")
+    assert changes == [("language", None, "en", "answer"), ("home", "Handwerkskammer Tal", "IHK Berg", "answer")]
+    other = workspace.ask("SELECT s.id FROM seat s JOIN person p ON p.id = s.person_id WHERE p.full_name LIKE 'Mira%'")[0][0]
+    save(workspace, client, link, sprache="en", haus=str(other))  # somebody else's seat
+    assert workspace.ask("SELECT count(*) FROM seat WHERE is_primary_home") == [(2,)]
+
+
+@pytest.fixture
+def letter(workspace: Workspace, client: httpx.Client) -> EmailMessage:
+    ask_for_link(workspace, client)
+    workspace.tick()
+    return letters(workspace)[-1]
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+def test_ren_19_the_pages_are_sound(
+    workspace: Workspace, letter: EmailMessage, client: httpx.Client, visit: Open, lang: str, tmp_path: Path
+) -> None:
+    paths = {"offer": f"/einstellungen/{token_of(workspace, Door.preferences, JOERG, 'hwk-tal')}", "manage": link_in(letter, "verwalten")}
+    for name, path in paths.items():
+        for width, dark in ((1280, False), (360, False), (320, True)):
+            page = visit(f"{path}?lang={lang}", width=width, dark=dark)
+            assert axe(page) == [], name
+            assert overflow(page) <= 0
+            picture(page, f"preferences-{name}-{width}-{lang}")
+    folder = tmp_path / "html"
+    folder.mkdir()
+    pages = {name: client.get(f"{path}?lang={lang}").text for name, path in paths.items()}
+    assert html_faults({**pages, "saved": save(workspace, client, paths["manage"]).text}, folder) == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_ren_19_a_person_changes_their_rhythm_by_keyboard(
+    workspace: Workspace, letter: EmailMessage, visit: Open, client: httpx.Client, scripts: bool
+) -> None:
+    page = visit(link_in(letter, "verwalten"), width=360, scripts=scripts)
+    page.focus("#takt-1")
+    page.keyboard.press("ArrowDown")
+    while page.locator("button:focus").count() == 0:
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Gespeichert")
+    assert workspace.ask("SELECT rhythm FROM preference") == [("monthly",)]
+
+
+def test_a_notice_looks_like_the_house(letter: EmailMessage, browser: Browser) -> None:
+    part = letter.get_body(("html",))
+    assert part is not None
+    html = str(part.get_content())
+    assert "Handwerkskammer Tal" in html
+    assert "<img" not in html
+    for width in (760, 360):
+        page = browser.new_page(viewport={"width": width, "height": 700})
+        page.set_content(html)
+        assert overflow(page) <= 0
+        picture(page, f"notice-{width}")
+        page.close()
