@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -79,6 +80,26 @@ def test_the_page_shows_every_mail(demo: tuple[Path, dict[str, Any]]) -> None:
     page = Path(told["index"]).read_text(encoding="utf-8")
     assert page.count('target="mail"') == told["mails"] + 2, "the desk of staff and the files of packs"
     assert len(list((Path(told["index"]).parent / "mails").glob("*.html"))) == told["mails"]
+
+
+def test_the_desk_of_staff_tells_of_every_pack_and_the_files_can_be_opened(demo: tuple[Path, dict[str, Any]]) -> None:
+    _, told = demo
+    folder = Path(told["index"]).parent
+    staff = (folder / "staff.html").read_text(encoding="utf-8")
+    assert staff.count('class="code"') == told["packs"]
+    assert "<h2>fuenf-gedanken/b2</h2><p>" in staff
+    links = re.findall(r'href="(packs/[^"]+)"', (folder / "files.html").read_text(encoding="utf-8"))
+    assert len(links) > 100
+    assert all((folder / link).is_file() for link in links)
+
+
+def test_a_house_speaks_its_own_words_in_what_it_passes_on(demo: tuple[Path, dict[str, Any]]) -> None:
+    _, told = demo
+    pages = [path.read_text(encoding="utf-8") for path in (Path(told["index"]).parent / "mails").glob("*weiterleiten*.html")]
+    second = [page for page in pages if "Ein Anruf statt fünf Prospekte" in page and "Was Sie sagen können" in page]
+    own = [page for page in second if "Ich rufe die Kollegin der Krankenkasse heute noch an" in page]
+    assert len(second) > len(own) == 1
+    assert "Handwerkskammer Westerfurt" in own[0]
 
 
 def test_a_second_run_rebuilds_and_prints_commands_that_work(demo: tuple[Path, dict[str, Any]]) -> None:

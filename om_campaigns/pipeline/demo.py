@@ -153,7 +153,8 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
     result.mails = len(shown)
     with store.read(app.engine) as session:
         packs = load_packs(session)
-    result.index = write_pages(folder, shown, packs)
+        names = dict(session.execute(select(col(Organisation.slug), col(Organisation.name))).all())
+    result.index = write_pages(folder, shown, packs, names)
     app.engine.dispose()
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,11 +40,26 @@ iframe { width: 100%; height: 100%; border: 0; background: #fff; }
 """
 
 
-TABLE = """
-body { background: var(--paper); padding: 24px; } table { border-collapse: collapse; width: 100%; font-size: 15px; }
-caption { text-align: left; font: normal 22px/28px Georgia, "Times New Roman", serif; padding: 0 0 12px; }
-th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--soft); font-size: 14px; }
+SHEET = """
+body { background: var(--paper); }
+article { max-width: 76rem; padding: 8px 24px 40px; }
+article h2 { margin: 32px 0 0; font: normal 22px/28px Georgia, "Times New Roman", serif; color: var(--ink); letter-spacing: 0; }
+article p { margin: 2px 0 12px; color: var(--soft); }
+table { border-collapse: collapse; width: 100%; font-size: 15px; }
+th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th { color: var(--soft); font-size: 14px; font-weight: 600; }
+.code { white-space: nowrap; }
+article a { color: var(--accent); }
+article li { padding: 6px 0; }
+article li a { display: inline; padding: 0; border: 0; text-decoration: underline; }
+@media (max-width: 720px) {
+  article { padding: 0 20px 32px; }
+  thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
+  tr { display: block; padding: 10px 0; border-bottom: 1px solid var(--line); }
+  td { display: block; padding: 0; border: 0; }
+  td:first-child { font-weight: 600; }
+  td[data-head]:not(:empty)::before { content: attr(data-head) ": "; color: var(--soft); }
+}
 """
 
 
@@ -95,13 +111,17 @@ class Shown:
     files: tuple[str, ...] = ()
 
 
-def write_pages(folder: Path, mails: Sequence[Shown], packs: Sequence[Mapping[str, Any]]) -> Path:
-    """Write ``index.html``, ``staff.html`` and one page per mail below ``mails/``; returns the index's path."""
+def write_pages(folder: Path, mails: Sequence[Shown], packs: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Path:
+    """Write ``index.html``, ``staff.html``, ``files.html`` and one page per mail below ``mails/``; returns the index's path.
+
+    ``names``: houses by their slug.
+    """
     pages = folder / "mails"
     pages.mkdir(exist_ok=True)
     for mail in mails:
         (pages / f"{Path(mail.file).stem}.html").write_text(mail.html, encoding="utf-8")
-    (folder / "staff.html").write_text(_staff(packs), encoding="utf-8")
+    (folder / "staff.html").write_text(_staff(packs, names), encoding="utf-8")
+    (folder / "files.html").write_text(_files(folder / "packs", names), encoding="utf-8")
     index = folder / "index.html"
     index.write_text(_index(mails), encoding="utf-8")
     return index.resolve()
@@ -114,28 +134,68 @@ def _page(title: str, style: str, body: str) -> str:
     )
 
 
-def _staff(packs: Sequence[Mapping[str, Any]]) -> str:
-    heads = ("Kennwort", "Kampagne", "Haus", "geht an", "Beratende von", "Stand", "kam bis", "etwa")
-    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(pack)) + "</tr>" for pack in packs)
-    head = "".join(f'<th scope="col">{each}</th>' for each in heads)
-    table = (
-        f"<table><caption>{len(packs)} Pakete und was aus ihnen wurde</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    )
-    return _page("Redaktion: Pakete", TABLE, table)
+FORMS = {
+    "weiterleiten.eml": "Entwurf",
+    "weiterleiten.html": "Seite",
+    "weiterleiten.txt": "Text",
+    "blatt.pdf": "Blatt",
+    "baustein.md": "Baustein",
+    "baustein.html": "Baustein als HTML",
+    "manifest.json": "Verzeichnis",
+}
+"""Files of a pack in the words of the page."""
+
+HEADS = ("Haus", "geht an", "Beratende von", "Stand", "kam bis", "etwa", "Kennwort")
 
 
-def _cells(pack: Mapping[str, Any]) -> tuple[str, ...]:
+def _staff(packs: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
+    """Step by step: what became of its packs, in a sentence and house by house."""
+    parts = []
+    steps = list(dict.fromkeys((pack["campaign"], pack["step"]) for pack in packs))
+    for campaign, step in sorted(steps):
+        mine = [pack for pack in packs if (pack["campaign"], pack["step"]) == (campaign, step)]
+        states = Counter(STATES[pack["state"].value] for pack in mine)
+        told = ", ".join(f"{number} {state}" for state, number in states.most_common())
+        head = "".join(f'<th scope="col">{each}</th>' for each in HEADS)
+        rows = "".join(_row(pack, names) for pack in mine)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        parts.append(
+            f"<h2>{escape(campaign)}/{escape(step)}</h2><p>{len(mine)} {'Paket' if len(mine) == 1 else 'Pakete'}: {escape(told)}</p>{table}"
+        )
+    intro = "<h1>Die Pakete, und was aus ihnen wurde</h1>"
+    return _page("Redaktion: Pakete", SHEET, f"<header>{intro}</header><article>{''.join(parts)}</article>")
+
+
+def _row(pack: Mapping[str, Any], names: Mapping[str, str]) -> str:
     count = "" if pack["count"] is None else str(pack["count"])
-    return (
-        pack["code"],
-        f"{pack['campaign']}/{pack['step']}",
-        pack["house"],
+    house = names[pack["house"]]
+    serves = [names[slug] for slug in pack["serves"]]
+    cells = (
+        house,
         pack["receiver"],
-        ", ".join(pack["serves"]),
+        "" if serves == [house] else ", ".join(serves),
         STATES[pack["state"].value],
         LEVELS.get(pack["level"] or "no", ""),
         count,
+        pack["code"],
     )
+    shown = [f'<td data-head="{head}">{escape(cell)}</td>' for head, cell in zip(HEADS, cells, strict=True)]
+    shown[0], shown[-1] = f"<td>{escape(house)}</td>", f'<td data-head="{HEADS[-1]}" class="code">{escape(pack["code"])}</td>'
+    return f"<tr>{''.join(shown)}</tr>"
+
+
+def _files(folder: Path, names: Mapping[str, str]) -> str:
+    """Every file that was written for a house, to be opened."""
+    parts = []
+    for house in sorted(folder.iterdir(), key=lambda path: names[path.name]):
+        for step in sorted(house.iterdir()):
+            there = ((label, step / name) for name, label in FORMS.items())
+            links = " · ".join(
+                f'<a href="{path.relative_to(folder.parent).as_posix()}">{label}</a>' for label, path in there if path.is_file()
+            )
+            parts.append(f"<li><strong>{escape(names[house.name])}</strong>{links}</li>")
+    intro = "<h1>Das erste Paket jedes Hauses</h1><p>Entwurf, Seite, Text, Bausteine und Blatt: nichts darin gehört nur einer Person.</p>"
+    return _page("Die Dateien der Pakete", SHEET, f"<header>{intro}</header><article><ul>{''.join(parts)}</ul></article>")
 
 
 def _index(mails: Sequence[Shown]) -> str:
@@ -147,7 +207,7 @@ def _index(mails: Sequence[Shown]) -> str:
         '<main><nav aria-label="Mails nach Schreibtischen"><ul>'
         '<li><a href="staff.html" target="mail"><strong>Redaktion: die Pakete</strong>'
         "<span>wer weitergibt, an wen, und was zurückkam</span></a></li>"
-        '<li><a href="packs" target="mail"><strong>Die Dateien der Pakete</strong>'
+        '<li><a href="files.html" target="mail"><strong>Die Dateien der Pakete</strong>'
         "<span>Entwurf, Seite, Text, Baustein, Blatt</span></a></li></ul>"
         f'{desks}</nav><iframe name="mail" src="{first}" title="Die gewählte Mail"></iframe></main>'
     )
