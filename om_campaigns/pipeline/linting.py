@@ -31,7 +31,7 @@ from om_campaigns.compose.pack import Format, make_file
 from om_campaigns.errors import InputError, Problem, ProblemsError, RefusedError
 from om_campaigns.pipeline.outgoing import Composer, Recipient, carries_pack
 from om_campaigns.pipeline.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
-from om_campaigns.pipeline.texts import Draft, has_text, languages_by_step
+from om_campaigns.pipeline.texts import Draft, has_text, languages_by_step, read_tree
 from om_campaigns.pipeline.tick import make_composer
 
 READER = Recipient(0, "erika.muster@haus.example", "vorschau", "Erika Muster", "contact")
@@ -81,8 +81,8 @@ def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: dateti
 
 def load_allowances(app: App) -> tuple[Collection[str], list[Problem]]:
     """Features the letters of this workspace may use beside those that are always allowed, from ``templates/lint.toml``."""
-    path = app.templates / ALLOWANCES
-    return read_allowed(path.read_text(encoding="utf-8-sig"), ALLOWANCES) if path.is_file() else ((), [])
+    source = read_tree(app.templates, ALLOWANCES).get(ALLOWANCES, "")
+    return read_allowed(source, ALLOWANCES)
 
 
 @dataclass

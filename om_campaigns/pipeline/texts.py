@@ -34,13 +34,13 @@ TEXT_ENDINGS = (".md", ".mjml", ".toml", ".txt")
 
 
 def read_tree(folder: Path, *names: str) -> dict[str, str]:
-    """Text files below ``folder/name`` for each name, by their path below ``folder`` with forward slashes.
+    """Text files at or below ``folder/name`` for each name, by their path below ``folder`` with forward slashes.
 
     Raises ProblemsError for files that are not UTF-8.
     """
     files, problems = {}, []
     for name in names:
-        for path in sorted((folder / name).rglob("*")):
+        for path in [folder / name, *sorted((folder / name).rglob("*"))]:
             if not path.is_file() or path.suffix not in TEXT_ENDINGS or path.is_symlink():
                 continue
             key = path.relative_to(folder).as_posix()
