@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from om_campaigns.pipeline.operator import init_workspace
 from tests.cli.shell import om
 from tests.journeys.workspace import STEP, Workspace, house, person
 
@@ -45,6 +46,14 @@ def test_a_clean_workspace_is_told_with_the_age_of_the_tests(office: Workspace) 
     assert (said.code, said.err) == (0, "")
     assert "all well" in said.out
     assert "as tested up to 2026-" in said.out
+
+
+@pytest.mark.slow
+def test_the_starter_workspace_is_clean(tmp_path: Path) -> None:
+    """Texts, layouts and brands: no error and no warning."""
+    init_workspace(tmp_path / "ws")
+    said = om(tmp_path / "ws", "check")
+    assert (said.code, said.err) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,12 @@ def test_msg_11_a_link_only_the_text_part_has(clean: Rendered) -> None:
     assert ("MSG-11", False) in rules(dataclasses.replace(clean, text=f"{clean.text}\nhttps://haus.example/geheim\n"))
 
 
+@pytest.mark.parametrize("markup", ["Eins &amp; zwei", "Eins&nbsp;zwei", "<strong>Eins</strong>", "Eins<br />zwei", "&#8211;"])
+def test_msg_11_the_text_part_holds_no_html(clean: Rendered, markup: str) -> None:
+    assert rules(dataclasses.replace(clean, text=f"{clean.text}\n{markup}\n")) == [("MSG-11", False)]
+    assert rules(dataclasses.replace(clean, text=f"{clean.text}\n<https://om.example/impressum> R&D; 1 < 2\n")) == []
+
+
 def test_law_16_the_letter_says_who_speaks(clean: Rendered) -> None:
     assert ("LAW-16", False) in rules(dataclasses.replace(clean, om_name="Verein der Unsichtbaren"))
 

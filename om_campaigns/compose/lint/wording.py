@@ -22,6 +22,9 @@ FEIGNED = re.compile(
 )
 """Subjects that look like a running matter between two people, which a letter of a series is not."""
 
+MARKUP = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});|</?(?:a|b|br|div|em|i|img|li|p|span|strong|table|td|tr|ul)\b[^>]*>", re.IGNORECASE)
+"""What a text part must not hold; addresses between angle brackets are none of it."""
+
 ADDRESS = re.compile(r"https?://[^\s<>()\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
@@ -32,6 +35,8 @@ def check_wording(letter: Rendered, page: Element) -> Iterator[Finding]:
     yield from _subject(letter)
     yield from _same_words(letter, page)
     yield from _same_links(letter, page)
+    if markup := MARKUP.search(letter.text):
+        yield Finding("MSG-11", f"the text part holds HTML: {markup[0]}", near=markup[0])
 
 
 def _size(letter: Rendered) -> Iterator[Finding]:
