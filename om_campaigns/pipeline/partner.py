@@ -73,6 +73,7 @@ def acknowledge(
     sentence: str = "",
     house: str = "",
     is_declined: bool = False,
+    origin: Origin = Origin.staff,
 ) -> dict[str, Any]:
     """Record what a house says about a pack. ``text`` is the code, or a whole line (``K7M-2X9Q – Regionalstellen – 12``).
 
@@ -95,7 +96,7 @@ def acknowledge(
             sentence=sentence,
             organisation_id=_house_id(session, house) if house else None,
             at=now,
-            origin=Origin.staff,
+            origin=origin,
             actor=actor,
             source_key=digest(*parts),
         )

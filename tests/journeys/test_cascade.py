@@ -18,7 +18,8 @@ from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.models import RelayState
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.errors import InputError
-from om_campaigns.pipeline.partner import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
+from om_campaigns.pipeline.fetching import fetch_file, fetch_pack
+from om_campaigns.pipeline.partner import Format, acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
 from om_campaigns.report.queries.packs import load_packs
 from tests.journeys.workspace import Workspace, house, local, person
 
@@ -279,7 +280,21 @@ def test_a_house_that_fetches_its_packs_gets_a_cover_with_a_link_and_nothing_els
     assert read_token(office.app.keyring, Door.pack, link) == (address, house_ref, pack)
     assert read_token(office.app.keyring, Door.unsubscribe, link) is None
     assert "zweite Nachricht" not in text
-    assert str(packs(office)[0]["code"]) in text
+    code = str(packs(office)[0]["code"])
+    assert code in text
+    fetched = fetch_pack(office.app, link, office.now)
+    assert fetched is not None
+    assert (fetched.code, fetched.title, fetched.house, fetched.visitor) == (code, "reihe b1.de", "Haus amt", "Anna Amt")
+    assert (fetched.serves, fetched.state, fetched.may_edit) == (("Haus amt",), RelayState.offered, False)
+    assert (fetched.text.house, fetched.text.campaign, fetched.text.step, fetched.text.language) == ("amt", "reihe", "b1", "de")
+    written = {path.name: path.read_bytes() for path in write_pack(office.app, code, tmp_path / "paket", office.now)}
+    files = [fetch_file(office.app, link, form, office.now) for form in Format]
+    assert {each.name: each.content for each in files if each} == written
+    for forged in (link[:-1], link.replace(".", ",", 1), ""):
+        assert fetch_pack(office.app, forged, office.now) is None
+    office.people(person("Anna Amt", "amt", until="2027-01-04"), person("Neu Amt", "amt"))
+    assert fetch_pack(office.app, link, office.now) is None, "whoever left the house has no key to it any more"
+    assert fetch_file(office.app, link, Format.pdf, office.now) is None
 
 
 def test_a_newsletter_block_is_one_cover_with_the_draft(tmp_path: Path) -> None:
