@@ -22,10 +22,10 @@ from om_campaigns.pipeline.own_words import (
     reset_block,
     show_blocks,
 )
-from om_campaigns.pipeline.partner import RelayState, move_pack, write_pack
+from om_campaigns.pipeline.partner import RelayState, hand_over_pack, move_pack, write_pack
 from om_campaigns.pipeline.staff import check_workspace
 from tests.journeys.test_cascade import BODY, packs, series, taker, to_house
-from tests.journeys.workspace import Workspace, local, person
+from tests.journeys.workspace import SQLITE, Workspace, local, person
 
 TEXT = OwnText("amt", "reihe", "b1")
 FILE = "audiences/overlays/amt/reihe/b1.de.md"
@@ -34,8 +34,12 @@ OPTIONAL = BODY.replace("{#do editable}", "{#do optional}")
 
 @pytest.fixture
 def office(tmp_path: Path) -> Workspace:
+    return make_office(tmp_path)
+
+
+def make_office(folder: Path, database: str = SQLITE) -> Workspace:
     """Two houses whose contacts have received the first pack of a series; *amt* may use own words, *starr* may not."""
-    office = Workspace(tmp_path)
+    office = Workspace(folder, database=database)
     office.houses(taker("amt", forward_policy="edit_allowed"), taker("starr"))
     office.people(person("Anna Amt", "amt"), person("Stefan Starr", "starr"))
     series(office, text=OPTIONAL)
@@ -219,3 +223,20 @@ def test_bad_files_change_nothing_and_check_names_every_place(office: Workspace)
     for problems in (refused.value.problems, found.problems):
         told = sorted({(each.file.partition("overlays/")[2], each.line) for each in problems})
         assert told == [("amt/reihe/b1.de.md", 5), ("amt/reihe/b2.de.md", 2), ("niemand/reihe/b1.de.md", 0), ("verirrt.md", 0)]
+
+
+@pytest.mark.slow
+def test_own_words_and_handing_over_on_postgresql(tmp_path: Path, empty_postgres: str) -> None:
+    office = make_office(tmp_path, empty_postgres)
+    office.people(person("Dirk Deputy", "amt", roles="deputy"))
+    test_own_words_make_a_revision_and_never_a_new_mail(office)
+    change_base(office, "halbe Stunde", "Viertelstunde")
+    assert decide(office.app, TEXT, "say", office.now, keep_own=False, actor="anna")
+    with store.read(office.app.engine) as session:
+        assert [row["block"] for row in list_own_words(session, office.app)] == ["do", "own-1"]
+    code = next(str(row["code"]) for row in packs(office) if (row["house"], row["step"]) == ("amt", "b2"))
+    assert hand_over_pack(office.app, code, office.now, actor="t")["receiver"] == "Dirk Deputy"
+    assert not hand_over_pack(office.app, code, office.now, actor="t", to="dirk.deputy@amt.example")["is_new"]
+    mails = len(office.transport.letters)
+    office.tick()
+    assert len(office.transport.letters) == mails + 2
