@@ -17,7 +17,7 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation
-from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.audience.vocabulary import ForwardPolicy, Origin
 from om_campaigns.campaign.reading import PACK
 from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import parse_step
@@ -27,7 +27,7 @@ from om_campaigns.compose.overlay_log import load_history
 from om_campaigns.compose.overlay_text import RULE, WrittenBlock, read_overlay
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.pipeline.operator import origin_of, require_real_clock
-from om_campaigns.pipeline.own_words import Desk, OwnText, check_pack, find_block_fault, open_desk, record, renew_packs
+from om_campaigns.pipeline.own_words import UNCHANGED, Desk, OwnText, check_pack, find_block_fault, open_desk, record, renew_packs
 
 FOLDER = "overlays"
 FROM_FILES = (Origin.file, Origin.sample)
@@ -82,11 +82,14 @@ def import_overlays(app: App, paths: Sequence[Path], now: datetime, actor: str) 
 def check_overlays(app: App, session: Session, texts: Mapping[str, str]) -> list[Problem]:
     """Everything wrong in the files of own words, against the houses and the campaign texts (path → text) as the files say now."""
     files, problems = _read(app, overlay_paths(app))
-    houses = set(session.execute(select(table_of(Organisation).c.slug)).scalars())
+    organisation = table_of(Organisation)
+    policies = dict(session.execute(select(organisation.c.slug, organisation.c.forward_policy)).all())
     for each in files:
-        if each.text.house not in houses:
+        if each.text.house not in policies:
             problems.append(Problem(each.path, 0, 0, RULE, f"there is no organisation '{each.text.house}'"))
             continue
+        if policies[each.text.house] is ForwardPolicy.as_is:
+            problems.append(Problem(each.path, 0, 0, RULE, f"'{each.text.house}' {UNCHANGED}"))
         blocks = _blocks_of(each.text, texts)
         if blocks is None:
             problems.append(

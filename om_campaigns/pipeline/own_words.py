@@ -1,13 +1,15 @@
 """Own words of the houses (Hausfassung): what partners, or staff for them, do with the blocks of what is passed on.
 
 Every change is checked as the whole pack it leads to, written to the log, and gives the packs that wait a new revision – never a
-new mail. A page for partners calls the same functions with ``origin=Origin.partner``.
+new mail. A page for partners calls the same functions with ``origin=Origin.partner``; the log is for ever, so ``actor`` is then the ``ref``
+of their address and never a name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -35,6 +37,7 @@ from om_campaigns.pipeline.operator import require_real_clock
 from om_campaigns.pipeline.outgoing import key_of_row
 from om_campaigns.pipeline.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 
+UNCHANGED = "passes on what it gets as it is; with forward_policy = edit_allowed it may use own words"
 OWN_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -208,6 +211,18 @@ def list_own_words(session: Session, app: App, *, house: str = "", conflicts_onl
     return rows
 
 
+def count_conflicts(session: Session, app: App) -> int:
+    """How many blocks want a decision, because OM's text has changed."""
+    slugs = dict(session.execute(select(col(Organisation.id), col(Organisation.slug))).all())
+    names = dict(session.execute(select(col(Campaign.id), col(Campaign.name))).all())
+    found = 0
+    for key, own in load_current(session).items():
+        with suppress(InputError):  # a step that is not published any more wants nothing
+            desk = open_desk(session, app, OwnText(slugs[key.organisation_id], names[key.campaign_id], key.step, key.language))
+            found += sum(find_conflict(each.own, desk.blocks) is not Conflict.none for each in own.values())
+    return found
+
+
 def own_history(session: Session, app: App, text: OwnText) -> list[dict[str, Any]]:
     """Everything a house ever did with a text, the oldest first: at, block, kind, text, after, origin, actor."""
     return [
@@ -256,7 +271,7 @@ def find_fault(session: Session, desk: Desk, own: OwnBlock) -> str:
         return "" if own.block in desk.blocks or own.block in desk.own else _unknown(own.block, desk.blocks)
     house = session.get_one(Organisation, desk.key.organisation_id)
     if house.forward_policy is ForwardPolicy.as_is:
-        return f"{house.name} passes on what it gets as it is; with forward_policy = edit_allowed it may use own words"
+        return f"'{house.slug}' {UNCHANGED}"
     return find_block_fault(own, desk.blocks)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.audience.vocabulary import Rhythm, SuppressionReason
-from om_campaigns.campaign.models import CampaignStatus, DispatchStatus, EnrolmentState, Reason
+from om_campaigns.campaign.models import CampaignStatus, DispatchStatus, EnrolmentState, Reason, RelayState
 from om_campaigns.cli.ledger import STATUSES
+from om_campaigns.compose.overlay import Conflict, OverlayKind
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.feedback.models import TaskKind
 from om_campaigns.pipeline.explaining import REASONS
@@ -31,6 +32,8 @@ def read_table(heading: str) -> list[tuple[str, str]]:
         ("Dispatch", DispatchStatus),
         ("Message", MessageState),
         ("Suppression", SuppressionReason),
+        ("Pack", RelayState),
+        ("Own words", [*OverlayKind, *(each for each in Conflict if each)]),
         ("Tasks", TaskKind),
         ("Rhythm", Rhythm),
     ],
