@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given as always
+from hypothesis import strategies as st
 from sample_letter import HEAD, LETTER, Given
 
 from om_campaigns.compose.edition import Purpose, make_edition, show_html, show_subject, show_text
@@ -250,6 +253,48 @@ def test_ren_14_a_block_is_looked_at_again_after_the_sanitiser(given: Given) -> 
 def test_large_text_may_be_fainter_as_wcag_says(clean: Rendered) -> None:
     html = clean.html.replace("</h1>", '</h1><p style="color:#7c7c7c;background:#fefefe;font-size:24px">Groß</p>', 1)
     assert [each.text for each in lint(dataclasses.replace(clean, html=html)) if "(light)" in each.text] == []
+
+
+ODD = st.text(alphabet="0123456789 -.%#:;()[]{}!'/@<>&,apxremschwißé\u00ad\u202e", max_size=20)
+TAGS = st.sampled_from(["a", "img", "table", "th", "td", "h1", "h3", "p", "style", "div", "br", "meta", "blockquote", "svg"])
+ATTRIBUTES = st.sampled_from(["style", "href", "src", "width", "bgcolor", "color", "role", "alt", "class", "name", "aria-hidden"])
+STYLES = st.builds(
+    "{}:{}".format,
+    st.sampled_from(["color", "background", "font-size", "line-height", "font-weight", "display", "padding", "width", "border-left"]),
+    ODD | st.sampled_from(["#12345", "rgba(1,2)", "url(x", "calc(1px +", "2em", "1e9px", "-3px", "bold", "currentColor", "transparent"]),
+)
+ELEMENTS = st.builds(
+    lambda tag, name, value, text: f'<{tag} {name}="{value}">{text}' + ("" if tag in ("br", "img") else f"</{tag}>"),
+    TAGS,
+    ATTRIBUTES,
+    ODD | STYLES | st.sampled_from(["https://[x", "mailto:", "#", "http://a.example:99999999/"]),
+    ODD,
+)
+
+
+@always(st.lists(ELEMENTS | ODD, max_size=8), ODD)
+def test_sec_16_whatever_stands_in_a_letter_is_judged_never_stumbled_over(parts: list[str], text: str) -> None:
+    """Broken HTML, CSS and addresses are findings, not errors of ours; and the same letter is judged the same twice."""
+    letter = Rendered(text, text, f"<html><head>{parts[:1]}</head><body>{''.join(parts)}</body></html>", text, "OM", ("x",), "y", "z")
+    assert lint(letter) == lint(letter) != []
+    lint_fragment("".join(parts))
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["a.a-" * 12_000, "@a" * 25_000, "&" * 50_000, "<table>" * 250, "(" * 20_000, "https://" * 6_000],
+    ids=["dots", "ats", "entities", "tables", "brackets", "schemes"],
+)
+def test_sec_16_nothing_takes_long_however_odd_it_is(part: str) -> None:
+    start = time.process_time()
+    link = f"<a href='https://x.example/{part}' style='{part}'>{part}</a>"
+    lint(Rendered("Betreff", "Vorspann", f"<body>{link}{part}</body>", part, "OM"))
+    assert time.process_time() - start < 2
+
+
+def test_ren_14_elements_without_end_inside_each_other(clean: Rendered) -> None:
+    deep = "<div>" * 3_000 + "</div>" * 3_000
+    assert rules(dataclasses.replace(clean, html=clean.html.replace("</h1>", f"</h1>{deep}", 1))) == [("REN-14", False)]
 
 
 def test_a_subject_with_a_slot_is_judged_as_the_reader_sees_it(given: Given, values: dict[str, str]) -> None:

@@ -22,7 +22,10 @@ from om_campaigns.compose.lint.wording import check_wording
 
 def lint(letter: Rendered, allowed: Collection[str] = ()) -> list[Finding]:
     """Everything wrong with a letter, errors first; each once. ``allowed``: further features some programs may lack."""
-    light, dark = read_page(letter.html), read_page(letter.html, dark=True)
+    try:
+        light, dark = read_page(letter.html), read_page(letter.html, dark=True)
+    except RecursionError:
+        return [Finding("REN-14", "elements stand inside each other hundreds deep; no program shows that as it is meant")]
     found = [
         *check_wording(letter, light),
         *check_structure(letter, light),

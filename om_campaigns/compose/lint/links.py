@@ -39,14 +39,18 @@ def _words(link: Element, said: str, target: str) -> Iterator[Finding]:
         yield Finding("REN-12", f"the link to {shorten_quote(target, 60)} has no words", near=target)
     elif said.casefold().strip(" .…→>»›") in EMPTY_WORDS:
         yield Finding("REN-12", f"the link „{said}“ says nothing when it is read out alone; name its target", near=said)
-    is_button = link.style.get("display") in ("inline-block", "block") and link.look.ground != (link.parent or link).look.ink
-    is_button = is_button and any(name.startswith("background") for name in link.style)
+    has_ground = any(name in ("background", "background-color") for name in link.style)
+    is_button = has_ground and link.style.get("display") in ("inline-block", "block")
     if said and not link.look.is_underlined and not is_button:
         yield Finding("REN-12", f"the link „{shorten_quote(said)}“ is not underlined, so only its colour tells that it is one", near=said)
 
 
 def _target(said: str, target: str) -> Iterator[Finding]:
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        yield Finding("REN-16", f"'{shorten_quote(target, 60)}' is no address", near=target)
+        return
     if parts.scheme in ("mailto", "tel"):
         shown = said.casefold()
         if "@" in shown and " " not in shown and shown != parts.path.casefold():
@@ -57,6 +61,6 @@ def _target(said: str, target: str) -> Iterator[Finding]:
     host = (parts.hostname or "").removeprefix("www.")
     if host in SHORTENERS:
         yield Finding("REN-16", f"{host} hides where a link leads, and filters count it as spam; link to the page itself", near=target)
-    shown_host = LOOKS_LIKE_ADDRESS.fullmatch(said)
+    shown_host = LOOKS_LIKE_ADDRESS.fullmatch(said[:300])
     if shown_host and shown_host[1].casefold().removeprefix("www.") != host:
         yield Finding("REN-16", f"the text shows '{shown_host[1]}' but the link goes to '{host}'", near=said)

@@ -25,7 +25,7 @@ FEIGNED = re.compile(
 MARKUP = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});|</?(?:a|b|br|div|em|i|img|li|p|span|strong|table|td|tr|ul)\b[^>]*>", re.IGNORECASE)
 """What a text part must not hold; addresses between angle brackets are none of it."""
 
-ADDRESS = re.compile(r"https?://[^\s<>()\"]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+ADDRESS = re.compile(r"https?://[^\s<>()\"]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
 
