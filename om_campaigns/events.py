@@ -67,6 +67,11 @@ def message_failed(message: int, code: int | None, stage: str, reason: str) -> N
     _log.warning("message.failed", message=message, code=code, stage=stage, reason=reason)
 
 
+def errand_failed() -> None:
+    """Something a page promised to do afterwards broke; the trace belongs to this line."""
+    _log.exception("errand.failed")
+
+
 def message_uncertain(message: int, stage: str) -> None:
     """The letter left and no answer came."""
     _log.warning("message.uncertain", message=message, stage=stage)

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from om_campaigns import store
-from om_campaigns.audience import models as _audience  # noqa: F401  the tables must be known before they are made
+from om_campaigns.audience import entrance as _entrance  # noqa: F401  the tables must be known before they are made
+from om_campaigns.audience import models as _audience  # noqa: F401
 from om_campaigns.campaign import models as _campaign  # noqa: F401
 from om_campaigns.compose import models as _compose  # noqa: F401
 from om_campaigns.delivery import models as _delivery  # noqa: F401

@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import mask
+from om_campaigns.audience.entrance import EntranceLink
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.compose.contexts import Houses, format_date
 from om_campaigns.compose.headers import Mailbox
@@ -30,6 +31,9 @@ CONFIRM = "bestaetigen"
 
 MANAGE = "verwalten"
 """Door of the mail that opens the preferences; its token holds for a day."""
+
+ENTER, ENTRANCE = "portal/anmelden", "portal-link"
+"""Door of the mail that lets somebody into the partner portal, and the audience of its token, which names a link."""
 
 Aim = tuple[str, dict[str, str]]
 """Where the button leads, below the base URL, and the values of the text."""
@@ -68,7 +72,20 @@ def _aim_preferences(app: App, session: Session, notice: Notice) -> Aim | None:
     return f"{MANAGE}/{make_token(app.keyring, MANAGE, address.ref, house.public_id, notice.detail['mailing_list'], minute)}", {}
 
 
-AIMS: dict[str, Callable[[App, Session, Notice], Aim | None]] = {opting_in.PURPOSE: _aim_opt_in, "preferences": _aim_preferences}
+def _aim_portal(app: App, session: Session, notice: Notice) -> Aim | None:
+    link = session.get(EntranceLink, notice.detail["link"])
+    if link is None or link.used_at is not None or link.useful_until <= app.now():
+        return None
+    until = link.useful_until.astimezone(app.settings.zone_info)
+    values = {"day": format_date(until.date(), notice.language), "time": f"{until:%H:%M}"}
+    return f"{ENTER}/{make_token(app.keyring, ENTRANCE, link.ref)}", values
+
+
+AIMS: dict[str, Callable[[App, Session, Notice], Aim | None]] = {
+    opting_in.PURPOSE: _aim_opt_in,
+    "preferences": _aim_preferences,
+    "portal": _aim_portal,
+}
 """Every purpose there is. A text for each stands in ``compose/notices``."""
 
 

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from om_campaigns import events, migrations, store
 from om_campaigns.app import KEYS_NAME, App, make_keys
+from om_campaigns.audience.entrance import forget_entrances
 from om_campaigns.audience.models import Address, Change, Suppression
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import new_ref, table_of
@@ -220,14 +221,19 @@ def note_instance(session: Session, name: str, old: str | None, new: str | None,
     )
 
 
+ENTRANCE_DAYS = 30
+"""Who signed in when is kept so long after it ended."""
+
+
 def forget_old_values(app: App, now: datetime) -> int:
-    """Delete names and values inside mails older than ``retention.slot_days`` (LAW-07); returns how many mails."""
+    """Delete names and values inside mails older than ``retention.slot_days`` (LAW-07), and who signed in; returns how many mails."""
     before = now - timedelta(days=app.settings.retention.slot_days)
     message, slots = table_of(Message), table_of(MessageSlots)
     old = select(message.c.id).where(func.coalesce(message.c.sent_at, message.c.claimed_at) < before)
     with store.write(app.engine) as session:
         forgotten = int(session.execute(delete(slots).where(slots.c.message_id.in_(old))).rowcount)  # type: ignore[attr-defined]
         opting_in.forget_old(session, now)
+        forget_entrances(session, now - timedelta(days=ENTRANCE_DAYS))
     if forgotten:
         events.values_forgotten(forgotten)
     return forgotten

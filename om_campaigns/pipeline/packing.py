@@ -139,7 +139,7 @@ def title_of(edition: Edition) -> str:
 def make_attachments(library: Library, key: LetterKey, formats: Sequence[Format]) -> list[Attachment]:
     """The files of a pack that hang on its cover."""
     text = make_pack_text(library, key)
-    return [Attachment(FILE_NAMES[form], CONTENT_TYPES[form], _make_file(text, form)) for form in formats]
+    return [Attachment(FILE_NAMES[form], CONTENT_TYPES[form], make_kept_file(text, form)) for form in formats]
 
 
 def make_pack_text(library: Library, key: LetterKey) -> PackText:
@@ -157,11 +157,11 @@ def require_forwardable(library: Library, key: LetterKey) -> None:
 
     Raises ProblemsError when something of one reader, a code or a leftover stands in it.
     """
-    _make_file(make_pack_text(library, key), Format.eml)
+    make_kept_file(make_pack_text(library, key), Format.eml)
 
 
 @lru_cache(maxsize=64)
-def _make_file(text: PackText, form: Format) -> bytes:
+def make_kept_file(text: PackText, form: Format) -> bytes:
     """Two contacts of one house, and two tries, need the same bytes; setting a page takes a while."""
     return make_file(text, form)
 

@@ -21,14 +21,14 @@ from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.codes import find_codes
 from om_campaigns.campaign.handing_over import hand_over
 from om_campaigns.campaign.houses import load_houses
-from om_campaigns.campaign.models import Campaign, Dispatch, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Pack, Reason
 from om_campaigns.campaign.models import RelayState as RelayState
 from om_campaigns.campaign.receivers import load_offices, load_passing
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
 from om_campaigns.campaign.routing import Receiver
 from om_campaigns.columns import digest, new_ref, table_of
 from om_campaigns.compose.contexts import Houses
-from om_campaigns.compose.library import Library
+from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.pack import FILE_NAMES, make_file
 from om_campaigns.compose.pack import Format as Format
 from om_campaigns.errors import InputError, RefusedError
@@ -47,8 +47,7 @@ def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable
     """
     with store.write(app.engine) as session:
         pack = find_pack(session, code)
-        library = Library(session, app.settings.sender, Houses(session))
-        key = pack_key(key_of_row(session.get_one(Dispatch, pack.dispatch_id)))
+        library, key = open_text(session, app, pack)
         text = make_pack_text(library, key)
         if pack.relay_state in OPEN_STATES:
             library.record_made(session, now)
@@ -60,6 +59,11 @@ def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable
         path.write_bytes(make_file(text, form))
         written.append(path)
     return written
+
+
+def open_text(session: Session, app: App, pack: Pack) -> tuple[Library, LetterKey]:
+    """Where the text of a pack is found: what it passes on, in the words of its house."""
+    return Library(session, app.settings.sender, Houses(session)), pack_key(key_of_row(session.get_one(Dispatch, pack.dispatch_id)))
 
 
 def acknowledge(
@@ -168,7 +172,7 @@ def move_pack(app: App, code: str, state: RelayState, now: datetime, *, until: d
             raise InputError(f"pack {pack.code} is {pack.relay_state.value}; it cannot become {state.value} any more") from error
 
 
-def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = "") -> dict[str, Any]:
+def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = "", origin: Origin = Origin.staff) -> dict[str, Any]:
     """Send a pack's mails to somebody else in the house: to that address, else to the next in line (distributor, contact, deputy).
 
     The pack keeps its code and gets its whole time again. Returns code, receiver (a name, else the address), is_new. Raises InputError
@@ -194,7 +198,7 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
             session.add(
                 Change(
                     batch=new_ref(), entity="pack", entity_id=pack.id or 0, field="address_id", old=str(before),
-                    new=str(receiver.address_id), origin=Origin.staff, actor=actor, at=now,
+                    new=str(receiver.address_id), origin=origin, actor=actor, at=now,
                 )
             )  # fmt: skip
         return {"code": pack.code, "receiver": _receiver_name(session, receiver), "is_new": is_new}

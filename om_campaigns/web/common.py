@@ -21,6 +21,13 @@ def style(site: TheSite, brand: Annotated[str, Path(pattern="^[a-z0-9-]{1,80}$")
     return Response(body, media_type="text/css", headers={"Cache-Control": "public, max-age=86400"})
 
 
+@router.get("/kopieren.js", response_class=Response)
+def copying(site: TheSite) -> Response:
+    """The one script: it copies a letter. Every page works without it."""
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return Response(site.render("kopieren.js", "de"), media_type="text/javascript", headers=headers)
+
+
 @router.get("/impressum", response_class=Response)
 def imprint(request: Request, site: TheSite) -> Response:
     """Who answers for these pages (LAW-15)."""

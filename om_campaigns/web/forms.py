@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException as FormError
 
 from om_campaigns.pipeline.doors import is_form_key, make_form_key
+from om_campaigns.web.faults import Fault as Fault
 from om_campaigns.web.site import Site
 
 KEY = "formular"
@@ -54,14 +55,6 @@ async def _read_form(request: Request) -> Form:
 
 TheForm = Annotated[Form, Depends(_read_form)]
 """Parameter type of a route that takes a form, in either encoding of HTML."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing to put right: the name of its field, and what to do, in the page's words."""
-
-    field: str
-    text: str
 
 
 def make_key(site: Site, purpose: str, subject: str) -> str:

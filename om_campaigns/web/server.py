@@ -33,6 +33,7 @@ def serving(app: App, host: str, port: int) -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join(STOP_SECONDS)
+            server.config.app.state.site.errands.finish(STOP_SECONDS)  # type: ignore[union-attr]
             events.pages_stopped()
 
 

@@ -16,6 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from om_campaigns.app import App
 from om_campaigns.pipeline.faces import Face, load_face
+from om_campaigns.web.errands import Errands
+from om_campaigns.web.faults import spell
 from om_campaigns.web.words import LANGUAGES, choose_language, load_words
 
 HTML = Path(__file__).parent / "html"
@@ -28,12 +30,18 @@ class Site:
         self.app = app
         self.root = urlsplit(app.settings.web.base_url).path.rstrip("/")
         """What stands before every path of ours, for links: pages may live below a path of another site."""
+        self.errands = Errands()
         self._pages = {language: _make_environment(language) for language in LANGUAGES}
 
     def language(self, request: Request, stored: str = "") -> str:
         """The language this visitor reads; ``?lang=en`` wins, ``stored`` is what we know of them."""
         asked = request.query_params.get("lang", "")
         return choose_language(asked, stored, request.headers.get("accept-language", ""), self.app.settings.language)
+
+    def chosen(self, request: Request) -> str:
+        """The language that was clicked, to go on with on the next page; '' where none was."""
+        asked = request.query_params.get("lang", "")
+        return asked if asked in LANGUAGES else ""
 
     def show(
         self,
@@ -81,6 +89,7 @@ def _make_environment(language: str) -> Environment:
     )
     environment.install_gettext_translations(load_words(language), newstyle=True)  # type: ignore[attr-defined]
     environment.filters["day"] = _day(language)
+    environment.globals["spell"] = spell
     return environment
 
 

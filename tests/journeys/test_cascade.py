@@ -17,9 +17,10 @@ from om_campaigns import store
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.models import RelayState
 from om_campaigns.compose.links import Door, read_token
+from om_campaigns.compose.pack import FILE_NAMES
 from om_campaigns.errors import InputError
-from om_campaigns.pipeline.fetching import fetch_file, fetch_pack
-from om_campaigns.pipeline.partner import Format, acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
+from om_campaigns.pipeline.pack_desk import load_file, reach_of_link, show_pack
+from om_campaigns.pipeline.partner import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
 from om_campaigns.report.queries.packs import load_packs
 from tests.journeys.workspace import Workspace, house, local, person
 
@@ -272,7 +273,7 @@ def test_a_house_that_fetches_its_packs_gets_a_cover_with_a_link_and_nothing_els
     [mail] = letters(office)
     assert list(mail.iter_attachments()) == []
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    [link] = re.findall(r"https://om\.example/paket/(\S+?)>?[\s)>]", text)
+    [link] = set(re.findall(r"https://om\.example/paket/(\S+?)>?[\s)>]", text))
     [(address, house_ref, pack)] = office.ask(
         "SELECT a.ref, o.public_id, p.public_id FROM pack p JOIN organisation o ON o.id = p.organisation_id"
         " JOIN dispatch d ON d.id = p.dispatch_id JOIN address a ON a.id = d.address_id"
@@ -282,19 +283,18 @@ def test_a_house_that_fetches_its_packs_gets_a_cover_with_a_link_and_nothing_els
     assert "zweite Nachricht" not in text
     code = str(packs(office)[0]["code"])
     assert code in text
-    fetched = fetch_pack(office.app, link, office.now)
-    assert fetched is not None
-    assert (fetched.code, fetched.title, fetched.house, fetched.visitor) == (code, "reihe b1.de", "Haus amt", "Anna Amt")
-    assert (fetched.serves, fetched.state, fetched.may_edit) == (("Haus amt",), RelayState.offered, False)
-    assert (fetched.text.house, fetched.text.campaign, fetched.text.step, fetched.text.language) == ("amt", "reihe", "b1", "de")
+    opened = reach_of_link(office.app, link)
+    assert opened is not None
+    shown = show_pack(office.app, *opened)
+    assert shown is not None
+    assert (opened[0].actor, shown["code"], shown["title"], shown["house"]) == ("Anna Amt", code, "reihe b1.de", "Haus amt")
+    assert ([each["slug"] for each in shown["serves"]], shown["state"]) == (["amt"], RelayState.offered)
     written = {path.name: path.read_bytes() for path in write_pack(office.app, code, tmp_path / "paket", office.now)}
-    files = [fetch_file(office.app, link, form, office.now) for form in Format]
-    assert {each.name: each.content for each in files if each} == written
+    assert {name: (load_file(office.app, *opened, name) or (None, b""))[1] for name in FILE_NAMES.values()} == written
     for forged in (link[:-1], link.replace(".", ",", 1), ""):
-        assert fetch_pack(office.app, forged, office.now) is None
+        assert reach_of_link(office.app, forged) is None
     office.people(person("Anna Amt", "amt", until="2027-01-04"), person("Neu Amt", "amt"))
-    assert fetch_pack(office.app, link, office.now) is None, "whoever left the house has no key to it any more"
-    assert fetch_file(office.app, link, Format.pdf, office.now) is None
+    assert reach_of_link(office.app, link) is None, "whoever left the house has no key to it any more"
 
 
 def test_a_newsletter_block_is_one_cover_with_the_draft(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""How often something may be asked for: counters that survive restarts and say nothing about whom they count (SEC-11, LAW-26)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from om_campaigns.app import App
+from om_campaigns.audience.addresses import hash_address
+from om_campaigns.columns import table_of
+from om_campaigns.delivery.models import Pace
+
+
+def take_turn(session: Session, scope: str, subject: str, limit: int, every: timedelta, now: datetime) -> bool:
+    """Count one more for ``subject``; False where the limit of this window was reached before. Older windows are forgotten."""
+    pace, seconds = table_of(Pace), int(every.total_seconds())
+    start = datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)
+    session.execute(delete(pace).where(pace.c.scope == scope, pace.c.window_start < start))
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    counted = dialect.insert(pace).values(scope=scope, subject=subject, window_start=start, used=1, detail="")
+    keys = [pace.c.scope, pace.c.subject, pace.c.window_start]
+    session.execute(counted.on_conflict_do_update(index_elements=keys, set_={"used": pace.c.used + 1}))
+    here = select(pace.c.used).where(pace.c.scope == scope, pace.c.subject == subject, pace.c.window_start == start)
+    return int(session.execute(here).scalar_one()) <= limit
+
+
+def hide(app: App, text: str) -> str:
+    """A name for whom a counter counts, from which nobody finds back."""
+    return hash_address(app.keyring, text)[:32]

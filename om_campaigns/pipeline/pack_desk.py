@@ -1,0 +1,227 @@
+"""What the people of a house do with its packs: look, fetch, say what becomes of them, acknowledge – in the portal or from a link
+in the cover mail.
+
+Everything is asked for by the public id of a pack *and* the houses somebody may act for; a pack of any other house is not there
+(SEC-14). Nothing here changes anything when it is only looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.entrance import find_receivers, find_steward
+from om_campaigns.audience.models import Address, Organisation
+from om_campaigns.audience.vocabulary import Origin, Route
+from om_campaigns.campaign.models import Dispatch, Pack, RelayState
+from om_campaigns.compose.links import Door, read_token
+from om_campaigns.compose.pack import FILE_NAMES, Format
+from om_campaigns.delivery.states import RELAY
+from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.feedback.models import CascadeLevel
+from om_campaigns.pipeline.packing import make_kept_file, make_pack_text
+from om_campaigns.pipeline.partner import acknowledge, hand_over_pack, move_pack, open_text
+from om_campaigns.report.queries.house_packs import load_house_packs
+
+LATEST = timedelta(days=183)
+"""A pack can be put off for half a year."""
+
+MOST_COUNTED = 999_999
+SENTENCE_LENGTH = 500
+
+CHOICES = (RelayState.accepted, RelayState.postponed, RelayState.skipped, RelayState.forwarded)
+"""What people say about a pack, in the order pages offer it."""
+
+TYPED = ("tun", "bis", "an", "stufe", "zahl", "satz", "haus")
+"""The fields of the forms about a pack."""
+
+MEDIA = {
+    Format.eml: "message/rfc822",
+    Format.html: "text/html; charset=utf-8",
+    Format.text: "text/plain; charset=utf-8",
+    Format.markdown: "text/markdown; charset=utf-8",
+    Format.snippet: "text/html; charset=utf-8",
+    Format.pdf: "application/pdf",
+    Format.manifest: "application/json",
+}
+"""FWD-07: a draft is served as a mail, and downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """For which houses somebody acts, and what the log calls them."""
+
+    houses: tuple[int, ...]
+    actor: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A text as it is passed on. ``html`` is the whole mail."""
+
+    subject: str
+    html: str
+    text: str
+    language: str
+
+
+def list_packs(app: App, reach: Reach) -> list[dict[str, Any]]:
+    """The packs of these houses, as ``load_house_packs`` gives them."""
+    with store.read(app.engine) as session:
+        return load_house_packs(session, reach.houses)
+
+
+def show_pack(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
+    """One pack with ``choices``: what may be said about it now, and ``colleagues`` [{ref, name}]: who else could receive it.
+
+    None for one these houses do not have.
+    """
+    with store.read(app.engine) as session:
+        found = load_house_packs(session, reach.houses, public_id=public_id)
+        if not found:
+            return None
+        state = found[0]["state"]
+        can_move = state is RelayState.offered or (state, RelayState.offered) in RELAY
+        colleagues = _colleagues(session, app, found[0]) if can_move else []
+    return found[0] | {"choices": [each.value for each in CHOICES if (state, each) in RELAY], "colleagues": colleagues}
+
+
+def _colleagues(session: Session, app: App, pack: dict[str, Any]) -> list[dict[str, str]]:
+    receives = session.execute(select(col(Dispatch.address_id)).join(Pack).where(col(Pack.id) == pack["id"])).scalar_one()
+    return [
+        {"ref": each.ref, "name": each.name}
+        for each in find_receivers(session, pack["house_id"], app.today(app.now()))
+        if each.address_id != receives
+    ]
+
+
+def give_to(app: App, reach: Reach, public_id: str, ref: str) -> str:
+    """Hand a pack over to a colleague, named by the ref of their address; '' when it is done, else which field is wrong."""
+    found = show_pack(app, reach, public_id)
+    if found is None or found["route"] == Route.list_address or not found["colleagues"]:
+        return "an:spaet"
+    if ref not in [each["ref"] for each in found["colleagues"]]:
+        return "an"
+    with store.read(app.engine) as session:
+        address = session.execute(select(col(Address.address)).where(col(Address.ref) == ref)).scalar_one()
+    try:
+        hand_over_pack(app, found["code"], app.now(), actor=reach.actor, to=address, origin=Origin.partner)
+    except (InputError, RefusedError):
+        return "an"
+    return ""
+
+
+def show_text(app: App, reach: Reach, public_id: str) -> Shown | None:
+    """What a pack says now."""
+    with _opened(app, reach, public_id) as found:
+        if found is None:
+            return None
+        library, key = open_text(*found)
+        edition = library.edition(key)
+        subject, html, text = ("".join(each.chunks) for each in (edition.subject, edition.html, edition.text))
+        return Shown(subject, html, text, edition.language)
+
+
+def load_file(app: App, reach: Reach, public_id: str, name: str) -> tuple[Format, bytes] | None:
+    """A file of a pack by its name; None where these houses have no such pack, or a pack no such file."""
+    form = next((form for form, known in FILE_NAMES.items() if known == name), None)
+    with _opened(app, reach, public_id) as found:
+        if found is None or form is None:
+            return None
+        return form, make_kept_file(make_pack_text(*open_text(*found)), form)
+
+
+@contextmanager
+def _opened(app: App, reach: Reach, public_id: str) -> Iterator[tuple[Session, App, Pack] | None]:
+    with store.read(app.engine) as session:
+        pack = _find(session, reach, public_id)
+        yield None if pack is None else (session, app, pack)
+
+
+def _find(session: Session, reach: Reach, public_id: str) -> Pack | None:
+    query = select(Pack).where(col(Pack.public_id) == public_id, col(Pack.organisation_id).in_(reach.houses))
+    return session.execute(query.where(col(Pack.relay_state) != RelayState.planned)).scalar_one_or_none()
+
+
+def say(app: App, reach: Reach, public_id: str, choice: str, until: str = "") -> str:
+    """Say what becomes of a pack; '' when it is done (or was said before), else which field is wrong.
+
+    ``choice`` is one of ``CHOICES``, ``until`` the day (ISO) where it is put off.
+    """
+    now = app.now()
+    with store.read(app.engine) as session:
+        pack = _find(session, reach, public_id)
+        if pack is None or choice not in CHOICES:
+            return "tun"
+        code = pack.code
+    day: date | None = None
+    if choice == RelayState.postponed:
+        try:
+            day = date.fromisoformat(until)
+        except ValueError:
+            return "bis"
+        if not app.today(now) < day <= app.today(now) + LATEST:
+            return "bis:weit"
+    try:
+        move_pack(app, code, RelayState(choice), now, until=day)
+    except InputError:
+        return "tun"
+    return ""
+
+
+def answer(app: App, reach: Reach, public_id: str, *, level: str, count: str = "", sentence: str = "", house: str = "") -> str:
+    """Acknowledge a pack; '' when it is recorded (once, however often it is sent), else which field is wrong.
+
+    ``level`` is a CascadeLevel or ``no``; ``count`` as people write numbers; ``house`` is '' or the slug of one it serves.
+    """
+    with store.read(app.engine) as session:
+        found = load_house_packs(session, reach.houses, public_id=public_id)
+    if not found:
+        return "stufe"
+    is_declined = level == "no"
+    if not is_declined and level not in set(CascadeLevel):
+        return "stufe"
+    digits = count.translate(str.maketrans("", "", " .,\u00a0\u202f"))
+    if digits and not (digits.isascii() and digits.isdigit() and int(digits) <= MOST_COUNTED):
+        return "zahl"
+    if len(sentence) > SENTENCE_LENGTH:
+        return "satz"
+    if house and house not in [each["slug"] for each in found[0]["serves"]]:
+        return "haus"
+    acknowledge(
+        app,
+        found[0]["code"],
+        app.now(),
+        actor=reach.actor,
+        level=None if is_declined else CascadeLevel(level),
+        count=int(digits) if digits and not is_declined else None,
+        sentence=" ".join(sentence.split()),
+        house=house,
+        is_declined=is_declined,
+        origin=Origin.partner,
+    )
+    return ""
+
+
+def reach_of_link(app: App, token: str) -> tuple[Reach, str] | None:
+    """What the link of a cover mail lets its holder act on: one pack, while the mail's reader still acts for its house."""
+    parts = read_token(app.keyring, Door.pack, token)
+    ref, house_ref, public_id = parts if parts is not None and len(parts) == 3 else ("", "", "")
+    with store.read(app.engine) as session:
+        query = select(col(Pack.organisation_id)).join(Organisation, col(Organisation.id) == col(Pack.organisation_id))
+        query = query.where(col(Pack.public_id) == public_id, col(Organisation.public_id) == house_ref)
+        house = session.execute(query.where(col(Pack.relay_state) != RelayState.planned)).scalar_one_or_none()
+        address_id = session.execute(select(col(Address.id)).where(col(Address.ref) == ref)).scalar_one_or_none()
+        steward = find_steward(session, address_id or 0, app.today(app.now()))
+        if house is None or steward is None or house not in steward.houses:
+            return None
+        return Reach((house,), steward.name or "role address", steward.language), public_id

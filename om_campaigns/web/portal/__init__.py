@@ -1,0 +1,5 @@
+"""The partner portal: what the people of a house see and do, for their house and its offices and for nobody else (SEC-14)."""
+
+from om_campaigns.web.portal import entrance, packs
+
+ROUTERS = (entrance.router, packs.router)

@@ -1,0 +1,128 @@
+"""Packs: which wait, what they say, how they are passed on, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
+
+from om_campaigns.pipeline.pack_desk import MEDIA, TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
+from om_campaigns.web.forms import TheForm
+from om_campaigns.web.headers import POLICY
+from om_campaigns.web.portal.entrance import show_entrance
+from om_campaigns.web.portal.guard import PATH, MaybeDesk
+from om_campaigns.web.portal.visit import TheVisit, Visit
+from om_campaigns.web.site import TheSite
+
+router = APIRouter()
+
+PACK, LINK = f"{PATH}/pakete/{{public_id}}", "/paket/{token}"
+"""Both doors lead to the same pages."""
+
+WITH_LETTER = {"Content-Security-Policy": f"{POLICY}; frame-src 'self'; script-src 'self'; connect-src 'self'"}
+"""A page that shows a mail in a frame, or copies it by our own script."""
+
+AS_LETTER = {
+    "Content-Security-Policy": (
+        "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+}
+"""The mail itself: its styles stand in its tags, it runs nothing and asks nobody else for anything."""
+
+NOTHING = dict.fromkeys(TYPED, "")
+"""Forms to which nobody has put anything yet."""
+
+SCREENS = {"breit": "wide", "schmal": "narrow", "text": "text"}
+
+
+@router.get(PATH, response_class=Response)
+def home(request: Request, site: TheSite, desk: MaybeDesk) -> Response:
+    """What waits for the house, or the entrance."""
+    if desk is None:
+        return show_entrance(request, site, said=request.query_params.get("gut", ""))
+    today = desk.app.today(desk.app.now())
+    return desk.show("packs.html", page="packs", packs=list_packs(desk.app, desk.reach), today=today, several=len(desk.reach.houses) > 1)
+
+
+@router.get(PACK, response_class=Response)
+@router.get(LINK, response_class=Response)
+def pack(visit: TheVisit) -> Response:
+    """One pack with all that can be done with it; opening it changes nothing (UNS-04)."""
+    return _show(visit)
+
+
+def _show(visit: Visit, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING, status: int = 422) -> Response:
+    return visit.show("pack.html", wrong=wrong, typed={**NOTHING, **typed}, status=status if wrong else 200)
+
+
+@router.post(PACK, response_class=Response)
+@router.post(LINK, response_class=Response)
+def pack_answered(visit: TheVisit, form: TheForm) -> Response:
+    """A choice about the pack, somebody else to receive it, or how far it came."""
+    typed = {name: form[name] for name in TYPED}
+    if not visit.is_own(form):
+        return _show(visit, ("tun:alt",), typed, 400)
+    app, reach, public_id = visit.site.app, visit.reach, visit.public_id
+    if typed["tun"]:
+        said, wrong = typed["tun"], say(app, reach, public_id, typed["tun"], typed["bis"])
+    elif typed["an"] and visit.desk is not None:  # a link may have been forwarded: it shows and moves nobody (FWD-03)
+        said, wrong = "uebergeben", give_to(app, reach, public_id, typed["an"])
+    else:
+        level, count, sentence, house = (typed[name] for name in ("stufe", "zahl", "satz", "haus"))
+        said, wrong = "quittung", answer(app, reach, public_id, level=level, count=count, sentence=sentence, house=house)
+    return _show(visit, (wrong,), typed) if wrong else visit.go(said)
+
+
+@router.get(f"{PACK}/vorschau", response_class=Response)
+@router.get(f"{LINK}/vorschau", response_class=Response)
+def preview(visit: TheVisit) -> Response:
+    """The mail on a wide screen, on a phone, and as plain text."""
+    screen = SCREENS.get(visit.request.query_params.get("als", ""), "wide")
+    page = visit.show("preview.html", shown=_text(visit), screen=screen)
+    page.headers.update(WITH_LETTER)
+    return page
+
+
+@router.get(f"{PACK}/weitergeben", response_class=Response)
+@router.get(f"{LINK}/weitergeben", response_class=Response)
+def pass_on(visit: TheVisit) -> Response:
+    """Which way works in which mail program (FWD-08), and what it allows (FWD-11)."""
+    page = visit.show("pass_on.html")
+    page.headers.update(WITH_LETTER)
+    return page
+
+
+@router.get(f"{PACK}/brief", response_class=Response)
+@router.get(f"{LINK}/brief", response_class=Response)
+def letter(visit: TheVisit) -> Response:
+    """The mail and nothing else, to be looked at in a frame, or marked and copied."""
+    shown = _text(visit)
+    return HTMLResponse(shown.html, headers=AS_LETTER | {"Content-Language": shown.language})
+
+
+@router.get(f"{PACK}/brief.txt", response_class=Response)
+@router.get(f"{LINK}/brief.txt", response_class=Response)
+def letter_text(visit: TheVisit) -> Response:
+    """The mail as plain text."""
+    return PlainTextResponse(_text(visit).text)
+
+
+def _text(visit: Visit) -> Shown:
+    shown = show_text(visit.site.app, visit.reach, visit.public_id)
+    if shown is None:
+        raise HTTPException(404)
+    return shown
+
+
+@router.get(f"{PACK}/dateien/{{name}}", response_class=Response)
+@router.get(f"{LINK}/dateien/{{name}}", response_class=Response)
+def download(visit: TheVisit, name: str) -> Response:
+    """A file of the pack, to be saved (FWD-07)."""
+    found = load_file(visit.site.app, visit.reach, visit.public_id, name)
+    if found is None:
+        raise HTTPException(404)
+    form, content = found
+    return Response(content, media_type=MEDIA[form], headers={"Content-Disposition": f'attachment; filename="{name}"'})
