@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from om_campaigns.app import App
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "action": ("action:action", "What houses report to have done."),
     "audience": ("audience:audience", "Import and count the people and houses."),
     "backup": ("backup:backup", "Write database, keys and texts into one file."),
     "campaign": ("campaign:campaign", "List, publish, pause, resume and stop campaigns."),

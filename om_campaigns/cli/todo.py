@@ -12,6 +12,7 @@ WORDS = {
     "receiver_left": "whoever receives the packs there left",
     "home_missing": "subscribed, but belongs to no house yet",
     "home_left": "says not to be in this house any more",
+    "case_offered": "a case for the monthly letter, see 'action list --for-letter'",
 }
 """A kind of task, in words."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
 from om_campaigns.audience.vocabulary import Origin
@@ -29,6 +29,7 @@ class TaskKind(StrEnum):
     receiver_left = "receiver_left"
     home_missing = "home_missing"
     home_left = "home_left"
+    case_offered = "case_offered"
 
 
 class Task(SQLModel, table=True):
@@ -101,3 +102,49 @@ class Acknowledgement(SQLModel, table=True):
     at: datetime = Field(sa_type=Instant, nullable=False)
     origin: Origin = Field(sa_type=by_value(Origin), nullable=False)
     actor: str = ""
+
+
+class LetterUse(StrEnum):
+    """Whether the monthly letter may tell of it."""
+
+    no = "no"
+    nameless = "nameless"
+    named = "named"
+
+
+class ActionReport(SQLModel, table=True):
+    """What a house did, as it says itself (gemeldete Handlung). Append-only; ``source_key`` makes recording it twice harmless.
+
+    ``effect_level``: 1 made aware, 2 analysed, 3 measures. ``together_with`` is as it was written; the partners among them that are
+    known stand in ``action_report_partner``. ``idea`` is '' or one of the five.
+    """
+
+    __tablename__ = "action_report"
+    __table_args__ = (
+        CheckConstraint("effect_level BETWEEN 1 AND 3", name="effect_level_known"),
+        one_of("letter_use", LetterUse),
+        one_of("origin", Origin),
+        Index("ix_action_report_organisation_at", "organisation_id", "at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    source_key: str = key(unique=True)
+    organisation_id: int = Field(sa_column=reference("organisation.id", index=False))
+    effect_level: int
+    idea: str = key(default="")
+    network_id: int | None = Field(default=None, sa_column=reference("network.id", nullable=True, index=False))
+    together_with: str = ""
+    text: str = ""
+    letter_use: LetterUse = Field(default=LetterUse.no, sa_type=by_value(LetterUse), nullable=False)
+    at: datetime = Field(sa_type=Instant, nullable=False)
+    origin: Origin = Field(sa_type=by_value(Origin), nullable=False)
+    actor: str = ""
+
+
+class ActionReportPartner(SQLModel, table=True):
+    """A partner organisation named in a report as having taken part."""
+
+    __tablename__ = "action_report_partner"
+
+    report_id: int = Field(foreign_key="action_report.id", primary_key=True)
+    organisation_id: int = Field(foreign_key="organisation.id", primary_key=True)

@@ -18,7 +18,7 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.models import EditionRow, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker
 from om_campaigns.errors import RefusedError
-from om_campaigns.feedback.models import Acknowledgement, Task
+from om_campaigns.feedback.models import Acknowledgement, ActionReport, ActionReportPartner, Task
 from om_campaigns.pipeline.backups import copy_database
 from om_campaigns.pipeline.doctor import Finding, Level
 from om_campaigns.pipeline.identity import settle_down
@@ -30,6 +30,8 @@ REHEARSED = (
     Task,
     Notice,
     Acknowledgement,
+    ActionReportPartner,
+    ActionReport,
     PackRevision,
     PackOrganisation,
     Pack,

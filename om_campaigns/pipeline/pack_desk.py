@@ -143,11 +143,12 @@ def load_file(app: App, reach: Reach, public_id: str, name: str) -> tuple[Format
 @contextmanager
 def _opened(app: App, reach: Reach, public_id: str) -> Iterator[tuple[Session, App, Pack] | None]:
     with store.read(app.engine) as session:
-        pack = _find(session, reach, public_id)
+        pack = find_pack(session, reach, public_id)
         yield None if pack is None else (session, app, pack)
 
 
-def _find(session: Session, reach: Reach, public_id: str) -> Pack | None:
+def find_pack(session: Session, reach: Reach, public_id: str) -> Pack | None:
+    """A pack of these houses that has been handed over; None for every other."""
     query = select(Pack).where(col(Pack.public_id) == public_id, col(Pack.organisation_id).in_(reach.houses))
     return session.execute(query.where(col(Pack.relay_state) != RelayState.planned)).scalar_one_or_none()
 
@@ -159,7 +160,7 @@ def say(app: App, reach: Reach, public_id: str, choice: str, until: str = "") ->
     """
     now = app.now()
     with store.read(app.engine) as session:
-        pack = _find(session, reach, public_id)
+        pack = find_pack(session, reach, public_id)
         if pack is None or choice not in CHOICES:
             return "tun"
         code = pack.code

@@ -15,5 +15,12 @@ class Fault:
 
 
 def spell(wrong: Iterable[str], texts: Mapping[str, str]) -> list[Fault]:
-    """The faults of a form. ``wrong`` and the keys of ``texts`` are a field, or ``field:what`` where more than one thing can be wrong."""
-    return [Fault(each.partition(":")[0], texts[each]) for each in wrong]
+    """The faults of a form: ``field``, ``field:what``, or ``field:what:line`` for texts. ``texts`` are found by ``field:what``, ``field``
+    where nothing else can be wrong, or ``what`` where it can be in many fields; ``{line}`` in them is filled in.
+    """
+    found = []
+    for each in wrong:
+        field, what, line = (*each.split(":"), "", "")[:3]
+        text = texts.get(f"{field}:{what}") or texts.get(field) or texts[what]
+        found.append(Fault(field, text.replace("{line}", line)))
+    return found

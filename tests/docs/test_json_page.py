@@ -31,6 +31,7 @@ BY_ITS_OWN_TEST = (
     "overlay show amt reihe/b1",
     "overlay history amt reihe/b1",
     "todo list",
+    "action list",
     "person proof",
 )
 

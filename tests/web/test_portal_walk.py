@@ -155,7 +155,9 @@ def test_every_page_is_sound(enter: Enter, office: Workspace, served: str, tmp_p
         "preview-narrow": f"{pack}/vorschau?als=schmal",
         "preview-text": f"{pack}/vorschau?als=text",
         "pass-on": f"{pack}/weitergeben",
+        "words": f"{pack}/worte",
         "by-link": cover,
+        "reports": "/portal/berichte",
     }
     bodies: dict[str, str] = {}
     for width, dark in ((1280, False), (360, False), (1280, True)):

@@ -60,10 +60,10 @@ class Visit:
             **values,
         )
 
-    def go(self, said: str) -> Response:
-        """Back to the page of the pack after something was done."""
+    def go(self, said: str, path: str = "") -> Response:
+        """Back to the page of the pack, or one below it, after something was done."""
         language = self.site.chosen(self.request)
-        return RedirectResponse(f"{self.here}?gut={said}{'&lang=' if language else ''}{language}", 303)
+        return RedirectResponse(f"{self.here}{path}?gut={said}{'&lang=' if language else ''}{language}", 303)
 
 
 def _find_visit(request: Request, site: TheSite) -> Visit:

@@ -1,0 +1,115 @@
+"""Action reports: what a house did, recorded once, then its effect: a sign of life, a carry-over, a case for the letter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import or_, select, update
+from sqlmodel import Session, col
+
+from om_campaigns import store
+from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.models import Change, Network, NetworkOrganisation, Organisation, Response
+from om_campaigns.audience.vocabulary import NetworkKind, OrganisationStatus, Origin, ResponseKind
+from om_campaigns.columns import new_ref, table_of
+from om_campaigns.feedback.models import ActionReport, ActionReportPartner, LetterUse, TaskKind
+from om_campaigns.feedback.tasks import open_task
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A report as its form says it. ``network_id`` None: in none."""
+
+    organisation_id: int
+    effect_level: int
+    text: str
+    together_with: str = ""
+    idea: str = ""
+    network_id: int | None = None
+    letter_use: LetterUse = LetterUse.no
+
+
+def record_action_report(session: Session, said: Said, source_key: str, now: datetime, today: date, *, origin: Origin, actor: str) -> bool:
+    """Record what a house reports; False when it is known already.
+
+    It counts as a sign of life of the house. In a network of others it is a carry-over of today (R7). Where it may stand in the monthly
+    letter, people of OM are told.
+    """
+    new = store.add_new(
+        session,
+        table_of(ActionReport),
+        source_key=source_key,
+        organisation_id=said.organisation_id,
+        effect_level=said.effect_level,
+        idea=said.idea,
+        network_id=said.network_id,
+        together_with=said.together_with,
+        text=said.text,
+        letter_use=said.letter_use,
+        at=now,
+        origin=origin,
+        actor=actor,
+    )
+    if not new:
+        return False
+    report_id = session.execute(select(col(ActionReport.id)).where(col(ActionReport.source_key) == source_key)).scalar_one()
+    for partner in find_partners(session, said.together_with, said.organisation_id):
+        session.add(ActionReportPartner(report_id=report_id, organisation_id=partner))
+    store.add_new(
+        session,
+        table_of(Response),
+        kind=ResponseKind.action_report,
+        source_key=source_key,
+        at=now,
+        organisation_id=said.organisation_id,
+        occasion="",
+        step="",
+        detail={"effect_level": said.effect_level},
+    )
+    if said.network_id is not None:
+        _note_carry_over(session, said, now, today, origin, actor)
+    if said.letter_use is not LetterUse.no:
+        open_task(session, TaskKind.case_offered, source_key, now, organisation_id=said.organisation_id, report=report_id)
+    session.flush()
+    return True
+
+
+def find_partners(session: Session, names: str, but: int) -> list[int]:
+    """The active houses among names as people write them („Kammer Tal, IHK Berg und AOK“): by name, short name or slug."""
+    house = table_of(Organisation)
+    query = select(house.c.id, house.c.name, house.c.short_name, house.c.slug).where(house.c.status == OrganisationStatus.active)
+    known: dict[str, int] = {}
+    for row in session.execute(query.order_by(house.c.id.desc())):
+        known |= {fold(name): row.id for name in (row.name, row.short_name, row.slug) if name}
+    return [each for each in dict.fromkeys(_look_up(names, known)) if each != but]
+
+
+def _look_up(names: str, known: Mapping[str, int]) -> list[int]:
+    """A name may hold "und" itself, so the parts between commas are tried whole before they are cut there."""
+    found = []
+    for part in re.split(r"[,;\n]", names):
+        whole = known.get(fold(part))
+        pieces = [part] if whole is not None else re.split(r"\s+(?:und|and|sowie|&)\s+", part)
+        found += [known[fold(piece)] for piece in pieces if fold(piece) in known]
+    return found
+
+
+def _note_carry_over(session: Session, said: Said, now: datetime, today: date, origin: Origin, actor: str) -> None:
+    member = table_of(NetworkOrganisation)
+    here = (member.c.network_id == said.network_id, member.c.organisation_id == said.organisation_id)
+    others = select(col(Network.id)).where(col(Network.kind) == NetworkKind.other)
+    query = select(member.c.carried_over_on).where(*here, member.c.network_id.in_(others))
+    row = session.execute(query.where(or_(member.c.carried_over_on.is_(None), member.c.carried_over_on < today))).first()
+    if row is None:
+        return
+    session.execute(update(member).where(*here).values(carried_over_on=today))
+    slug = session.get_one(Network, said.network_id or 0).slug
+    session.add(
+        Change(
+            batch=new_ref(), entity="organisation", entity_id=said.organisation_id, field=f"carried over in {slug}",
+            old=row[0].isoformat() if row[0] else None, new=today.isoformat(), origin=origin, actor=actor, at=now,
+        )
+    )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Which version of a toolkit a house works with, as it says itself (R20)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from om_campaigns.audience.models import Change, Response, Toolkit, ToolkitUse, ToolkitVersion
+from om_campaigns.audience.vocabulary import Origin, ResponseKind, ToolkitStatus
+from om_campaigns.columns import digest, new_ref
+
+
+def current_version(session: Session, toolkit_id: int) -> ToolkitVersion | None:
+    """The newest version that holds; None for a toolkit that was withdrawn."""
+    query = select(ToolkitVersion).where(col(ToolkitVersion.toolkit_id) == toolkit_id, col(ToolkitVersion.status) == ToolkitStatus.current)
+    found: ToolkitVersion | None = session.execute(query.order_by(col(ToolkitVersion.sort_key).desc()).limit(1)).scalar_one_or_none()
+    return found
+
+
+def confirm_version(session: Session, organisation_id: int, code: str, now: datetime, today: date, *, origin: Origin, actor: str) -> bool:
+    """A house that uses a toolkit works with its current version by today; False where it does not use it, or none is current.
+
+    Said twice on one day it is one sign.
+    """
+    use = _find_use(session, organisation_id, code)
+    version = current_version(session, use.toolkit_id) if use is not None else None
+    if use is None or version is None:
+        return False
+    before = session.get_one(ToolkitVersion, use.version_id)
+    changes: list[tuple[str, str | None, str | None]] = [
+        ("version", before.version, version.version),
+        ("confirmed_on", _day(use.confirmed_on), today.isoformat()),
+    ]
+    use.version_id, use.confirmed_on = version.id or 0, today
+    _note(session, organisation_id, code, changes, now, origin, actor)
+    source_key = digest("confirmed", str(organisation_id), code, version.version, today.isoformat())
+    known = select(col(Response.id)).where(col(Response.kind) == ResponseKind.confirmed_version, col(Response.source_key) == source_key)
+    if session.execute(known).first() is None:
+        session.add(
+            Response(
+                kind=ResponseKind.confirmed_version, source_key=source_key, at=now, organisation_id=organisation_id,
+                detail={"toolkit": code, "version": version.version},
+            )
+        )  # fmt: skip
+    session.flush()
+    return True
+
+
+def end_use(session: Session, organisation_id: int, code: str, now: datetime, *, origin: Origin, actor: str) -> bool:
+    """A house does not use a toolkit any more, so nobody asks again; False where it did not."""
+    use = _find_use(session, organisation_id, code)
+    if use is None:
+        return False
+    before = session.get_one(ToolkitVersion, use.version_id)
+    _note(session, organisation_id, code, [("version", before.version, None)], now, origin, actor)
+    session.delete(use)
+    session.flush()
+    return True
+
+
+def _find_use(session: Session, organisation_id: int, code: str) -> ToolkitUse | None:
+    query = select(ToolkitUse).join(Toolkit, col(Toolkit.id) == col(ToolkitUse.toolkit_id))
+    found: ToolkitUse | None = session.execute(
+        query.where(col(ToolkitUse.organisation_id) == organisation_id, col(Toolkit.code) == code)
+    ).scalar_one_or_none()
+    return found
+
+
+def _note(
+    session: Session,
+    organisation_id: int,
+    code: str,
+    changes: list[tuple[str, str | None, str | None]],
+    now: datetime,
+    origin: Origin,
+    actor: str,
+) -> None:
+    """In the words of the import of uses (``audience/intake/circles.py``)."""
+    batch = new_ref()
+    session.add_all(
+        Change(
+            batch=batch, entity="organisation", entity_id=organisation_id, field=f"uses {code} {field}", old=old, new=new,
+            origin=origin, actor=actor, at=now,
+        )
+        for field, old, new in changes
+        if old != new
+    )  # fmt: skip
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None

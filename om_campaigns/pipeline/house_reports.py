@@ -1,0 +1,83 @@
+"""What houses tell us beside their packs: what they did, and with which version of a toolkit they work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea, Origin
+from om_campaigns.columns import digest
+from om_campaigns.feedback.action_reports import Said, record_action_report
+from om_campaigns.feedback.confirmations import confirm_version, end_use
+from om_campaigns.feedback.models import LetterUse
+from om_campaigns.pipeline.pack_desk import Reach
+from om_campaigns.report.queries.house_life import load_action_reports, load_networks, load_toolkits
+
+TYPED = ("haus", "wirkung", "text", "mit", "netzwerk", "gedanke", "brief")
+"""The fields of a report's form."""
+
+TEXT_LENGTH = 1500
+WITH_LENGTH = 300
+
+
+def show_life(app: App, reach: Reach, language: str) -> dict[str, Any]:
+    """What the page of reports needs: houses [{slug, name}], networks, ideas [(value, name)], reports, toolkits."""
+    with store.read(app.engine) as session:
+        query = select(col(Organisation.slug), col(Organisation.name)).where(col(Organisation.id).in_(reach.houses))
+        names: dict[str, str] = dict(session.execute(query.order_by(col(Organisation.name))).all())
+        own = session.execute(select(col(Organisation.slug)).where(col(Organisation.id) == reach.houses[0])).scalar_one()
+        return {
+            "houses": [{"slug": own, "name": names.pop(own)}, *({"slug": slug, "name": name} for slug, name in names.items())],
+            "networks": load_networks(session, reach.houses),
+            "ideas": [(idea.value, IDEA_NAMES[idea][language]) for idea in Idea],
+            "reports": load_action_reports(session, houses=reach.houses),
+            "toolkits": load_toolkits(session, reach.houses),
+        }
+
+
+def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, ...]:
+    """Record a report (``TYPED``); () when it is recorded, once a day however often it is sent, else every field that is wrong."""
+    now = app.now()
+    today = app.today(now)
+    text, together_with = " ".join(typed["text"].split()), " ".join(typed["mit"].split())
+    with store.write(app.engine) as session:
+        house = session.execute(
+            select(col(Organisation.id)).where(col(Organisation.slug) == typed["haus"], col(Organisation.id).in_(reach.houses))
+        ).scalar_one_or_none()
+        networks = {each["slug"]: each["id"] for each in load_networks(session, reach.houses)}
+        faults = {
+            "haus": house is None,
+            "wirkung": typed["wirkung"] not in ("1", "2", "3"),
+            "text": not text or len(text) > TEXT_LENGTH,
+            "mit": len(together_with) > WITH_LENGTH,
+            "netzwerk": bool(typed["netzwerk"]) and typed["netzwerk"] not in networks,
+            "gedanke": bool(typed["gedanke"]) and typed["gedanke"] not in set(Idea),
+            "brief": typed["brief"] not in set(LetterUse),
+        }
+        if wrong := tuple(name for name, is_wrong in faults.items() if is_wrong):
+            return wrong
+        said = Said(
+            int(house or 0), int(typed["wirkung"]), text, together_with, typed["gedanke"], networks.get(typed["netzwerk"]),
+            LetterUse(typed["brief"]),
+        )  # fmt: skip
+        source_key = digest("action", *(typed[name] for name in ("haus", "wirkung", "netzwerk")), text, today.isoformat())
+        record_action_report(session, said, source_key, now, today, origin=Origin.partner, actor=reach.actor)
+    return ()
+
+
+def answer_toolkit(app: App, reach: Reach, house: str, code: str, *, is_used: bool) -> bool:
+    """A house works with the current version of a toolkit, or does not use it any more; False where neither can be said."""
+    now = app.now()
+    with store.write(app.engine) as session:
+        query = select(col(Organisation.id)).where(col(Organisation.slug) == house, col(Organisation.id).in_(reach.houses))
+        number = session.execute(query).scalar_one_or_none()
+        if number is None:
+            return False
+        if is_used:
+            return confirm_version(session, number, code, now, app.today(now), origin=Origin.partner, actor=reach.actor)
+        return end_use(session, number, code, now, origin=Origin.partner, actor=reach.actor)

@@ -1,0 +1,96 @@
+"""Own words in the portal: the blocks of a pack, what the house says instead, and what OM says by now (``own_words`` does the work)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.vocabulary import ForwardPolicy, Origin
+from om_campaigns.campaign.models import Campaign, Dispatch, Pack
+from om_campaigns.compose.overlay_text import MAX_LENGTH
+from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.pipeline.own_words import OwnText, add_block, decide, hide_block, replace_block, reset_block, show_blocks
+from om_campaigns.pipeline.pack_desk import Reach, find_pack
+
+TYPED = ("tun", "block", "worte", "nach")
+"""The fields of the forms about blocks."""
+
+ACTIONS = ("ersetzen", "weglassen", "zurueck", "behalten", "nehmen", "einfuegen")
+"""Replace, leave out, go back to OM's, keep ours, take OM's, add one."""
+
+KINDS = {"SEC-03": "vorlage", "FWD-01": "person", "FWD-02": "kennwort", "FWD-06": "bild", "own-words": "zeichen"}
+"""Rule that is broken → how the page explains it; everything else is ``setzen``."""
+
+
+def show_words(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
+    """The blocks of what a pack passes on, as ``show_blocks`` gives them, with may_edit, language, conflicts (how many).
+
+    None for a pack these houses do not have, or one whose text is not published any more.
+    """
+    with store.read(app.engine) as session:
+        found = _find(session, reach, public_id)
+        if found is None:
+            return None
+        text, may_edit = found
+        try:
+            blocks = show_blocks(session, app, text)
+        except InputError:
+            return None
+    conflicts = [each["block"] for each in blocks if each["conflict"]]
+    return {"blocks": blocks, "may_edit": may_edit, "text_language": text.language, "conflicts": len(conflicts), "most": MAX_LENGTH}
+
+
+def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str]) -> tuple[str, ...]:
+    """Do one thing with one block (``TYPED``); () when it is done, else ``field:what:line`` of everything that is wrong.
+
+    Own words hold for the house that received the pack, for this step, and for every pack of it that waits.
+    """
+    action, block, words, after = (typed[name] for name in TYPED)
+    with store.read(app.engine) as session:
+        found = _find(session, reach, public_id)
+        rows = show_blocks(session, app, found[0]) if found is not None else []
+    for own in (row for row in rows if row["state"] == "added" and row["block"] == block and action == "ersetzen"):
+        action, after = "einfuegen", own["after"]  # a block of the house's own has nothing of OM's to replace
+    field = f"worte-{block or 'neu'}"
+    if found is None or not found[1] or action not in ACTIONS:
+        return (f"{field}:nicht",)
+    if action in ("ersetzen", "einfuegen"):
+        if not words.strip():
+            return (f"{field}:leer",)
+        if len(words) > MAX_LENGTH:
+            return (f"{field}:lang",)
+    try:
+        _change(app, found[0], action, block, words, after, reach.actor)
+    except ProblemsError as error:
+        return tuple(dict.fromkeys(f"{field}:{KINDS.get(each.rule_id, 'setzen')}:{each.line or 1}" for each in error.problems))
+    except InputError:
+        return (f"{field}:nicht",)
+    return ()
+
+
+def _change(app: App, text: OwnText, action: str, block: str, words: str, after: str, actor: str) -> None:
+    now = app.now()
+    if action == "ersetzen":
+        replace_block(app, text, block, words, now, actor=actor, origin=Origin.partner)
+    elif action == "einfuegen":
+        add_block(app, text, words, now, name=block, after=after, actor=actor, origin=Origin.partner)
+    elif action == "weglassen":
+        hide_block(app, text, block, now, actor=actor, origin=Origin.partner)
+    elif action == "zurueck":
+        reset_block(app, text, block, now, actor=actor, origin=Origin.partner)
+    else:
+        decide(app, text, block, now, keep_own=action == "behalten", actor=actor, origin=Origin.partner)
+
+
+def _find(session: Session, reach: Reach, public_id: str) -> tuple[OwnText, bool] | None:
+    """The text of a pack, and whether its house may change it."""
+    pack: Pack | None = find_pack(session, reach, public_id)
+    if pack is None:
+        return None
+    house = session.get_one(Organisation, pack.organisation_id)
+    campaign, dispatch = session.get_one(Campaign, pack.campaign_id), session.get_one(Dispatch, pack.dispatch_id)
+    return OwnText(house.slug, campaign.name, pack.step, dispatch.language), house.forward_policy is not ForwardPolicy.as_is

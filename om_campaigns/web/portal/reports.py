@@ -1,0 +1,41 @@
+"""What houses tell beside their packs: what they did, and with which toolkits they work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, HTTPException, Response
+
+from om_campaigns.pipeline.house_reports import TYPED, answer_toolkit, report_action, show_life
+from om_campaigns.web.portal.guard import PATH, Desk, OwnForm, TheDesk
+
+router = APIRouter()
+
+NOTHING = dict.fromkeys(TYPED, "") | {"brief": "no"}
+
+
+@router.get(f"{PATH}/berichte", response_class=Response)
+def reports(desk: TheDesk) -> Response:
+    """Tell what was done; what was told; the toolkits of the house."""
+    return _show(desk)
+
+
+def _show(desk: Desk, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING) -> Response:
+    life = show_life(desk.app, desk.reach, desk.language)
+    return desk.show("reports.html", page="reports", wrong=wrong, typed={**NOTHING, **typed}, status=422 if wrong else 200, **life)
+
+
+@router.post(f"{PATH}/berichte", response_class=Response)
+def report(desk: TheDesk, form: OwnForm) -> Response:
+    """Record what was done, once."""
+    typed = {name: form[name] for name in TYPED}
+    wrong = report_action(desk.app, desk.reach, typed)
+    return _show(desk, wrong, typed) if wrong else desk.go("/berichte", "bericht")
+
+
+@router.post(f"{PATH}/hilfen", response_class=Response)
+def toolkit(desk: TheDesk, form: OwnForm) -> Response:
+    """The current version is in use, or the toolkit is not used any more."""
+    if not answer_toolkit(desk.app, desk.reach, form["haus"], form["hilfe"], is_used=form["nutzen"] != "nein"):
+        raise HTTPException(404)
+    return desk.go("/berichte", "hilfe")

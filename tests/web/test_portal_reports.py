@@ -1,0 +1,114 @@
+"""Action reports, cases for the letter, and versions of toolkits, as houses tell them in the portal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.cli.shell import om
+from tests.docs.test_json_page import EXAMPLES, find_difference
+from tests.journeys.workspace import Workspace
+from tests.web.portal_help import form_key, open_office, sign_in
+
+NETWORKS = "slug;name;kind;regions;organisations\nak;Arbeitskreis Fachkräfte;other;05;dach,fremd\nom-nord;OM Nord;om;05;dach\n"
+TOOLKITS = (
+    "code;name;version;status;change_kind;released_on;changes\nBZ;Check Betrieb;2.0;superseded;major;2026-01-01;\n"
+    "BZ;Check Betrieb;2.1;current;minor;2026-12-01;Frage 7 ist klarer.\n"
+)
+USES = "organisation;toolkit;version\ndach;BZ;2.0\nfremd;BZ;2.0\n"
+REPORT = {
+    "haus": "dach",
+    "text": "Wir haben den Check\r\nvorgestellt.",
+    "wirkung": "2",
+    "mit": "Kammer Tal und Niemand, Innung Fremd",
+    "netzwerk": "ak",
+    "gedanke": "we_opportunities",
+    "brief": "nameless",
+}
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Workspace:
+    office = open_office(tmp_path)
+    office.take(networks=NETWORKS, toolkits=TOOLKITS, toolkit_uses=USES)
+    return office
+
+
+@pytest.fixture
+def doris(office: Workspace) -> TestClient:
+    return sign_in(office, "doris@dach.example")
+
+
+def send(client: TestClient, path: str = "/berichte", **fields: str) -> str:
+    answer = client.post(f"/portal{path}", data={"formular": form_key(client.get("/portal/berichte").text), **fields})
+    return client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
+
+
+def test_r7_a_report_is_recorded_once_with_all_that_follows(office: Workspace, doris: TestClient) -> None:
+    page = send(doris, **REPORT)
+    assert "Danke, dass Sie davon erzählen" in page
+    assert "Wir haben den Check vorgestellt." in page
+    assert "Arbeitskreis Fachkräfte" in page
+    assert office.ask("SELECT effect_level, idea, letter_use, origin, actor FROM action_report") == [
+        (2, "we_opportunities", "nameless", "partner", "Doris Dach")
+    ]
+    partners = "SELECT o.slug FROM action_report_partner p JOIN organisation o ON o.id = p.organisation_id ORDER BY o.slug"
+    assert office.ask(partners) == [("fremd",), ("tal",)], "names are found among what was written"
+    assert office.ask("SELECT kind FROM response") == [("action_report",)]
+    assert office.ask("SELECT kind FROM task") == [("case_offered",)]
+    carried = "SELECT carried_over_on FROM network_organisation m JOIN organisation o ON o.id = m.organisation_id WHERE o.slug = 'dach'"
+    assert sorted(str(row[0]) for row in office.ask(carried)) == ["2027-01-06", "None"], "in a network of others only"
+    assert office.ask("SELECT field, new, origin FROM change WHERE field LIKE 'carried%'") == [
+        ("carried over in ak", "2027-01-06", "partner")
+    ]
+    before = office.dump()
+    send(doris, **REPORT)
+    assert office.dump() == before, "twice is once"
+    listed = om(office.folder, "action", "list", "--for-letter", "--format", "json")
+    assert find_difference(EXAMPLES["action list"], json.loads(listed.out)) == ""
+    assert "Niemand" in om(office.folder, "action", "list", "--house", "dach").out
+
+
+def test_every_fault_is_told_at_once_and_what_was_typed_stays(office: Workspace, doris: TestClient) -> None:
+    before = office.dump()
+    page = send(doris, **REPORT | {"haus": "fremd", "text": " ", "wirkung": "4", "netzwerk": "geheim", "gedanke": "x", "brief": ""})
+    for told in ("eines Ihrer Häuser", "was daraus geworden ist", "in ein paar Sätzen", "eines der genannten", "fünf Gedanken", "erzählen"):
+        assert told in page
+    assert "Kammer Tal und Niemand" in page
+    assert office.dump() == before
+
+
+def test_r20_the_current_version_is_confirmed(office: Workspace, doris: TestClient) -> None:
+    page = doris.get("/portal/berichte").text
+    assert "Aktuell ist Fassung 2.1. Frage 7 ist klarer." in page.replace("\n", " ")
+    page = send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="ja")
+    assert "Fassung 2.1, bestätigt am 6. Januar 2027" in page
+    assert office.ask("SELECT field, old, new, origin FROM change WHERE field LIKE 'uses BZ%' AND origin = 'partner' ORDER BY field") == [
+        ("uses BZ confirmed_on", None, "2027-01-06", "partner"),
+        ("uses BZ version", "2.0", "2.1", "partner"),
+    ]
+    assert office.ask("SELECT kind FROM response") == [("confirmed_version",)]
+    before = office.dump()
+    send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="ja")
+    assert office.dump() == before
+
+
+def test_what_is_not_used_any_more_is_not_asked_for_again(office: Workspace, doris: TestClient) -> None:
+    assert "Ihre Hilfen" not in send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="nein")
+    assert office.ask("SELECT old, new FROM change WHERE field = 'uses BZ version' AND origin = 'partner'") == [("2.0", None)]
+    before = office.dump()
+    key = form_key(doris.get("/portal").text)
+    for data in ({"haus": "dach", "hilfe": "BZ"}, {"haus": "fremd", "hilfe": "BZ"}, {"haus": "dach", "hilfe": "XX"}):
+        assert doris.post("/portal/hilfen", data={"formular": key, **data}).status_code == 404
+    assert office.dump() == before
+
+
+def test_sec_14_networks_and_reports_of_others_are_not_shown(office: Workspace, doris: TestClient) -> None:
+    send(doris, **REPORT)
+    frieda = sign_in(office, "frieda@fremd.example").get("/portal/berichte").text
+    assert "vorgestellt" not in frieda
+    assert "OM Nord" not in frieda
+    assert "Arbeitskreis" in frieda

@@ -1,0 +1,113 @@
+"""Own words in the portal: what holds is what is passed on, what may not go out is explained in its place, OM's changes are decided."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.journeys.test_cascade import BODY
+from tests.journeys.workspace import Workspace
+from tests.web.portal_help import form_key, make_client, open_office, sign_in
+from tests.web.test_portal_packs import cover_link, pack_of
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Workspace:
+    return open_office(tmp_path)
+
+
+@pytest.fixture
+def doris(office: Workspace) -> TestClient:
+    return sign_in(office, "doris@dach.example")
+
+
+def change(client: TestClient, path: str, **fields: str) -> str:
+    answer = client.post(f"{path}/worte", data={"formular": form_key(client.get(f"{path}/worte").text), **fields})
+    return client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
+
+
+def test_a_block_is_said_in_own_words_and_taken_back(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    page = doris.get(f"{path}/worte").text
+    assert "Steht überall gleich" in page
+    assert "Wollen wir eine halbe" in page
+    assert "Übernommen" in change(doris, path, tun="ersetzen", block="say", worte="„Ich rufe **selbst** an.“\r\n")
+    assert "In Ihren Worten" in doris.get(f"{path}/worte").text
+    assert "Ich rufe *selbst* an" in doris.get(f"{path}/brief.txt").text
+    assert office.ask("SELECT block, kind, origin, actor FROM overlay_change") == [("say", "replaced", "partner", "Doris Dach")]
+    before = office.dump()
+    change(doris, path, tun="ersetzen", block="say", worte="„Ich rufe **selbst** an.“")
+    assert office.dump() == before, "the same words again are none"
+    change(doris, path, tun="zurueck", block="say")
+    assert "halbe" in doris.get(f"{path}/brief.txt").text
+
+
+def test_a_block_is_added_where_it_belongs_and_removed(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    change(doris, path, tun="einfuegen", worte="Fragen? Doris Dach hilft.", nach="say")
+    text = doris.get(f"{path}/brief.txt").text
+    assert text.index("halbe") < text.index("Doris Dach hilft") < text.index("Notieren")
+    assert "Von Ihnen eingefügt" in doris.get(f"{path}/worte").text
+    change(doris, path, tun="ersetzen", block="own-1", worte="Fragen? Vera hilft.")
+    assert "Vera hilft" in doris.get(f"{path}/brief.txt").text
+    change(doris, path, tun="zurueck", block="own-1")
+    assert "hilft" not in doris.get(f"{path}/brief.txt").text
+
+
+WRONG = (
+    ("ersetzen", "say", "", "noch keine Worte"),
+    ("ersetzen", "say", "x" * 2001, "höchstens 2.000"),
+    ("ersetzen", "say", "Gut.\n\n{{ contact.full_name }}", "Zeile 3: Geschweifte Klammern"),
+    ("ersetzen", "say", "[Hier](https://haus.example/?utm_source=x)", "Zeile 1: Hier steht ein Link"),
+    ("ersetzen", "say", "<b>fett</b>", "Zeile 1: Erlaubt sind"),
+    ("ersetzen", "say", "![Bild](https://x.example/b.png)", "Erlaubt sind"),
+    ("ersetzen", "offers", "Unsere Angebote", "Erlaubt sind"),
+    ("weglassen", "do", "", "Erlaubt sind"),
+    ("nehmen", "nichts", "", ""),
+    ("zaubern", "say", "x", "nicht möglich"),
+)
+
+
+def test_what_may_not_go_out_is_explained_and_changes_nothing(office: Workspace, doris: TestClient) -> None:
+    path, before = pack_of(office, "dach"), office.dump()
+    for action, block, words, told in WRONG:
+        page = change(doris, path, tun=action, block=block, worte=words)
+        assert told in page, (action, block, words)
+        if words and told and action == "ersetzen" and block == "say":
+            assert 'aria-invalid="true"' in page
+        assert office.dump() == before, (action, block, words)
+
+
+def test_r5_both_texts_stand_side_by_side_until_somebody_decides(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    change(doris, path, tun="ersetzen", block="say", worte="„Unser Satz.“")
+    office.text("reihe", "b1.de", BODY.replace("eine halbe", "eine ganze"))
+    office.publish("reihe")
+    page = doris.get(f"{path}/worte").text
+    assert "Bitte entscheiden Sie" in page
+    assert re.search(r"Ihre Worte.*Unser Satz.*OM jetzt.*eine ganze", page, re.DOTALL)
+    assert "Unser Satz" in doris.get(f"{path}/brief.txt").text, "ours hold until then"
+    change(doris, path, tun="behalten", block="say")
+    assert "Bitte entscheiden Sie" not in doris.get(f"{path}/worte").text
+    office.text("reihe", "b1.de", BODY.replace("eine halbe", "eine dritte"))
+    office.publish("reihe")
+    change(doris, path, tun="nehmen", block="say")
+    assert "eine dritte" in doris.get(f"{path}/brief.txt").text
+
+
+def test_a_link_of_a_cover_changes_no_words(office: Workspace) -> None:
+    assert make_client(office).get(cover_link(office, "dach") + "/worte").status_code == 404
+
+
+def test_a_house_that_passes_on_as_it_is_reads_only(office: Workspace, doris: TestClient) -> None:
+    office.do("UPDATE organisation SET forward_policy = 'as_is' WHERE slug = 'dach'")
+    path, before = pack_of(office, "dach"), office.dump()
+    page = doris.get(f"{path}/worte").text
+    assert "so weiter, wie sie sind" in page
+    assert "Bearbeiten" not in page
+    key = form_key(page)
+    assert doris.post(f"{path}/worte", data={"formular": key, "tun": "ersetzen", "block": "say", "worte": "x"}).status_code == 422
+    assert office.dump() == before
