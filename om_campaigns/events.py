@@ -163,7 +163,7 @@ def tick_done(*, enrolled: int, planned: int, sent: int, retry: int, failed: int
 
 
 def tick_refused(reason: str) -> None:
-    """One wake-up was not allowed to do anything: a halt, or a clock that went backwards."""
+    """One wake-up could do nothing: a halt, a clock that went backwards, a full disk, a database that is not there."""
     _log.warning("tick.refused", reason=reason)
 
 

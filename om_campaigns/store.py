@@ -6,6 +6,8 @@ because a transaction that read first and then wants to write fails at once; rea
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,13 +17,34 @@ from typing import Any
 
 from sqlalchemy import Engine, Executable, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns.columns import Instant, by_value, one_of
 from om_campaigns.errors import InstallationError
 
 BUSY_SECONDS = 30
+
+ROOM_NEEDED = 32_000_000
+"""Bytes that must be free where an SQLite database lies before letters are claimed: what is claimed must be recorded too."""
+
+FAULTS: tuple[tuple[str, str, str], ...] = (
+    (
+        "database is locked",
+        f"the database was busy for more than {BUSY_SECONDS} seconds",
+        "another command is writing; wait for it, then again",
+    ),
+    ("disk is full", "the disk of the database is full", "make room; what was not recorded is settled with the next run"),
+    (
+        "readonly database",
+        "the database cannot be written to",
+        "is its disk mounted read-only, and may this user write the file and its folder?",
+    ),
+    ("unable to open database file", "the database cannot be opened", "is its folder there, and may this user write to it?"),
+    ("disk I/O error", "the disk of the database fails", "look at the system's log before anything else"),
+    ("file is not a database", "the file of the database is none", "restore it from a backup"),
+    ("is malformed", "the file of the database is damaged", "restore it from a backup"),
+)
+"""What SQLite says, what it means, and what to do. Nothing is half done after any of them."""
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -97,10 +120,49 @@ def _open_sqlite(database: str, root: Path | None) -> Engine:
     return engine
 
 
+def name_fault(error: BaseException) -> InstallationError | None:
+    """A fault of the database in words for people, by any of its drivers; None where it is none of those that are known."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.Error):
+        said = str(cause)
+        return next((InstallationError(text, hint=hint) for words, text, hint in FAULTS if words in said), None)
+    if any(
+        kind.__module__.startswith("psycopg") and kind.__name__ in ("OperationalError", "InterfaceError") for kind in type(cause).__mro__
+    ):
+        why = (str(cause).strip().splitlines() or ["no reason given"])[0]
+        return InstallationError(f"no connection to the database: {why}", hint="is the server there? the next run tries again")
+    return None
+
+
+@contextmanager
+def naming_faults() -> Iterator[None]:
+    """Raise the faults of a database as InstallationError, whichever driver they come from."""
+    try:
+        yield
+    except Exception as error:
+        named = name_fault(error)
+        if named is None:
+            raise
+        raise named from error
+
+
+def require_room(engine: Engine) -> None:
+    """Raises InstallationError where an SQLite database could not grow. How full a server's disk is it must know itself."""
+    if engine.dialect.name != "sqlite":
+        return
+    folder = Path(engine.url.database or "").parent
+    free = shutil.disk_usage(folder).free
+    if free < ROOM_NEEDED:
+        raise InstallationError(
+            f"the disk of the database is nearly full: {free / 1e6:.0f} MB are left in {folder}",
+            hint=f"make room, {ROOM_NEEDED / 1e6:.0f} MB at least; nothing was claimed, and it goes on by itself",
+        )
+
+
 @contextmanager
 def read(engine: Engine) -> Iterator[Session]:
-    """A session for looking only; whatever was changed in it is rolled back."""
-    with Session(engine) as session:
+    """A session for looking only; whatever was changed in it is rolled back. Raises InstallationError (see ``name_fault``)."""
+    with naming_faults(), Session(engine) as session:
         try:
             yield session
         finally:
@@ -111,20 +173,12 @@ def read(engine: Engine) -> Iterator[Session]:
 def write(engine: Engine) -> Iterator[Session]:
     """One transaction: committed when the block ends, rolled back when it raises.
 
-    Raises InstallationError when another writer holds an SQLite file for longer than ``BUSY_SECONDS``.
+    Raises InstallationError when another writer holds an SQLite file for longer than ``BUSY_SECONDS``, and for every other fault
+    of the database that has a name.
     """
-    with engine.connect().execution_options(om_write=True) as connection:
-        try:
-            with Session(bind=connection) as session:
-                yield session
-                session.commit()
-        except OperationalError as error:
-            if "database is locked" in str(error):
-                raise InstallationError(
-                    f"the database was busy for more than {BUSY_SECONDS} seconds",
-                    hint="another command is writing; wait for it, then run this again (nothing was changed)",
-                ) from error
-            raise
+    with naming_faults(), engine.connect().execution_options(om_write=True) as connection, Session(bind=connection) as session:
+        yield session
+        session.commit()
 
 
 class _UndoneError(Exception):

@@ -28,6 +28,9 @@ LOST_IN_A_ROW = 3
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_LOCKED})
 """Faults of the database that a patient worker outlives."""
 
+PATIENCE_SECONDS = 300
+"""How long an outcome is recorded again; afterwards its letter is left to recovery, which can only call it uncertain."""
+
 
 class Lane:
     """The loop of one thread. ``_done`` is an outcome not yet recorded; it goes down with the next mark."""
@@ -211,11 +214,12 @@ class Lane:
         done = self._done
         if done is not None and done.outcome.kind is not Kind.accepted:
             self._suppress(done)
+        until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 refusal = self._run.ledger.step(done, following, done.at if done is not None else self._run.clock())
             except sqlite3.OperationalError as error:
-                if done is None or error.sqlite_errorcode not in PASSING:
+                if done is None or error.sqlite_errorcode not in PASSING or time.monotonic() > until:
                     raise
                 events.record_delayed(done.letter.id, str(error))
                 time.sleep(1)

@@ -30,7 +30,7 @@ from om_campaigns.delivery.pacing import Rates, Rules
 from om_campaigns.delivery.room import Room, load_campaign_limits, load_room
 from om_campaigns.delivery.transport import Kind, NoConnectionError, Transport
 from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
-from om_campaigns.store import read, write
+from om_campaigns.store import naming_faults, read, require_room, write
 
 __all__ = ["Compose", "Due", "Ended", "Held", "Prepared", "Rates", "Recovered", "Run", "Sent", "recover", "send_due"]
 
@@ -195,7 +195,8 @@ def send_due(
             with write(engine) as session:
                 forget_old(session, clock())
             run = Run(engine, ledger, transport, clock, rules, stop or threading.Event())
-            _Feeder(run, compose, smtp, chosen, progress).work()
+            with naming_faults():
+                _Feeder(run, compose, smtp, chosen, progress).work()
             clean = True
         finally:
             ledger.close()
@@ -287,6 +288,7 @@ class _Feeder:
     def _claim(self, size: int) -> bool:
         """Claim the next letters; False when nothing is due, or what is must wait for longer than a run does."""
         run, now = self._run, self._run.clock()
+        require_room(run.engine)
         with read(run.engine) as session:
             if is_halted(session):
                 run.end(Ended.halted)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from om_campaigns import events
@@ -114,7 +115,10 @@ def _take_session_lock(engine: Engine, name: str) -> Callable[[], None] | None:
     if connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}).scalar_one():
 
         def release() -> None:
-            connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+            try:
+                connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
+            except SQLAlchemyError:
+                connection.invalidate()  # the session is gone, and the lock with it
             connection.close()
 
         return release

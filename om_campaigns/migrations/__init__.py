@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine, inspect, text
 
 from om_campaigns.errors import InstallationError
+from om_campaigns.store import naming_faults
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -36,7 +37,7 @@ def head() -> str:
 
 def current(engine: Engine) -> str | None:
     """The revision a database has, None for an empty one."""
-    with engine.connect() as connection:
+    with naming_faults(), engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

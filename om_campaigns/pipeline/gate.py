@@ -27,7 +27,7 @@ def begin(app: App, now: datetime) -> bool:
     if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url, app.keyring)):
         raise RefusedError(f"live mail must be possible to leave: {fault.text}", hint=fault.hint)
     with store.write(app.engine) as session:
-        if not _note_instant(session, app, now):
+        if not note_instant(session, app, now):
             return False
         if app.mode is Mode.live:
             require_same(app, session)
@@ -47,7 +47,7 @@ def _release_held(session: Session) -> None:
     )
 
 
-def _note_instant(session: Session, app: App, now: datetime) -> bool:
+def note_instant(session: Session, app: App, now: datetime) -> bool:
     """Keep the highest instant acted at; False where ``now`` lies before it (rehearsal).
 
     Raises RefusedError in live mode: a clock that went backwards must be seen, not worked around.

@@ -106,8 +106,8 @@ class Waker:
             if self._cleaned_on != (today := self._app.today(now)):
                 forget_old_values(self._app, now)
                 self._cleaned_on = today
-        except RefusedError as error:
-            events.tick_refused(str(error))
+        except (RefusedError, InstallationError) as error:
+            events.tick_refused(str(error))  # a fault outside: the next wake-up finds out whether it is over
         except Exception:
             events.tick_failed()
 

@@ -25,6 +25,7 @@ from om_campaigns.compose import models as _compose  # noqa: F401  every table m
 from om_campaigns.delivery.models import Message, MessageState, Worker
 from om_campaigns.delivery.sender import recover, send_due
 from om_campaigns.delivery.smtp import SmtpTransport
+from om_campaigns.events import set_up_logs
 from om_campaigns.feedback import models as _feedback  # noqa: F401
 from om_campaigns.settings import SmtpSettings, Tls
 from om_campaigns.store import instance, open_engine, read, write
@@ -59,6 +60,7 @@ class Found:
 
 def send_all(url: str, port: int, lock_folder: Path, connections: int, begun: Any, snapshots: Path | None) -> None:
     """The process that will be killed. With ``snapshots`` the files are kept as they were at each forced commit."""
+    set_up_logs(debug=False)
     engine = open_engine(url)
     settings = SmtpSettings(host="127.0.0.1", port=port, tls=Tls.none, helo="crash.example", timeout_seconds=20)
     begun.set()
