@@ -34,10 +34,10 @@ from om_campaigns.store import naming_faults, read, require_room, write
 
 __all__ = ["Compose", "Due", "Ended", "Held", "Prepared", "Rates", "Recovered", "Run", "Sent", "recover", "send_due"]
 
-CLAIM_SECONDS = 0.4
-"""Work in one claim; with what is still in the feed this stays below a second (the batch a power loss makes uncertain)."""
+CLAIM_SECONDS = 0.6
+"""Work that is claimed at one time: the batch that a loss of power makes uncertain."""
 
-MOST_CLAIMED = 400
+MOST_CLAIMED = 600
 COUNTED_EVERY = 5.0
 """Seconds after which what was sent is written down for the brakes; a kill may lose so much of the count."""
 
@@ -272,14 +272,15 @@ class _Feeder:
         run = self._run
         while not run.stopping:
             size = self._make_size()
-            if run.feed.qsize() > size // 2:
+            waiting = run.feed.qsize()
+            if waiting > size // 2:
                 run.stop.wait(0.01)
-            elif not self._claim(size):
+            elif not self._claim(size - waiting):
                 return
             self._report()
 
     def _make_size(self) -> int:
-        """Letters in one claim: ``CLAIM_SECONDS`` of the rate seen so far, few at the beginning."""
+        """Letters that may be claimed at one time: ``CLAIM_SECONDS`` of the rate seen so far, few at the beginning."""
         lanes, limit = self._smtp.connections, self._smtp.rate_per_minute
         elapsed = max(time.monotonic() - self._began, 0.05)
         size = min(MOST_CLAIMED, max(4 * lanes, int(self._run.account.handled / elapsed * CLAIM_SECONDS)))

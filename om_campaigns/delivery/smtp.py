@@ -25,6 +25,9 @@ OUT_OF_STEP = frozenset({500, 501, 502, 503, 504})
 """Replies that complain about the dialogue, not about the letter."""
 
 
+LOGIN_WANTED = frozenset({530, 534, 535, 538})
+"""The server wants TLS or a login first (RFC 3207 §4, RFC 4954 §6): no letter is at fault."""
+
 READY = [b"250 ", b"250 ", b"354 "]
 """The usual answers to MAIL, RCPT and DATA."""
 
@@ -274,6 +277,10 @@ class SmtpConnection:
     def _refused(self, stage: Stage, code: int, text: bytes) -> Outcome:
         self._reset_due = True
         reply = _readable(text)
+        if code in LOGIN_WANTED and stage is not Stage.data:
+            self._wire.close()
+            self._in_flight = False
+            raise NoConnectionError(Trouble.auth_failed, f"{code} {reply}")
         if code // 100 not in (4, 5) or (stage is not Stage.rcpt and code in OUT_OF_STEP):
             self._wire.close()
             return Outcome(Kind.temporary, code, f"out of step: {reply}", stage, lost=True)

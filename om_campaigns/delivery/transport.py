@@ -85,10 +85,10 @@ class Connection(Protocol):
         """Another letter may be offered."""
 
     def offer(self, envelope: Envelope) -> None:
-        """Begin a letter. Never raises for what the server says: ``answer`` tells."""
+        """Begin a letter; ``answer`` tells what the server said. Raises NoConnectionError where it wants a login first."""
 
     def answer(self) -> Outcome | None:
-        """None: the content is awaited. Otherwise what became of the letter; nothing of it was mailed."""
+        """None: the content is awaited. Otherwise what became of the letter; nothing of it was mailed. Raises as ``offer`` does."""
 
     def hand_over(self, content: bytes, then: Envelope | None) -> Outcome:
         """Send the content of the offered letter, and the next envelope with it; returns what became of this letter.

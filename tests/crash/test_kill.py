@@ -37,8 +37,7 @@ def test_kill_at_random_points_loses_nothing_and_doubles_nothing(engine: Engine,
 
 
 def assert_one_batch(found: Found) -> None:
-    """The batch, and what was left of the one before it in the feed."""
-    assert 0 < found.most_uncertain <= MOST_CLAIMED * 3 // 2
+    assert 0 < found.most_uncertain <= MOST_CLAIMED + CONNECTIONS
     assert_whole(found)
 
 
@@ -78,8 +77,8 @@ def test_a_postgresql_server_that_loses_its_memory_doubles_nothing(tmp_path: Pat
             server.start()
             return True
 
-        found = run_until_done(engine, tmp_path, most_kills=4, connections=CONNECTIONS, patience=1.0, seed=20270107, cut=stop_at_once)
-        assert found.kills >= 2
+        found = run_until_done(engine, tmp_path, most_kills=2, connections=CONNECTIONS, patience=1.0, seed=20270107, cut=stop_at_once)
+        assert found.kills >= 1
         assert_one_batch(found)
         engine.dispose()
         server.cleanup()

@@ -77,6 +77,7 @@ CONNECTION = (
     no_connection("the certificate has another name", Ended.tls_failed, {"offers": ("STARTTLS",)}, settings=STARTTLS, tls="other_name"),
     no_connection("a login is set and AUTH not offered", Ended.auth_failed, settings=LOGIN),
     no_connection("the login is refused (535)", Ended.auth_failed, {"offers": ("AUTH PLAIN",), "auth": "535 no"}, settings=LOGIN),
+    no_connection("a login or TLS is wanted at MAIL (530)", Ended.auth_failed, {"mail": "530 5.7.0 Must issue STARTTLS"}),
     no_connection("no answer to the login", Ended.unreachable, {"offers": ("AUTH PLAIN",), "auth": SILENCE}, settings=LOGIN),
 )
 
