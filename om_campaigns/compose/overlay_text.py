@@ -33,8 +33,9 @@ _BASE = re.compile(rf"(?P<name>{_NAME})(?P<hide>[ \t]+(?:hide|auslassen))?")
 _FORBIDDEN = (
     (re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\{[{%#]|[}%#]\}"), "SEC-03", "is a sign of templates; own words are plain text"),
     (re.compile(r"</?[a-zA-Z][^<>]*>|<!"), RULE, "is HTML; own words are plain Markdown"),
-    (re.compile(r"^\s{0,3}(?::{3,}|\+{3,}).*$", re.MULTILINE), RULE, "begins or ends a block; it cannot stand inside one"),
+    (re.compile(r":{3,}.*|^\s{0,3}\+{3,}.*", re.MULTILINE), RULE, "begins or ends a block; it cannot stand inside one"),
     (re.compile(r"Zq7\w*"), RULE, "cannot be used in a text"),
+    (re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028-\u202e\u2066-\u2069]"), "SEC-01", "is an invisible sign that steers how text is shown"),
 )
 _AUTOLINK = re.compile(r"<(https?://|mailto:)[^<>\s]*>")
 
@@ -79,21 +80,21 @@ def read_overlay(source: str, path: str) -> tuple[list[WrittenBlock], list[Probl
         if end is None:
             problems.append(Problem(path, position + 1, 1, RULE, "this block is never closed; end it with a line ':::'"))
             break
-        own, fault = _read_block(head["head"], "\n".join(lines[position + 1 : end]))
+        text = "\n".join(lines[position + 1 : end])
+        own, fault = _read_block(head["head"], text.strip("\n"))
         if own is not None and any(each.own.block == own.block for each in written):
             fault = f"'{own.block}' stands here twice"
         if own is None or fault:
             problems.append(Problem(path, position + 1, 1, RULE, fault))
         else:
             if own.kind is not OverlayKind.hidden:
-                problems += check_words(own.text, path, position + 2)
+                problems += check_words(own.text, path, position + 2 + len(text) - len(text.lstrip("\n")))
             written.append(WrittenBlock(own, position + 1))
         position = end + 1
     return written, problems
 
 
 def _read_block(head: str, text: str) -> tuple[OwnBlock | None, str]:
-    text = text.strip("\n")
     if match := _OWN.fullmatch(head):
         after = TOP if match["top"] else BLOCK_NAMES.get(match["after"] or "", match["after"] or "")
         return OwnBlock(match["name"], OverlayKind.added, text, after=after), ""
@@ -116,13 +117,18 @@ def check_words(text: str, file: str, first_line: int) -> list[Problem]:
     for pattern, rule, said in _FORBIDDEN:
         for match in pattern.finditer(_AUTOLINK.sub(lambda link: " " * len(link[0]), text)):
             line, column = _place(text, match.start(), first_line)
-            problems.append(Problem(file, line, column, rule, f"'{match[0].strip()[:40]}' {said}"))
+            problems.append(Problem(file, line, column, rule, f"'{_visible(match[0])}' {said}"))
     told = {each.line for each in problems}
     for line, line_text in enumerate(text.split("\n"), first_line):
         found = [] if line in told else list(find_in_words(line_text))
         problems += [Problem(file, line, 0, rule, f"{what} would be passed on") for rule, what in found]
     problems += [Problem(file, line, 0, RULE, said) for line, said in _token_faults(text, first_line)]
     return list(dict.fromkeys(problems))
+
+
+def _visible(found: str) -> str:
+    found = found.replace("\n", " ").strip()
+    return found[:40] if found.isprintable() else " ".join(f"U+{ord(letter):04X}" for letter in found[:5])
 
 
 def _place(text: str, position: int, first_line: int) -> tuple[int, int]:
@@ -133,8 +139,12 @@ def _token_faults(text: str, first_line: int) -> Iterator[tuple[int, str]]:
     """What Markdown makes of the words, beyond paragraphs, lists, quotes, headings, emphasis and links."""
     known: dict[str, object] = {}
     line = first_line
+    before = ""
     for token in _parser().parse(text, known):
         line = first_line + token.map[0] if token.map else line
+        if before == "heading_open" and not token.content.strip():
+            yield line, "this heading has no words"
+        before = token.type
         for each in (token, *(token.children or ())):
             if each.type not in _PLAIN_TOKENS:
                 yield line, f"this {_REFUSED_TOKENS.get(each.type, 'is more than text, lists, quotes and links')}"

@@ -18,7 +18,7 @@ from om_campaigns.compose.forwardable import find_personal
 from om_campaigns.compose.message import Letter
 from om_campaigns.compose.pdf import make_pdf
 from om_campaigns.compose.snippet import make_snippet
-from om_campaigns.errors import ProblemsError
+from om_campaigns.errors import Problem, ProblemsError
 
 
 class Format(StrEnum):
@@ -61,8 +61,13 @@ class PackText:
 
 
 def make_file(text: PackText, form: Format) -> bytes:
-    """One form of a pack; raises ProblemsError when something personal, a code or a leftover stands in it."""
-    content = _make(text, form)
+    """One form of a pack; raises ProblemsError when something personal, a code or a leftover stands in it, or it cannot be made."""
+    try:
+        content = _make(text, form)
+    except ProblemsError:
+        raise
+    except ValueError as error:
+        raise ProblemsError([Problem(FILE_NAMES[form], 0, 0, "pack", str(error))]) from error
     if problems := find_personal(FILE_NAMES[form], content):
         raise ProblemsError(problems)
     return content

@@ -53,7 +53,10 @@ def _parser() -> MarkdownIt:
 def make_pdf(
     markdown: str, *, title: str, house: str, foot: str, language: str, labels: Mapping[str, str], accent: str, made_on: date
 ) -> bytes:
-    """The sheet. ``labels`` head the blocks by their names, ``accent`` is ``#rrggbb``; equal arguments give equal bytes."""
+    """The sheet. ``labels`` head the blocks by their names, ``accent`` is ``#rrggbb``; equal arguments give equal bytes.
+
+    Raises ValueError for a text that cannot become an accessible page.
+    """
     if not _COLOUR.fullmatch(accent):
         raise ValueError(f"'{accent}' is no colour")
     sheet = SHEET.format(
@@ -69,7 +72,10 @@ def make_pdf(
     )
     source = sheet + "".join(_blocks(_parser().parse(markdown), labels)) + FOOT.format(foot=_foot(foot))
     instant = datetime.combine(made_on, time(12), UTC)
-    return bytes(typst.compile(source.encode(), pdf_standards=["ua-1"], timestamp=instant))
+    try:
+        return bytes(typst.compile(source.encode(), pdf_standards=["ua-1"], timestamp=instant))
+    except typst.TypstError as error:
+        raise ValueError(f"the printed sheet cannot be set: {error}") from error
 
 
 def _blocks(tokens: Sequence[Token], labels: Mapping[str, str]) -> Iterator[str]:

@@ -304,8 +304,6 @@ def check_pack(session: Session, app: App, text: OwnText) -> None:
         raise ProblemsError(
             [replace(each, file=f"{text.place} ({each.file})") for each in error.problems], hint="nothing was changed"
         ) from error
-    except ValueError as error:
-        raise ProblemsError([Problem(text.place, 0, 0, RULE, str(error))], hint="nothing was changed") from error
 
 
 def renew_packs(session: Session, app: App, key: OverlayKey, now: datetime) -> int:

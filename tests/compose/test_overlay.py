@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from om_campaigns.campaign.codes import make_code
 from om_campaigns.compose.edition import EditionInput, Purpose, make_edition, make_edition_id
@@ -91,10 +94,11 @@ def test_a_change_elsewhere_or_of_blanks_is_no_conflict() -> None:
     assert find_conflict(said("say"), blocks_of(body)) is Conflict.none
 
 
-def test_every_form_of_a_pack_says_the_own_words(given: Callable[..., EditionInput]) -> None:
+def test_every_form_of_a_pack_says_the_own_words(request: pytest.FixtureRequest) -> None:
+    make: Callable[..., EditionInput] = request.getfixturevalue("given")
     head = '+++\nsubject = "Ein Thema"\npreheader = "Ein Gedanke, den zwei Häuser gehen."\nideas = ["use_potentials"]\n'
     head += 'call_to_action = { text = "Einen Satz sagen", how = "offline" }\n+++\n'
-    plain = dataclasses.replace(given(head + BODY), purpose=Purpose.pack)
+    plain = dataclasses.replace(make(head + BODY), purpose=Purpose.pack)
     own = dataclasses.replace(plain, overlay=(said("say", "„Ich rufe & melde mich – bis *Freitag*.“"),))
     edition = make_edition(own)
     assert "Ich rufe &amp; melde mich" in edition.html.chunks[0]
@@ -148,6 +152,7 @@ def test_a_file_replaces_leaves_out_and_adds_in_either_language() -> None:
         ("::: say hide\nA\n:::\n", 1, "has no text"),
         ("::: say\n\n:::\n", 2, "no words in this block"),
         ("::: say\nA\n\n{{ org.name }}\n:::\n", 4, "sign of templates"),
+        ("\n::: say\n\n\n{{ org.name }}\n:::\n", 5, "sign of templates"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named_with_its_line(source: str, line: int, told: str) -> None:
@@ -179,9 +184,13 @@ TOKEN = "https://om.example/abmelden/k1.AAAAAAAAAAAAAAAAAAAAAAAA.adresse.haus.re
         ("gesendet an m…@haus.example", "FWD-01", "masked address"),
         ("::: do\nAnderes", "own-words", "begins or ends a block"),
         ("```\nCode\n```", "own-words", "program code"),
+        ("- ::: do", "own-words", "begins or ends a block"),
+        ("Text\n\n#", "own-words", "no words"),
         ("Text\n\n    eingerückt", "own-words", "left edge"),
         ("[OM]: https://andere.example", "own-words", "would change OM's words"),
         ("[Klick](http://haus.example)", "own-words", "begin with https://"),
+        ("Text \u202egnurhelrev", "SEC-01", "U+202E"),
+        ("Text\x07", "SEC-01", "U+0007"),
         ("x" * (MAX_LENGTH + 1), "own-words", "at most"),
         ("  \n ", "own-words", "no words"),
     ],
@@ -208,3 +217,31 @@ def test_the_place_is_exact() -> None:
 )
 def test_ordinary_words_pass(words: str) -> None:
     assert check_words(words, "Haus amt", 1) == []
+
+
+PIECES = st.sampled_from(
+    [
+        *("Text", "ä", " ", "  ", "    ", "\n", "\n\n", "\t", "\u00a0", "„", "“", "…", "- ", "1. ", "> ", "# ", "---", "===", "|", "||-|"),
+        *("*", "**", "_", "`", "``", "~~~", "```", "[", "]", "(", ")", "[a](https://x.example)", "[OM]", ": ", "<", ">", "\\", "!"),
+        *("<https://x.example>", "&amp;", "{", "}", "{{", "%}", ":::", "::: do", "+++"),
+    ]
+)
+INSIDE = "{{% set content %}}((?:(?!endset).)*){{% endset %}}{{% include 'blocks/{}.mjml'"
+
+
+@settings(max_examples=400, deadline=None)
+@given(words=st.lists(PIECES, max_size=14).map("".join), kind=st.sampled_from([OverlayKind.replaced, OverlayKind.added]))
+def test_whatever_a_house_writes_om_s_own_blocks_stay_as_they_are(words: str, kind: OverlayKind) -> None:
+    """What passes the check changes only the house's block: all others keep their words, their look and their place."""
+    if check_words(words, "Haus amt", 1):
+        return
+    own = said("say", words) if kind is OverlayKind.replaced else said("eigen", words, kind, "offers")
+    made = convert(applied(own), "b1.de.md", 7, "de")
+    plain = convert(BODY, "b1.de.md", 7, "de")
+    kept = {block.id: block.hash for block in made.blocks if block.id != "say"}
+    assert kept == {block.id: block.hash for block in plain.blocks if block.id != "say"}
+    for name in ("offers", "do"):
+        before, after = (re.findall(INSIDE.format(name), each.html.text, re.DOTALL) for each in (plain, made))
+        assert len(before) == 1
+        assert after == before
+    assert made.html.text.rstrip().endswith("Zum Schluss.</p>\n{% endset %}{% include 'blocks/text.mjml' %}")

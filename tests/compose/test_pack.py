@@ -284,3 +284,10 @@ def test_a_note_stands_in_a_box_after_the_letter(given: Given) -> None:
     told = edition.text.joined([f"[{use.path}]" for use in edition.slots], lambda _, value: value)
     assert told.index("So leiten Sie weiter") > told.index("Einen Nebensatz notieren")
     assert "Ihr Kennwort: [pack.ack_code]" in told
+
+
+def test_a_text_that_cannot_become_an_accessible_page_is_named_and_no_crash(given: Given) -> None:
+    """FWD-12: a heading without words is one for nobody."""
+    text = make_text(given, TEXT.replace("ein Gedanke", "## \n\nein Gedanke"))
+    with pytest.raises(ProblemsError, match=r"blatt\.pdf: the printed sheet cannot be set"):
+        make_file(text, Format.pdf)
