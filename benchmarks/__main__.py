@@ -7,7 +7,7 @@ from importlib import import_module
 
 NAMES = ("starting", "composing", "importing", "planning", "sending")
 
-LONG = ("crash",)
+LONG = ("crash", "leaving")
 """Run only when named."""
 
 MARKS = {
@@ -19,6 +19,7 @@ MARKS = {
     "sending against smtp-source": ("≥", 0.8),
     **{f"kill -9, {database}: uncertain at once": ("≤", 3.0) for database in ("SQLite", "PostgreSQL")},
     **{f"{what}: {how}": ("≤", 0.0) for what in ("kill -9, SQLite", "kill -9, PostgreSQL", "power, SQLite") for how in ("lost", "doubled")},
+    **{f"one click, {database}: lost": ("≤", 0.0) for database in ("SQLite", "PostgreSQL")},
     "power, SQLite: uncertain at once": ("≤", 603.0),
     "faults with another outcome": ("≤", 0.0),
 }

@@ -122,6 +122,8 @@ class CampaignDefinition:
     not_while_in: tuple[str, ...] = ()
     re_enter: ReEnter = ReEnter.never
     backfill: bool = True
+    is_public: bool = True
+    """Its steps stand in the archive, without anything personal, once they were sent."""
     per_hour: int = 0
     """At most so many letters in any hour, so that a house can keep up with the answers; 0 is without limit."""
 
@@ -155,6 +157,7 @@ class CampaignDefinition:
             "not_while_in": list(self.not_while_in),
             "re_enter": self.re_enter.value,
             "backfill": self.backfill,
+            **({} if self.is_public else {"public": False}),
             **({"per_hour": self.per_hour} if self.per_hour else {}),  # what was published before keeps its hash
             "audiences": [_audience_data(audience) for audience in self.audiences],
             "steps": [_step_data(step) for step in self.steps],
@@ -178,6 +181,7 @@ class CampaignDefinition:
             not_while_in=tuple(data["not_while_in"]),
             re_enter=ReEnter(data["re_enter"]),
             backfill=data["backfill"],
+            is_public=data.get("public", True),
             per_hour=CampaignDefinition.limit_in(data),
             audiences=tuple(_audience(each) for each in data["audiences"]),
             steps=tuple(_step(each) for each in data["steps"]),

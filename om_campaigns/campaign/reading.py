@@ -156,6 +156,7 @@ def _definition(table: Table, entries: Sequence[Table], name: str, known: Known)
         not_while_in=_other_campaigns(table, "not_while_in", name, known),
         re_enter=table.word("re_enter", RE_ENTER, default=ReEnter.never),
         backfill=table.yes("backfill", default=True),
+        is_public=table.yes("public", default=True),
         per_hour=_or(table.whole("per_hour", low=1, high=100_000), 0),
         audiences=audiences,
         steps=tuple(_step(entry, window or WORKING_HOURS, scope) for entry in entries),

@@ -30,6 +30,7 @@ CAMPAIGN_KEYS: dict[str, tuple[str, ...]] = {
     "not_while_in": ("Nicht_während",),
     "re_enter": ("Wiedereintritt",),
     "backfill": ("Bestand",),
+    "public": ("öffentlich",),
     "per_hour": ("Je_Stunde",),
     "audience": ("Zielgruppe",),
     "step": ("Schritt",),

@@ -176,6 +176,18 @@ class Houses:
             "contacts": introduced[:CONTACTS],
         }
 
+    def whole_country(self, language: str) -> dict[str, Any]:
+        """``region`` where the reader's house is not known: the country, and nobody by name but houses."""
+        partners = [self._organisations[each].name for each in self._partners_in(NATIONWIDE)]
+        return {
+            "ags": NATIONWIDE,
+            "name": "Germany" if language == "en" else "Deutschland",
+            "partner_count": len(partners),
+            "neighbours": partners,
+            "neighbour_examples": join_names(partners[:EXAMPLES], language),
+            "contacts": [],
+        }
+
     def _partners_in(self, ags: str) -> list[int]:
         """Active houses of a region by name."""
         found = [

@@ -154,6 +154,38 @@ def _with_own_words(step: StepFile, given: EditionInput) -> StepFile:
     return replace(step, body=apply_overlay(step.body, step.body_line, blocks, given.overlay))
 
 
+@dataclass(frozen=True, slots=True)
+class Neutral:
+    """A step as anybody may read it (SEC-24). ``markdown``: blocks stand between ``::: name`` and ``:::``."""
+
+    subject: str
+    preheader: str
+    markdown: str
+    action: str
+
+
+NEUTRAL_FIELDS = ("full_name", "first_name", "email", "masked_email", "role", "reason")
+
+
+def make_neutral(given: EditionInput) -> Neutral:
+    """The words of a step without anything of one reader: no name, no link, no code. Raises ProblemsError as ``make_edition`` does.
+
+    A text that prints a link of its reader or a code of a pack cannot be made neutral.
+    """
+    builder = _Builder(replace(given, purpose=Purpose.pack, overlay=()))
+    builder.book.constants = {
+        "contact.greeting": PACK_GREETINGS[given.language],
+        **{f"contact.{name}": "" for name in NEUTRAL_FIELDS},
+        **{f"pack.{name}": "" for name in ("title", "due_date", "for_houses", "already_served")},
+        "pack.ack_code": "K7M-2X9Q",
+    }
+    subject, preheader = (builder.line(name, getattr(builder.step, name)) for name in ("subject", "preheader"))
+    builder.names |= {"person": None, "subject": subject, "title": subject, "preheader": preheader}
+    builder.names["action"] = {"text": builder.line("call_to_action.text", builder.step.call_to_action.text)}
+    text = re.sub(r"(?:[ \u00a0]*,)+", ",", builder.markdown())  # where a name stood between blanks and commas
+    return Neutral(fix_spaces(subject), fix_spaces(preheader), text, builder.names["action"]["text"])
+
+
 class _Builder:
     """One build: the names templates see, and the texts they make."""
 

@@ -23,14 +23,14 @@ from om_campaigns.campaign.timing import date_of
 from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import load_brand
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
-from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Purpose, make_edition, make_edition_id
+from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Neutral, Purpose, make_edition, make_edition_id, make_neutral
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current
 from om_campaigns.compose.wording import load_wording
-from om_campaigns.errors import InputError
+from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.settings import SenderSettings
 
 COVER = "content/begleitmail"
@@ -253,6 +253,37 @@ class Library:
             overlay=self._own_words(key),
         )
 
+    def neutral(self, version_id: int, step: str, language: str) -> Neutral | None:
+        """A step of a published version as anybody may read it, in OM's own name; None where it has no text, or only a personal one."""
+        source = self._source(version_id)
+        names = sorted(path for path in source.files if path.startswith(f"campaigns/{source.name}/{step}."))
+        wanted = [path for each in (language, "de", "en") for path in names if path.endswith(f".{each}.md") and f".{PACK}." not in path]
+        if not wanted:
+            return None
+        path = min(wanted, key=lambda each: (each.count("."), wanted.index(each)))
+        head, found = read_step(source.files[path], path), path.rsplit(".", 2)[-2]
+        definition, toolkits = source.definition, self.houses.toolkits(head.toolkits, found)
+        key = LetterKey(0, version_id, step, "", found, 0, Sender.om, 0)
+        context: dict[str, Any] = {
+            "org": {**dict.fromkeys(("slug", "level", "type", "type_name"), ""), **_YOUR_HOUSE[found]},
+            "region": self.houses.whole_country(found),
+            "campaign": {
+                "name": source.name,
+                "title": (definition.title_en or definition.title) if found == "en" else definition.title,
+                "mailing_list": definition.mailing_list,
+                "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, found),
+            },
+            "step": _step_context(key, definition, replace(head, due_days=None), head, found, is_alone=True),
+            "toolkits": toolkits,
+            "toolkit": toolkits[0] if toolkits else None,
+            "om": om_context(self.sender),
+            "sender": Sender.om.value,
+        }
+        try:
+            return make_neutral(EditionInput(source.files, path, found, OM_BRAND, context))
+        except ProblemsError:
+            return None
+
     def _stands_alone(self, key: LetterKey) -> bool:
         """Its readers get no other step of the campaign: a pack of one letter, a step that only some get."""
         step = self._source(self._wording_version(key)).definition.step(key.step)
@@ -270,6 +301,13 @@ class Library:
         if not subject or "{" in subject:
             return None
         return {"subject": subject, "after": after_text(_days_between(here, following), language)}
+
+
+_YOUR_HOUSE = {
+    "de": {"name": "Ihr Haus", "short_name": "Ihr Haus"},
+    "en": {"name": "your organisation", "short_name": "your organisation"},
+}
+"""How the archive calls the house of whoever reads."""
 
 
 def _step_context(

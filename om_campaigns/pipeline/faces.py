@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlmodel import Session
 
+from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.columns import digest, dump_json
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.vocabulary import OrganisationStatus
+from om_campaigns.columns import digest, dump_json, table_of
 from om_campaigns.compose.brand import ROOT_BRAND, Brand, load_brand
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.errors import ProblemsError
@@ -35,6 +39,14 @@ def load_face(app: App, session: Session | None = None, organisation_id: int | N
         house, key = houses.organisation(organisation_id)["name"], houses.brand(organisation_id)
     brand = load_page_brand(app, key)
     return Face(app.settings.sender.name, house, brand.key, digest(dump_json(brand.as_context()))[:10])
+
+
+def find_house_name(app: App, slug: str) -> str:
+    """The name of an active house; '' where there is none."""
+    organisation = table_of(Organisation)
+    query = select(organisation.c.name).where(organisation.c.slug == slug, organisation.c.status == OrganisationStatus.active)
+    with store.read(app.engine) as session:
+        return str(session.execute(query).scalar_one_or_none() or "")
 
 
 def load_page_brand(app: App, key: str) -> Brand:

@@ -7,11 +7,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from om_campaigns.app import App
-from om_campaigns.web import common, portal, preferences, subscribe, unsubscribe
+from om_campaigns.web import archive, common, feeds, portal, preferences, subscribe, unsubscribe
 from om_campaigns.web.headers import Guard
 from om_campaigns.web.site import Site
 
-ROUTERS = (common.router, unsubscribe.router, preferences.router, subscribe.router, *portal.ROUTERS)
+ROUTERS = (
+    common.router,
+    unsubscribe.router,
+    preferences.router,
+    subscribe.router,
+    archive.router,
+    feeds.router,
+    *portal.ROUTERS,
+)
 
 
 def make_application(app: App) -> FastAPI:

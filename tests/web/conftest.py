@@ -14,6 +14,7 @@ import httpx2 as httpx
 import pytest
 
 from om_campaigns.web.server import serving
+from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture
 from tests.journeys.workspace import Workspace, house, person
 
 if TYPE_CHECKING:

@@ -157,7 +157,7 @@ def test_ren_19_every_plain_page_in_a_browser(visit: Open, width: int) -> None:
 
 @pytest.mark.slow
 def test_ren_19_keyboard_reaches_the_content_first(visit: Open) -> None:
-    page = visit("/")
+    page = visit("/impressum")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")

@@ -1,0 +1,184 @@
+"""The archive: every public step that was sent, as anybody may read it; found by list, campaign, idea, toolkit and words."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.models import Organisation, Touch
+from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
+from om_campaigns.campaign.definition import CampaignDefinition
+from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignStatus, CampaignVersion
+from om_campaigns.columns import table_of
+from om_campaigns.compose.archived import make_page_html
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.frontmatter import parse_step
+from om_campaigns.compose.library import Library
+from om_campaigns.compose.wording import load_wording
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step in the archive. ``first_at``: when it first left; ``updated_at``: when its words last changed (FWD-13)."""
+
+    campaign: str
+    campaign_title: str
+    mailing_list: str
+    mailing_list_name: str
+    step: str
+    language: str
+    title: str
+    summary: str
+    ideas: tuple[str, ...]
+    topics: tuple[str, ...]
+    toolkits: tuple[str, ...]
+    html: str
+    words: str
+    first_at: datetime
+    updated_at: datetime
+
+    @property
+    def path(self) -> str:
+        """Below the base URL; the same for ever."""
+        return f"archiv/{self.mailing_list}/{self.campaign}/{self.step}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody looks for; empty fields are not asked about. ``words`` must all occur."""
+
+    mailing_list: str = ""
+    campaign: str = ""
+    idea: str = ""
+    toolkit: str = ""
+    house: str = ""
+    words: str = ""
+
+
+class Archive:
+    """Neutral texts of published versions, made once per process: a version never changes."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._made: dict[tuple[int, str, str], Entry | None] = {}
+        self._lock = threading.Lock()
+
+    def load(self, language: str, question: Question = Question()) -> list[Entry]:
+        """What fits, the newest first."""
+        with store.read(self._app.engine) as session:
+            found = [entry for each in _sent_steps(session, question.house) if (entry := self._entry(session, *each, language)) is not None]
+        return sorted(
+            (each for each in found if _fits(each, question)), key=lambda each: (each.first_at, each.campaign, each.step), reverse=True
+        )
+
+    def _entry(self, session: Session, version_id: int, step: str, first_at: datetime, language: str) -> Entry | None:
+        key = (version_id, step, language)
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = _make_entry(session, self._app, version_id, step, language)
+            made = self._made[key]
+        return replace(made, first_at=first_at) if made else None
+
+
+def idea_names(language: str) -> dict[str, str]:
+    """The five OM ideas by their code."""
+    return {idea.value: names[language] for idea, names in IDEA_NAMES.items()}
+
+
+def _sent_steps(session: Session, house: str) -> list[tuple[int, str, datetime]]:
+    """(latest version, step, first hand-over) of every step that reached anybody, or one house."""
+    touch, campaign, organisation = table_of(Touch), table_of(Campaign), table_of(Organisation)
+    query = (
+        select(campaign.c.latest_version_id, touch.c.step, func.min(touch.c.at))
+        .join(campaign, campaign.c.id == touch.c.campaign_id)
+        .where(campaign.c.latest_version_id.is_not(None), campaign.c.status != CampaignStatus.stopped, ~touch.c.service)
+        .group_by(campaign.c.latest_version_id, touch.c.step)
+    )
+    if house:
+        query = query.join(organisation, organisation.c.id == touch.c.organisation_id).where(organisation.c.slug == house)
+    return [(row[0], row[1], row[2]) for row in session.execute(query)]
+
+
+def _make_entry(session: Session, app: App, version_id: int, step: str, language: str) -> Entry | None:
+    version = session.get_one(CampaignVersion, version_id)
+    definition = CampaignDefinition.from_structure(version.structure)
+    if not definition.is_public or definition.step(step) is None:
+        return None
+    houses = Houses(session)
+    library = Library(session, app.settings.sender, houses)
+    neutral = library.neutral(version_id, step, language)
+    if neutral is None:
+        return None
+    files = library.source(version_id).files
+    words = load_wording(files, language)
+    labels = {name: words[name] for name in ("offers", "say", "do") if name in words} | {"action": words["step_now"]}
+    heads = [parse_step(body, path)[0] for path, body in files.items() if path.startswith(f"campaigns/{definition.name}/{step}.")]
+    return Entry(
+        campaign=definition.name,
+        campaign_title=(definition.title_en or definition.title) if language == "en" else definition.title,
+        mailing_list=definition.mailing_list,
+        mailing_list_name=houses.mailing_list_name(definition.mailing_list, language),
+        step=step,
+        language=language,
+        title=neutral.subject,
+        summary=neutral.preheader,
+        ideas=_joined(heads, "ideas"),
+        topics=_joined(heads, "topics"),
+        toolkits=_joined(heads, "toolkits"),
+        html=make_page_html(neutral.markdown, labels),
+        words=f"{neutral.subject} {neutral.preheader} {neutral.markdown}".casefold(),
+        first_at=version.published_at,
+        updated_at=_changed_at(session, version, f"campaigns/{definition.name}/{step}."),
+    )
+
+
+def _joined(heads: list[Any], name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(value) for head in heads if head is not None for value in getattr(head, name)))
+
+
+def _changed_at(session: Session, version: CampaignVersion, prefix: str) -> datetime:
+    """When the present texts of a step were first published: another step that changes does not change this one."""
+    file, versions = table_of(CampaignFile), table_of(CampaignVersion)
+    query = (
+        select(versions.c.id, versions.c.published_at, file.c.path, file.c.blob_hash)
+        .join(file, file.c.version_id == versions.c.id)
+        .where(versions.c.campaign_id == version.campaign_id, file.c.path.startswith(prefix, autoescape=True))
+        .order_by(versions.c.number.desc())
+    )
+    texts: dict[int, set[tuple[str, str]]] = {}
+    published: dict[int, datetime] = {}
+    for number, at, path, blob in session.execute(query):
+        texts.setdefault(number, set()).add((path, blob))
+        published[number] = at
+    since = version.published_at
+    for number, found in texts.items():
+        if found != texts.get(version.id or 0):
+            break
+        since = published[number]
+    return since
+
+
+def _fits(entry: Entry, question: Question) -> bool:
+    asked = (
+        (question.mailing_list, entry.mailing_list),
+        (question.campaign, entry.campaign),
+    )
+    if any(wanted not in ("", found) for wanted, found in asked):
+        return False
+    if question.idea and question.idea not in entry.ideas:
+        return False
+    if question.toolkit and question.toolkit not in entry.toolkits:
+        return False
+    return all(word in entry.words for word in question.words.casefold().split()[:10])
+
+
+def is_idea(word: str) -> bool:
+    """Whether a word is the code of an OM idea."""
+    return word in set(Idea)

@@ -1,0 +1,86 @@
+"""The archive: public, without a token, for everybody a letter was forwarded to (FWD-04, SEC-24)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import Path as InPath
+
+from om_campaigns import store
+from om_campaigns.pipeline.archive import Question, idea_names, is_idea
+from om_campaigns.pipeline.doors import find_lists
+from om_campaigns.web.site import Site, TheSite, Word
+
+router = APIRouter()
+
+Search = Annotated[str, Query(max_length=100)]
+Code = Annotated[str, InPath(pattern="^[A-Za-z0-9._-]{1,40}$")]
+
+
+@router.get("/archiv", response_class=Response)
+def everything(request: Request, site: TheSite, suche: Search = "") -> Response:
+    """Every letter, by words."""
+    return _show(request, site, Question(words=suche))
+
+
+@router.get("/archiv/gedanke/{idea}", response_class=Response)
+def of_idea(request: Request, site: TheSite, idea: Annotated[str, InPath(max_length=40)]) -> Response:
+    """Letters about one OM idea."""
+    if not is_idea(idea):
+        raise HTTPException(404)
+    return _show(request, site, Question(idea=idea), heading=idea_names(site.language(request))[idea])
+
+
+@router.get("/archiv/hilfe/{code}", response_class=Response)
+def of_toolkit(request: Request, site: TheSite, code: Code) -> Response:
+    """Letters that mention one toolkit."""
+    found = Question(toolkit=code)
+    if not site.archive.load(site.language(request), found):
+        raise HTTPException(404)
+    return _show(request, site, found, heading=code)
+
+
+@router.get("/archiv/{mailing_list}", response_class=Response)
+def of_list(request: Request, site: TheSite, mailing_list: Word, suche: Search = "") -> Response:
+    """Letters of one mailing list: where "read in the browser" of every letter leads."""
+    name = list_name(site, mailing_list, site.language(request))
+    return _show(request, site, Question(mailing_list=mailing_list, words=suche), heading=name, feed=mailing_list)
+
+
+@router.get("/archiv/{mailing_list}/{campaign}", response_class=Response)
+def of_campaign(request: Request, site: TheSite, mailing_list: Word, campaign: Word) -> Response:
+    """Letters of one campaign."""
+    found = site.archive.load(site.language(request), Question(mailing_list=mailing_list, campaign=campaign))
+    if not found:
+        raise HTTPException(404)
+    return _show(request, site, Question(mailing_list=mailing_list, campaign=campaign), heading=found[0].campaign_title, feed=mailing_list)
+
+
+@router.get("/archiv/{mailing_list}/{campaign}/{step}", response_class=Response)
+def letter(request: Request, site: TheSite, mailing_list: Word, campaign: Word, step: Word) -> Response:
+    """One letter, as anybody may read it."""
+    found = site.archive.load(site.language(request), Question(mailing_list=mailing_list, campaign=campaign))
+    entry = next((each for each in found if each.step == step), None)
+    if entry is None:
+        raise HTTPException(404)
+    return site.show(request, "archive_letter.html", indexed=True, entry=entry, ideas=idea_names(site.language(request)))
+
+
+def list_name(site: Site, mailing_list: str, language: str) -> str:
+    """The name of a mailing list; a page that does not exist where there is none."""
+    with store.read(site.app.engine) as session:
+        names = {slug: english if language == "en" else german for slug, german, english in find_lists(session)}
+    if mailing_list not in names:
+        raise HTTPException(404)
+    return names[mailing_list]
+
+
+def _show(request: Request, site: Site, question: Question, *, heading: str = "", feed: str = "") -> Response:
+    language = site.language(request)
+    with store.read(site.app.engine) as session:
+        lists = [(slug, english if language == "en" else german) for slug, german, english in find_lists(session)]
+    return site.show(
+        request, "archive.html", indexed=not question.words, entries=site.archive.load(language, question), question=question,
+        heading=heading, lists=lists, ideas=idea_names(language), feed=feed, plain=not heading,
+    )  # fmt: skip

@@ -1,0 +1,178 @@
+"""The archive and its feeds: what was sent, for everybody, without a trace of anybody (FWD-04, FWD-13, SEC-24)."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from om_campaigns.compose.links import holds_token
+from tests.journeys.workspace import Workspace, house, local, person
+from tests.web.conftest import Open, axe, html_faults, overflow, picture
+
+pytestmark = pytest.mark.slow
+
+TEXT = """{{ contact.greeting }},
+
+in **{{ region.name }}** sind {{ region.partner_count }} Häuser dabei. {{ org.name }} auch, {{ contact.full_name }}, wissen Sie.
+
+Und <b>niemand</b> ist allein.
+
+::: offers {#offers locked}
+Ein kurzer Draht.
+:::
+
+::: say {#say editable}
+„Ich frage eben nach.“
+:::
+
+::: do {#do editable}
+Rufen Sie **eine** Person an. [Wegweiser](https://haus.example/weg)
+:::
+"""
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+@pytest.fixture
+def sent(workspace: Workspace) -> Workspace:
+    """Two steps that left, one that did not, and a campaign that is not for everybody."""
+    workspace.text("reihe", "a1.de", TEXT, head='topics = ["health"]')
+    workspace.campaign("intern", "i1 day = 0", head='public = false\nmailing_list = "monatsbrief"')
+    workspace.publish()
+    workspace.walk(local("2027-01-21"))
+    assert {(each.campaign, each.step) for each in workspace.ledger(status="sent")} >= {("reihe", "a1"), ("intern", "i1")}
+    return workspace
+
+
+def test_fwd_04_the_link_of_every_letter_leads_to_its_neutral_version(sent: Workspace, client: httpx.Client) -> None:
+    page = client.get("/archiv/wir-gedanke")
+    assert page.headers["x-robots-tag"] == "all"
+    assert "reihe a1.de" in page.text
+    letter = client.get("/archiv/wir-gedanke/reihe/a1").text
+    assert "Guten Tag," in letter
+    assert "in <strong>Deutschland</strong> sind 2 Häuser dabei. Ihr Haus auch, wissen Sie" in letter
+    for block in ("offers", "say", "do", "action"):
+        assert f'<section class="{block}">' in letter
+    assert "&lt;b&gt;niemand&lt;/b&gt;" in letter  # SEC-05
+    assert 'href="https://haus.example/weg"' in letter
+
+
+def test_sec_24_nothing_of_anybody_stands_there(sent: Workspace, client: httpx.Client) -> None:
+    for path in ("/archiv", "/archiv/wir-gedanke", "/archiv/wir-gedanke/reihe/a1", "/feeds/wir-gedanke.atom", "/feeds/haus/hwk-tal.json"):
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        for word in ("Jörg", "Mira", "joerg@", "mira@", "K7M"):
+            assert word not in answer.text, path
+        assert not any(holds_token(url) for url in re.findall(r'href="([^"]+)"', answer.text))
+        assert "set-cookie" not in answer.headers
+
+
+def test_what_is_not_public_or_not_sent_is_not_there(sent: Workspace, client: httpx.Client) -> None:
+    assert "i1" not in client.get("/archiv").text
+    for path in (
+        "/archiv/monatsbrief/intern/i1",
+        "/archiv/monatsbrief/intern",
+        "/archiv/wir-gedanke/reihe/a3",
+        "/archiv/gibt-es-nicht",
+        "/archiv/gedanke/kein-gedanke",
+        "/archiv/hilfe/XX",
+        "/feeds/gibt-es-nicht.rss",
+        "/feeds/haus/gibt-es-nicht.rss",
+        "/feeds/wir-gedanke.exe",
+    ):
+        assert client.get(path).status_code == 404, path
+
+
+def test_it_is_found_by_idea_campaign_and_words(sent: Workspace, client: httpx.Client) -> None:
+    assert "reihe a1.de" in client.get("/archiv/gedanke/we_opportunities").text
+    assert "reihe a1.de" not in client.get("/archiv/gedanke/support_quality").text
+    assert "reihe a2.de" in client.get("/archiv/wir-gedanke/reihe").text
+    assert "reihe a1.de" in client.get("/archiv?suche=kurzer+DRAHT").text
+    assert "reihe a2.de" not in client.get("/archiv?suche=kurzer+DRAHT").text
+    answer = client.get('/archiv?suche="><script>')
+    assert "<script" not in answer.text
+    assert "Dazu gibt es noch keinen Brief" in answer.text
+    assert client.get("/archiv?suche=" + "x" * 101).status_code == 404
+
+
+def test_fwd_13_feeds_keep_their_ids_and_change_only_with_their_content(sent: Workspace, client: httpx.Client) -> None:
+    first = client.get("/feeds/wir-gedanke.atom")
+    assert first.headers["content-type"] == "application/atom+xml"
+    entries = ElementTree.fromstring(first.content).findall(f"{ATOM}entry")
+    assert [each.findtext(f"{ATOM}id") for each in entries] == [
+        "tag:reihen.om-mail.example,2026:reihe/a2",
+        "tag:reihen.om-mail.example,2026:reihe/a1",
+    ]
+    assert client.get("/feeds/wir-gedanke.atom", headers={"if-none-match": first.headers["etag"]}).status_code == 304
+    before = {each.findtext(f"{ATOM}id"): each.findtext(f"{ATOM}updated") for each in entries}
+    sent.now = local("2027-01-22")
+    sent.text("reihe", "a2.de", "Guten Tag,\n\nein anderer Schritt.")
+    sent.publish()
+    again = client.get("/feeds/wir-gedanke.atom", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 200
+    after = {
+        each.findtext(f"{ATOM}id"): each.findtext(f"{ATOM}updated")
+        for each in ElementTree.fromstring(again.content).findall(f"{ATOM}entry")
+    }
+    assert [name for name, at in after.items() if at != before[name]] == ["tag:reihen.om-mail.example,2026:reihe/a2"]
+
+
+def test_fwd_13_every_form_holds_the_same_with_absolute_addresses(sent: Workspace, client: httpx.Client) -> None:
+    rss = ElementTree.fromstring(client.get("/feeds/wir-gedanke.rss").content)
+    feed = client.get("/feeds/wir-gedanke.json").json()
+    titles = [item["title"] for item in feed["items"]]
+    assert [each.findtext("title") for each in rss.iter("item")] == titles == ["reihe a2.de", "reihe a1.de"]
+    assert all(item["url"].startswith("https://") for item in feed["items"])
+    assert all(str(each.findtext("link")).startswith("https://") for each in rss.iter("item"))
+    assert "health" in feed["items"][1]["tags"]
+
+
+def test_a_house_has_a_feed_of_what_reached_it(sent: Workspace, client: httpx.Client) -> None:
+    sent.houses(house("neu", "05"))
+    sent.people(person("Ida Neu", "neu"))
+    assert client.get("/feeds/haus/neu.json").json()["items"] == []
+    assert [item["title"] for item in client.get("/feeds/haus/hwk-tal.json").json()["items"]] == ["reihe a2.de", "reihe a1.de"]
+
+
+def test_fwd_14_the_block_is_ascii_without_scripts(sent: Workspace, client: httpx.Client) -> None:
+    block = client.get("/feeds/wir-gedanke.html")
+    assert block.content.isascii()
+    assert b"<script" not in block.content
+    assert b"<style" not in block.content
+    assert block.text.count("<li") == 2
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+def test_ren_19_the_pages_are_sound(sent: Workspace, client: httpx.Client, visit: Open, lang: str, tmp_path: Path) -> None:
+    paths = {
+        "all": "/archiv",
+        "list": "/archiv/wir-gedanke",
+        "letter": "/archiv/wir-gedanke/reihe/a1",
+        "none": "/archiv?suche=zzz",
+        "home": "/",
+    }
+    for name, path in paths.items():
+        for width, dark in ((1280, False), (360, False), (320, True)):
+            page = visit(f"{path}{'&' if '?' in path else '?'}lang={lang}", width=width, dark=dark)
+            assert axe(page) == [], name
+            assert overflow(page) <= 0
+            picture(page, f"archive-{name}-{width}-{lang}")
+    folder = tmp_path / "html"
+    folder.mkdir()
+    assert (
+        html_faults({name: client.get(f"{path}{'&' if '?' in path else '?'}lang={lang}").text for name, path in paths.items()}, folder)
+        == []
+    )
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_ren_19_a_person_searches_and_reads_by_keyboard(sent: Workspace, visit: Open, scripts: bool) -> None:
+    page = visit("/archiv", width=360, scripts=scripts)
+    page.focus("#suche")
+    page.keyboard.type("kurzer draht")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="reihe a1.de").press("Enter")
+    page.wait_for_selector("text=Was Sie sagen können")
