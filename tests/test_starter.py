@@ -401,7 +401,7 @@ def made(path: str, region: dict[str, Any]) -> str:
         "sender": "om",
     }
     edition = make_edition(EditionInput(files, path, "de", "om", context))
-    values = dict.fromkeys(("links.unsubscribe", "links.preferences", "links.web"), "https://om.example/x")
+    values = dict.fromkeys(("links.unsubscribe", "links.preferences", "links.web", "links.answer"), "https://om.example/x")
     values |= {"contact.masked_email": "i…@haus.example", "contact.reason": "Grund"}
     nameless = {"contact.greeting": "Guten Tag"}
     text = show_text(edition, values | nameless)

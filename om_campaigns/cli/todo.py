@@ -11,6 +11,8 @@ KEYS = ("number", "kind", "organisation", "address", "detail", "at", "closed_at"
 WORDS = {
     "receiver_left": "whoever receives the packs there left",
     "home_missing": "subscribed, but belongs to no house yet",
+    "distributor_named": "was named as the one who passes things on; has not agreed yet",
+    "contacts_wanted": "would like to be introduced",
     "home_left": "says not to be in this house any more",
     "case_offered": "a case for the monthly letter, see 'action list --for-letter'",
 }

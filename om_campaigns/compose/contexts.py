@@ -176,6 +176,12 @@ class Houses:
             "contacts": introduced[:CONTACTS],
         }
 
+    def neighbours(self, organisation_id: int) -> list[tuple[str, str]]:
+        """Active houses of the regions of a house, not of its own family: slug and name; of the whole country where it has no region."""
+        regions = self._regions.get(organisation_id, ()) or (NATIONWIDE,)
+        near = dict.fromkeys(each for ags in regions for each in self._partners_in(ags) if not self._is_family(organisation_id, each))
+        return [(self._organisations[each].slug, self._organisations[each].name) for each in near]
+
     def whole_country(self, language: str) -> dict[str, Any]:
         """``region`` where the reader's house is not known: the country, and nobody by name but houses."""
         partners = [self._organisations[each].name for each in self._partners_in(NATIONWIDE)]

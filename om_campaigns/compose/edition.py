@@ -268,6 +268,8 @@ class _Builder:
         wanted = self.step.call_to_action
         text = self.line("call_to_action.text", wanted.text)
         target = self.line("call_to_action.target", wanted.target)
+        if wanted.how == "answer" and self.step.answer is not None and self.given.purpose is Purpose.letter:
+            return {"text": text, "how": "link", "target": self.book.mark(SlotUse("links.answer")), "address": ""}
         if wanted.how in ("answer", "reply"):
             address = target.removeprefix("mailto:") or self.reply_address()
             subject = "" if tainted(text) else f"?subject={quote(text, safe='')}"

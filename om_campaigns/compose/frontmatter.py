@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
@@ -21,12 +22,15 @@ KEYS: dict[str, str] = {
     "hilfen": "toolkits",
     "vorlage": "layout",
     "frist": "due",
+    "antwort": "answer",
 }
 """German name of a key → its English name; both are accepted, in any case."""
 
 ACTION_KEYS = {"wie": "how", "ziel": "target"}
+ANSWER_KEYS = {"ziel": "target", "frage": "question", "hinweis": "help", "auswahl": "choices", "fragen": "questions"}
 HOWS = {"antwort": "answer", "antwortseite": "answer", "antworten": "reply", "link": "link", "verweis": "link", "offline": "offline"}
 ENGLISH = frozenset(KEYS.values())
+CODE = re.compile(r"[a-z0-9_]{1,40}")
 FENCE = re.compile(r"\ufeff?\+\+\+[ \t]*\r?\n(.*?)^\+\+\+[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -37,6 +41,27 @@ class CallToAction:
     text: str
     how: str
     target: str = ""
+
+
+class AnswerTarget(StrEnum):
+    """Where an answer lands in the data of the reader's house."""
+
+    distributor = "distributor"
+    interests = "interests"
+    networks = "networks"
+    contacts_wanted = "contacts_wanted"
+    note = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The question behind the call to action. ``choices`` are (code, label); ``questions`` are for notes, one text each."""
+
+    target: AnswerTarget
+    question: str
+    help: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +77,7 @@ class StepFile:
     toolkits: tuple[str, ...]
     layout: str
     due_days: int | None
+    answer: Answer | None
     body: str
     body_line: int
     places: Mapping[str, tuple[int, int]]
@@ -131,6 +157,7 @@ class _Reader:
             toolkits=self._words(values, "toolkits"),
             layout=self._text(values, "layout") or "letter",
             due_days=self._days(self._text(values, "due")),
+            answer=self._answer(values.get("answer"), action),
             body=body.replace("\r\n", "\n"),
             body_line=body_line,
             places=self.places,
@@ -143,7 +170,7 @@ class _Reader:
         values: dict[str, Any] = {}
         for word, value in raw.items():
             key = german.get(word.casefold(), word.casefold())
-            within = self.places.get("call_to_action", (0, 0)) if prefix else (0, 0)
+            within = self.places.get(prefix.rstrip("."), (0, 0)) if prefix else (0, 0)
             self.places[prefix + key] = key_place(self.head, word, 2, within)
             if key not in known:
                 near = difflib.get_close_matches(key, [*known, *german], 1)
@@ -203,6 +230,31 @@ class _Reader:
         if how == "link" and target and not re.match(r"https://|\{\{", target):
             self.problem("call_to_action.target", "a link begins with https://", "REN-16")
         return CallToAction(" ".join(text.split()), how, target)
+
+    def _answer(self, value: Any, action: CallToAction) -> Answer | None:
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.problem("answer", "'answer' must be a table: [answer]", "answer")
+            return None
+        values = self._english(value, ANSWER_KEYS, frozenset({"target", "question", "help", "choices", "questions"}), "answer.")
+        if action.how != "answer":
+            self.problem("answer", 'a question needs call_to_action = { …, how = "answer" }', "answer")
+        target, choices = str(values.get("target", "")).strip(), values.get("choices", {})
+        if target not in set(AnswerTarget):
+            self.problem("answer.target", f"target = '{target}' is not one of {', '.join(AnswerTarget)}", "answer")
+            return None
+        if not isinstance(choices, dict) or not all(CODE.fullmatch(code) and isinstance(label, str) for code, label in choices.items()):
+            self.problem("answer.choices", 'choices are { code = "text", … }; codes have a-z, 0-9 and _ only', "answer")
+            choices = {}
+        if (target == AnswerTarget.interests) != bool(choices):
+            text = "target = 'interests' needs 'choices'" if not choices else "only target = 'interests' has 'choices'"
+            self.problem("answer.choices" if choices else "answer", text, "answer")
+        questions = self._words(values, "questions")
+        if questions and target != AnswerTarget.note:
+            self.problem("answer.questions", "only target = 'note' has 'questions'", "answer")
+        question = self._text(values, "question", required=True)
+        return Answer(AnswerTarget(target), question, self._text(values, "help"), tuple(choices.items()), questions)
 
     def _days(self, text: str) -> int | None:
         if not text:

@@ -35,6 +35,7 @@ class Door(StrEnum):
     one_click = "one-click"
     unsubscribe = "abmelden"
     preferences = "einstellungen"
+    answer = "antwort"
     pack = "paket"
 
 
@@ -122,6 +123,13 @@ def make_links(
 def make_pack_link(base_url: str, keyring: Keyring, address_ref: str, organisation_ref: str, pack_ref: str, *, inert: bool = False) -> str:
     """Where a contact fetches a pack: ``BASE/paket/TOKEN``. The token names address, receiving house and pack by their public ids."""
     return _make_url(base_url.rstrip("/"), keyring, Door.pack, address_ref, organisation_ref, pack_ref, inert=inert)
+
+
+def make_answer_link(
+    base_url: str, keyring: Keyring, address_ref: str, organisation_ref: str, campaign: str, step: str, *, inert: bool = False
+) -> str:
+    """Where a letter's question is answered: ``BASE/antwort/TOKEN``. The token names campaign and step instead of the list."""
+    return _make_url(base_url.rstrip("/"), keyring, Door.answer, address_ref, organisation_ref, campaign, step, inert=inert)
 
 
 def _make_url(base_url: str, keyring: Keyring, door: Door, *parts: str, inert: bool) -> str:

@@ -19,7 +19,7 @@ from jinja2.exceptions import TemplateRuntimeError, UndefinedError
 
 FIELDS: dict[str, frozenset[str]] = {
     "contact": frozenset({"full_name", "first_name", "greeting", "email", "masked_email", "reason", "role"}),
-    "links": frozenset({"unsubscribe", "preferences", "web", "pack"}),
+    "links": frozenset({"unsubscribe", "preferences", "web", "pack", "answer"}),
     "pack": frozenset({"ack_code", "title", "due_date", "for_houses", "already_served"}),
 }
 """Everything that may differ from one recipient to the next; the list is closed."""

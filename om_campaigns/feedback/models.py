@@ -30,6 +30,8 @@ class TaskKind(StrEnum):
     home_missing = "home_missing"
     home_left = "home_left"
     case_offered = "case_offered"
+    distributor_named = "distributor_named"
+    contacts_wanted = "contacts_wanted"
 
 
 class Task(SQLModel, table=True):

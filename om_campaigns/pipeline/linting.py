@@ -54,6 +54,7 @@ SPECIMEN_VALUES = {
     "contact.masked_email": "e…@haus.example",
     "contact.reason": "weil Sie sich dafür angemeldet haben.",
     "links.web": "https://om.example/web",
+    "links.answer": "https://om.example/antwort",
     "links.preferences": "https://om.example/takt",
     "links.unsubscribe": "https://om.example/abmelden",
 }
@@ -182,6 +183,7 @@ def sample_values(composer: Composer, key: LetterKey, edition: Edition, reader: 
     """The personal values of a letter that nobody gets; its links open nothing (MSG-26)."""
     mailing_list = composer.library.source(key.version_id).definition.mailing_list
     values = {**composer.values(key, edition, reader), **composer.links(reader, key.organisation_id, mailing_list, inert=True).slots}
+    values |= composer.answer_link(key, edition, reader, inert=True)
     if key.purpose is Purpose.cover:
         house = key.organisation_id
         pack = PackRow(0, SAMPLE_REF, SAMPLE_CODE, 0, house, (house,), (house,), ())

@@ -22,7 +22,7 @@ from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fill
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.compose.links import Links, make_links, make_pack_link, make_return_path
+from om_campaigns.compose.links import Links, make_answer_link, make_links, make_pack_link, make_return_path
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox
 from om_campaigns.compose.wording import load_wording
@@ -200,7 +200,10 @@ class Composer:
         mailing_list = self.library.source(key.version_id).definition.mailing_list
         links = self.links(recipient, key.organisation_id, mailing_list, inert=inert)
         values = {**self.values(key, edition, recipient), **extra.values}
-        filled = fill(edition, {**values, **links.slots, **self.pack_link(recipient, key.organisation_id, extra.pack_ref, inert=inert)})
+        further = self.pack_link(recipient, key.organisation_id, extra.pack_ref, inert=inert) | self.answer_link(
+            key, edition, recipient, inert=inert
+        )
+        filled = fill(edition, {**values, **links.slots, **further})
         letter = self._letter(edition, is_correction=due is not None and is_correction(due.occasion))
         head = self._head(key, recipient, extra.part, ref, message_id, mailing_list, links.one_click)
         ideas = extra.ideas or self.library.step_file(key).ideas
@@ -246,6 +249,14 @@ class Composer:
             mailing_list,
             inert=inert,
         )
+
+    def answer_link(self, key: LetterKey, edition: Edition, recipient: Recipient, *, inert: bool) -> dict[str, str]:
+        """Where the question of a letter is answered; nothing for a letter that asks nothing."""
+        if not any(use.path == "links.answer" for use in edition.slots):
+            return {}
+        house, name = self.houses.public_id(key.organisation_id), self.library.source(key.version_id).name
+        link = make_answer_link(self.base_url or NO_PAGES, self.keyring, recipient.address_ref, house, name, key.step, inert=inert)
+        return {"links.answer": link}
 
     def pack_link(self, recipient: Recipient, organisation_id: int, pack_ref: str, *, inert: bool) -> dict[str, str]:
         """Where the pack of a cover can be fetched; nothing for any other letter."""

@@ -267,13 +267,15 @@ def make_audience(seed: int) -> Audience:
         m.Touch: make.touches(60, people, houses),
         m.Response: [
             {
-                "kind": "reply",
+                "kind": "answer" if number % 2 else "reply",
+                "campaign_id": number % 3 or None,
+                "step": STEPS[0] if number < 8 else STEPS[1],
                 "source_key": f"{number}",
                 "at": datetime.combine(TODAY - timedelta(days=make.random.randint(0, 300)), datetime.min.time(), UTC),
                 "organisation_id": make.random.randint(1, houses),
                 "detail": {},
             }
-            for number in range(6)
+            for number in range(12)
         ],
     }
     return Audience({model: _full(model, rows[model]) for model in ORDER})
@@ -499,6 +501,13 @@ class Reading:
         if self.seat is not None:
             return any(row["recipient_kind"] == "organisation" and row["recipient_id"] == self.house["id"] for row in touches)
         return any(row["organisation_id"] == self.house["id"] for row in touches)
+
+    def call_answered(self, target: str) -> bool:
+        name, _, step = target.partition("/")
+        return any(
+            row["kind"] == "answer" and row["campaign_id"] == CAMPAIGNS.get(name, "") and step in {"", row["step"]}
+            for row in self.rows(m.Response, organisation_id=self.house["id"])
+        )
 
     def call_touches_within(self, days: int) -> int:
         since = (self.ago(days) - date(1970, 1, 1)).days

@@ -171,6 +171,12 @@ FUNCTIONS: dict[str, Function] = {
         "this step, or any step of the campaign, was handed over to the person; without a person, to the house",
         (Parameter(Takes.step, Refers.campaign),),
     ),
+    "answered": Function(
+        Kind.truth,
+        "answered('wir-gedanke/a3')",
+        "the house answered the question of this step, or of any step of the campaign",
+        (Parameter(Takes.step, Refers.campaign),),
+    ),
     "touches_within": Function(
         Kind.number, "touches_within(180)", "number of letters to the house in the last so many days, service mail apart", (_DAYS,)
     ),

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from om_campaigns.audience import consent
 from om_campaigns.audience import models as m
 from om_campaigns.audience.expressions.tree import Term
-from om_campaigns.audience.vocabulary import NATIONWIDE, NetworkKind, PersonStatus, RecipientKind, Role, Sender, ToolkitStatus
+from om_campaigns.audience.vocabulary import NATIONWIDE, NetworkKind, PersonStatus, RecipientKind, ResponseKind, Role, Sender, ToolkitStatus
 
 Column = ColumnElement[Any]
 Condition = ColumnElement[bool]
@@ -313,6 +313,15 @@ def _received(around: Around, term: Term) -> Condition:
     )
 
 
+def _answered(around: Around, term: Term) -> Condition:
+    name, _, step = str(term.arguments[0]).partition("/")
+    campaign_id = around.campaigns.get(name)
+    if campaign_id is None:
+        return false()
+    given = [_response.c.kind == ResponseKind.answer, _response.c.campaign_id == campaign_id, *([_response.c.step == step] if step else [])]
+    return around.organisation.c.id.in_(select(_response.c.organisation_id).where(*given))
+
+
 def _touches_within(around: Around, term: Term) -> Column:
     since = (around.ago(int(term.arguments[0])) - EPOCH).days
     query = select(func.count()).select_from(_touch)
@@ -350,6 +359,7 @@ CONDITIONS: dict[str, Callable[[Around, Term], Condition]] = {
     "carried_over_within": _carried_over_within,
     "uses_outdated": _uses_outdated,
     "received": _received,
+    "answered": _answered,
     "responded_within": _responded_within,
     "has_basis": _has_basis,
 }

@@ -1,0 +1,155 @@
+"""Answering a letter on a page: which question stands behind a link, and what an answer does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.addresses import find_unsafe, normalise
+from om_campaigns.audience.models import Touch
+from om_campaigns.campaign.models import Campaign, CampaignStatus
+from om_campaigns.columns import table_of
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.frontmatter import AnswerTarget, parse_step
+from om_campaigns.compose.library import Library
+from om_campaigns.compose.links import Door, read_token
+from om_campaigns.feedback.answers import Said, record_answer
+from om_campaigns.pipeline.doors import Visitor, find_visitor_of
+
+MAX_LINE, MAX_TEXT = 120, 2000
+NETWORKS = 3
+"""Lines for networks."""
+
+MOST_HOUSES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a page asks. ``options``: (value, label) to tick; ``lines``: texts to fill in, each with its label ('' for networks)."""
+
+    visitor: Visitor
+    campaign_id: int
+    campaign: str
+    step: str
+    title: str
+    text: str
+    help: str
+    target: str
+    options: tuple[tuple[str, str], ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What came from the form."""
+
+    name: str
+    email: str
+    chosen: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+def find_question(app: App, session: Session, token: str, language: str = "") -> Question | None:
+    """The question behind the link of a letter; None for every other text, and where the step asks nothing (any more)."""
+    parts = read_token(app.keyring, Door.answer, token) or ("", "", "", "")
+    ref, organisation, name, step = parts if len(parts) == 4 else ("", "", "", "")
+    campaign = table_of(Campaign)
+    row = session.execute(
+        select(campaign.c.id, campaign.c.mailing_list, campaign.c.latest_version_id).where(
+            campaign.c.name == name, campaign.c.status != CampaignStatus.stopped, campaign.c.latest_version_id.is_not(None)
+        )
+    ).one_or_none()
+    visitor = find_visitor_of(session, ref, organisation, row.mailing_list if row else "")
+    if row is None or visitor is None:
+        return None
+    houses = Houses(session)
+    files = Library(session, app.settings.sender, houses).source(row.latest_version_id).files
+    return _read(files, houses, visitor, row.id, name, step, language or visitor.language or app.settings.language)
+
+
+def _read(
+    files: Mapping[str, str], houses: Houses, visitor: Visitor, campaign_id: int, name: str, step: str, language: str
+) -> Question | None:
+    start = f"campaigns/{name}/{step}."
+    paths = sorted((path for path in files if path.startswith(start)), key=lambda path: (path.count("."), path))
+    for path in (path for each in (language, "de", "en") for path in paths if path.endswith(f".{each}.md")):
+        head, _ = parse_step(files[path], path)
+        if head is None or head.answer is None:
+            continue
+        asked = head.answer
+        options = asked.choices
+        if asked.target is AnswerTarget.contacts_wanted:
+            options = tuple(houses.neighbours(visitor.organisation_id)[:MOST_HOUSES])
+        lines = {AnswerTarget.note: asked.questions or (asked.question,), AnswerTarget.networks: ("",) * NETWORKS}.get(asked.target, ())
+        title = head.subject if "{" not in head.subject else head.call_to_action.text
+        return Question(visitor, campaign_id, name, step, title, asked.question, asked.help, asked.target.value, options, lines)
+    return None
+
+
+def find_faults(question: Question, typed: Typed) -> list[str]:
+    """Names of the fields that are wrong."""
+    target = AnswerTarget(question.target)
+    if target is AnswerTarget.distributor:
+        name_is_good = 0 < len(typed.name) <= MAX_LINE and not find_unsafe(typed.name) and "@" not in typed.name
+        return [*([] if name_is_good else ["name"]), *([] if _is_address(typed.email) else ["email"])]
+    if target in (AnswerTarget.interests, AnswerTarget.contacts_wanted):
+        known = {value for value, _ in question.options}
+        is_good = set(typed.chosen) <= known and (bool(typed.chosen) or target is AnswerTarget.interests)
+        return [] if is_good else ["auswahl"]
+    most = MAX_LINE if target is AnswerTarget.networks else MAX_TEXT
+    texts = [text for text in typed.texts if text]
+    is_safe = target is AnswerTarget.note or not any(find_unsafe(text) for text in texts)
+    return [] if texts and is_safe and all(len(text) <= most for text in texts) else ["text-1"]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        normalise(text)
+    except ValueError:
+        return False
+    return True
+
+
+def answer(app: App, question: Question, typed: Typed, now: datetime) -> bool:
+    """Record an answer; False when the very same was given before. ``find_faults`` comes first."""
+    target = AnswerTarget(question.target)
+    texts = tuple(zip(question.lines, typed.texts, strict=False)) if target is AnswerTarget.note else ()
+    chosen = typed.chosen
+    if target is AnswerTarget.networks:
+        chosen = tuple(dict.fromkeys(" ".join(text.split()) for text in typed.texts if text))
+    with store.write(app.engine) as session:
+        said = Said(
+            campaign_id=question.campaign_id,
+            campaign=question.campaign,
+            occasion=_latest_occasion(session, question),
+            step=question.step,
+            organisation_id=question.visitor.organisation_id,
+            address_id=question.visitor.address_id,
+            target=target,
+            name=typed.name,
+            email=normalise(typed.email) if target is AnswerTarget.distributor else None,
+            chosen=chosen,
+            offered=tuple(value for value, _ in question.options),
+            texts=tuple((asked, text) for asked, text in texts if text),
+        )
+        return record_answer(session, app.keyring, said, now)
+
+
+def _latest_occasion(session: Session, question: Question) -> str:
+    """The occasion of the latest letter with this question to this address; '' where none was handed over."""
+    touch = table_of(Touch)
+    query = (
+        select(touch.c.occasion)
+        .where(
+            touch.c.campaign_id == question.campaign_id, touch.c.step == question.step, touch.c.address_id == question.visitor.address_id
+        )
+        .order_by(touch.c.at.desc())
+        .limit(1)
+    )
+    return session.execute(query).scalar_one_or_none() or ""

@@ -1,0 +1,229 @@
+"""Answers: the letter asks one thing, a page takes it, and what was said decides what comes next (A1, A2, A3, A5, A6 of the samples)."""
+
+from __future__ import annotations
+
+import shutil
+from email.message import EmailMessage
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+
+from om_campaigns.compose.links import Door, make_token
+from om_campaigns.pipeline.doors import make_form_key
+from tests.cli.shell import om
+from tests.journeys.workspace import LOOK, Workspace, house, local, person
+from tests.web.conftest import Open, axe, html_faults, overflow, picture
+from tests.web.mailbox import BASE_URL, letters, path_of
+
+pytestmark = pytest.mark.slow  # every test talks to a real server
+
+STEPS = {"a1": "distributor", "a2": "contacts_wanted", "a3": "interests", "a5": "networks", "a6": "note"}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """The starter's own series, for one new house with neighbours; no caps, so that it is quick to walk."""
+    made = Workspace(
+        tmp_path / "ws",
+        settings=f'[web]\nbase_url = "{BASE_URL}"\n[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n'
+        "[caps]\nper_week = 9\nper_month = 30",
+    )
+    made.houses(
+        *(
+            house(slug, "05315", name=name)
+            for slug, name in (("hwk-tal", "Handwerkskammer Tal"), ("ihk-berg", "IHK Berg"), ("aok", "Kasse"))
+        )
+    )
+    made.houses(house("fern", "09", name="Fernes Haus"))
+    made.people(person("Jörg Müller", "hwk-tal", email="joerg@hwk-tal.example"))
+    made.segment("alle", "'contact' in roles")
+    steps = [f"{name} day = {number * 7}" for number, name in enumerate(STEPS)]
+    steps += ["b1 day = 35\nwhen = \"'refer' in interests\"", "b2 day = 36\nwhen = \"'use' in interests\""]
+    made.campaign("wir-gedanke", *steps, texts=False, head='title = "Wir-Gedanke"')
+    for name in STEPS:
+        shutil.copyfile(LOOK / f"campaigns/wir-gedanke/{name}.de.md", made.folder / f"templates/campaigns/wir-gedanke/{name}.de.md")
+    for name in ("b1", "b2"):
+        made.text("wir-gedanke", f"{name}.de")
+    made.campaign("erinnerung", "e1 day = 20", head="exit_when = \"answered('wir-gedanke/a1')\"")
+    made.publish()
+    return made
+
+
+def walk(workspace: Workspace, day: str = "2027-02-03") -> dict[str, EmailMessage]:
+    """Every letter of the series by its step."""
+    workspace.walk(local(day))
+    subjects = {mail.step: number for number, mail in enumerate(workspace.ledger("wir-gedanke", status="sent"))}
+    found = [each for each in letters(workspace, "joerg@") if "erinnerung" not in str(each["Subject"])]
+    return {step: found[number] for step, number in subjects.items()}
+
+
+def answer(workspace: Workspace, client: httpx.Client, letter: EmailMessage, **said: object) -> httpx.Response:
+    path = path_of(letter, "antwort")
+    key = make_form_key(workspace.app, "antwort", path.rpartition("/")[2], workspace.now)
+    return client.post(path, data={"formular": key, **said})
+
+
+def test_every_question_of_the_starter_opens_from_its_letter_and_changes_nothing(workspace: Workspace, client: httpx.Client) -> None:
+    sent = walk(workspace)
+    before = workspace.dump()
+    for step in STEPS:
+        page = client.get(path_of(sent[step], "antwort"))
+        assert page.status_code == 200, step
+        assert "Handwerkskammer Tal" in page.text
+        assert "joerg@" not in page.text  # FWD-03
+        assert client.post(path_of(sent[step], "antwort"), data={"name": "X", "auswahl": "use"}).status_code == 400
+    assert workspace.dump() == before
+
+
+def test_a1_names_the_distributor_who_is_not_written_to_until_they_agree(workspace: Workspace, client: httpx.Client) -> None:
+    first = walk(workspace, "2027-01-06")["a1"]
+    for _ in range(2):
+        assert "Danke" in answer(workspace, client, first, name="Vera Teil", email="vera@hwk-tal.example").text
+    assert workspace.ask(
+        "SELECT p.full_name, p.origin, o.slug FROM seat_role r JOIN seat s ON s.id = r.seat_id JOIN person p ON p.id = s.person_id"
+        " JOIN organisation o ON o.id = s.organisation_id WHERE r.role = 'distributor'"
+    ) == [("Vera Teil", "answer", "hwk-tal")]
+    assert workspace.ask("SELECT count(*) FROM basis b JOIN address a ON a.id = b.address_id WHERE a.address LIKE 'vera%'") == [(0,)]
+    (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
+    assert (task["kind"], task["address"]) == ("distributor_named", "vera@hwk-tal.example")
+    assert workspace.ask("SELECT field, origin, actor FROM change WHERE entity = 'organisation' AND origin = 'answer'") == [
+        ("distributor", "answer", "answer page")
+    ]
+    assert workspace.count("response") == 1
+    workspace.walk(local("2027-02-10"))
+    assert {each.to for each in workspace.ledger(status="sent")} == {"joerg@hwk-tal.example"}
+
+
+def test_a1_somebody_known_only_gets_the_role(workspace: Workspace, client: httpx.Client) -> None:
+    first = walk(workspace, "2027-01-06")["a1"]
+    answer(workspace, client, first, name="Jörg Müller", email="JOERG@hwk-tal.example")
+    assert workspace.ask("SELECT count(*) FROM person") == [(1,)]
+    assert {row[0] for row in workspace.ask("SELECT role FROM seat_role")} == {"contact", "distributor"}
+
+
+def test_an_answer_is_a_goal(workspace: Workspace, client: httpx.Client) -> None:
+    first = walk(workspace, "2027-01-06")["a1"]
+    answer(workspace, client, first, name="Vera Teil", email="vera@hwk-tal.example")
+    workspace.walk(local("2027-02-10"))
+    assert workspace.ledger("erinnerung", status="sent") == []
+    assert workspace.ask("SELECT state, reason FROM enrolment e JOIN campaign c ON c.id = e.campaign_id WHERE c.name = 'erinnerung'") == [
+        ("exited", "exit_condition")
+    ]
+
+
+def test_a2_marks_houses_of_the_region_to_be_introduced_to(workspace: Workspace, client: httpx.Client) -> None:
+    second = walk(workspace, "2027-01-13")["a2"]
+    page = client.get(path_of(second, "antwort")).text
+    assert "IHK Berg" in page
+    assert "Fernes Haus" not in page
+    assert answer(workspace, client, second, auswahl=["fern"]).status_code == 400
+    assert "Die Redaktion stellt den Kontakt her" in answer(workspace, client, second, auswahl=["ihk-berg", "aok"]).text
+    (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
+    assert (task["kind"], task["organisation"], task["detail"]["houses"]) == ("contacts_wanted", "hwk-tal", "ihk-berg,aok")
+
+
+def test_a3_afterwards_only_material_that_fits(workspace: Workspace, client: httpx.Client) -> None:
+    third = walk(workspace, "2027-01-20")["a3"]
+    assert answer(workspace, client, third, auswahl=["use"]).status_code == 200
+    assert answer(workspace, client, third, auswahl=["refer", "shape"]).status_code == 200  # a second thought counts
+    assert workspace.ask("SELECT topic FROM organisation_interest ORDER BY topic") == [("refer",), ("shape",)]
+    assert workspace.ask("SELECT old, new FROM change WHERE field = 'interests' ORDER BY id") == [("", "use"), ("use", "refer,shape")]
+    workspace.walk(local("2027-02-20"))
+    later = {each.step: each.status for each in workspace.ledger("wir-gedanke") if each.step in ("b1", "b2")}
+    assert later == {"b1": "sent", "b2": "skipped"}
+
+
+def test_a5_names_networks_known_or_new(workspace: Workspace, client: httpx.Client) -> None:
+    workspace.do("INSERT INTO network (slug, name, kind) VALUES ('fachkraefte', 'Fachkräftebündnis', 'om')")
+    fifth = walk(workspace, "2027-01-27")["a5"]
+    said = {"text-1": "Fachkräftebündnis", "text-2": "Arbeitskreis  Gesundheit", "text-3": ""}
+    for _ in range(2):
+        assert answer(workspace, client, fifth, **said).status_code == 200
+    assert workspace.ask(
+        "SELECT n.slug, n.name, n.kind FROM network_organisation m JOIN network n ON n.id = m.network_id ORDER BY n.slug"
+    ) == [("arbeitskreis-gesundheit", "Arbeitskreis Gesundheit", "other"), ("fachkraefte", "Fachkräftebündnis", "om")]
+
+
+def test_a6_keeps_the_words_with_the_record_and_forgets_them_with_the_person(workspace: Workspace, client: httpx.Client) -> None:
+    sixth = walk(workspace)["a6"]
+    assert client.get(path_of(sixth, "antwort")).text.count("<textarea") == 3
+    assert answer(workspace, client, sixth, **{"text-2": "Ja, mit der Kasse.\nEin Anruf."}).status_code == 200
+    ((detail,),) = workspace.ask("SELECT detail FROM response")
+    assert "Ja, mit der Kasse.\\nEin Anruf." in detail
+    assert om(workspace.folder, "person", "erase", "joerg@hwk-tal.example", "--yes").code == 0
+    assert workspace.ask("SELECT detail FROM response") == [("{}",)]
+
+
+def test_sec_08_forged_links_and_other_houses(workspace: Workspace, client: httpx.Client) -> None:
+    genuine = path_of(walk(workspace, "2027-01-06")["a1"], "antwort").rpartition("/")[2]
+    key, signature, *parts = genuine.split(".")
+    ((other,),) = workspace.ask("SELECT public_id FROM organisation WHERE slug = 'ihk-berg'")
+    ours = workspace.app.keyring
+    for forged in (
+        genuine[:-1],
+        genuine + "x",
+        ".".join((key, signature, parts[0], other, *parts[2:])),
+        ".".join((key, signature, *parts[:3], "a2")),
+        make_token(ours, "inert-antwort", *parts),
+        make_token(ours, Door.unsubscribe, *parts),
+        make_token(ours, Door.answer, *parts[:3]),
+        make_token(ours, Door.answer, *parts[:3], "gibt-es-nicht"),
+        make_token(ours, Door.answer, *parts[:2], "gibt-es-nicht", "a1"),
+    ):
+        assert client.get(f"/antwort/{forged}").status_code == 404, forged
+        assert client.post(f"/antwort/{forged}", data={"name": "X"}).status_code == 404, forged
+
+
+@pytest.mark.parametrize(
+    ("step", "said", "told"),
+    [
+        ("a1", {"name": "", "email": "vera@hwk-tal.example"}, "Namen der Person"),
+        ("a1", {"name": "Vera", "email": "vera@"}, "vollständige E-Mail-Adresse"),
+        ("a2", {}, "Bitte kreuzen Sie etwas an"),
+        ("a3", {"auswahl": ["nonsense"]}, "Bitte kreuzen Sie etwas an"),
+        ("a5", {"text-1": " "}, "Bitte schreiben Sie etwas"),
+        ("a5", {"text-1": "A\x1bB"}, "Bitte schreiben Sie etwas"),
+        ("a6", {"text-1": "x" * 2001}, "Bitte schreiben Sie etwas"),
+    ],
+)
+def test_what_is_missing_is_said_and_nothing_recorded(
+    workspace: Workspace, client: httpx.Client, step: str, said: dict[str, object], told: str
+) -> None:
+    letter = walk(workspace)[step]
+    page = answer(workspace, client, letter, **said)
+    assert (page.status_code, told in page.text) == (400, True)
+    assert workspace.count("response") == 0
+
+
+def test_a_preview_of_the_letter_answers_nothing(workspace: Workspace, client: httpx.Client) -> None:
+    from om_campaigns.pipeline.previewing import preview
+
+    (shown,) = preview(workspace.app, "wir-gedanke/a1", workspace.now)
+    assert "/antwort/" in shown.text
+    path = shown.text[shown.text.index("/antwort/") :].split()[0]
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+def test_ren_19_the_pages_are_sound(workspace: Workspace, client: httpx.Client, visit: Open, lang: str, tmp_path: Path) -> None:
+    paths = {step: f"{path_of(letter, 'antwort')}?lang={lang}" for step, letter in walk(workspace).items() if step in STEPS}
+    for step, path in paths.items():
+        for width in (1280, 360):
+            page = visit(path, width=width, dark=step == "a3" and width == 360)
+            assert axe(page) == [], step
+            assert overflow(page) <= 0
+            picture(page, f"answer-{step}-{width}-{lang}")
+    folder = tmp_path / "html"
+    folder.mkdir()
+    assert html_faults({step: client.get(path).text for step, path in paths.items()}, folder) == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_ren_19_a_person_answers_by_keyboard(workspace: Workspace, visit: Open, scripts: bool) -> None:
+    page = visit(path_of(walk(workspace, "2027-01-20")["a3"], "antwort"), width=360, scripts=scripts)
+    page.focus("#auswahl-4")
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Ab jetzt richten wir uns danach")
+    assert workspace.ask("SELECT topic FROM organisation_interest") == [("refer",)]
