@@ -37,6 +37,11 @@ def find_codes(text: str) -> list[str]:
     return list(dict.fromkeys(show(symbols.upper()) for symbols in found if is_valid(symbols.upper())))
 
 
+def without_codes(text: str) -> str:
+    """The words around the codes; what only looks like one stays."""
+    return _CODE.sub(lambda found: " " if is_valid((found[1] + found[3]).upper()) else found[0], text)
+
+
 def is_valid(symbols: str) -> bool:
     """Seven symbols of the alphabet with the right check symbol."""
     known = len(symbols) == DRAWN + 1 and all(symbol in ALPHABET for symbol in symbols)

@@ -34,17 +34,18 @@ def list_(state: State, target: str | None, house: str, relay_state: str, format
     JSON: code, campaign, occasion, step, house, receiver, route, state, state_at, due_on, serves, level, count.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.packs import load_packs
+    from om_campaigns.report.queries.packs import load_packs, require_known
 
     campaign, _, step = (target or "").partition("/")
     with looking(state) as (app, session):
+        require_known(session, campaign=campaign, house=house)
         rows = load_packs(session, campaign=campaign, step=step, house=house, state=relay_state)
         zone = app.settings.zone_info
     for row in rows:
         row["advisers_of"] = len(row["serves"])
     columns = {"code": "code", "campaign": "campaign", "step": "step", "house": "house", "receiver": "receiver", "state": "state",
                "due_on": "until", "advisers_of": "serves", "level": "came to", "count": "number"}  # fmt: skip
-    print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="no pack yet: packs are made for campaigns that go through houses")
+    print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="no such pack: packs are made for campaigns that go through houses")
 
 
 @pack.command()

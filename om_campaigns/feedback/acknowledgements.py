@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from om_campaigns.audience.columns_de import fold
 from om_campaigns.audience.models import Response
 from om_campaigns.audience.vocabulary import Origin, ResponseKind
-from om_campaigns.campaign.codes import find_codes
+from om_campaigns.campaign.codes import find_codes, without_codes
 from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
 from om_campaigns.errors import InputError
 from om_campaigns.feedback.models import Acknowledgement, CascadeLevel
@@ -44,8 +44,15 @@ LEVEL_WORDS: dict[str, CascadeLevel] = {
 PASSED_ON_WORDS = frozenset({"weitergegeben", "weitergeleitet", "verteilt", "forwarded"})
 """Passed on, by whomever, without saying how far it came."""
 
-NO_WORDS = frozenset({"nein", "no", "nicht", "diesmal nicht", "keine"})
+NO_WORDS = frozenset({"nein", "no", "nicht", "not", "kein", "keine", "keinen", "keinem"})
+CLEAR_NO = frozenset({"nein", "no"})
+"""As the first word they settle it, whatever follows."""
 
+_NOT_YET = re.compile(r"\b(noch\s+nicht|noch\s+kein\w*|not\s+yet)\b", re.IGNORECASE)
+_MONTHS = "jan|feb|m\u00e4r|mar|apr|mai|may|jun|jul|aug|sep|okt|oct|nov|dez|dec"
+_DATE = re.compile(
+    rf"\b\d{{1,2}}\.\s*(?:\d{{1,2}}\.(?:\s*\d{{2,4}})?|(?:{_MONTHS})\w*\.?(?:\s+\d{{4}})?)|\b\d{{4}}-\d{{2}}-\d{{2}}\b", re.IGNORECASE
+)
 _NUMBER = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,6})(?![\w,.]\d|\w)")
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -60,27 +67,42 @@ class Answer:
 
 
 def parse_answer(text: str) -> Answer:
-    """``K7M-2X9Q – Regionalstellen – 12`` or ``K7M-2X9Q – nein``, with any words around.
+    """``CODE – Regionalstellen – 12`` or ``CODE – nein``, with any words around.
 
-    Raises InputError for a text with no code or several, or from which neither a level nor a "no" can be read.
+    Raises InputError for a text with no code or several, and wherever it could be read in two ways: a person decides then,
+    because a refusal that is counted as a success would falsify every figure (domain, section 4).
     """
     codes = find_codes(text)
     if len(codes) != 1:
         raise InputError("there is no valid code in this text" if not codes else f"several codes: {', '.join(codes)}")
-    rest = re.sub(r"[0-9A-Za-z]{3}[ \u2010-\u2014-]?[0-9A-Za-z]{4}", " ", text, count=1) if codes else text
+    rest = without_codes(text)
     words = [fold(word) for word in _WORD.findall(rest)]
+    shown, hint = text.strip()[:60], "write CODE – level – number, or CODE – no"
+    if words and words[0] in CLEAR_NO:
+        return Answer(codes[0], None, None)
+    if _NOT_YET.search(rest):
+        raise InputError(f"'{shown}' says not yet", hint="put the pack off with 'pack postpone', or leave it as it is")
     levels = list(dict.fromkeys(LEVEL_WORDS[word] for word in words if word in LEVEL_WORDS))
-    if not levels and NO_WORDS & set(words):
+    says_no = not NO_WORDS.isdisjoint(words)
+    if says_no and levels:
+        raise InputError(f"'{shown}' says both how far it came and no", hint=hint)
+    if says_no:
         return Answer(codes[0], None, None)
     if not levels:
-        raise InputError(f"'{text.strip()[:60]}' names no level", hint="write CODE – level – number, or CODE – no")
-    deepest = max(levels, key=list(CascadeLevel).index)
-    numbers = _NUMBER.findall(rest)
-    return Answer(codes[0], deepest, int(re.sub(r"\D", "", numbers[-1])) if numbers else None)
+        raise InputError(f"'{shown}' names no level", hint=hint)
+    return Answer(codes[0], max(levels, key=list(CascadeLevel).index), _read_number(rest, shown, hint))
+
+
+def _read_number(rest: str, shown: str, hint: str) -> int | None:
+    """The one number of a line; days of the calendar are none."""
+    numbers = {int(re.sub(r"\D", "", each)) for each in _NUMBER.findall(_DATE.sub(" ", rest))}
+    if len(numbers) > 1:
+        raise InputError(f"'{shown}' holds several numbers", hint=hint)
+    return next(iter(numbers), None)
 
 
 def says_passed_on(text: str) -> bool:
-    """``K7M-2X9Q – eine Kollegin hat es schon weitergegeben``: a code, passed on, and no level to record."""
+    """``CODE – eine Kollegin hat es schon weitergegeben``: a code, passed on, and no level to record."""
     words = {fold(word) for word in _WORD.findall(text)}
     return len(find_codes(text)) == 1 and bool(words & PASSED_ON_WORDS) and not words & (LEVEL_WORDS.keys() | NO_WORDS)
 
@@ -89,7 +111,7 @@ def find_pack(session: Session, code: str) -> Pack:
     """The pack of a code, in any spelling. Raises InputError for a text that is no code, or one nobody was given."""
     codes = find_codes(code)
     if not codes:
-        raise InputError(f"'{code}' is no code", hint="it looks like K7M-2X9Q; one symbol may be mistyped")
+        raise InputError(f"'{code}' is no code", hint="three and four symbols, as in the cover mail; one of them may be mistyped")
     found: Pack | None = session.execute(select(Pack).where(col(Pack.code) == codes[0])).scalar_one_or_none()
     if found is None:
         raise InputError(f"no pack has the code {codes[0]}", hint="see 'om-campaigns pack list'")

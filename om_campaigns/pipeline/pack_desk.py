@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from sqlalchemy import select
@@ -28,11 +28,8 @@ from om_campaigns.delivery.states import RELAY
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.models import CascadeLevel
 from om_campaigns.pipeline.packing import make_kept_file, make_pack_text
-from om_campaigns.pipeline.partner import acknowledge, hand_over_pack, move_pack, open_text
+from om_campaigns.pipeline.partner import LATEST, acknowledge, hand_over_pack, move_pack, open_text
 from om_campaigns.report.queries.house_packs import load_house_packs
-
-LATEST = timedelta(days=183)
-"""A pack can be put off for half a year."""
 
 MOST_COUNTED = 999_999
 SENTENCE_LENGTH = 500

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -16,6 +15,7 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.files import read_table
 from om_campaigns.audience.models import Address, Change, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.codes import find_codes
@@ -81,6 +81,7 @@ def acknowledge(
 ) -> dict[str, Any]:
     """Record what a house says about a pack. ``text`` is the code, or a whole line (``K7M-2X9Q – Regionalstellen – 12``).
 
+    The same answer again, on whatever day, is known already; another number or level is a new one.
     A line that only says it was passed on ("… hat es schon weitergegeben") moves the pack and records no level.
     Returns code, level ('no' where it was declined, '' where none was said), count, state, is_new. Raises InputError for what cannot
     be understood.
@@ -91,12 +92,13 @@ def acknowledge(
     with store.write(app.engine) as session:
         pack = find_pack(session, text)
         answer = Answer(pack.code, level, count) if level or is_declined else parse_answer(text)
-        parts = (pack.code, str(answer.level), str(answer.count), sentence, house, app.today(now).isoformat())
+        count = answer.count if count is None else count
+        parts = (pack.code, str(answer.level), str(count), sentence, house)
         is_new = record_acknowledgement(
             session,
             pack,
             level=answer.level,
-            count=answer.count if count is None else count,
+            count=count,
             sentence=sentence,
             organisation_id=_house_id(session, house) if house else None,
             at=now,
@@ -107,10 +109,14 @@ def acknowledge(
         return {
             "code": pack.code,
             "level": answer.level.value if answer.level else "no",
-            "count": answer.count,
+            "count": count,
             "state": pack.relay_state.value,
             "is_new": is_new,
         }
+
+
+LATEST = timedelta(days=183)
+"""A pack can be put off for half a year."""
 
 
 @dataclass
@@ -123,27 +129,33 @@ class Answered:
 
 
 COLUMNS = ("code", "level", "count", "sentence", "house")
-GERMAN = {"kennwort": "code", "stufe": "level", "zahl": "count", "satz": "sentence", "haus": "house"}
+GERMAN = {"kennwort": "code", "stufe": "level", "zahl": "count", "anzahl": "count", "satz": "sentence", "haus": "house"}
 
 
 def import_acknowledgements(app: App, path: Path, now: datetime, *, actor: str) -> Answered:
     """Acknowledgements of a CSV file: code, level (or "no"), count, sentence, house; English or German headings.
 
-    Good rows are recorded, bad ones named with their line; a file that was imported before adds nothing.
+    Good rows are recorded, bad ones named with their line; a file that was imported before adds nothing. Raises ProblemsError for a
+    file that is no table, InputError for a column nobody knows: a figure must not be dropped unseen.
     """
-    text = path.read_text(encoding="utf-8-sig")
-    dialect = ";" if text.split("\n", 1)[0].count(";") >= text.split("\n", 1)[0].count(",") else ","
-    reader = csv.DictReader(io.StringIO(text), delimiter=dialect)
-    names = {name: GERMAN.get((name or "").strip().casefold(), (name or "").strip().casefold()) for name in reader.fieldnames or ()}
-    if "code" not in names.values():
-        raise InputError(f"{path}:1: there is no column 'code'", hint=f"columns: {', '.join(COLUMNS)}")
+    table = read_table(path)
+    names = [GERMAN.get(name.casefold(), name.casefold()) for name in table.header]
+    faults = [f"unknown column '{name}'" for name, known in zip(table.header, names, strict=True) if known not in COLUMNS]
+    faults += [] if "code" in names else ["there is no column 'code'"]
+    faults += ["a column stands here twice"] if len(set(names)) < len(names) else []
+    if faults:
+        raise InputError(f"{path}:{table.header_line}: {', '.join(faults)}", hint=f"columns: {', '.join((*COLUMNS, *GERMAN))}")
     result = Answered()
-    for row in reader:
-        values = {names[name]: (value or "").strip() for name, value in row.items() if name in names}
+    for row in table.rows:
+        values = {name: cell.strip() for name, cell in zip(names, row.cells, strict=False)}
+        if not row.fault and not any(values.values()):
+            continue
         try:
+            if row.fault:
+                raise InputError(row.fault)
             done = _acknowledge_row(app, values, now, actor)
         except InputError as error:
-            result.rejected.append({"file": str(path), "line": reader.line_num, "reason": str(error)})
+            result.rejected.append({"file": str(path), "line": row.line, "reason": str(error)})
             continue
         result.new += done["is_new"]
         result.known += not done["is_new"]
@@ -151,8 +163,12 @@ def import_acknowledgements(app: App, path: Path, now: datetime, *, actor: str) 
 
 
 def _acknowledge_row(app: App, values: Mapping[str, str], now: datetime, actor: str) -> dict[str, Any]:
-    line = " – ".join(filter(None, (values.get("code"), values.get("level"), values.get("count"))))
-    return acknowledge(app, line, now, actor=actor, sentence=values.get("sentence", ""), house=values.get("house", ""))
+    number = re.sub(r"[.\u00a0 ]", "", values.get("count", ""))
+    if number and not re.fullmatch(r"[0-9]{1,6}", number):
+        raise InputError(f"'{values['count']}' is no number of people")
+    line = " – ".join(filter(None, (values.get("code"), values.get("level"))))
+    count = int(number) if number else None
+    return acknowledge(app, line, now, actor=actor, count=count, sentence=values.get("sentence", ""), house=values.get("house", ""))
 
 
 def move_pack(app: App, code: str, state: RelayState, now: datetime, *, until: date | None = None) -> bool:
@@ -166,7 +182,10 @@ def move_pack(app: App, code: str, state: RelayState, now: datetime, *, until: d
             raise InputError(f"pack {pack.code} has not left yet")
         try:
             if state is RelayState.postponed:
-                return postpone(pack, until or app.today(now), now)
+                until = until or app.today(now)
+                if not app.today(now) < until <= app.today(now) + LATEST:
+                    raise InputError(f"a pack can be put off from tomorrow until {app.today(now) + LATEST}, not until {until}")
+                return postpone(pack, until, now)
             return move(pack, state, now)
         except ValueError as error:
             raise InputError(f"pack {pack.code} is {pack.relay_state.value}; it cannot become {state.value} any more") from error

@@ -6,7 +6,7 @@ import email
 import random
 import re
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -18,7 +18,7 @@ from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.models import RelayState
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.compose.pack import FILE_NAMES
-from om_campaigns.errors import InputError
+from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.pipeline.pack_desk import load_file, reach_of_link, show_pack
 from om_campaigns.pipeline.partner import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
 from om_campaigns.report.queries.packs import load_packs
@@ -211,6 +211,39 @@ def test_a_file_of_answers_takes_good_rows_and_names_bad_ones(tmp_path: Path) ->
     assert (first.new, first.known, [row["line"] for row in first.rejected]) == (1, 0, [3, 4])
     second = import_acknowledgements(office.app, path, office.now, actor="t")
     assert (second.new, second.known, office.count("acknowledgement")) == (0, 1, 1)
+    later = import_acknowledgements(office.app, path, office.now + timedelta(days=1), actor="t")
+    assert (later.new, later.known, office.count("acknowledgement")) == (0, 1, 1), "the same file on another day"
+
+
+def test_a_file_of_answers_as_offices_save_it_and_what_nobody_can_read(tmp_path: Path) -> None:
+    """Windows-1252, another heading for the number, a number below zero, a column nobody knows, a correction."""
+    office = make_office(tmp_path)
+    series(office, "b1 day = 0")
+    office.tick(local("2027-01-05"))
+    code = packs(office)[0]["code"]
+    path = tmp_path / "antworten.csv"
+    path.write_bytes(f"Code;Stufe;Anzahl;Satz\r\n{code};Regionalstellen;12;für alle\r\n{code};Beratende;-4;\r\n".encode("cp1252"))
+    taken = import_acknowledgements(office.app, path, office.now, actor="t")
+    assert (taken.new, [row["line"] for row in taken.rejected], packs(office)[0]["count"]) == (1, [3], 12)
+    assert acknowledge(office.app, f"{code} – Regionalstellen", office.now, actor="t", count=15)["count"] == 15
+    assert packs(office)[0]["count"] == 15, "a correction is heard"
+    path.write_text(f"code;level;Hauss\n{code};Beratende;amt\n", encoding="utf-8")
+    with pytest.raises(InputError, match="unknown column 'Hauss'"):
+        import_acknowledgements(office.app, path, office.now, actor="t")
+    path.write_bytes(b"\x00\x01\x02")
+    with pytest.raises(ProblemsError):
+        import_acknowledgements(office.app, path, office.now, actor="t")
+
+
+def test_a_pack_is_put_off_to_a_day_that_comes(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    series(office, "b1 day = 0")
+    office.tick(local("2027-01-05"))
+    code = packs(office)[0]["code"]
+    for day in ("1999-01-01", "2027-01-05", "2099-01-01"):
+        with pytest.raises(InputError, match="can be put off"):
+            move_pack(office.app, code, RelayState.postponed, office.now, until=date.fromisoformat(day))
+    assert move_pack(office.app, code, RelayState.postponed, office.now, until=date(2027, 2, 1))
 
 
 def test_the_next_pack_replaces_one_nobody_took_and_time_ends_the_last(tmp_path: Path) -> None:

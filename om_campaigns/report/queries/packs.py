@@ -11,9 +11,19 @@ from sqlmodel import Session
 
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack, PackOrganisation
+from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import PackRevision
 from om_campaigns.feedback.models import Acknowledgement
+from om_campaigns.report.queries.finding import find_organisation
+
+
+def require_known(session: Session, *, campaign: str = "", house: str = "") -> None:
+    """Raises InputError, with what is near, for a campaign or a house that is not there: no packs would be a wrong answer."""
+    if campaign:
+        get_campaign(session, campaign)
+    if house:
+        find_organisation(session, house)
 
 
 def load_packs(
