@@ -25,6 +25,7 @@ from om_campaigns.delivery.letters import Done, Letter
 from om_campaigns.delivery.models import MessageState, Pace
 from om_campaigns.delivery.outcomes import Verdict
 from om_campaigns.delivery.pacing import HOUR, make_slow_until
+from om_campaigns.delivery.replies import Fault, make_fault
 from om_campaigns.delivery.transport import Kind, Stage
 from om_campaigns.store import read, write
 
@@ -54,7 +55,7 @@ class Brakes:
         self._seen: Counter[str] = Counter()
         self._ours: Counter[str] = Counter()
         self._sent: Counter[int] = Counter()
-        self._paused: set[int] = set()
+        self._paused: dict[int, str] = {}
         self._own: set[str] = set()
         self._few: dict[int, int] = {}
         """Campaigns with a failure and too few letters to tell: how many there are."""
@@ -64,7 +65,13 @@ class Brakes:
     @property
     def closed(self) -> frozenset[str]:
         """Destinations that get nothing now."""
-        return frozenset(self._closed)
+        with self._lock:
+            return frozenset(self._closed)
+
+    @property
+    def why_paused(self) -> str:
+        """Why this run paused a campaign, '' if it did not."""
+        return "; ".join(f"a campaign was paused: {why}" for why in self._paused.values())
 
     def look(self, session: Session, now: datetime) -> None:
         """Learn what other processes braked, and what is over."""
@@ -122,13 +129,15 @@ class Brakes:
                 _count(session, FAILED, campaign_id, 1, now, failure)
             total, why = _look_at_failures(session, campaign_id, now)
             if why:
-                pause_failing(session, campaign_id, now, why)
+                self._pause(session, campaign_id, now, why)
         with self._lock:
             self._few.pop(campaign_id, None)
-            if why:
-                self._paused.add(campaign_id)
-            elif total < FAILURE_SAMPLE:
+            if total < FAILURE_SAMPLE:
                 self._few[campaign_id] = total
+
+    def _pause(self, session: Session, campaign_id: int, now: datetime, why: str) -> None:
+        if pause_failing(session, campaign_id, now, why):
+            self._paused[campaign_id] = why
 
     def flush(self, now: datetime) -> None:
         """Write down what was counted here, and look whether it is enough to judge earlier failures."""
@@ -136,7 +145,7 @@ class Brakes:
             with write(self._engine) as session:
                 for campaign_id in self._flush(session, now):
                     if why := _look_at_failures(session, campaign_id, now)[1]:
-                        pause_failing(session, campaign_id, now, why)
+                        self._pause(session, campaign_id, now, why)
 
     def _flush(self, session: Session, now: datetime) -> list[int]:
         with self._lock:
@@ -147,9 +156,14 @@ class Brakes:
 
 
 def asks_to_slow_down(done: Done) -> bool:
-    """421 or 4.7.x about this destination. At MAIL the server speaks of us and the connection, not of where a letter goes."""
+    """421 or 4.7.x about this destination. At MAIL the server speaks of us and the connection, not of where a letter goes.
+
+    Greylisting asks each letter to come again, and no destination to be left alone, whatever code it has.
+    """
     outcome = done.outcome
     if outcome.kind is not Kind.temporary or outcome.at_stage in (Stage.connect, Stage.mail):
+        return False
+    if make_fault(outcome.code, outcome.reply) is Fault.greylist:
         return False
     return outcome.code == 421 or outcome.reply.startswith("4.7.")
 
@@ -179,11 +193,11 @@ def open_destination(session: Session, destination: str) -> bool:
     return bool(found.rowcount)
 
 
-def pause_failing(session: Session, campaign_id: int, now: datetime, why: str) -> None:
-    """Pause a campaign and write down why; nothing happens to one that does not run."""
+def pause_failing(session: Session, campaign_id: int, now: datetime, why: str) -> bool:
+    """Pause a campaign and write down why; False for one that does not run."""
     campaign = session.get_one(Campaign, campaign_id)
     if campaign.status is not CampaignStatus.running or not pause(session, campaign, now):
-        return
+        return False
     session.add(Pace(scope=PAUSED, subject=str(campaign_id), window_start=now, detail=why))
     session.add(
         Change(
@@ -192,6 +206,7 @@ def pause_failing(session: Session, campaign_id: int, now: datetime, why: str) -
         )
     )  # fmt: skip
     events.campaign_failing(campaign_id, why)
+    return True
 
 
 def release_campaign(session: Session, campaign_id: int) -> None:

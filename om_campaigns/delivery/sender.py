@@ -265,8 +265,8 @@ class _Feeder:
             raise run.error
         if run.stop.is_set():
             run.end(Ended.stopped)
-        elif self._held_back or run.aside:
-            run.end(Ended.paced, self._held_back or f"put aside for now: {', '.join(sorted(run.aside))}")
+        elif why := run.brakes.why_paused or self._held_back or (run.aside and f"put aside for now: {', '.join(sorted(run.aside))}"):
+            run.end(Ended.paced, why)
 
     def _fill(self) -> None:
         run = self._run

@@ -71,6 +71,7 @@ def reached(transport: MemoryTransport) -> Counter[str]:
 REQUESTS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 2]), st.sampled_from(["a", "b", "c"])), min_size=1, max_size=70)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 9), st.integers(0, 4), st.integers(0, 5), REQUESTS)
 def test_no_window_of_sender_destination_or_campaign_ever_holds_one_more(
@@ -187,6 +188,14 @@ def test_a_destination_that_asks_to_slow_down_is_left_alone_and_no_other(engine:
     assert send(engine, tmp_path, MemoryTransport(), compose=compose_to, at=NOW + timedelta(minutes=6)).sent > 0
 
 
+def test_greylisting_leaves_no_destination_alone_whatever_its_code(engine: Engine, tmp_path: Path) -> None:
+    """RFC 6647: many servers say 4.7.1."""
+    make_stage(engine, 4)
+    grey = Outcome(Kind.temporary, 450, "4.7.1 Greylisted, please come again", Stage.rcpt)
+    account = send(engine, tmp_path, AnsweringTransport({f"p{n}@y.example": [grey] for n in (1, 2)}))
+    assert (account.retry, account.sent, account.ended) == (2, 2, Ended.done)
+
+
 def test_421_at_mail_speaks_of_the_connection_not_of_a_destination(engine: Engine, tmp_path: Path) -> None:
     make_stage(engine, 3)
     answers = {"p1@y.example": [Outcome(Kind.temporary, 421, "4.3.2 shutting down", Stage.mail)]}
@@ -237,8 +246,9 @@ def test_a_tenth_of_failures_among_twenty_within_an_hour_pauses_the_campaign(
 ) -> None:
     make_stage(engine, 60)
     answers = {f"p{20 - n}@y.example": [NOT_THERE] for n in range(failing)}
-    send(engine, tmp_path, AnsweringTransport(answers), smtp=stage.Pace(connections=1))
+    account = send(engine, tmp_path, AnsweringTransport(answers), smtp=stage.Pace(connections=1))
     campaign: Campaign = one(engine, Campaign)
+    assert account.detail.startswith("a campaign was paused: 2 of 20 letters failed") is paused
     assert (campaign.status is CampaignStatus.paused) is paused
     if not paused:
         assert statuses(engine) == {DispatchStatus.failed: 1, DispatchStatus.sent: 59}

@@ -328,6 +328,17 @@ def test_refused_for_now_comes_again_with_the_same_message_id_msg_04(engine: Eng
     assert first.message_id.encode() in transport.letters[0][1]
 
 
+def test_permission_that_goes_while_a_letter_waits_to_be_tried_again_counts_uns_08(engine: Engine, tmp_path: Path) -> None:
+    make_stage(engine, 1)
+    transport = AnsweringTransport({"p1@y.example": [temporary()]})
+    assert send(engine, tmp_path, transport).retry == 1
+    with write(engine) as session:
+        suppressed(session)
+    account = send(engine, tmp_path, transport, at=NOW + timedelta(hours=2))
+    assert (transport.letters, account.dropped, one(engine, Dispatch).reason) == ([], 1, Reason.suppressed)
+    assert message_of(engine).state is MessageState.failed
+
+
 def test_greylisting_comes_again_after_ten_minutes_bnc_10(engine: Engine, tmp_path: Path) -> None:
     make_stage(engine, 1)
     send(engine, tmp_path, AnsweringTransport({"p1@y.example": [temporary(reply="4.2.0 Greylisted, please wait")]}))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from om_campaigns.delivery.transport import Kind, Outcome, Stage
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 from tests.pipeline.test_amends import Postman
 
+pytestmark = pytest.mark.slow
 REFUSED = Outcome(Kind.permanent, 554, "5.6.0 content malformed", Stage.dot)
 SLOW_DOWN = Outcome(Kind.temporary, 450, "4.7.1 slow down", Stage.rcpt)
 AT = "2027-01-05T09:30"
