@@ -16,7 +16,7 @@ from tests.web.portal_help import link_of, notices, open_office
 from tests.web.test_portal_packs import cover_link, pack_of, state_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 pytestmark = pytest.mark.slow
 
@@ -203,3 +203,18 @@ def test_the_entrance_is_sound(browser: Browser, served: str, tmp_path: Path) ->
         picture(page, f"asked-{width}")
         context.close()
     assert html_faults(bodies, tmp_path) == []
+
+
+def test_a_download_asked_for_at_once_does_not_stop_the_page_from_loading(enter: Enter) -> None:
+    """A click on a plain link to a file is a navigation; it called off the script that was still on its way."""
+    page = enter()
+    waiting: list[Route] = []
+    page.route("**/kopieren.js", lambda route: waiting.append(route))
+    page.get_by_role("listitem").filter(has_text="Dachverband Nord").get_by_role("link").click()
+    page.get_by_role("link", name="Kopieren oder herunterladen").click(no_wait_after=True)
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Entwurf für Ihr Mailprogramm").click(no_wait_after=True)
+    assert saved.value.suggested_filename == "weiterleiten.eml"
+    for each in waiting:
+        each.continue_()
+    page.get_by_role("button", name="Brief kopieren").wait_for()
