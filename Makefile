@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
+# Python keeps what it has compiled: otherwise every run compiles all tests anew, once for each worker.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test check format words lock bench clean
 
 help: ## show this list

@@ -138,6 +138,7 @@ def test_a_line_that_breaks_in_the_content_is_not_uncertain(start: Start) -> Non
     assert server.letters == []
 
 
+@pytest.mark.slow
 def test_silence_after_the_dot_is_uncertain(start: Start) -> None:
     [outcome] = deliver(start(silent_after_dot=True), envelope(), timeout_seconds=1, dot_timeout=1)
     assert brief(outcome) == (Kind.uncertain, Stage.dot, None, True)

@@ -246,6 +246,7 @@ def test_a_pack_is_put_off_to_a_day_that_comes(tmp_path: Path) -> None:
     assert move_pack(office.app, code, RelayState.postponed, office.now, until=date(2027, 2, 1))
 
 
+@pytest.mark.slow
 def test_the_next_pack_replaces_one_nobody_took_and_time_ends_the_last(tmp_path: Path) -> None:
     office = make_office(tmp_path)
     series(office)
@@ -257,6 +258,7 @@ def test_the_next_pack_replaces_one_nobody_took_and_time_ends_the_last(tmp_path:
     assert packs(office)[1]["state"] is RelayState.expired, "a late no is recorded and changes nothing"
 
 
+@pytest.mark.slow
 def test_the_series_goes_on_with_a_new_contact_and_serves_no_pool_again(tmp_path: Path) -> None:
     """A house's series belongs to the house; a new office of its own starts with what its advisers have not had."""
     office = Workspace(tmp_path)

@@ -33,9 +33,14 @@ FILE = "audiences/overlays/amt/reihe/b1.de.md"
 OPTIONAL = BODY.replace("{#do editable}", "{#do optional}")
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return make_office(tmp_path_factory.mktemp("prepared"))
+
+
 @pytest.fixture
-def office(tmp_path: Path) -> Workspace:
-    return make_office(tmp_path)
+def office(prepared: Workspace, tmp_path: Path) -> Workspace:
+    return prepared.copy(tmp_path)
 
 
 def make_office(folder: Path, database: str = SQLITE) -> Workspace:

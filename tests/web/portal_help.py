@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from starlette.testclient import TestClient
 
@@ -16,8 +18,18 @@ from tests.journeys.workspace import SQLITE, Workspace, local, person
 HTTPS = '[web]\nbase_url = "https://om.example"\n'
 
 
+@cache
+def _prepared(settings: str) -> tuple[Workspace, TemporaryDirectory[str]]:
+    folder = TemporaryDirectory()
+    return _prepare(Path(folder.name), SQLITE, settings), folder
+
+
 def open_office(folder: Path, *, database: str = SQLITE, settings: str = HTTPS) -> Workspace:
     """Umbrella *dach* with its office *tal*, and a stranger *fremd*; each has received the first pack of a series."""
+    return _prepared(settings)[0].copy(folder) if database == SQLITE else _prepare(folder, database, settings)
+
+
+def _prepare(folder: Path, database: str, settings: str) -> Workspace:
     office = Workspace(folder, database=database, settings=settings)
     office.houses(
         taker("dach", name="Dachverband Nord", forward_policy="edit_allowed"),
