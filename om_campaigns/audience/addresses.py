@@ -25,8 +25,9 @@ UNSAFE = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidi controls
     "\u2028\u2029\ufeff\ud800-\udfff]"  # line and paragraph separator, byte order mark, lone surrogates
     "|%0[aAdD]"  # an encoded line end that waits for somebody to decode it
+    r"|\{[{%#]|[}%#]\}"  # a sign of templates: in a name it looks like a gap in every letter that holds it
 )
-"""What no name, subject, address or other one-line value may hold (SEC-01, MSG-14)."""
+"""What no name, subject, address or other one-line value may hold (SEC-01, SEC-03, MSG-14)."""
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
@@ -81,7 +82,7 @@ def find_unsafe(text: str) -> str | None:
         return None
     character = found[0]
     if len(character) > 1:
-        return f"'{character}', an encoded line end"
+        return f"'{character}', {'an encoded line end' if character[0] == '%' and character[1] == '0' else 'a sign of templates'}"
     name = unicodedata.name(character, "") or _CONTROL_NAMES.get(character, "control character")
     return f"U+{ord(character):04X} {name}"
 

@@ -67,9 +67,17 @@ class Explanation:
 
 
 def load_segments(folder: Path) -> dict[str, Segment]:
-    """Every segment of ``folder`` by its name (the file's name without ``.toml``), in the order of the names.
+    """Every segment of ``folder`` by its name. Raises ProblemsError with every problem of every file."""
+    segments, problems = read_segments(folder)
+    if problems:
+        raise ProblemsError(problems)
+    return segments
 
-    A folder that is not there has no segments. Raises ProblemsError with every problem of every file.
+
+def read_segments(folder: Path) -> tuple[dict[str, Segment], list[Problem]]:
+    """The segments that can be read, by the file's name without ``.toml`` and in that order, and what is wrong with the others.
+
+    A folder that is not there has no segments.
     """
     segments: dict[str, Segment] = {}
     problems: list[Problem] = []
@@ -79,9 +87,7 @@ def load_segments(folder: Path) -> dict[str, Segment]:
             segments[found.name] = found
         else:
             problems += found
-    if problems:
-        raise ProblemsError(problems)
-    return segments
+    return segments, problems
 
 
 def read_segment(path: Path) -> Segment | list[Problem]:

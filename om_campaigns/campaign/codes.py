@@ -1,6 +1,6 @@
 """The code of a pack (Kennwort): seven signs that a person can read out, type and hide in a sentence.
 
-Six drawn symbols and one check symbol, shown as ``K7M-2X9Q`` and never given twice. The alphabet has no 0/O and no 1/I; the
+Six drawn symbols and one check symbol, shown as ``K7M-2X99`` and never given twice. The alphabet has no 0/O and no 1/I; the
 check finds every wrong symbol and every swapped pair, because it is a weighted sum in the field of 32 elements.
 """
 

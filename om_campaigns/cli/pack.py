@@ -111,7 +111,7 @@ def acknowledge(
 ) -> None:
     """Record what a house says about a pack: by CODE and options, by the whole line it wrote, or from a file.
 
-    A line reads like "K7M-2X9Q – Regionalstellen – 12" or "K7M-2X9Q – nein". A file has the columns code, level, count,
+    A line reads like "K7M-2X99 – Regionalstellen – 12" or "K7M-2X99 – nein". A file has the columns code, level, count,
     sentence, house.
     """
     from om_campaigns.errors import InputError

@@ -30,10 +30,13 @@ _CLOSING = re.compile(r"\s{0,3}:{3,}\s*")
 _OWN = re.compile(rf"(?:own|eigen)[ \t]+(?P<name>{_NAME})(?:[ \t]+(?:after|nach)[ \t]+(?P<after>{_NAME})|[ \t]+(?P<top>top|oben))?")
 _BASE = re.compile(rf"(?P<name>{_NAME})(?P<hide>[ \t]+(?:hide|auslassen))?")
 
+NO_LINK = "is no address a reader could open; links begin with https:// or mailto:"
+
 _FORBIDDEN = (
     (re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\{[{%#]|[}%#]\}"), "SEC-03", "is a sign of templates; own words are plain text"),
     (re.compile(r"</?[a-zA-Z][^<>]*>|<!"), RULE, "is HTML; own words are plain Markdown"),
     (re.compile(r":{3,}.*|^\s{0,3}\+{3,}.*", re.MULTILINE), RULE, "begins or ends a block; it cannot stand inside one"),
+    (re.compile(r"\]\(\s*<?(?:javascript|vbscript|data|file):[^)\s]*", re.IGNORECASE), RULE, NO_LINK),
     (re.compile(r"Zq7\w*"), RULE, "cannot be used in a text"),
     (re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028-\u202e\u2066-\u2069]"), "SEC-01", "is an invisible sign that steers how text is shown"),
 )
@@ -149,7 +152,7 @@ def _token_faults(text: str, first_line: int) -> Iterator[tuple[int, str]]:
             if each.type not in _PLAIN_TOKENS:
                 yield line, f"this {_REFUSED_TOKENS.get(each.type, 'is more than text, lists, quotes and links')}"
             elif each.type == "link_open" and not _is_plain_link(each):
-                yield line, f"'{each.attrGet('href')}' is no address a reader could open; links begin with https:// or mailto:"
+                yield line, f"'{each.attrGet('href')}' {NO_LINK}"
     if known.get("references"):
         yield first_line, "a link address on a line of its own would change OM's words too; write [text](https://…)"
 

@@ -79,7 +79,7 @@ def acknowledge(
     is_declined: bool = False,
     origin: Origin = Origin.staff,
 ) -> dict[str, Any]:
-    """Record what a house says about a pack. ``text`` is the code, or a whole line (``K7M-2X9Q – Regionalstellen – 12``).
+    """Record what a house says about a pack. ``text`` is the code, or a whole line (``K7M-2X99 – Regionalstellen – 12``).
 
     The same answer again, on whatever day, is known already; another number or level is a new one.
     A line that only says it was passed on ("… hat es schon weitergegeben") moves the pack and records no level.

@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from om_campaigns.app import App
 from om_campaigns.audience.models import MailingList
-from om_campaigns.audience.segments import Segment, load_segments
+from om_campaigns.audience.segments import read_segments
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.reading import PACK, Known, TextName, parse_campaign, parse_text_name
@@ -131,12 +131,7 @@ def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[
             near = difflib.get_close_matches(name, there, 1, 0.4)
             hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(there) or 'none'}"
             raise InputError(f"there is no campaign '{name}' in {app.templates / 'campaigns'}", hint=hint)
-    problems: list[Problem] = []
-    try:
-        segments: Mapping[str, Segment] = load_segments(app.audiences / "segments")
-    except ProblemsError as error:
-        problems += error.problems
-        segments = {}
+    segments, problems = read_segments(app.audiences / "segments")
     published = session.execute(select(table_of(Campaign).c.name)).scalars()
     mailing_lists = set(session.execute(select(table_of(MailingList).c.slug)).scalars())
     known = Known(segments, mailing_lists, {*there, *published})

@@ -308,6 +308,14 @@ def test_a_stored_person_stays_as_they_are_where_new_rows_contradict_each_other(
     assert office.ask("SELECT address FROM address JOIN person ON main_address_id = address.id") == [("b@x.example",)]
 
 
+def test_sec_03_a_name_with_signs_of_templates_is_refused_where_it_comes_in(office: Office) -> None:
+    """It would look like a gap in every letter of a neighbour that names the house, and hold that back."""
+    report = office.take({"organisations.csv": "slug;name;type;level\nx;Haus {{ 7*7 }};IHK;local\ny;Haus {Y};IHK;local\n"})
+    assert [(each.line, "'{{', a sign of templates" in each.reason) for each in report.rejected] == [(2, True)]
+    report = office.people("name;email;organisation\nA {% B;a@x.example;dach\nC {D};c@x.example;dach\n")
+    assert [(each.line, "a sign of templates" in each.reason) for each in report.rejected] == [(2, True)]
+
+
 def test_where_address_and_house_point_to_two_namesakes_a_number_must_decide(office: Office) -> None:
     office.people("name;email;organisation\nA B;b@x.example;dach\n")
     office.people("name;email;organisation\nA B;a@x.example;hwk-sued\n")

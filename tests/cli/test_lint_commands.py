@@ -48,6 +48,15 @@ def test_a_clean_workspace_is_told_with_the_age_of_the_tests(office: Workspace) 
     assert "as tested up to 2026-" in said.out
 
 
+def test_a_fault_in_one_segment_hides_no_other(office: Workspace) -> None:
+    """Only what is wrong is told: the campaigns that use the others are read as before."""
+    office.segment("kaputt", "'contact' in role")
+    said = om(office.folder, "check")
+    assert said.code == 2
+    assert "1 problem in" in said.out
+    assert "there is no segment" not in said.err
+
+
 @pytest.mark.slow
 def test_the_starter_workspace_is_clean(tmp_path: Path) -> None:
     """Texts, layouts and brands: no error and no warning."""

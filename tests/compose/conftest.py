@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from sample_letter import LETTER, Given
 
 from om_campaigns.compose.edition import EditionInput
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 
@@ -92,15 +87,3 @@ def given(look_files: dict[str, str], context: dict[str, Any]) -> Given:
         return EditionInput({**look_files, path: source, **(files or {})}, path, language, brand, {**context, **more})
 
     return make
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: install the dev dependencies")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()

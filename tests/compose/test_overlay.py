@@ -168,6 +168,8 @@ TOKEN = "https://om.example/abmelden/k1.AAAAAAAAAAAAAAAAAAAAAAAA.adresse.haus.re
 @pytest.mark.parametrize(
     ("words", "rule", "told"),
     [
+        ("Mehr [hier](javascript:alert(1)).", "own-words", "is no address a reader could open"),
+        ("Mehr [hier](<DATA:text/html,x>).", "own-words", "is no address a reader could open"),
         ("Hallo\n\nvon {{ contact.full_name }}", "SEC-03", "sign of templates"),
         ("{% include 'x' %}", "SEC-03", "sign of templates"),
         ("Ein <script>alert(1)</script>", "own-words", "is HTML"),

@@ -52,18 +52,6 @@ def client(base: str) -> Iterator[httpx.Client]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright: install the dev dependencies")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.fixture
 def visit(browser: Browser, base: str) -> Iterator[Open]:
     """Opens a page as a person does: ``visit(path, width=360, scripts=False, dark=True, lang="en-GB")``.

@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from om_campaigns.audience import columns_de as words
-from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.addresses import find_unsafe, normalise
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE
 
 MAX_NAME = 200
@@ -73,6 +73,8 @@ def clean_name(text: str) -> str:
     """A name, short text or title on one line; NFC with single blanks (SEC-01, SEC-06)."""
     if found := UNFIT.search(text):
         raise ValueError(f"there is {_describe(found.group())} in it")
+    if (unsafe := find_unsafe(text)) is not None:
+        raise ValueError(f"there is {unsafe} in it")
     if text[0] in FORMULA_STARTS:
         raise ValueError(f"it begins with '{text[0]}' like a formula")
     if text[0] == "'" and text[1:2] in FORMULA_STARTS:

@@ -105,7 +105,15 @@ class _PersonReader:
         staff_key = self._staff_key(row[self.staff]) if self.staff >= 0 else None
         name = row[self.name].strip() if self.first < 0 and self.name >= 0 else self._joined_name(row)
         # one look for the many plain names; whatever is odd goes the long way and is named there
-        if not name.isprintable() or "%" in name or len(name) > cells.MAX_NAME or name[:1] in _ODD_STARTS or "  " in name:
+        if (
+            not name.isprintable()
+            or "%" in name
+            or "{" in name
+            or "}" in name
+            or len(name) > cells.MAX_NAME
+            or name[:1] in _ODD_STARTS
+            or "  " in name
+        ):
             name = self._odd_name(name)
         name_key = name.casefold() if name.isascii() else cells.name_key(name)
         if not name.isascii() and not is_normalized("NFC", name):
@@ -204,6 +212,7 @@ def _picker(positions: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
     return lambda row: tuple(row[position] for position in positions)
 
 
+_UNUSUAL = frozenset("%{}")
 _ODD_STARTS = cells.FORMULA_STARTS | {"'", ""}
 
 
