@@ -192,6 +192,7 @@ def _date_of(local: datetime, offset: timedelta) -> bytes:
 
 def make_message_id(message_id: str) -> bytes:
     """Message-ID, checked, never folded (MSG-04)."""
+    refuse_unsafe("Message-ID", message_id)
     if len(message_id) > 250 or not _MESSAGE_ID.fullmatch(message_id):
         raise MessageError("Message-ID", f"'{message_id[:80]}' is not <opaque@domain>", "MSG-04")
     return b"Message-ID: " + message_id.encode()
@@ -224,6 +225,7 @@ def make_unsubscribe(one_click_url: str, mailto: str) -> list[bytes]:
 @lru_cache(maxsize=256)
 def make_list_id(text: str, list_id: str) -> bytes:
     """``List-Id: Text <list.domain>`` (MSG-20, RFC 2919): the same for all letters of a mailing list."""
+    refuse_unsafe("List-Id", list_id)
     if len(list_id) > 255 or not _LIST_LABEL.fullmatch(list_id):
         raise MessageError("List-Id", f"'{list_id[:80]}' is not of the form list.domain", "MSG-20")
     text = clean_line("List-Id", text)
