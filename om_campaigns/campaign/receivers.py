@@ -171,9 +171,9 @@ def fill_receivers(session: Session, cascade: Cascade) -> dict[int, Route]:
     routes: dict[int, Route] = {}
     rows = []
     for house_id, services in cascade.by_receiver().items():
-        own = next((each for each in services if each.relay_id == house_id), services[0])
-        routes[house_id] = own.route
-        rows.append({"organisation_id": house_id, "seat_id": own.receiver.seat_id, "address_id": own.receiver.address_id})
+        receiver = next((each for each in services if each.relay_id == house_id), services[0]).receiver
+        routes[house_id] = services[0].route
+        rows.append({"organisation_id": house_id, "seat_id": receiver.seat_id, "address_id": receiver.address_id})
     if rows:
         session.execute(insert(RECEIVER), rows)
     return routes

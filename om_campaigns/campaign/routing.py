@@ -9,7 +9,7 @@ So each pool is served at most once, and exactly once where anybody on its path 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from om_campaigns.audience.vocabulary import PASSING_ON, ForwardPolicy, Level, Relay, Role, Route
 from om_campaigns.campaign.models import Reason
@@ -57,6 +57,8 @@ class Office:
 class Service:
     """One pool served: by which house (``relay_id``), through whom, in which way.
 
+    ``route`` is the way of the pack, the same for all it serves: that of the house which receives it. A relay below that takes
+    blocks only is named in the cover (``Houses.blocks_only``).
     ``level`` tells the services of a pool apart where every level serves (``both``); it is '' where one house does.
     """
 
@@ -98,7 +100,16 @@ def make_cascade(offices: Mapping[int, Office], pools: Iterable[int]) -> Cascade
             services.append(Service(pool, office.id, by_address[receiver.address_id], office.takes, level))
         if not found:
             unserved[pool] = _why_unserved(path)
-    return Cascade(tuple(services), unserved)
+    return Cascade(tuple(_in_the_way_of_packs(services)), unserved)
+
+
+def _in_the_way_of_packs(services: list[Service]) -> Iterator[Service]:
+    """One pack goes one way: as the receiving house takes it, where it relays itself, else as the first relay it receives for."""
+    routes: dict[int, Route] = {}
+    for each in sorted(services, key=lambda each: each.relay_id != each.receiver.organisation_id):
+        routes.setdefault(each.receiver.organisation_id, each.route)
+    for each in services:
+        yield replace(each, route=routes[each.receiver.organisation_id])
 
 
 def _path(offices: Mapping[int, Office], start: int) -> Iterator[Office]:

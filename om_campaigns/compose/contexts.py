@@ -34,6 +34,7 @@ from om_campaigns.audience.vocabulary import (
     NATIONWIDE,
     AddressKind,
     BasisKind,
+    ForwardPolicy,
     OrganisationStatus,
     PackDelivery,
     PersonStatus,
@@ -86,6 +87,7 @@ class Houses:
             organisation.c.brand,
             organisation.c.zone,
             organisation.c.pack_delivery,
+            organisation.c.forward_policy,
             organisation.c.shelf_life_days,
         )
         return {row.id: row for row in self.session.execute(select(*columns))}
@@ -144,6 +146,10 @@ class Houses:
     def pack_delivery(self, organisation_id: int) -> PackDelivery:
         """How the house wants packs: its own word, else that of its nearest ancestor that has one."""
         return PackDelivery(self._inherited(organisation_id, "pack_delivery") or PackDelivery.ready_mail)
+
+    def blocks_only(self, organisation_id: int) -> bool:
+        """Whether the house passes on the text block of a pack and nothing else of it (domain, ``forward_policy``)."""
+        return self._organisations[organisation_id].forward_policy == ForwardPolicy.block_only
 
     def shelf_life(self, organisation_id: int) -> int:
         """Days a pack is worth passing on, inherited likewise."""

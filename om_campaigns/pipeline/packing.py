@@ -35,10 +35,18 @@ CONTENT_TYPES = {Format.eml: "application/octet-stream", Format.pdf: "applicatio
 """What may hang on a cover: Exchange turns message/rfc822 into an item, so a draft travels as plain bytes (FWD-07)."""
 
 SENTENCES = {
-    "de": ("Auch für: %s. Dort kennen wir niemanden, dem wir es selbst schicken könnten.", "Ein eigenes Paket haben schon: %s."),
-    "en": ("Also for: %s. We know nobody there whom we could send it to ourselves.", "Already have a pack of their own: %s."),
+    "de": (
+        "Auch für: %s. Dort kennen wir niemanden, dem wir es selbst schicken könnten.",
+        "Nur den Textbaustein, nicht den ganzen Brief, nehmen: %s.",
+        "Ein eigenes Paket haben schon: %s.",
+    ),
+    "en": (
+        "Also for: %s. We know nobody there whom we could send it to ourselves.",
+        "Only the text block, not the whole letter, is taken by: %s.",
+        "Already have a pack of their own: %s.",
+    ),
 }
-"""For offices without anybody to receive (domain rule 2), and for those below that others serve."""
+"""For offices without anybody to receive (domain rule 2), for those of them with a policy, and for those below that others serve."""
 
 OPEN_STATES = (RelayState.planned, RelayState.offered, RelayState.accepted, RelayState.postponed)
 """A change of text or brand makes a new revision of these; what was passed on stays as it was."""
@@ -116,13 +124,15 @@ def pack_key(key: LetterKey) -> LetterKey:
 def make_values(pack: PackRow, edition: Edition, houses: Houses, day: date, language: str) -> dict[str, str]:
     """What a cover says of its pack; ``day`` is the local day of the hand-over."""
     others = [each for each in pack.relays if each != pack.organisation_id]
-    words = SENTENCES[language]
+    blocks = [] if houses.blocks_only(pack.organisation_id) else [each for each in others if houses.blocks_only(each)]
+    also, only_blocks, already = SENTENCES[language]
+    told = [text % names(houses, ids, language) for text, ids in ((also, others), (only_blocks, blocks)) if ids]
     return {
         "pack.ack_code": pack.code,
         "pack.title": title_of(edition),
         "pack.due_date": format_date(day + timedelta(days=houses.shelf_life(pack.organisation_id)), language),
-        "pack.for_houses": words[0] % names(houses, others, language) if others else "",
-        "pack.already_served": words[1] % names(houses, pack.named, language) if pack.named else "",
+        "pack.for_houses": " ".join(told),
+        "pack.already_served": already % names(houses, pack.named, language) if pack.named else "",
     }
 
 

@@ -97,6 +97,15 @@ def test_nobody_receives_who_may_not_be_written_to_and_one_address_gets_one_pack
     assert all(len(houses) == 1 for houses in houses_by_address.values())
 
 
+@given(trees())
+def test_one_pack_goes_one_way_that_its_receiving_house_takes(offices: dict[int, Office]) -> None:
+    """What the plan shows of a pool is what happens: a pack has one route, whatever the houses it is also for would take."""
+    for house, services in make_cascade(offices, offices).by_receiver().items():
+        [route] = {each.route for each in services}
+        own = [each for each in services if each.relay_id == house]
+        assert route is (offices[house].takes if own else offices[services[0].relay_id].takes)
+
+
 def chamber(**changes: object) -> dict[int, Office]:
     """An umbrella with a distributor, a state body, an office without anybody."""
     lists: dict[int, dict[str, object]] = {

@@ -72,7 +72,7 @@ def values() -> dict[str, str]:
         "links.web": "https://om.example/w/abc?a=1&b=2",
         "links.preferences": "https://om.example/p/abc",
         "links.unsubscribe": "https://om.example/u/abc",
-        "pack.ack_code": "K7M-2X9Q",
+        "pack.ack_code": "K7M-2X99",
     }
 
 

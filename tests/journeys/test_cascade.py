@@ -343,6 +343,22 @@ def test_a_newsletter_block_is_one_cover_with_the_draft(tmp_path: Path) -> None:
     assert "Ein Baustein für Ihren eigenen Hausbrief" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
 
+def test_a_pack_that_is_also_for_a_house_of_blocks_says_so(tmp_path: Path) -> None:
+    """Domain rules 2 and 5: the distributor above receives for an office that takes text blocks only; the plan names the pack's way."""
+    office = Workspace(tmp_path)
+    office.houses(taker("dach", level="umbrella", regions="DE"), taker("leer", parent="dach", forward_policy="block_only"))
+    office.people(person("Dora Dach", "dach", roles="distributor"))
+    series(office, "b1 day = 0")
+    with store.read(office.app.engine) as session:
+        [row] = who_passes_on(office.app, session, office.now)
+    assert {each["house"]: each["route"] for each in row["served"]} == {"dach": "forward_pack", "leer": "forward_pack"}
+    office.walk(local("2027-01-06"))
+    cover, _ready = to_house(office, "dach")
+    told = " ".join(cover.get_body(("plain",)).get_content().split())  # type: ignore[union-attr]
+    assert "Auch für: Haus leer." in told
+    assert "Nur den Textbaustein, nicht den ganzen Brief, nehmen: Haus leer." in told
+
+
 def test_a_letter_with_a_pack_of_its_own_is_the_cover_and_goes_to_one_person_per_house(tmp_path: Path) -> None:
     """A4: the letter itself is the cover, the ready mail another text; a colleague is told why not in ``why``."""
     office = Workspace(tmp_path)

@@ -32,7 +32,7 @@ def load_packs(
     """Packs, the newest last: code, campaign, occasion, step, house (slug), receiver, route, state, state_at, due_on, serves
     (slugs), level, count.
 
-    ``house`` is the slug of the receiving house, or of one that is served; ``level`` and ``count`` are the deepest acknowledged.
+    ``house`` is the slug of the receiving house, or of one that is served; ``level`` and ``count`` are what was acknowledged last.
     """
     pack, dispatch, organisation, campaigns = table_of(Pack), table_of(Dispatch), table_of(Organisation), table_of(Campaign)
     seat, person, address = table_of(Seat), table_of(Person), table_of(Address)
