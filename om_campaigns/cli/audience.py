@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from om_campaigns.cli import State, pass_state
-from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
+from om_campaigns.cli.output import counted, format_option, print_facts, print_json, print_rows
 
 if TYPE_CHECKING:
     from om_campaigns.pipeline.staff import ImportReport
@@ -89,8 +89,8 @@ def _as_json(report: ImportReport, *, with_changes: bool) -> dict[str, object]:
 
 
 def _tell(report: ImportReport, *, is_dry_run: bool, nothing: bool) -> None:
-    counted = [("organisations", report.organisations), ("people", report.people), *report.other.items()]
-    rows = [{"what": name.replace("_", " "), "new": c.new, "changed": c.changed, "unchanged": c.unchanged} for name, c in counted]
+    counts = [("organisations", report.organisations), ("people", report.people), *report.other.items()]
+    rows = [{"what": name.replace("_", " "), "new": c.new, "changed": c.changed, "unchanged": c.unchanged} for name, c in counts]
     if nothing:
         click.echo("nothing was imported: rows were refused and --strict was given")
     else:
@@ -104,7 +104,7 @@ def _tell(report: ImportReport, *, is_dry_run: bool, nothing: bool) -> None:
             click.echo(f"  {each.entity} {each.name}: {each.field} {before}{each.new!r}")
         _more(len(report.changes), SHOWN_DIFFERENCES, "differences")
     if report.rejected:
-        click.echo(f"{len(report.rejected)} faults in rows that were not taken:", err=True)
+        click.echo(f"{counted(len(report.rejected), 'fault')} in rows that were not taken:", err=True)
         for fault in report.rejected[:SHOWN_REJECTIONS]:
             place = ":".join(str(part) for part in (fault.file, fault.line, fault.column) if part)
             click.echo(f"  {place}: {fault.reason}", err=True)

@@ -1,4 +1,4 @@
-"""``person``: look at people; erase one."""
+"""``person``: look at people; stop mail to one; erase one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BASES = {"kind": "basis", "mailing_list": "mailing list", "collected_by": "by", 
 
 @click.group()
 def person() -> None:
-    """Look at people; erase one."""
+    """Look at people; stop mail to one; erase one."""
 
 
 @person.command("list")
@@ -128,6 +128,31 @@ def proof(state: State, address: str, format_: str) -> None:
 
 def _told(withdrawn: list[dict[str, object]]) -> str:
     return "; ".join(f"{each['mailing_list']} {each['at']:%Y-%m-%d %H:%M} UTC ({each['through']})" for each in withdrawn)
+
+
+@person.command()
+@click.argument("address")
+@click.option("--mailing-list", default="", metavar="SLUG", help="Only mail of this list.")
+@click.option("--org", "house", default="", metavar="WHO", help="Only what comes through this organisation.")
+@pass_state
+def unsubscribe(state: State, address: str, mailing_list: str, house: str) -> None:
+    """Stop all mail to ADDRESS, because its reader asked for it: on the phone, by letter, in person.
+
+    Works at once, also for letters that wait, and for an address that nobody knows yet. No later file takes it back; only its
+    reader can, by subscribing again.
+    """
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.pipeline.leaving import unsubscribe as stop_mail
+    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.report.queries.finding import find_organisation
+
+    if mailing_list and house:
+        raise click.UsageError("--mailing-list and --org are two scopes; name one, and the other in a second command")
+    with looking(state) as (app, session):
+        house_id = find_organisation(session, house) if house else None
+    is_new = stop_mail(app, address, app.now(), load_actor(), mailing_list=mailing_list, organisation_id=house_id)
+    scope = f"of the list {mailing_list}" if mailing_list else f"through {house}" if house else "at all"
+    click.echo(f"{address}: no mail {scope} from now on" if is_new else f"{address}: no mail {scope} (already)")
 
 
 @person.command()

@@ -34,26 +34,28 @@ class Channel(StrEnum):
     one_click = "one_click"
     page = "page"
     mail = "mail"
+    staff = "staff"
 
 
 @dataclass(frozen=True, slots=True)
 class Leaver:
-    """An address with the house and the mailing list it came from."""
+    """An address with the house and the mailing list it came from; each may be unknown where the scope does not need it."""
 
     address_id: int
-    organisation_id: int
-    mailing_list: str
+    organisation_id: int | None = None
+    mailing_list: str = ""
 
 
-def record_leaving(session: Session, leaver: Leaver, scope_kind: SuppressionScope, channel: Channel, now: datetime, today: date) -> bool:
+def record_leaving(
+    session: Session, leaver: Leaver, scope_kind: SuppressionScope, channel: Channel, now: datetime, today: date, *, actor: str = ""
+) -> bool:
     """Stop mail to this address in a scope; False when it was stopped there before.
 
     Consents of that scope are written down as withdrawn. What waits for a house through this person goes to the next one who
-    receives there, and people of OM are told.
+    receives there, and people of OM are told. ``actor`` is whoever of OM wrote it down for the reader.
     """
     address = session.get_one(Address, leaver.address_id)
-    house = session.get_one(Organisation, leaver.organisation_id)
-    scope = {SuppressionScope.mailing_list: leaver.mailing_list, SuppressionScope.organisation: house.public_id}.get(scope_kind, "")
+    scope = find_scope(session, leaver, scope_kind)
     if not record_suppression(session, address, SuppressionReason.opt_out, now, scope_kind=scope_kind, scope=scope):
         return False
     withdraw_consents(
@@ -63,9 +65,18 @@ def record_leaving(session: Session, leaver: Leaver, scope_kind: SuppressionScop
         mailing_list=leaver.mailing_list if scope_kind is SuppressionScope.mailing_list else None,
         collector_id=leaver.organisation_id if scope_kind is SuppressionScope.organisation else None,
     )
-    note_change(session, "address", leaver.address_id, "suppressed", None, f"{scope_kind.value} {scope}".strip(), now, channel.value)
+    told = f"{scope_kind.value} {scope}".strip()
+    origin = Origin.staff if channel is Channel.staff else Origin.answer
+    note_change(session, "address", leaver.address_id, "suppressed", None, told, now, actor or channel.value, origin)
     _hand_over_packs(session, leaver, scope_kind, scope, now, today)
     return True
+
+
+def find_scope(session: Session, leaver: Leaver, scope_kind: SuppressionScope) -> str:
+    """What a suppression of this kind names: the list, the house's public id, or '' for everything."""
+    if scope_kind is SuppressionScope.organisation:
+        return session.get_one(Organisation, leaver.organisation_id).public_id
+    return leaver.mailing_list if scope_kind is SuppressionScope.mailing_list else ""
 
 
 def record_rhythm(session: Session, address_id: int, organisation_id: int, rhythm: Rhythm, channel: Channel, now: datetime) -> bool:
@@ -156,10 +167,18 @@ def _hand_over_packs(session: Session, leaver: Leaver, scope_kind: SuppressionSc
         )
 
 
-def note_change(session: Session, entity: str, entity_id: int, field: str, old: str | None, new: str, now: datetime, actor: str) -> None:
-    """What a reader changed themselves, through which door."""
+def note_change(
+    session: Session,
+    entity: str,
+    entity_id: int,
+    field: str,
+    old: str | None,
+    new: str,
+    now: datetime,
+    actor: str,
+    origin: Origin = Origin.answer,
+) -> None:
+    """What a reader changed themselves, through which door; or what staff wrote down for one."""
     session.add(
-        Change(
-            batch=new_ref(), entity=entity, entity_id=entity_id, field=field, old=old, new=new, origin=Origin.answer, actor=actor, at=now
-        )
+        Change(batch=new_ref(), entity=entity, entity_id=entity_id, field=field, old=old, new=new, origin=origin, actor=actor, at=now)
     )

@@ -1,4 +1,4 @@
-"""What the doors of a letter do: stop mail, or slow it down, for the address the letter went to."""
+"""Stop mail to an address, or slow it down: through the doors of a letter, and through staff who were asked to."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import select
+from sqlmodel import col
 
 from om_campaigns import events, store
 from om_campaigns.app import App
+from om_campaigns.audience.addresses import hash_address, normalise
+from om_campaigns.audience.consent import record_suppression
 from om_campaigns.audience.models import Address, Organisation
-from om_campaigns.audience.vocabulary import Rhythm, SuppressionScope
+from om_campaigns.audience.vocabulary import Rhythm, SuppressionReason, SuppressionScope
 from om_campaigns.columns import table_of
+from om_campaigns.errors import InputError
 from om_campaigns.feedback import leaving, tasks
 from om_campaigns.feedback.leaving import Channel, Leaver
 from om_campaigns.feedback.models import Task
 from om_campaigns.pipeline.doors import Door, Visitor, find_visitor
+from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.report.queries.finding import require_mailing_list
 
 
 class Wish(StrEnum):
@@ -59,6 +65,39 @@ def fulfil(app: App, visitor: Visitor, wish: Wish, now: datetime) -> None:
             is_new = leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, Rhythm(wish.value), Channel.page, now)
     if is_new and wish in SCOPES:
         events.address_suppressed(visitor.address_id, Channel.page.value)
+
+
+def unsubscribe(app: App, text: str, now: datetime, actor: str, *, mailing_list: str = "", organisation_id: int | None = None) -> bool:
+    """What a reader asked for on the phone: stop mail to an address in one list, of one house, or altogether (LAW-08).
+
+    An address that nobody knows is remembered too, so no later file brings mail to it. False when mail was stopped there before.
+    Raises InputError for a text that is no address and for an unknown list.
+    """
+    require_real_clock(app)
+    kind = (
+        SuppressionScope.mailing_list
+        if mailing_list
+        else SuppressionScope.all
+        if organisation_id is None
+        else SuppressionScope.organisation
+    )
+    try:
+        key = normalise(text).normal_key
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    with store.write(app.engine) as session:
+        if mailing_list:
+            require_mailing_list(session, mailing_list)
+        known = session.execute(select(col(Address.id)).where(col(Address.normal_key) == key)).scalar_one_or_none()
+        leaver = Leaver(known or 0, organisation_id, mailing_list)
+        if known is None:
+            stranger = Address(address="", normal_key="", domain="", hmac=hash_address(app.keyring, key), key_id=app.keyring.current)
+            scope = leaving.find_scope(session, leaver, kind)
+            return record_suppression(session, stranger, SuppressionReason.opt_out, now, scope_kind=kind, scope=scope)
+        is_new = leaving.record_leaving(session, leaver, kind, Channel.staff, now, app.today(now), actor=actor)
+    if is_new:
+        events.address_suppressed(known, Channel.staff.value)
+    return is_new
 
 
 def stands_for_house(app: App, visitor: Visitor) -> bool:

@@ -150,6 +150,54 @@ def test_law09_a_file_that_still_names_an_erased_person_brings_no_mail(published
     assert [mail.to for mail in published.ledger(status="sent")] == ["anna.tal@ihk-tal.example"]
 
 
+def test_law08_what_a_reader_asks_for_on_the_phone_takes_effect_at_once_and_stays(published: Workspace) -> None:
+    """LAW-08, UNS-08, UNS-09: a letter that waits is not sent, consent counts as withdrawn, and no file takes it back."""
+    published.people(person("Anna Tal", "ihk-tal", basis="consent_written"))
+    said = om(published.folder, "person", "unsubscribe", "Anna.Tal@ihk-tal.example")
+    assert (said.code, said.out) == (0, "Anna.Tal@ihk-tal.example: no mail at all from now on\n")
+    before = published.dump()
+    assert "(already)" in om(published.folder, "person", "unsubscribe", "anna.tal@ihk-tal.example").out
+    assert published.dump() == before
+    published.people(person("Jörg Müller", "ihk-tal"), person("Anna Tal", "ihk-tal", basis="consent_written"))
+    published.tick(local("2027-01-05"))
+    assert [mail.to for mail in published.ledger(status="sent")] == ["jörg.müller@ihk-tal.example"]
+    assert published.ask("SELECT kind FROM basis WHERE withdrawn_at IS NOT NULL") == [("consent_written",)]
+    [(new, origin, actor)] = published.ask("SELECT new, origin, actor FROM change WHERE field = 'suppressed'")
+    assert (new, origin, bool(actor)) == ("all", "staff", True)
+
+
+def test_uns09_an_address_nobody_knows_yet_stays_without_mail(published: Workspace) -> None:
+    """LAW-09: only its keyed hash is kept, and a file that brings the address later brings no mail to it."""
+    assert "no mail at all from now on" in om(published.folder, "person", "unsubscribe", "fremd@ihk-tal.example").out
+    assert "fremd@" not in repr(published.dump())
+    published.people(person("Fremd", "ihk-tal"))
+    published.tick(local("2027-01-05"))
+    assert "fremd@ihk-tal.example" not in [mail.to for mail in published.ledger(status="sent")]
+
+
+def test_mail_is_stopped_in_one_list_or_through_one_house(published: Workspace) -> None:
+    office = published.folder
+    assert "of the list monatsbrief" in om(office, "person", "unsubscribe", "anna.tal@ihk-tal.example", "--mailing-list", "monatsbrief").out
+    assert "through ihk-tal" in om(office, "person", "unsubscribe", "anna.tal@ihk-tal.example", "--org", "ihk-tal").out
+    assert published.ask("SELECT scope_kind FROM suppression ORDER BY scope_kind") == [("mailing_list",), ("organisation",)]
+    for arguments, told in (
+        (("anna.tal",), "@"),
+        (("anna.tal@ihk-tal.example", "--mailing-list", "monatsbreif"), "did you mean 'monatsbrief'?"),
+        (("anna.tal@ihk-tal.example", "--org", "ihk-berg"), "there is no organisation 'ihk-berg'"),
+        (("anna.tal@ihk-tal.example", "--org", "ihk-tal", "--mailing-list", "monatsbrief"), "two scopes"),
+    ):
+        said = om(office, "person", "unsubscribe", *arguments)
+        assert (said.code, told in said.err) == (2, True), said.err
+
+
+def test_an_import_says_that_an_emptied_basis_stays(published: Workspace) -> None:
+    """An empty cell takes nothing away, and that is said; whoever states the basis again, or brings none, hears nothing."""
+    file = published.write("neu.csv", PEOPLE_COLUMNS + person("Jörg Müller", "ihk-tal", basis="") + person("Neu", "ihk-tal", basis=""))
+    assert "1 address keeps its basis though the file states none" in om(published.folder, "audience", "import", str(file)).out
+    file = published.write("neu.csv", PEOPLE_COLUMNS + person("Jörg Müller", "ihk-tal"))
+    assert "keeps its basis" not in om(published.folder, "audience", "import", str(file)).out
+
+
 def test_halt_and_unhalt(published: Workspace) -> None:
     assert "halted" in om(published.folder, "halt", "--reason", "falscher Text").out
     assert "halted already" in om(published.folder, "halt").out

@@ -194,3 +194,8 @@ def _count(run: Run, people: People, seating: Seating, grounds: Grounds, touched
             f"{report.without_basis} of {report.people_total} have no basis and cannot be written to (LAW-01): "
             "record one in the columns basis, obtained_on and source, or for the whole file with --basis"
         )
+    if kept := grounds.kept():
+        report.notes.append(
+            f"{kept} {'address keeps its' if kept == 1 else 'addresses keep their'} basis though the file states none: an empty cell takes "
+            "nothing away; where somebody withdrew it, do 'om-campaigns person unsubscribe ADDRESS'"
+        )

@@ -39,11 +39,14 @@ class Grounds:
         self._added: list[int] = []
         """Bases of addresses that were known before; the first bases are part of an address's creation."""
         self._taken: set[Key] = set()
+        self._unsaid: set[int] = set()
 
     def add(self, rows: Iterable[tuple[Staged, int]]) -> set[int]:
         """Take the bases the rows state; returns the addresses for which something changed."""
         origin, taken, touched = self.run.journal.origin.value, self._taken, set[int]()
         for row, address in rows:
+            if not row.grounds and address in self.mailable and "basis" in row.sheet.columns:
+                self._unsaid.add(address)
             for ground in row.grounds:
                 kind, mailing_list, collector, obtained_on, source, text_version, proof_ref = ground
                 key = (address, kind, mailing_list, collector)
@@ -64,6 +67,10 @@ class Grounds:
                 if kind not in _SILENT:
                     self.mailable.add(address)
         return touched
+
+    def kept(self) -> int:
+        """How many addresses keep a basis that the files, which have a column for it, do not state (any more)."""
+        return len(self._unsaid.difference(address for address, *_ in self._taken))
 
     def _complete(self, key: Key, ground: Ground, name: str) -> bool:
         """Fill in details the file knows; an empty cell takes nothing away, and a withdrawn basis is not touched."""

@@ -9,11 +9,11 @@ from sqlmodel import Session
 
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.intake.cells import name_key
-from om_campaigns.audience.models import Address, Organisation, Person, Seat
+from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.columns import table_of
 from om_campaigns.errors import InputError
 
-_organisation, _person, _seat, _address = (table_of(each) for each in (Organisation, Person, Seat, Address))
+_organisation, _person, _seat, _address, _list = (table_of(each) for each in (Organisation, Person, Seat, Address, MailingList))
 
 
 def find_person_or_organisation(session: Session, text: str) -> tuple[int | None, int | None]:
@@ -44,6 +44,16 @@ def find_organisation(session: Session, text: str) -> int:
     if len(found) > 1:
         raise InputError(f"'{text}' names several organisations", hint=f"use a slug: {', '.join(sorted(slug for _, slug in found))}")
     return found[0][0]
+
+
+def require_mailing_list(session: Session, slug: str) -> None:
+    """Raises InputError, with what is near, for a mailing list that is not there."""
+    known = list(session.execute(select(_list.c.slug)).scalars())
+    if slug not in known:
+        near = difflib.get_close_matches(slug, known, 1, 0.4)
+        raise InputError(
+            f"there is no mailing list '{slug}'", hint=f"did you mean '{near[0]}'?" if near else "'om-campaigns audience show' names them"
+        )
 
 
 def find_organisations(session: Session, text: str) -> list[tuple[int, str]]:
