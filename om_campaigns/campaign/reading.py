@@ -59,11 +59,15 @@ class SegmentRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a campaign may refer to: segments by name, slugs of mailing lists, names of campaigns."""
+    """What a campaign may refer to: segments by name, slugs of mailing lists, names of campaigns.
+
+    ``unreadable`` are segments that are there but broken; their own problems say why, once.
+    """
 
     segments: Mapping[str, SegmentRule]
     mailing_lists: Collection[str]
     campaigns: Collection[str]
+    unreadable: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ def _audiences(table: Table, known: Known) -> Iterable[Audience]:
         table.findings.at_key(table.path_of("audience"), "audience", "an [[audience]] with its segment is missing")
     seen: set[str] = set()
     for entry in table.tables("audience", AUDIENCE_KEYS):
-        segment = _reference(entry, "segment", known.segments, "segment", required=True)
+        segment = _reference(entry, "segment", {*known.segments, *known.unreadable}, "segment", required=True)
         if segment in seen:
             entry.problem("segment", f"'{segment}' already stands above, where it matches first", "audience")
         seen.add(segment)

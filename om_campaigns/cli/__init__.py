@@ -53,6 +53,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 GLOBAL_OPTIONS = ("-w", "--workspace", "--now", "--debug")
 
 
+class Group(click.Group):
+    """A group that lists its commands with whole sentences, wrapped where a line is full."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1_000)) for name in self.list_commands(ctx)])
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are needed."""
 

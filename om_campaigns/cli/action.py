@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_rows
 
 KEYS = (
@@ -13,7 +13,7 @@ KEYS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def action() -> None:
     """What houses did, as they report it."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import counted, format_option, print_facts, print_json, print_rows
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ SHOWN_REJECTIONS = 40
 SHOWN_DIFFERENCES = 60
 
 
-@click.group()
+@click.group(cls=Group)
 def audience() -> None:
     """Import and count the people and houses."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
 
 NEXT = "'om-campaigns plan' shows what would be sent"
@@ -17,7 +17,7 @@ KEYS = (
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def campaign() -> None:
     """List, publish, pause, resume and stop campaigns."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_json, print_rows
 
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
@@ -154,7 +154,7 @@ def run(state: State) -> None:
     run_until_told(app)
 
 
-@click.group()
+@click.group(cls=Group)
 def db() -> None:
     """Bring the database to the newest shape."""
 

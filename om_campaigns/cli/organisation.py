@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
 
 STATUSES = ("active", "paused", "left", "merged")
 
 
-@click.group()
+@click.group(cls=Group)
 def organisation() -> None:
     """Look at organisations."""
 

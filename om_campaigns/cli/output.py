@@ -21,6 +21,9 @@ from zoneinfo import ZoneInfo
 import click
 
 FORMATS = ("table", "json", "csv")
+SHORT = 10
+"""Cells of at most so many characters are not broken: a day has ten."""
+
 FORMULA_STARTS = frozenset("=+-@\t\r\0＝＋－＠")
 
 Columns = Mapping[str, str]
@@ -147,15 +150,16 @@ def _print_table(headings: Sequence[str], cells: Sequence[Sequence[str]], numeri
 
 
 def _print_rich(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    """On a terminal: long cells are wrapped at words inside their column, never cut."""
+    """On a terminal: long cells are wrapped at words inside their column, never cut; days, codes and numbers stay in one piece."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading, right in zip(headings, numeric, strict=True):
-        table.add_column(heading, justify="right" if right else "left", no_wrap=right, overflow="fold")
+    for at, (heading, right) in enumerate(zip(headings, numeric, strict=True)):
+        is_short = max(len(row[at]) for row in cells) <= SHORT
+        table.add_column(heading, justify="right" if right else "left", no_wrap=right or is_short, overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
     Console().print(table)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_rows
 
 KEYS = ("house", "campaign", "step", "language", "block", "state", "conflict", "own_text", "om_text", "after", "at", "origin", "actor")
@@ -16,7 +16,7 @@ BLOCK_KEYS = ("block", "title", "policy", "hash", "state", "conflict", "own_text
 HISTORY_KEYS = ("at", "block", "kind", "text", "after", "origin", "actor")
 
 
-@click.group()
+@click.group(cls=Group)
 def overlay() -> None:
     """The own words of houses in what they pass on."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
 
 KEYS = ("code", "campaign", "occasion", "step", "house", "receiver", "route", "state", "state_at", "due_on", "serves", "level", "count")
@@ -17,7 +17,7 @@ STATES = ("planned", "offered", "accepted", "postponed", "skipped", "forwarded",
 FORMATS = ("eml", "html", "text", "markdown", "snippet", "pdf", "manifest")
 
 
-@click.group()
+@click.group(cls=Group)
 def pack() -> None:
     """What partners pass on to their advisers."""
 
@@ -29,7 +29,7 @@ def pack() -> None:
 @format_option
 @pass_state
 def list_(state: State, target: str | None, house: str, relay_state: str, format_: str) -> None:
-    """Every pack: who received it, whose advisers it serves, how far it came.
+    """Every pack: which house received it, and how far it came; 'pack show' tells to whom it went and whose advisers it serves.
 
     JSON: code, campaign, occasion, step, house, receiver, route, state, state_at, due_on, serves, level, count.
     """
@@ -42,9 +42,9 @@ def list_(state: State, target: str | None, house: str, relay_state: str, format
         rows = load_packs(session, campaign=campaign, step=step, house=house, state=relay_state)
         zone = app.settings.zone_info
     for row in rows:
-        row["advisers_of"] = len(row["serves"])
-    columns = {"code": "code", "campaign": "campaign", "step": "step", "house": "house", "receiver": "receiver", "state": "state",
-               "due_on": "until", "advisers_of": "serves", "level": "came to", "count": "number"}  # fmt: skip
+        row["letter"] = f"{row['campaign']}/{row['step']}"
+        row["answer"] = " ".join(str(each) for each in (row["level"], row["count"]) if each is not None)
+    columns = {"code": "code", "letter": "letter", "house": "house", "state": "state", "due_on": "until", "answer": "came to"}
     print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="no such pack: packs are made for campaigns that go through houses")
 
 

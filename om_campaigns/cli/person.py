@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
 
 TABLE_ROWS = 100
@@ -20,7 +20,7 @@ BASES = {"kind": "basis", "mailing_list": "mailing list", "collected_by": "by", 
          "withdrawn_at": "withdrawn"}  # fmt: skip
 
 
-@click.group()
+@click.group(cls=Group)
 def person() -> None:
     """Look at people; stop mail to one; erase one."""
 
@@ -161,7 +161,7 @@ def unsubscribe(state: State, address: str, mailing_list: str, house: str) -> No
 @format_option
 @pass_state
 def erase(state: State, who: str, yes: bool, format_: str) -> None:
-    """Forget a person for good (Art. 17 GDPR): name, addresses, bases, values in mails; says what stays and why.
+    """Forget a person for good (GDPR, Article 17): name, addresses, bases, values in mails; says what stays and why.
 
     JSON: {"erased": {what: number}, "stays": [{"what", "number", "why"}]}.
     """

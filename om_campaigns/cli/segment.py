@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_json, print_rows
 
 TABLE_ROWS = 50
 
 
-@click.group()
+@click.group(cls=Group)
 def segment() -> None:
     """List segments and see whom they match."""
 

@@ -264,7 +264,7 @@ def _print_cascade(passing: list[dict[str, Any]], *, is_full: bool) -> None:
         for row in each["unserved"]:
             click.echo(f"  nobody serves {row['house']}: {REASONS[row['reason']]}")
         if is_full:
-            columns = {"house": "advisers of", "relay": "passed on by", "receiver": "received by", "route": "route", "why": "why"}
+            columns = {"house": "advisers of", "relay": "passed on by", "receiver": "received by", "route": "as", "why": "why"}
             print_rows(each["served"], "table", columns)
 
 
@@ -281,11 +281,12 @@ def _print_sent(result: TickResult) -> None:
         (sent.retry, "put off by the mail server: tried again later"),
         (sent.failed, "refused by the mail server"),
         (sent.uncertain, "uncertain: handed over without an answer, never sent again by itself"),
-        (sent.held, "held back: a value is missing or a text is broken, see 'om-campaigns ledger --status held'"),
     ):
         if count:
             click.echo(f"  {count} {text}")
     for reason, count in sorted(result.skipped.items()):
         click.echo(f"  {count} skipped: {REASONS[reason]}")
+    if sent.held:
+        click.echo(f"  {sent.held} of them wait until that is mended: 'om-campaigns ledger --status held'")
     if sent.detail:
         click.echo(f"  stopped: {sent.detail}")

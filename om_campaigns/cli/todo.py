@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from om_campaigns.cli import State, pass_state
+from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_rows
 
 KEYS = ("number", "kind", "organisation", "address", "detail", "at", "closed_at", "closed_by")
@@ -19,7 +19,7 @@ WORDS = {
 """A kind of task, in words."""
 
 
-@click.group()
+@click.group(cls=Group)
 def todo() -> None:
     """What people have to look at: list it, close it."""
 

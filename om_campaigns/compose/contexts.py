@@ -149,7 +149,7 @@ class Houses:
 
     def blocks_only(self, organisation_id: int) -> bool:
         """Whether the house passes on the text block of a pack and nothing else of it (domain, ``forward_policy``)."""
-        return self._organisations[organisation_id].forward_policy == ForwardPolicy.block_only
+        return bool(self._organisations[organisation_id].forward_policy == ForwardPolicy.block_only)
 
     def shelf_life(self, organisation_id: int) -> int:
         """Days a pack is worth passing on, inherited likewise."""

@@ -134,13 +134,14 @@ def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[
     segments, problems = read_segments(app.audiences / "segments")
     published = session.execute(select(table_of(Campaign).c.name)).scalars()
     mailing_lists = set(session.execute(select(table_of(MailingList).c.slug)).scalars())
-    known = Known(segments, mailing_lists, {*there, *published})
+    unreadable = {path.stem for path in (app.audiences / "segments").glob("*.toml")} - segments.keys()
+    known = Known(segments, mailing_lists, {*there, *published}, unreadable)
     shared = read_tree(app.templates, *SHARED)
     drafts = []
     for name in names or there:
         draft, found = _read_draft(app, name, shared, known)
         problems += found
-        if draft is not None and not found:
+        if draft is not None and not found and all(each.segment in segments for each in draft.definition.audiences):
             drafts.append(draft)
     return drafts, problems
 

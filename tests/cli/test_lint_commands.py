@@ -55,6 +55,13 @@ def test_a_fault_in_one_segment_hides_no_other(office: Workspace) -> None:
     assert said.code == 2
     assert "1 problem in" in said.out
     assert "there is no segment" not in said.err
+    office.segment("kaputt", "'contact' in roles")
+    office.campaign("weitere", "b1 day = 0", segment="kaputt")
+    office.segment("kaputt", "'contact' in role")
+    said = om(office.folder, "check")
+    assert ("1 problem in" in said.out, "there is no segment" in said.err) == (True, False), "nor a second one of its campaign"
+    assert om(office.folder, "campaign", "publish", "weitere").code == 2
+    assert om(office.folder, "preview", "weitere/b1").code == 2
 
 
 @pytest.mark.slow
