@@ -56,6 +56,8 @@ class Steward:
     address: str
     name: str
     language: str
+    slug: str
+    """Of the first house in ``own``."""
     own: tuple[int, ...]
     below: tuple[int, ...]
 
@@ -70,7 +72,7 @@ def find_steward(session: Session, address_id: int, today: date) -> Steward | No
     address, seat, role, person, house = (table_of(each) for each in (Address, Seat, SeatRole, Person, Organisation))
     effective = func.coalesce(seat.c.address_id, person.c.main_address_id)
     query = (
-        select(seat.c.organisation_id, person.c.full_name, person.c.language, house.c.language, address.c.address)
+        select(seat.c.organisation_id, person.c.full_name, person.c.language, house.c.language, address.c.address, house.c.slug)
         .join_from(seat, role, role.c.seat_id == seat.c.id)
         .join(house, house.c.id == seat.c.organisation_id)
         .outerjoin(person, person.c.id == seat.c.person_id)
@@ -92,7 +94,7 @@ def find_steward(session: Session, address_id: int, today: date) -> Steward | No
     own = tuple(dict.fromkeys(row[0] for row in rows))
     names = {row[1] or "" for row in rows}
     language = next((each for row in rows for each in (row[2], row[3]) if each), "")
-    return Steward(address_id, rows[0][4], names.pop() if len(names) == 1 else "", language, own, find_below(session, own))
+    return Steward(address_id, rows[0][4], names.pop() if len(names) == 1 else "", language, rows[0][5], own, find_below(session, own))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ WORDS = {
     "distributor_named": "was named as the one who passes things on; has not agreed yet",
     "contacts_wanted": "would like to be introduced",
     "home_left": "says not to be in this house any more",
+    "house_says": "a house wrote in the portal",
     "case_offered": "a case for the monthly letter, see 'action list --for-letter'",
 }
 """A kind of task, in words."""

@@ -32,6 +32,7 @@ class TaskKind(StrEnum):
     case_offered = "case_offered"
     distributor_named = "distributor_named"
     contacts_wanted = "contacts_wanted"
+    house_says = "house_says"
 
 
 class Task(SQLModel, table=True):

@@ -45,6 +45,8 @@ class Partner:
     language: str
     own: tuple[int, ...]
     houses: tuple[int, ...]
+    slug: str
+    """Of the first of their own houses."""
 
     @property
     def actor(self) -> str:
@@ -150,4 +152,4 @@ def _ref(app: App, token: str) -> str:
 def _partner(steward: Steward | None) -> Partner | None:
     if steward is None:
         return None
-    return Partner(steward.address_id, steward.name, steward.language, steward.own, steward.houses)
+    return Partner(steward.address_id, steward.name, steward.language, steward.own, steward.houses, steward.slug)

@@ -15,13 +15,19 @@ import pytest
 
 from om_campaigns.web.server import serving
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture
-from tests.journeys.workspace import Workspace, house, person
+from tests.journeys.workspace import SQLITE, Workspace, house, person
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 NODE = Path(__file__).parent / "html_validate"
 Open = Callable[..., "Page"]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def database(request: pytest.FixtureRequest) -> str:
+    """Where a workspace keeps its data: the same test on both databases."""
+    return SQLITE if request.param == "sqlite" else str(request.getfixturevalue("empty_postgres"))
 
 
 @pytest.fixture

@@ -32,6 +32,10 @@ WORDS = {
 }
 
 
+CHANGED = {"pack", "acknowledgement", "response", "action_report", "task", "organisation", "organisation_route", "change"}
+"""Tables that the forms of the portal write to."""
+
+
 @pytest.fixture
 def office(tmp_path: Path) -> Workspace:
     """Every house has said something of its own, and answered."""
@@ -75,6 +79,14 @@ def paths(office: Workspace, path: str) -> Iterator[tuple[str, str | None]]:
         yield filled, about[0] if about else None
 
 
+def others(office: Workspace, who: str) -> list[object]:
+    """Everything stored about houses that are not theirs."""
+    ids = [row[0] for row in office.ask("SELECT id, slug FROM organisation") if row[1] not in SEES[who]]
+    tables = ("pack", "response", "task", "action_report", "overlay_change", "organisation_route", "seat")
+    rows: list[object] = [office.ask(f"SELECT * FROM {table} WHERE organisation_id = :id", id=each) for each in ids for table in tables]
+    return [*rows, [office.ask("SELECT * FROM organisation WHERE id = :id", id=each) for each in ids]]
+
+
 def foreign(office: Workspace, who: str) -> list[str]:
     """Everything of other houses that must not be in any answer."""
     ids, secret = codes(office, "public_id"), codes(office)
@@ -84,7 +96,7 @@ def foreign(office: Workspace, who: str) -> list[str]:
 @pytest.mark.parametrize("who", PEOPLE)
 def test_sec_14_nobody_sees_or_changes_anything_of_another_house(office: Workspace, who: str) -> None:
     client = sign_in(office, PEOPLE[who])
-    hidden = foreign(office, who)
+    hidden, untouched = foreign(office, who), others(office, who)
     asked = 0
     for method, pattern in routes():
         if pattern.endswith("/abmelden"):
@@ -93,7 +105,7 @@ def test_sec_14_nobody_sees_or_changes_anything_of_another_house(office: Workspa
             key = form_key(client.get("/portal").text)
             before = office.dump()
             data = {"formular": key, "tun": "accepted", "stufe": "adviser", "haus": "fremd", "satz": "x", "text": "x", "block": "say"}
-            data |= {"wirkung": "1", "brief": "named", "netzwerk": "", "gedanke": "", "hilfe": "BZ"}
+            data |= {"wirkung": "1", "brief": "named", "hilfe": "BZ", "weg": "newsletter_block", "worte": "as_is", "nachricht": "x"}
             answer = client.get(path) if method == "GET" else client.post(path, data=data)
             asked += 1
             has_id = "{public_id}" in pattern or "{house}" in pattern
@@ -105,7 +117,8 @@ def test_sec_14_nobody_sees_or_changes_anything_of_another_house(office: Workspa
             assert [word for word in hidden if word.casefold() in said.casefold()] == [], (method, path)
             if method == "POST":
                 changed = {name for name, rows in office.dump().items() if rows != before[name]}
-                assert changed <= {"pack", "acknowledgement", "response", "action_report", "task"}, (path, changed)
+                assert changed <= CHANGED, (path, changed)
+            assert others(office, who) == untouched, (method, path)
     assert asked >= 20
 
 

@@ -18,8 +18,8 @@ from tests.web.portal_help import form_key, make_client, open_office, sign_in
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Workspace:
-    return open_office(tmp_path)
+def office(tmp_path: Path, database: str) -> Workspace:
+    return open_office(tmp_path, database=database)
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ REPORT = {
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Workspace:
-    office = open_office(tmp_path)
+def office(tmp_path: Path, database: str) -> Workspace:
+    office = open_office(tmp_path, database=database)
     office.take(networks=NETWORKS, toolkits=TOOLKITS, toolkit_uses=USES)
     return office
 

@@ -156,6 +156,8 @@ def test_every_page_is_sound(enter: Enter, office: Workspace, served: str, tmp_p
         "preview-text": f"{pack}/vorschau?als=text",
         "pass-on": f"{pack}/weitergeben",
         "words": f"{pack}/worte",
+        "house": "/portal/haus/dach",
+        "mirror": "/portal/spiegel",
         "by-link": cover,
         "reports": "/portal/berichte",
     }

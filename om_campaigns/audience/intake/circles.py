@@ -7,6 +7,7 @@ from typing import Any
 from om_campaigns.audience import columns_de as words
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.intake import bulk, shelves
+from om_campaigns.audience.intake.partners import PartnersWord
 from om_campaigns.audience.intake.report import Counts
 from om_campaigns.audience.intake.run import Record, Run, Sheet
 from om_campaigns.audience.versions import version_key
@@ -138,6 +139,9 @@ def _take_version(run: Run, record: Record, taken: dict[tuple[str, str], Record]
     return True
 
 
+USE_FIELDS = ("version", "since", "confirmed_on")
+
+
 def import_toolkit_uses(run: Run, sheets: list[Sheet]) -> None:
     """Which house uses which toolkit in which version; a change is logged with the house."""
     connection = run.connection
@@ -151,7 +155,7 @@ def import_toolkit_uses(run: Run, sheets: list[Sheet]) -> None:
             connection, "SELECT organisation_id, toolkit_id, version_id, since, confirmed_on FROM toolkit_use"
         )
     }
-    counts = run.report.other.setdefault("toolkit_uses", Counts())
+    counts, partners = run.report.other.setdefault("toolkit_uses", Counts()), PartnersWord(connection)
     seen: dict[tuple[int, int], int] = {}
     for sheet in sheets:
         for record in run.records(sheet):
@@ -172,16 +176,28 @@ def import_toolkit_uses(run: Run, sheets: list[Sheet]) -> None:
                 seen[house, toolkit] = record.line
                 old = uses.get((house, toolkit))
                 new = [version, *(values[c] if c in values else (old[i] if old else None) for i, c in ((1, "since"), (2, "confirmed_on")))]
-                counts.count(new=old is None, changed=old is not None and old != new)
-                if old != new:
-                    _store_use(run, (house, toolkit), (code, values["organisation"]), old, new, names)
+                said = _with_partners_word(partners, house, code, old, new, names)
+                counts.count(new=old is None and said is not None, changed=old is not None and old != said)
+                if said is not None and old != said:
+                    _store_use(run, (house, toolkit), (code, values["organisation"]), old, said, names)
+
+
+def _with_partners_word(
+    partners: PartnersWord, house: int, code: str, old: list[Any] | None, new: list[Any], names: dict[int, str]
+) -> list[Any] | None:
+    """What holds where the house itself has confirmed another version since, or (None) does not use the toolkit any more."""
+    shown = (names[new[0]], new[1], new[2])
+    held = [partners.holds(house, f"uses {code} {field}", value) for field, value in zip(USE_FIELDS, shown, strict=True)]
+    if old is None:
+        return None if held[0] else new
+    return [before if is_held else value for is_held, before, value in zip(held, old, new, strict=True)]
 
 
 def _store_use(
     run: Run, key: tuple[int, int], label: tuple[str, str], old: list[Any] | None, new: list[Any], names: dict[int, str]
 ) -> None:
     before = old or [None, None, None]
-    for field, was, now in zip(("version", "since", "confirmed_on"), before, new, strict=True):
+    for field, was, now in zip(USE_FIELDS, before, new, strict=True):
         if was != now:
             shown = (names.get(was) if was else None, names[now]) if field == "version" else (was, now)
             run.journal.record("organisation", key[0], label[1], f"uses {label[0]} {field}", *shown)

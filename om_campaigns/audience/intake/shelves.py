@@ -8,6 +8,7 @@ from typing import Any
 
 from om_campaigns.audience.intake import bulk
 from om_campaigns.audience.intake.journal import CREATED
+from om_campaigns.audience.intake.partners import PartnersWord
 from om_campaigns.audience.intake.report import Counts
 from om_campaigns.audience.intake.run import Run
 
@@ -33,6 +34,7 @@ class Shelf:
         found = bulk.load_rows(run.connection, f'SELECT {", ".join(names)} FROM "{table}"')
         loaded = [dict(zip(names, map(plain, row), strict=True)) for row in found]
         self.rows: dict[Any, dict[str, Any]] = {self._key_of(row): row for row in loaded}
+        self.partners = PartnersWord(run.connection) if table == "organisation" else None
         self.new: set[Any] = set()
         self.changed: set[Any] = set()
 
@@ -79,7 +81,7 @@ class Shelf:
         """Change one row where a value differs. ``silent`` completes a new row: that is part of its creation."""
         row = self.rows[key]
         wanted = {field: self.defaults.get(field) if value is None else value for field, value in values.items()}
-        different = {field: value for field, value in wanted.items() if row[field] != value}
+        different = {field: value for field, value in wanted.items() if row[field] != value and not self._holds(row["id"], field, value)}
         if not different:
             return
         for field, value in () if silent else different.items():
@@ -89,6 +91,10 @@ class Shelf:
         row.update(different)
         if not silent:
             self.changed.add(key)
+
+    def _holds(self, number: int, field: str, value: Any) -> bool:
+        """A partner has changed this value, and the file does not know it yet."""
+        return self.partners is not None and self.partners.holds(number, field, value)
 
     def count(self, counts: Counts, keys: Sequence[Any]) -> None:
         """Add these things to a count."""
@@ -111,7 +117,7 @@ class Shelf:
         come: list[tuple[Any, ...]] = []
         for key, entries in wanted.items():
             owner_id, old, new = self.id_of(key), present.get(self.id_of(key), []), list(entries or ())
-            if (old == new) if ordered else (set(old) == set(new)):
+            if ((old == new) if ordered else (set(old) == set(new))) or self._holds(owner_id, field, new):
                 continue
             if ordered:
                 gone += [(owner_id, each) for each in range(len(old))]

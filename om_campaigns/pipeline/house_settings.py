@@ -1,0 +1,155 @@
+"""What a house decides itself: how its packs come, in which language, in whose words, and for how many advisers.
+
+Every change stands in the log with its author; an import does not undo it (``audience/intake/partners``). Nobody can enter an address
+here: the engine never writes to one that a partner typed in. What needs one is said to the people of OM.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlmodel import Session, col
+
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.intake.journal import as_text
+from om_campaigns.audience.models import Change, Organisation, OrganisationRoute
+from om_campaigns.audience.vocabulary import ForwardPolicy, Origin, PackDelivery, Route
+from om_campaigns.columns import digest, new_ref
+from om_campaigns.feedback.models import TaskKind
+from om_campaigns.feedback.tasks import open_task
+from om_campaigns.pipeline.pack_desk import Reach
+
+TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "berater")
+"""The fields of the form; '' where a house states nothing and inherits."""
+
+LANGUAGES = ("", "de", "en")
+MOST_DAYS = 365
+MOST_ADVISERS = 999_999
+SAY_LENGTH = 1000
+OFFERED = (Route.forward_pack, Route.newsletter_block)
+"""Ways every house can choose; others only where OM has set them up."""
+
+
+def show_settings(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
+    """house {slug, name}, houses [{slug, name}], ways (those it can choose), typed (as it is now), as_of; None for a foreign house."""
+    with store.read(app.engine) as session:
+        house = _find(session, reach, slug)
+        if house is None:
+            return None
+        rows = session.execute(select(Organisation).where(col(Organisation.id).in_(reach.houses)).order_by(col(Organisation.name)))
+        routes = _routes(session, house)
+        ways = list(dict.fromkeys([*routes, *OFFERED, *([Route.list_address] if house.list_address_id else [])]))
+        return {
+            "house": {"slug": house.slug, "name": house.name},
+            "houses": [{"slug": each.slug, "name": each.name} for each in rows.scalars()],
+            "ways": [each.value for each in ways],
+            "now": {
+                "weg": routes[0].value if routes else "",
+                "zustellung": house.pack_delivery.value if house.pack_delivery else "",
+                "frist": str(house.shelf_life_days or ""),
+                "worte": house.forward_policy.value,
+                "sprache": house.language or "",
+                "berater": "" if house.adviser_headcount is None else str(house.adviser_headcount),
+            },
+            "as_of": house.headcount_as_of,
+        }
+
+
+def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str]) -> tuple[str, ...]:
+    """Take over what was chosen (``TYPED``); () when it holds, else every field that is wrong."""
+    now = app.now()
+    with store.write(app.engine) as session:
+        house = _find(session, reach, slug)
+        if house is None:
+            return ("weg",)
+        routes = _routes(session, house)
+        possible = {"", *routes, *OFFERED, *([Route.list_address] if house.list_address_id else [])}
+        advisers = typed["berater"].translate(str.maketrans("", "", " .\u00a0\u202f"))
+        faults = {
+            "weg": typed["weg"] not in possible or (not typed["weg"] and bool(routes)),
+            "zustellung": typed["zustellung"] not in {"", *PackDelivery},
+            "frist": not _is_number(typed["frist"], 1, MOST_DAYS),
+            "worte": typed["worte"] not in set(ForwardPolicy),
+            "sprache": typed["sprache"] not in LANGUAGES,
+            "berater": not _is_number(advisers, 0, MOST_ADVISERS),
+        }
+        if wrong := tuple(name for name, is_wrong in faults.items() if is_wrong):
+            return wrong
+        wanted: dict[str, Any] = {
+            "pack_delivery": PackDelivery(typed["zustellung"]) if typed["zustellung"] else None,
+            "shelf_life_days": int(typed["frist"]) if typed["frist"] else None,
+            "forward_policy": ForwardPolicy(typed["worte"]),
+            "language": typed["sprache"] or None,
+            "adviser_headcount": int(advisers) if advisers else None,
+        }
+        if wanted["adviser_headcount"] != house.adviser_headcount:
+            wanted["headcount_as_of"] = app.today(now)
+        changes = _change(house, wanted)
+        if typed["weg"] and [Route(typed["weg"])] != routes[:1]:
+            new = [Route(typed["weg"]), *(each for each in routes if each != typed["weg"])]
+            _save_routes(session, house, new)
+            changes.append(("routes", as_text([each.value for each in routes]), as_text([each.value for each in new])))
+        batch = new_ref()
+        session.add_all(
+            Change(
+                batch=batch, entity="organisation", entity_id=house.id or 0, field=field, old=old, new=value,
+                origin=Origin.partner, actor=reach.actor, at=now,
+            )
+            for field, old, value in changes
+        )  # fmt: skip
+    return ()
+
+
+def say_to_staff(app: App, reach: Reach, slug: str, words: str) -> str:
+    """A sentence to the people of OM, as a task for them; '' when it is there (once a day), else which field is wrong."""
+    now, text = app.now(), " ".join(words.split())
+    if not text or len(text) > SAY_LENGTH:
+        return "nachricht"
+    with store.write(app.engine) as session:
+        house = _find(session, reach, slug)
+        if house is None:
+            return "nachricht"
+        source_key = digest("says", slug, text, app.today(now).isoformat())
+        open_task(session, TaskKind.house_says, source_key, now, organisation_id=house.id, by=reach.actor, says=text)
+    return ""
+
+
+def _change(house: Organisation, wanted: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
+    """Set what differs; field, old and new as the change log keeps them."""
+    changes = []
+    for field, value in wanted.items():
+        old = getattr(house, field)
+        if old != value:
+            changes.append((field, _text(old), _text(value)))
+            setattr(house, field, value)
+    return changes
+
+
+def _text(value: Any) -> str | None:
+    return value.isoformat() if isinstance(value, date) else as_text(value)
+
+
+def _is_number(text: str, least: int, most: int) -> bool:
+    return not text or (text.isascii() and text.isdecimal() and len(text) < 8 and least <= int(text) <= most)
+
+
+def _find(session: Session, reach: Reach, slug: str) -> Organisation | None:
+    query = select(Organisation).where(col(Organisation.slug) == slug, col(Organisation.id).in_(reach.houses))
+    found: Organisation | None = session.execute(query).scalar_one_or_none()
+    return found
+
+
+def _routes(session: Session, house: Organisation) -> list[Route]:
+    route = select(col(OrganisationRoute.route)).where(col(OrganisationRoute.organisation_id) == house.id)
+    return list(session.execute(route.order_by(col(OrganisationRoute.position))).scalars())
+
+
+def _save_routes(session: Session, house: Organisation, routes: list[Route]) -> None:
+    session.execute(delete(OrganisationRoute).where(col(OrganisationRoute.organisation_id) == house.id))
+    session.add_all(
+        OrganisationRoute(organisation_id=house.id or 0, position=position, route=route) for position, route in enumerate(routes)
+    )
+    session.flush()
