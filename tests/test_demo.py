@@ -11,9 +11,14 @@ from email import message_from_bytes
 from email.policy import default
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.web.conftest import axe, overflow, picture
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +96,35 @@ def test_the_desk_of_staff_tells_of_every_pack_and_the_files_can_be_opened(demo:
     links = re.findall(r'href="(packs/[^"]+)"', (folder / "files.html").read_text(encoding="utf-8"))
     assert len(links) > 100
     assert all((folder / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_ren19_three_desks_can_be_read_on_a_desktop_and_on_a_phone(demo: tuple[Path, dict[str, Any]], browser: Browser, width: int) -> None:
+    """REN-19: staff, contact and adviser as somebody clicks through them; nothing sticks out, axe-core finds nothing."""
+    from playwright.sync_api import expect
+
+    index = Path(demo[1]["index"])
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(index.as_uri())
+    frame = page.frame_locator("iframe")
+    page.get_by_role("link", name="Zum Weitergeben:").first.click()
+    expect(frame.get_by_text("So leiten Sie weiter").first).to_be_visible()
+    assert (overflow(page), axe(page)) == (0, [])
+    picture(page, f"demo-contact-{width}")
+    page.get_by_text("Ansprechpersonen: was die OM").click()
+    page.get_by_text("Beratende: was ihr Haus").click()
+    page.get_by_role("link", name="zum Weiterleiten").first.click()
+    page.frames[1].wait_for_url("**/*weiterleiten*")
+    expect(frame.get_by_text("So leiten Sie weiter")).to_have_count(0)
+    picture(page, f"demo-adviser-{width}")
+    page.get_by_role("link", name="Redaktion: die Pakete").click()
+    expect(frame.get_by_role("heading", name="Die Pakete, und was aus ihnen wurde")).to_be_visible()
+    picture(page, f"demo-staff-{width}")
+    for name in ("staff", "files"):
+        page.goto(index.with_name(f"{name}.html").as_uri())
+        assert (overflow(page), axe(page)) == (0, []), name
+        picture(page, f"demo-{name}-{width}")
+    page.close()
 
 
 def test_a_house_speaks_its_own_words_in_what_it_passes_on(demo: tuple[Path, dict[str, Any]]) -> None:

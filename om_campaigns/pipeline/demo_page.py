@@ -25,7 +25,7 @@ body { margin: 0; color: var(--ink); background: var(--ground); font: 16px/24px 
 header { padding: 20px 24px 16px; background: var(--paper); border-bottom: 1px solid var(--line); border-top: 5px solid var(--accent); }
 h1 { margin: 0; font: normal 28px/34px Georgia, "Times New Roman", serif; }
 header p { margin: 4px 0 0; color: var(--soft); }
-main { display: grid; grid-template-columns: minmax(300px, 26rem) 1fr; height: calc(100vh - 104px); }
+main.desks { display: grid; grid-template-columns: minmax(300px, 26rem) 1fr; height: calc(100vh - 104px); }
 nav { overflow-y: auto; padding: 8px 0 24px; background: var(--paper); border-right: 1px solid var(--line); }
 h2 { margin: 16px 20px 4px; font-size: 14px; line-height: 20px; letter-spacing: .4px; color: var(--soft); }
 ul { list-style: none; margin: 0; padding: 0; }
@@ -36,24 +36,24 @@ summary { padding: 12px 20px; cursor: pointer; border-top: 1px solid var(--line)
 summary { font: normal 19px/26px Georgia, "Times New Roman", serif; }
 li span { color: var(--soft); font-size: 14px; line-height: 20px; }
 iframe { width: 100%; height: 100%; border: 0; background: #fff; }
-@media (max-width: 720px) { main { grid-template-columns: 1fr; height: auto; } nav { max-height: 50vh; } iframe { height: 90vh; } }
+@media (max-width: 720px) { main.desks { grid-template-columns: 1fr; height: auto; } nav { max-height: 50vh; } iframe { height: 90vh; } }
 """
 
 
 SHEET = """
 body { background: var(--paper); }
-article { max-width: 76rem; padding: 8px 24px 40px; }
-article h2 { margin: 32px 0 0; font: normal 22px/28px Georgia, "Times New Roman", serif; color: var(--ink); letter-spacing: 0; }
-article p { margin: 2px 0 12px; color: var(--soft); }
+.sheet { max-width: 76rem; padding: 8px 24px 40px; }
+.sheet h2 { margin: 32px 0 0; font: normal 22px/28px Georgia, "Times New Roman", serif; color: var(--ink); letter-spacing: 0; }
+.sheet p { margin: 2px 0 12px; color: var(--soft); }
 table { border-collapse: collapse; width: 100%; font-size: 15px; }
 th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--soft); font-size: 14px; font-weight: 600; }
 .code { white-space: nowrap; }
-article a { color: var(--accent); }
-article li { padding: 6px 0; }
-article li a { display: inline; padding: 0; border: 0; text-decoration: underline; }
+.sheet a { color: var(--accent); }
+.sheet li { padding: 6px 0; }
+.sheet li a { display: inline; padding: 0; border: 0; text-decoration: underline; }
 @media (max-width: 720px) {
-  article { padding: 0 20px 32px; }
+  .sheet { padding: 0 20px 32px; }
   thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   tr { display: block; padding: 10px 0; border-bottom: 1px solid var(--line); }
   td { display: block; padding: 0; border: 0; }
@@ -163,7 +163,7 @@ def _staff(packs: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
             f"<h2>{escape(campaign)}/{escape(step)}</h2><p>{len(mine)} {'Paket' if len(mine) == 1 else 'Pakete'}: {escape(told)}</p>{table}"
         )
     intro = "<h1>Die Pakete, und was aus ihnen wurde</h1>"
-    return _page("Redaktion: Pakete", SHEET, f"<header>{intro}</header><article>{''.join(parts)}</article>")
+    return _page("Redaktion: Pakete", SHEET, f'<header>{intro}</header><main class="sheet">{"".join(parts)}</main>')
 
 
 def _row(pack: Mapping[str, Any], names: Mapping[str, str]) -> str:
@@ -195,7 +195,7 @@ def _files(folder: Path, names: Mapping[str, str]) -> str:
             )
             parts.append(f"<li><strong>{escape(names[house.name])}</strong>{links}</li>")
     intro = "<h1>Das erste Paket jedes Hauses</h1><p>Entwurf, Seite, Text, Bausteine und Blatt: nichts darin gehört nur einer Person.</p>"
-    return _page("Die Dateien der Pakete", SHEET, f"<header>{intro}</header><article><ul>{''.join(parts)}</ul></article>")
+    return _page("Die Dateien der Pakete", SHEET, f'<header>{intro}</header><main class="sheet"><ul>{"".join(parts)}</ul></main>')
 
 
 def _index(mails: Sequence[Shown]) -> str:
@@ -204,7 +204,7 @@ def _index(mails: Sequence[Shown]) -> str:
     body = (
         f"<header><h1>Drei Schreibtische, 120 Tage</h1><p>{len(mails)} Mails der Beispielkampagnen. "
         "Alle Häuser und Personen sind erfunden.</p></header>"
-        '<main><nav aria-label="Mails nach Schreibtischen"><ul>'
+        '<main class="desks"><nav aria-label="Mails nach Schreibtischen"><ul>'
         '<li><a href="staff.html" target="mail"><strong>Redaktion: die Pakete</strong>'
         "<span>wer weitergibt, an wen, und was zurückkam</span></a></li>"
         '<li><a href="files.html" target="mail"><strong>Die Dateien der Pakete</strong>'
