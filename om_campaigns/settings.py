@@ -107,6 +107,12 @@ class RetentionSettings(_Section):
     slot_days: int = Field(default=180, ge=1)
 
 
+class PrivacySettings(_Section):
+    """What keeps single people out of figures: none about a house is made of fewer (LAW-14)."""
+
+    smallest_group: int = Field(default=10, ge=5, le=1000)
+
+
 class RunSettings(_Section):
     """The scheduler: how often it wakes; the tables, not the clock, decide what is due."""
 
@@ -132,6 +138,7 @@ class Settings(BaseSettings):
     sender: SenderSettings = SenderSettings()
     caps: CapSettings = CapSettings()
     retention: RetentionSettings = RetentionSettings()
+    privacy: PrivacySettings = PrivacySettings()
     run: RunSettings = RunSettings()
 
     @field_validator("zone")

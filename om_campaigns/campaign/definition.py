@@ -126,6 +126,8 @@ class CampaignDefinition:
     """Its steps stand in the archive, without anything personal, once they were sent."""
     per_hour: int = 0
     """At most so many letters in any hour, so that a house can keep up with the answers; 0 is without limit."""
+    count_links: bool = False
+    """How often the links of its texts are followed is counted per house, where enough people read them (FWD-15)."""
 
     def step(self, name: str) -> Step | None:
         return next((step for step in self.steps if step.name == name), None)
@@ -159,6 +161,7 @@ class CampaignDefinition:
             "backfill": self.backfill,
             **({} if self.is_public else {"public": False}),
             **({"per_hour": self.per_hour} if self.per_hour else {}),  # what was published before keeps its hash
+            **({"count_links": True} if self.count_links else {}),
             "audiences": [_audience_data(audience) for audience in self.audiences],
             "steps": [_step_data(step) for step in self.steps],
         }
@@ -183,6 +186,7 @@ class CampaignDefinition:
             backfill=data["backfill"],
             is_public=data.get("public", True),
             per_hour=CampaignDefinition.limit_in(data),
+            count_links=data.get("count_links", False),
             audiences=tuple(_audience(each) for each in data["audiences"]),
             steps=tuple(_step(each) for each in data["steps"]),
         )

@@ -32,6 +32,7 @@ CAMPAIGN_KEYS: dict[str, tuple[str, ...]] = {
     "backfill": ("Bestand",),
     "public": ("öffentlich",),
     "per_hour": ("Je_Stunde",),
+    "count_links": ("Links_zählen",),
     "audience": ("Zielgruppe",),
     "step": ("Schritt",),
 }

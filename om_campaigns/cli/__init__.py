@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "halt": ("operator:halt", "Stop all sending at once."),
     "init": ("operator:init", "Make a workspace in a folder."),
     "ledger": ("ledger:ledger", "Who was sent what, and who was not; settle uncertain letters."),
+    "link": ("link:link", "How often links were followed, per house."),
     "org": ("organisation:organisation", "Look at organisations."),
     "overlay": ("overlay:overlay", "The own words of houses in what they pass on."),
     "pack": ("pack:pack", "What partners pass on: list, show, write, acknowledge."),

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
+from om_campaigns.compose.counted import Counting, find_countable, put_into_html, put_into_text
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
 from om_campaigns.compose.markdown import BLOCK_NAMES, convert, fix_spaces
@@ -82,6 +83,8 @@ class EditionInput:
     """Path of a text that follows the letter in a box: how to pass on."""
     overlay: tuple[OwnBlock, ...] = ()
     """For packs: the house's own words."""
+    counting: Counting | None = None
+    """For whom the links of the text are counted together; None: they lead straight to their targets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class Edition:
     text: Gapped
     markdown: str = ""
     """For packs: the text as Markdown with names filled in; blocks stand between ``::: name`` and ``:::``, the action is the last."""
+    targets: tuple[str, ...] = ()
+    """Where its counted links lead; they work once they are stored."""
 
     @property
     def needed(self) -> frozenset[str]:
@@ -108,6 +113,8 @@ class Edition:
         parts = {name: _dump_gapped(getattr(self, name)) for name in ("subject", "preheader", "html", "text")}
         slots = [[use.path, [[name, list(arguments)] for name, arguments in use.filters]] for use in self.slots]
         whole = {"id": self.id, "language": self.language, "slots": slots, "markdown": self.markdown, **parts}
+        if self.targets:
+            whole["targets"] = list(self.targets)
         return zlib.compress(dump_json(whole).encode(), 6)
 
     @classmethod
@@ -117,7 +124,8 @@ class Edition:
             raw = json.loads(zlib.decompress(data))
             slots = tuple(SlotUse(path, tuple((name, tuple(values)) for name, values in filters)) for path, filters in raw["slots"])
             parts = {name: _read_gapped(raw[name]) for name in ("subject", "preheader", "html", "text")}
-            return cls(id=raw["id"], language=raw["language"], slots=slots, markdown=raw["markdown"], **parts)
+            targets = tuple(raw.get("targets", ()))
+            return cls(id=raw["id"], language=raw["language"], slots=slots, markdown=raw["markdown"], targets=targets, **parts)
         except (zlib.error, KeyError, TypeError, UnicodeDecodeError) as error:
             raise ValueError("these bytes are no edition") from error
 
@@ -139,6 +147,8 @@ def make_edition_id(given: EditionInput) -> str:
         parts += (path, given.files.get(path, ""))
     for own in given.overlay:
         parts += ("overlay", own.block, own.kind, own.after, own.text)
+    if given.counting is not None:
+        parts += ("counting", given.counting.url(""))
     return digest(*parts)
 
 
@@ -203,6 +213,8 @@ class _Builder:
         self.names: dict[str, Any] = dict.fromkeys(OPTIONAL_NAMES) | dict(given.context)
         self.names |= {"brand": brand.as_context(), "language": given.language, "sender": given.context.get("sender", "om")}
         self.names |= {"t": load_wording(given.files, given.language), "purpose": given.purpose.value, **self.book.roots()}
+        self.counted: dict[str, str] = {}
+        """Targets of the text with the addresses that stand for them."""
 
     def edition(self) -> Edition:
         step, path = self.step, self.given.step_path
@@ -213,6 +225,9 @@ class _Builder:
         body = convert(step.body, path, step.body_line, self.given.language)
         html_body = self.render(Source(path, path, body.html.text, body.html.places))
         text_body = self.render(Source(f"{path}.txt", path, body.plain.text, body.plain.places))
+        if self.given.counting is not None:
+            self.counted = {target: self.given.counting.url(target) for target in find_countable(html_body)}
+            html_body, text_body = put_into_html(html_body, self.counted), put_into_text(text_body, self.counted)
         if self.given.note:
             html_note, text_note = self.note(self.given.note)
             html_body, text_body = html_body + html_note, f"{text_body}\n\n{text_note}"
@@ -241,7 +256,7 @@ class _Builder:
         source = FENCE.sub(lambda match: f"::: {BLOCK_NAMES.get(match[1], match[1])}", PICTURE_SIZE.sub(r"\1", self.step.body))
         places = tuple((self.step.body_line + number, 1) for number in range(source.count("\n") + 1))
         body = self.render(Source(f"{path}#body.txt", path, source, places))
-        return tidy_plain(f"{body}\n\n::: action\n{self.names['action']['text']}\n:::")
+        return put_into_text(tidy_plain(f"{body}\n\n::: action\n{self.names['action']['text']}\n:::"), self.counted)
 
     def file(self, path: str) -> Source:
         if path not in self.given.files:
@@ -323,7 +338,9 @@ class _Builder:
         ]
         if problems:
             raise ProblemsError(problems)
-        return Edition(id=make_edition_id(self.given), language=self.given.language, slots=uses, markdown=self.markdown(), **parts)
+        return Edition(
+            make_edition_id(self.given), self.given.language, uses, markdown=self.markdown(), targets=tuple(self.counted), **parts
+        )
 
     def misplaced(self, error: LandingError) -> Problem:
         path = self.book.uses[error.slot].path

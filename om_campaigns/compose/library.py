@@ -23,12 +23,14 @@ from om_campaigns.campaign.timing import date_of
 from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import load_brand
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
+from om_campaigns.compose.counted import Counting, may_link
 from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Neutral, Purpose, make_edition, make_edition_id, make_neutral
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current
+from om_campaigns.compose.readers import Readers, record_links
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.settings import SenderSettings
@@ -74,7 +76,10 @@ class Library:
     session: Session
     sender: SenderSettings
     houses: Houses
+    readers: Readers | None = None
+    """Whose links are counted; None for what nobody gets, such as previews."""
     made: dict[str, Edition] = field(default_factory=dict)
+    _countings: dict[str, Counting] = field(default_factory=dict)
     _sources: dict[int, Source] = field(default_factory=dict)
     _latest: dict[int, int] = field(default_factory=dict)
     _inputs: dict[LetterKey, tuple[str, EditionInput]] = field(default_factory=dict)
@@ -96,11 +101,18 @@ class Library:
         found = self._kept.get(edition_id) or self.made.get(edition_id)
         if found is None:
             row = self.session.get(EditionRow, edition_id)
-            found = Edition.from_bytes(row.body) if row else make_edition(given)
-            if row is None:
-                self.made[edition_id] = found
+            found = Edition.from_bytes(row.body) if row else self._make(edition_id, given)
         self._keep(edition_id, found)
         return found
+
+    def _make(self, edition_id: str, given: EditionInput) -> Edition:
+        """Counted links work once they are stored: whoever only hands over makes none."""
+        if given.counting is not None and self.readers is not None and self.readers.opens:
+            self._countings[edition_id] = given.counting
+        elif given.counting is not None:
+            return make_edition(replace(given, counting=None))
+        made = self.made[edition_id] = make_edition(given)
+        return made
 
     def base_edition(self, key: LetterKey) -> Edition:
         """The same text as OM wrote it, without the house's own words."""
@@ -114,7 +126,10 @@ class Library:
             EditionRow(id=edition_id, renderer=RENDERER, made_at=now, body=edition.to_bytes()) for edition_id, edition in fresh.items()
         )
         session.flush()
+        for edition_id, counting in self._countings.items():
+            record_links(session, counting, self.made[edition_id].targets, now)
         self.made.clear()
+        self._countings.clear()
         return len(fresh)
 
     def step_file(self, key: LetterKey) -> StepFile:
@@ -251,7 +266,18 @@ class Library:
             purpose=key.purpose,
             note=note,
             overlay=self._own_words(key),
+            counting=self._counting(key, version_id) if definition.count_links else None,
         )
+
+    def _counting(self, key: LetterKey, version_id: int) -> Counting | None:
+        """The letter to its reader and what is passed on are counted, each apart; a cover has one reader."""
+        if self.readers is None or key.purpose is Purpose.cover or version_id != self._latest[key.campaign_id]:
+            return None
+        head = self.step_file(key)
+        if not (head.call_to_action.how == "link" or may_link(head.body, *(own.text for own in self._own_words(key)))):
+            return None
+        text = (key.step, key.variant, key.language, key.purpose is Purpose.pack)
+        return self.readers.counting(self.session, key.campaign_id, version_id, text, key.organisation_id)
 
     def neutral(self, version_id: int, step: str, language: str) -> Neutral | None:
         """A step of a published version as anybody may read it, in OM's own name; None where it has no text, or only a personal one."""

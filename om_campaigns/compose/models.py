@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from om_campaigns.audience.vocabulary import Origin
@@ -62,3 +62,35 @@ class OverlayChange(SQLModel, table=True):
     at: datetime = Field(sa_type=Instant, nullable=False)
     origin: Origin = Field(sa_type=by_value(Origin), nullable=False)
     actor: str = ""
+
+
+class CountedLink(SQLModel, table=True):
+    """A link of one text for the readers of one house, or for all houses too small for links of their own (``organisation_id`` None).
+
+    ``ref`` is its public name. Knows no reader.
+    """
+
+    __tablename__ = "counted_link"
+    __table_args__ = (Index("ix_counted_link_text", "version_id", "step"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    ref: str = key(unique=True)
+    version_id: int = Field(sa_column=reference("campaign_version.id", index=False))
+    step: str = key()
+    variant: str = key(default="")
+    language: str = key()
+    is_pack: bool = False
+    organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
+    target: str
+    made_at: datetime = Field(sa_type=Instant, nullable=False)
+
+
+class LinkDay(SQLModel, table=True):
+    """How often a link was followed on one local day: all that is kept of a click (LAW-11)."""
+
+    __tablename__ = "link_day"
+    __table_args__ = (CheckConstraint("clicks >= 0", name="clicks_count"),)
+
+    link_id: int = Field(foreign_key="counted_link.id", primary_key=True)
+    day: date = Field(primary_key=True)
+    clicks: int = 0

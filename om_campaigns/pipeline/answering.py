@@ -17,10 +17,10 @@ from om_campaigns.campaign.models import Campaign, CampaignStatus
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.frontmatter import AnswerTarget, parse_step
-from om_campaigns.compose.library import Library
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.feedback.answers import Said, record_answer
 from om_campaigns.pipeline.doors import Visitor, find_visitor_of
+from om_campaigns.pipeline.libraries import open_library
 
 MAX_LINE, MAX_TEXT = 120, 2000
 NETWORKS = 3
@@ -69,7 +69,7 @@ def find_question(app: App, session: Session, token: str, language: str = "") ->
     if row is None or visitor is None:
         return None
     houses = Houses(session)
-    files = Library(session, app.settings.sender, houses).source(row.latest_version_id).files
+    files = open_library(app, session, houses, counts=False).source(row.latest_version_id).files
     return _read(files, houses, visitor, row.id, name, step, language or visitor.language or app.settings.language)
 
 

@@ -20,8 +20,8 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.archived import make_page_html
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.frontmatter import parse_step
-from om_campaigns.compose.library import Library
 from om_campaigns.compose.wording import load_wording
+from om_campaigns.pipeline.libraries import open_library
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _make_entry(session: Session, app: App, version_id: int, step: str, language
     if not definition.is_public or definition.step(step) is None:
         return None
     houses = Houses(session)
-    library = Library(session, app.settings.sender, houses)
+    library = open_library(app, session, houses, counts=False)
     neutral = library.neutral(version_id, step, language)
     if neutral is None:
         return None

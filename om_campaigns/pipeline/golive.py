@@ -15,7 +15,7 @@ from om_campaigns.audience.models import Address, Basis, Organisation, Person, R
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.models import Dispatch, Enrolment, Pack, PackOrganisation, Reason
 from om_campaigns.columns import table_of
-from om_campaigns.compose.models import EditionRow, PackRevision
+from om_campaigns.compose.models import CountedLink, EditionRow, LinkDay, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, ActionReport, ActionReportPartner, Task
@@ -40,6 +40,8 @@ REHEARSED = (
     Message,
     Dispatch,
     Enrolment,
+    LinkDay,
+    CountedLink,
     EditionRow,
     Touch,
     Response,

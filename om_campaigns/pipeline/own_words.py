@@ -24,7 +24,6 @@ from om_campaigns.audience.vocabulary import ForwardPolicy, Origin, Sender
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of
-from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.edition import Purpose
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.markdown import Block, convert
@@ -33,6 +32,7 @@ from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current, l
 from om_campaigns.compose.overlay_text import RULE, check_words
 from om_campaigns.compose.pack import make_files
 from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.pipeline.libraries import open_library
 from om_campaigns.pipeline.operator import require_real_clock
 from om_campaigns.pipeline.outgoing import key_of_row
 from om_campaigns.pipeline.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
@@ -74,7 +74,7 @@ def open_desk(session: Session, app: App, text: OwnText) -> Desk:
         raise InputError(f"there is no organisation '{text.house}'", hint="see 'om-campaigns org list'")
     campaign = get_campaign(session, text.campaign)
     version_id = campaign.latest_version_id or 0
-    library = Library(session, app.settings.sender, Houses(session))
+    library = open_library(app, session)
     definition = library.source(version_id).definition
     if definition.step(text.step) is None:
         known = ", ".join(step.name for step in definition.steps)
@@ -308,7 +308,7 @@ def check_pack(session: Session, app: App, text: OwnText) -> None:
 
 def renew_packs(session: Session, app: App, key: OverlayKey, now: datetime) -> int:
     """A new revision for every pack of this text that was not passed on yet; returns how many. Their mails stay as they are."""
-    library = Library(session, app.settings.sender, Houses(session))
+    library = open_library(app, session, opens=True)
     keys = list(_waiting(session, key))
     for _, letter in keys:
         library.edition(letter)

@@ -36,6 +36,7 @@ from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answ
 from om_campaigns.feedback.models import CascadeLevel as CascadeLevel
 from om_campaigns.feedback.relay import move, offer_again, postpone
 from om_campaigns.pipeline.explaining import REASONS
+from om_campaigns.pipeline.libraries import open_library
 from om_campaigns.pipeline.outgoing import key_of_row
 from om_campaigns.pipeline.packing import OPEN_STATES, local_date, make_pack_text, pack_key, record_revisions
 
@@ -47,9 +48,10 @@ def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable
     """
     with store.write(app.engine) as session:
         pack = find_pack(session, code)
-        library, key = open_text(session, app, pack)
+        is_open = pack.relay_state in OPEN_STATES
+        library, key = open_text(session, app, pack, opens=is_open)
         text = make_pack_text(library, key)
-        if pack.relay_state in OPEN_STATES:
+        if is_open:
             library.record_made(session, now)
             record_revisions(session, library, [(pack.id or 0, key)], now)
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,9 +63,9 @@ def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable
     return written
 
 
-def open_text(session: Session, app: App, pack: Pack) -> tuple[Library, LetterKey]:
-    """Where the text of a pack is found: what it passes on, in the words of its house."""
-    return Library(session, app.settings.sender, Houses(session)), pack_key(key_of_row(session.get_one(Dispatch, pack.dispatch_id)))
+def open_text(session: Session, app: App, pack: Pack, *, opens: bool = False) -> tuple[Library, LetterKey]:
+    """Where the text of a pack is found: what it passes on, in the words of its house. ``opens``: what is made gets stored."""
+    return open_library(app, session, opens=opens), pack_key(key_of_row(session.get_one(Dispatch, pack.dispatch_id)))
 
 
 def acknowledge(

@@ -42,6 +42,7 @@ from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
 from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.identity import note_claim
+from om_campaigns.pipeline.libraries import open_library
 from om_campaigns.pipeline.notices import send_asked_notices
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, keys_of_parts, open_keys
 from om_campaigns.pipeline.packing import local_date, pack_key, record_revisions
@@ -154,7 +155,7 @@ def hand_over(
     """Compose and send what is owed and due, or what is ``chosen`` of it."""
     compose_open(app, now)
     with store.read(app.engine) as session:
-        composer = make_composer(app, session)
+        composer = make_composer(app, session, counts=True)
     sent = send_due(
         app.engine,
         clock=app.clock,
@@ -287,7 +288,7 @@ def _successors(session: Session, definitions: Iterable[CampaignDefinition], cam
 def compose_open(app: App, now: datetime) -> int:
     """Make and store every edition that open letters need; a text that cannot be composed is met again at the hand-over."""
     with store.read(app.engine) as session:
-        library = Library(session, app.settings.sender, Houses(session))
+        library = open_library(app, session, opens=True)
         for key in open_keys(session, library):
             with suppress(ProblemsError, InputError):
                 library.edition(key)
@@ -311,11 +312,11 @@ def _waiting_packs(session: Session, library: Library) -> Iterator[tuple[int, Le
             yield row.pack_id, key
 
 
-def make_composer(app: App, session: Session) -> Composer:
-    """The composer of one run, reading through ``session``."""
+def make_composer(app: App, session: Session, *, counts: bool = False) -> Composer:
+    """The composer of one run, reading through ``session``. ``counts``: of what really leaves; what we look at counts nowhere."""
     houses = Houses(session)
     return Composer(
-        Library(session, app.settings.sender, houses),
+        open_library(app, session, houses, counts=counts),
         houses,
         app.keyring,
         app.settings.sender,
@@ -327,7 +328,7 @@ def make_composer(app: App, session: Session) -> Composer:
 def checksum(session: Session, app: App, until: datetime, *, campaign: str | None = None, since: datetime | None = None) -> str:
     """A short fingerprint of a plan: its dispatch keys with the edition each would get, in order."""
     dispatch, campaigns = table_of(Dispatch), table_of(Campaign)
-    library = Library(session, app.settings.sender, Houses(session))
+    library = open_library(app, session, opens=True)
     owed = and_(is_open(dispatch), dispatch.c.due_at <= until)
     if since is not None:
         lost = (DispatchStatus.skipped, DispatchStatus.cancelled)

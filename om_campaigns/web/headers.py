@@ -44,7 +44,7 @@ class Guard:
         method, started = scope["method"], time.perf_counter()
         answer = _Answer(send, self.headers, is_head=method == "HEAD")
         if method == "HEAD":
-            scope["method"] = "GET"
+            scope["method"], scope["is_head"] = "GET", True
         body = _Body(receive, next((limit for start, limit in BODY_LIMITS.items() if scope["path"].startswith(start)), BODY_LIMIT))
         try:
             if body.is_announced_too_large(scope):

@@ -49,6 +49,7 @@ not_while_in = ["fuenf-gedanken", "rundbrief"]
 re_enter = "after_finish"
 backfill = false
 per_hour = 40
+count_links = true
 
 [[audience]]
 segment = "neue-partner"
@@ -87,6 +88,7 @@ Beginnt_nach = ["rundbrief"]
 Wiedereintritt = "nach_ende"
 Bestand = false
 "je Stunde" = 40
+"Links zählen" = true
 
 [[Zielgruppe]]
 Segment = "neue-partner"
@@ -153,6 +155,7 @@ def test_everything_that_can_be_said() -> None:
         re_enter=ReEnter.after_finish,
         backfill=False,
         per_hour=40,
+        count_links=True,
         audiences=(
             Audience("neue-partner", (Route.direct_email,), Sender.home, "seats", "'contact' in roles"),
             Audience("dachverbaende", (Route.direct_email,), Sender.om, "organisations", "level == 'umbrella'"),
@@ -489,6 +492,7 @@ DEFINITIONS = st.builds(
     re_enter=st.sampled_from(ReEnter),
     backfill=st.booleans(),
     per_hour=st.sampled_from([0, 1, 500]),
+    count_links=st.booleans(),
 )
 
 
@@ -507,6 +511,7 @@ def test_the_hash_follows_every_change_and_the_segments_rule() -> None:
         replace(one, window=None),
         replace(one, backfill=True),
         replace(one, per_hour=30),
+        replace(one, count_links=False),
         replace(one, audiences=(replace(one.audiences[0], where="true"), *one.audiences[1:])),
         replace(one, steps=one.steps[:1]),
         replace(one, steps=(replace(one.steps[0], grace=None), one.steps[1])),

@@ -32,6 +32,7 @@ BY_ITS_OWN_TEST = (
     "overlay history amt reihe/b1",
     "todo list",
     "action list",
+    "link list",
     "person proof",
 )
 
