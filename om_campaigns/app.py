@@ -18,7 +18,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from om_campaigns import migrations, store
-from om_campaigns.audience import entrance as _entrance  # noqa: F401  every table must be known before a session opens
+from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401  every table must be known before a session opens
+from om_campaigns.audience import entrance as _entrance  # noqa: F401
 from om_campaigns.audience import models as _audience_models  # noqa: F401
 from om_campaigns.audience.addresses import Keyring
 from om_campaigns.campaign import models as _campaign_models  # noqa: F401

@@ -162,6 +162,12 @@ def test_every_reference_between_files_resolves() -> None:
     uses = [(row["organisation"], row["toolkit"]) for row in rows("toolkit_uses")]
     assert all((row["toolkit"], row["version"]) in versions and row["organisation"] in ORGANISATIONS for row in rows("toolkit_uses"))
     assert len(uses) == len(set(uses))
+    for row in rows("contact_lines"):
+        assert ORGANISATIONS[row["organisation"]]["status"] == "active", row
+        assert all(row[name] for name in ("agreed_on", "agreed_by", "source")), row
+        taken = {ORGANISATIONS[row["organisation"]]["list_address"], *(each["email"] for each in PEOPLE if each["name"])} - {""}
+        assert row["email"] not in taken, row
+        assert set(words(row["topics"])) <= set(TOPICS), row
 
 
 def test_the_tree_has_no_cycle_and_never_goes_up_a_level() -> None:
@@ -372,6 +378,7 @@ def test_the_second_thought_names_people_of_other_houses_or_says_who_knows_them(
     ]
     text = made("campaigns/fuenf-gedanken/b2.de.md", region={"contacts": contacts})
     assert "- *Ines Moll*, IHK Morgental\n- *Kai Sorge*, Kasse (info@kasse.example)" in text
+    assert "Wer hilft in meiner Region <https://om.example/wer-hilft>" in " ".join(text.split())
     assert "kennt Ihre Ansprechperson im Haus" in made("campaigns/fuenf-gedanken/b2.de.md", region={"contacts": []})
 
 
@@ -395,7 +402,15 @@ def made(path: str, region: dict[str, Any]) -> str:
             "due_date": "",
             "call_to_action": "",
         },
-        "region": {"ags": "DE", "name": "Deutschland", "partner_count": 4, "neighbours": [], "neighbour_examples": "", **region},
+        "region": {
+            "ags": "DE",
+            "name": "Deutschland",
+            "partner_count": 4,
+            "neighbours": [],
+            "neighbour_examples": "",
+            "page": "https://om.example/wer-hilft",
+            **region,
+        },
         "om": {"name": "OM", "imprint": "OM", "imprint_url": "", "privacy_url": "", "contact": {"name": "OM", "email": "om@om.example"}},
         "toolkits": [],
         "sender": "om",

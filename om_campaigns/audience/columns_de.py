@@ -7,6 +7,7 @@ All names are compared folded: lower case, umlauts written out, everything but l
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 from functools import cache
 
@@ -39,6 +40,11 @@ def fold(text: str) -> str:
     return _REST.sub("", text.casefold().translate(_UMLAUTS))
 
 
+def name_key(name: str) -> str:
+    """The form in which names are compared: NFC, case folded, blanks single."""
+    return " ".join((name if name.isascii() else unicodedata.normalize("NFC", name)).casefold().split())
+
+
 def make_slug(text: str) -> str:
     """A slug from a name: ``Handwerkskammer Süd`` → ``handwerkskammer-sued``."""
     return _REST.sub("-", text.casefold().translate(_UMLAUTS)).strip("-")[:80]
@@ -46,7 +52,7 @@ def make_slug(text: str) -> str:
 
 COLUMNS: dict[str, str] = {
     "slug": "kuerzel kurzname_im_system schluessel kennung code_haus",
-    "name": "bezeichnung vollstaendiger_name vor_und_nachname vollname full_name ansprechpartner ansprechpartnerin",
+    "name": "bezeichnung vollstaendiger_name vor_und_nachname vollname full_name ansprechpartner ansprechpartnerin anlaufstelle",
     "first_name": "vorname",
     "last_name": "nachname familienname zuname surname",
     "name_de": "name_deutsch deutscher_name",
@@ -86,7 +92,7 @@ COLUMNS: dict[str, str] = {
     "salutation": "anrede",
     "primary": "hauptorganisation haupthaus hauptsitz heimat primaer is_primary_home",
     "since": "seit von ab",
-    "until": "bis ende endet_am",
+    "until": "bis ende endet_am gilt_bis",
     "basis": "grundlage rechtsgrundlage einwilligung einwilligungsgrundlage",
     "mailing_list": "reihe reihen mailingliste newsletter",
     "collected_by": "erhoben_von eingeholt_von erhebende_stelle",
@@ -111,6 +117,11 @@ COLUMNS: dict[str, str] = {
     "toolkit": "hilfe check praxishilfe werkzeug",
     "confirmed_on": "bestaetigt_am bestaetigt confirmed",
     "ags": "regionalschluessel gemeindeschluessel amtlicher_gemeindeschluessel",
+    "phone": "telefon telefonnummer tel rufnummer hotline servicenummer",
+    "hours": "erreichbar erreichbarkeit sprechzeiten sprechzeit zeiten oeffnungszeiten",
+    "hours_en": "erreichbar_englisch sprechzeiten_englisch zeiten_englisch",
+    "agreed_on": "freigegeben_am freigabe_vom zugestimmt_am zustimmung_vom vereinbart_am",
+    "agreed_by": "freigegeben_von freigabe_durch zugestimmt_von zustimmung_durch vereinbart_mit",
 }
 """Canonical column → other names for it. Which of them a file may use is decided by its kind."""
 

@@ -43,7 +43,7 @@ def list_(state: State, text: str, org_type: str, status: str | None, region: st
 @format_option
 @pass_state
 def show(state: State, who: str, format_: str) -> None:
-    """One organisation by slug or name: its place in the tree, routes, people, networks, toolkits."""
+    """One organisation by slug or name: its place in the tree, routes, people, networks, toolkits, public contact lines."""
     from om_campaigns.cli.opening import looking
     from om_campaigns.report.queries.finding import find_organisation
     from om_campaigns.report.queries.houses import load_organisation
@@ -56,14 +56,14 @@ def show(state: State, who: str, format_: str) -> None:
     if format_ == "csv":
         print_rows(found["seats"], "csv", SEATS)
         return
-    apart = ("seats", "networks", "toolkits", "routes_from")
+    apart = ("seats", "networks", "toolkits", "contact_lines", "routes_from")
     facts = {name.replace("_", " "): value for name, value in found.items() if name not in apart}
     if found["routes"] and found["routes_from"] != found["slug"]:
         facts["routes"] = f"{', '.join(found['routes'])} (from {found['routes_from']})"
     print_facts(facts)
     click.echo()
     print_rows(found["seats"], "table", SEATS, empty="nobody sits here")
-    for name, columns in (("networks", NETWORKS), ("toolkits", TOOLKITS)):
+    for name, columns in (("networks", NETWORKS), ("toolkits", TOOLKITS), ("contact_lines", CONTACT_LINES)):
         if found[name]:
             click.echo()
             print_rows(found[name], "table", columns)
@@ -72,3 +72,6 @@ def show(state: State, who: str, format_: str) -> None:
 SEATS = {"name": "name", "email": "address", "roles": "roles", "primary": "home", "since": "since", "until": "until", "status": "status"}
 NETWORKS = {"slug": "network", "kind": "kind", "coordinates": "coordinates", "carried_over_on": "carried over"}
 TOOLKITS = {"code": "toolkit", "version": "version", "status": "status", "since": "since", "confirmed_on": "confirmed"}
+CONTACT_LINES = {"name": "contact line", "phone": "phone", "email": "address", "url": "page", "regions": "regions", "topics": "topics"}
+CONTACT_LINES |= {"agreed_on": "agreed on", "agreed_by": "agreed by", "source": "source", "origin": "origin", "until": "until"}
+CONTACT_LINES |= {"agreed": "may be shown"}

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import Session
 
-from om_campaigns.audience.vocabulary import IDEA_NAMES, Sender
+from om_campaigns.audience.vocabulary import IDEA_NAMES, NATIONWIDE, Sender
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign, CampaignVersion
 from om_campaigns.campaign.reading import PACK
@@ -37,6 +37,9 @@ from om_campaigns.settings import SenderSettings
 
 COVER = "content/begleitmail"
 """The cover where a step has no text of its own for it."""
+
+HELP_PAGE = "wer-hilft"
+"""The path of the page of contact lines."""
 
 KEPT = 512
 """Editions (about 30 KB each) a process keeps at hand."""
@@ -76,6 +79,8 @@ class Library:
     session: Session
     sender: SenderSettings
     houses: Houses
+    pages: str
+    """What links to pages without a token begin with."""
     readers: Readers | None = None
     """Whose links are counted; None for what nobody gets, such as previews."""
     made: dict[str, Edition] = field(default_factory=dict)
@@ -238,7 +243,9 @@ class Library:
         about = self.step_file(replace(key, purpose=Purpose.pack)) if key.purpose is Purpose.cover else head
         context: dict[str, Any] = {
             "org": {name: fix_spaces(value) for name, value in self.houses.organisation(key.organisation_id).items()},
-            "region": self.houses.region(key.organisation_id, language, with_contacts="region.contacts" in source.files[path]),
+            "region": self._with_page(
+                self.houses.region(key.organisation_id, language, with_contacts="region.contacts" in source.files[path])
+            ),
             "campaign": {
                 "name": source.name,
                 "title": (definition.title_en or definition.title) if language == "en" else definition.title,
@@ -292,7 +299,7 @@ class Library:
         key = LetterKey(0, version_id, step, "", found, 0, Sender.om, 0)
         context: dict[str, Any] = {
             "org": {**dict.fromkeys(("slug", "level", "type", "type_name"), ""), **_YOUR_HOUSE[found]},
-            "region": self.houses.whole_country(found),
+            "region": self._with_page(self.houses.whole_country(found)),
             "campaign": {
                 "name": source.name,
                 "title": (definition.title_en or definition.title) if found == "en" else definition.title,
@@ -309,6 +316,11 @@ class Library:
             return make_neutral(EditionInput(source.files, path, found, OM_BRAND, context))
         except ProblemsError:
             return None
+
+    def _with_page(self, region: dict[str, Any]) -> dict[str, Any]:
+        """A region with the page that says who helps there; it knows nobody, so it may be passed on (FWD-01)."""
+        place = "" if region["ags"] == NATIONWIDE else f"/{region['ags']}"
+        return region | {"page": f"{self.pages}/{HELP_PAGE}{place}"}
 
     def _stands_alone(self, key: LetterKey) -> bool:
         """Its readers get no other step of the campaign: a pack of one letter, a step that only some get."""

@@ -21,7 +21,7 @@ CONTEXT: dict[str, frozenset[str]] = {
     "campaign": frozenset({"name", "title", "mailing_list", "mailing_list_name"}),
     "step": frozenset({"name", "subject", "ideas", "idea_names", "topics", "position", "count", "due_date", "call_to_action"}),
     "toolkit": frozenset({"code", "name", "version", "url"}),
-    "region": frozenset({"ags", "name", "partner_count", "neighbours", "neighbour_examples", "contacts"}),
+    "region": frozenset({"ags", "name", "partner_count", "neighbours", "neighbour_examples", "contacts", "page"}),
     "om": frozenset({"name", "imprint", "imprint_url", "privacy_url", "contact"}),
     "house_contact": frozenset({"name", "email"}),
     "next_step": frozenset({"subject", "after"}),

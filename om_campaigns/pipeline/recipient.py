@@ -12,6 +12,7 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience import consent
+from om_campaigns.audience.contact_lines import forget_person
 from om_campaigns.audience.models import Address, Person, Response, Seat, Suppression, Touch
 from om_campaigns.audience.vocabulary import PersonStatus, RecipientKind, SuppressionReason
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
@@ -54,12 +55,11 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
         person = session.get_one(Person, person_id)
         if person.status is PersonStatus.erased:
             raise RefusedError("this person was erased before")
-        hashes = _hashes(session, person)
+        known, name = _addresses(session, person), person.full_name
         emptied = consent.erase_person(session, person, now, actor=actor, batch=new_ref())
         for address_id in emptied:
-            hmac, key_id = hashes[address_id]
-            known = Address(address="", normal_key="", domain="", hmac=hmac, key_id=key_id)
-            consent.record_suppression(session, known, SuppressionReason.staff, now)
+            nameless = Address(address="", normal_key="", domain="", hmac=known[address_id].hmac, key_id=known[address_id].key_id)
+            consent.record_suppression(session, nameless, SuppressionReason.staff, now)
         letters, refs = _letters(session, person_id, emptied)
         erased = {
             "name": 1,
@@ -68,21 +68,23 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             "enrolments_stopped": _stop(session, person_id, now),
             "values_in_sent_mails": _forget_letters(session, letters),
             "answers": _forget_answers(session, person_id),
+            "contact_lines": forget_person(session, name, [known[each].normal_key for each in emptied]),
         }
-        stays = _what_stays(session, person_id, list(hashes.values()), len(hashes) - len(emptied))
+        stays = _what_stays(session, person_id, [each.hmac for each in known.values()], len(known) - len(emptied))
     erased["copies_in_outbox"] = _delete_copies(app, refs)
     events.person_erased(person_id, len(emptied))
     return Erased(erased, stays)
 
 
-def _hashes(session: Session, person: Person) -> dict[int, tuple[str, str]]:
+def _addresses(session: Session, person: Person) -> dict[int, Any]:
+    """Id → hmac, key_id and normal_key of every address of a person."""
     address, seat = table_of(Address), table_of(Seat)
     theirs = or_(
         address.c.id == person.main_address_id,
         address.c.id.in_(select(seat.c.address_id).where(seat.c.person_id == person.id, seat.c.address_id.is_not(None))),
     )
-    rows = session.execute(select(address.c.id, address.c.hmac, address.c.key_id).where(theirs))
-    return {row.id: (row.hmac, row.key_id) for row in rows}
+    rows = session.execute(select(address.c.id, address.c.hmac, address.c.key_id, address.c.normal_key).where(theirs))
+    return {row.id: row for row in rows}
 
 
 def _mine(person_id: int) -> tuple[Any, Any]:
@@ -142,10 +144,10 @@ def _forget_answers(session: Session, person_id: int) -> int:
     return int(forgotten.rowcount)
 
 
-def _what_stays(session: Session, person_id: int, hashes: list[tuple[str, str]], shared: int) -> list[Stays]:
+def _what_stays(session: Session, person_id: int, hashes: list[str], shared: int) -> list[Stays]:
     touch, suppression = table_of(Touch), table_of(Suppression)
     touches = select(func.count()).where(touch.c.recipient_kind == RecipientKind.person, touch.c.recipient_id == person_id)
-    blocked = select(func.count()).where(suppression.c.hmac.in_([hmac for hmac, _ in hashes]))
+    blocked = select(func.count()).where(suppression.c.hmac.in_(hashes))
     rows = select(func.count()).where(*_mine(person_id))
     found = [
         Stays("facts that a letter went out", session.execute(touches).scalar_one(), "without a name; so that nothing is sent twice"),

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from om_campaigns.app import App
-from om_campaigns.web import answers, archive, common, feeds, links, portal, preferences, subscribe, unsubscribe
+from om_campaigns.web import answers, archive, common, feeds, helping, links, portal, preferences, subscribe, unsubscribe
 from om_campaigns.web.headers import Guard
 from om_campaigns.web.site import Site
 
@@ -18,6 +18,7 @@ ROUTERS = (
     subscribe.router,
     archive.router,
     feeds.router,
+    helping.router,
     answers.router,
     links.router,
     *portal.ROUTERS,

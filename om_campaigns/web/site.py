@@ -94,6 +94,7 @@ def _make_environment(language: str) -> Environment:
     )
     environment.install_gettext_translations(load_words(language), newstyle=True)  # type: ignore[attr-defined]
     environment.filters["day"] = _day(language)
+    environment.filters["call"] = _call
     environment.globals["spell"] = spell
     return environment
 
@@ -102,6 +103,14 @@ def _day(language: str) -> Callable[[date | datetime], str]:
     """A date as people write it: 5. Januar 2027, 5 January 2027."""
     pattern, locale = ("d. MMMM y", "de") if language == "de" else ("d MMMM y", "en_GB")
     return lambda day: format_date(day, pattern, locale)
+
+
+def _call(phone: str) -> str:
+    """A link that dials: a German number as it is dialled from everywhere."""
+    digits = "".join(each for each in phone.split("(0)")[0] + phone.partition("(0)")[2] if each.isdecimal())
+    if phone.startswith("+"):
+        return f"tel:+{digits}"
+    return f"tel:+{digits[2:]}" if digits.startswith("00") else f"tel:+49{digits[1:]}" if digits.startswith("0") else f"tel:{digits}"
 
 
 def _get_site(request: Request) -> Site:

@@ -18,7 +18,7 @@ from sqlmodel import Session
 
 from om_campaigns.audience import files
 from om_campaigns.audience.addresses import Keyring
-from om_campaigns.audience.intake import bulk, circles, houses, kinds
+from om_campaigns.audience.intake import bulk, circles, houses, kinds, lines
 from om_campaigns.audience.intake.addressbook import Addressbook
 from om_campaigns.audience.intake.grounds import Grounds
 from om_campaigns.audience.intake.journal import Journal
@@ -37,7 +37,7 @@ __all__ = ["BasisGrant", "Counts", "Difference", "ImportReport", "Rejected", "im
 ZONE = ZoneInfo("Europe/Berlin")
 """In whose calendar "today" is, where a row says that somebody has left but not when."""
 
-_HELD = ("organisation", "person", "address", "seat", "basis", "network", "toolkit", "toolkit_version")
+_HELD = ("organisation", "person", "address", "seat", "basis", "network", "toolkit", "toolkit_version", "contact_line")
 
 _PARTS: tuple[tuple[FileKind, Callable[[Run, list[Sheet]], None]], ...] = (
     (kinds.MAILING_LISTS, houses.import_mailing_lists),
@@ -48,6 +48,7 @@ _PARTS: tuple[tuple[FileKind, Callable[[Run, list[Sheet]], None]], ...] = (
     (kinds.NETWORKS, circles.import_networks),
     (kinds.TOOLKITS, circles.import_toolkits),
     (kinds.TOOLKIT_USES, circles.import_toolkit_uses),
+    (kinds.CONTACT_LINES, lines.import_contact_lines),
 )
 
 

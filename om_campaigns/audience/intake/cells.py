@@ -19,6 +19,7 @@ from zoneinfo import available_timezones
 
 from om_campaigns.audience import columns_de as words
 from om_campaigns.audience.addresses import find_unsafe, normalise
+from om_campaigns.audience.columns_de import name_key as name_key
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE
 
 MAX_NAME = 200
@@ -34,6 +35,7 @@ UNFIT = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|%
 
 _UNFIT_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PARTS = re.compile(r"[,|;\n]")
+_PHONE = re.compile(r"\+?[0-9][0-9 /()-]{3,38}[0-9]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _GERMAN_DATE = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4}|\d{2})")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?")
@@ -62,11 +64,6 @@ class Known:
 
 
 Reader = Callable[[str, Known], Any]
-
-
-def name_key(name: str) -> str:
-    """The form in which names are compared: NFC, case folded, blanks single."""
-    return " ".join((name if name.isascii() else unicodedata.normalize("NFC", name)).casefold().split())
 
 
 def clean_name(text: str) -> str:
@@ -274,6 +271,14 @@ def url(text: str, _known: Known) -> str:
     if UNFIT.search(text) or not re.fullmatch(r"https://[^\s<>\"'\\]{3,500}", text):
         raise ValueError(f"'{_short(text)}' is not an address of the form https://…")
     return text
+
+
+def phone(text: str, _known: Known) -> str:
+    """A number to call, written as people write it; an apostrophe before the ``+`` is Excel's."""
+    found = " ".join(text.removeprefix("'").split())
+    if not _PHONE.fullmatch(found):
+        raise ValueError(f"'{_short(text)}' is not a telephone number; write it like 0345 67890 or +49 345 67890")
+    return found
 
 
 def email(text: str, _known: Known) -> Any:

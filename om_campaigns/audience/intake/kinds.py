@@ -153,8 +153,27 @@ TOOLKIT_USES = _kind(
     since=cells.day,
     confirmed_on=cells.day,
 )
+CONTACT_LINES = _kind(
+    "contact_lines",
+    "organisation name",
+    "organisation agreed_on",
+    organisation=cells.organisation,
+    name=cells.name,
+    name_en=cells.name,
+    regions=cells.regions,
+    topics=cells.topics,
+    phone=cells.phone,
+    email=cells.email,
+    url=cells.url,
+    hours=cells.name,
+    hours_en=cells.name,
+    agreed_on=cells.day,
+    agreed_by=cells.name,
+    source=cells.free_text,
+    until=cells.day,
+)
 
-KINDS = (MAILING_LISTS, REGIONS, ORGANISATION_TYPES, ORGANISATIONS, PEOPLE, NETWORKS, TOOLKITS, TOOLKIT_USES)
+KINDS = (MAILING_LISTS, REGIONS, ORGANISATION_TYPES, ORGANISATIONS, PEOPLE, NETWORKS, TOOLKITS, TOOLKIT_USES, CONTACT_LINES)
 """In the order in which they build on each other."""
 
 _GERMAN_FILES = {
@@ -168,6 +187,7 @@ _GERMAN_FILES = {
     "netzwerke": "networks",
     "hilfen": "toolkits",
     "nutzung": "toolkit_uses",
+    "anlaufstellen": "contact_lines",
 }
 
 

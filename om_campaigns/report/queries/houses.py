@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlmodel import Session
 
+from om_campaigns.audience.contact_lines import load_of_house
 from om_campaigns.audience.intake.cells import name_key
 from om_campaigns.audience.models import (
     Address,
@@ -93,7 +94,7 @@ def _lists(session: Session, owner: Any, value: Any, ids: Iterable[int]) -> dict
 
 def load_organisation(session: Session, organisation_id: int) -> dict[str, Any]:
     """One house: its data, ``parents`` from the nearest to the top, ``children``, ``also_in``, ``seats``, ``routes`` with
-    where they come from, ``networks``, ``toolkits``."""
+    where they come from, ``networks``, ``toolkits``, ``contact_lines``."""
     row = session.execute(select(_house).where(_house.c.id == organisation_id)).one()
     own = {name: value for name, value in row._mapping.items() if name not in HIDDEN}
     parents = _parents(session, row.parent_id)
@@ -120,6 +121,7 @@ def load_organisation(session: Session, organisation_id: int) -> dict[str, Any]:
         "seats": _seats(session, organisation_id),
         "networks": _networks(session, organisation_id),
         "toolkits": _toolkits(session, organisation_id),
+        "contact_lines": load_of_house(session, organisation_id),
     }
 
 
