@@ -98,6 +98,7 @@ class Organisation(SQLModel, table=True):
         one_of("data_role", DataRole),
         one_of("relay", Relay),
         one_of("pack_delivery", PackDelivery),
+        one_of("rhythm", Rhythm),
         one_of("origin", Origin),
         CheckConstraint("adviser_headcount >= 0", name="headcount_counts"),
     )
@@ -127,6 +128,11 @@ class Organisation(SQLModel, table=True):
     pack_delivery: PackDelivery | None = Field(default=None, sa_type=by_value(PackDelivery))
     shelf_life_days: int | None = None
     """This and the two before: what is not stated is inherited from the nearest ancestor that states it."""
+    rhythm: Rhythm | None = Field(default=None, sa_type=by_value(Rhythm))
+    """How often packs may come."""
+    quiet_days: str | None = key(default=None)
+    newsletter_days: str | None = key(default=None)
+    """Both as in ``house_days``."""
     merged_into_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
     origin: Origin = Field(default=Origin.file, sa_type=by_value(Origin), nullable=False)
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Preference, Touch
-from om_campaigns.audience.vocabulary import RHYTHM_DAYS
+from om_campaigns.audience.vocabulary import RHYTHM_DAYS, Route
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
@@ -51,22 +51,22 @@ CROWDED = Table(
     Column("version_id", Integer, nullable=False),
     Column("step", BYTEWISE_TEXT, nullable=False),
     Column("zone", Text, nullable=False),
-    Column("land", Text, nullable=False),
+    Column("days", Text, nullable=False),
     Column("due_at", Instant, nullable=False),
     Column("taken", Text, nullable=False),
     Column("slow_days", Integer, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""Letters (by the id of their enrolment, or of their dispatch) whose time depends on others to the same address.
+"""Letters (by the id of their enrolment, or of their dispatch) whose time depends on others to the same address, or on its newsletter.
 
-``taken`` are the local days of those others, joined by commas; ``slow_days`` is the reader's own wish (``RHYTHM_DAYS``)."""
+``taken`` are the local days of those others, joined by commas; ``slow_days`` is the wish of the reader or the house (``RHYTHM_DAYS``)."""
 
 _SAME_CASE = and_(
     TIME.c.version_id == CROWDED.c.version_id,
     TIME.c.step == CROWDED.c.step,
     TIME.c.base_at == CROWDED.c.due_at,
     TIME.c.zone == CROWDED.c.zone,
-    TIME.c.land == CROWDED.c.land,
+    TIME.c.days == CROWDED.c.days,
     TIME.c.taken == CROWDED.c.taken,
     TIME.c.slow_days == CROWDED.c.slow_days,
 )
@@ -80,8 +80,7 @@ def defer(session: Session, calendar: Calendar, definitions: Mapping[int, Campai
             ROW.c.enrolment_id.label("id"),
             enrolment.c.version_id,
             ROW.c.step,
-            HOUSE.c.zone,
-            HOUSE.c.land,
+            *_wishes(ROW.c.route),
             ROW.c.due_at,
             ROW.c.due_day,
             ROW.c.address_id,
@@ -122,8 +121,7 @@ def reschedule(
             dispatch.c.id,
             dispatch.c.version_id,
             dispatch.c.step,
-            HOUSE.c.zone,
-            HOUSE.c.land,
+            *_wishes(dispatch.c.route),
             case((dispatch.c.due_at > now, dispatch.c.due_at), else_=literal(now, Instant)).label("due_at"),
             dispatch.c.due_day,
             dispatch.c.address_id,
@@ -148,23 +146,36 @@ def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> 
     letter, slow_days = _with_rhythm(letters)
     reach = case((slow_days > 30, slow_days), else_=30)
     touches, owed = (func.coalesce(found, "") for found in _others(letter, days=reach, value=_joined, ahead=False))
-    keys = [letter.c[name] for name in ("id", "version_id", "step", "zone", "land", "due_at")]
+    keys = [letter.c[name] for name in ("id", "version_id", "step", "zone", "days", "due_at")]
     rows = select(*keys, touches + "," + owed, slow_days)
     if caps is not None:
         in_week, in_month = (sum(_others(letter, days=days, value=_counted), literal(0)) for days, _ in caps.rules)
         has_some = in_month >= min(caps.per_week, caps.per_month)  # asked first: most have none, and then the rest need not be asked
         is_full = and_(has_some, or_(in_week >= caps.per_week, in_month >= caps.per_month))
         is_slow = and_(slow_days > 0, sum(_others(letter, days=slow_days, value=_counted), literal(0)) > 0)
-        rows = rows.where(or_(is_slow, is_full))
+        rows = rows.where(or_(is_slow, is_full, letter.c.is_block))
     return change(session, insert(CROWDED).from_select([column.name for column in CROWDED.c], rows))
 
 
+def _wishes(route: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """Zone and days off of the house for a letter on this way, and what the house wants of what it passes on."""
+    is_block = and_(route == literal_column(f"'{Route.newsletter_block.value}'"), HOUSE.c.block_days != HOUSE.c.days)
+    is_direct = route == literal_column(f"'{Route.direct_email.value}'")
+    return [
+        HOUSE.c.zone,
+        case((is_block, HOUSE.c.block_days), else_=HOUSE.c.days).label("days"),
+        case((is_direct, 0), else_=HOUSE.c.slow_days).label("house_slow_days"),
+        is_block.label("is_block"),
+    ]
+
+
 def _with_rhythm(letters: Select[Any]) -> tuple[FromClause, ColumnElement[int]]:
-    """The letters, and how slowly the reader of each wants them: days, 0 for most."""
+    """The letters, and how slowly each is wanted, by its reader or by the house: days, 0 for most."""
     preference, letter = table_of(Preference), letters.subquery("letter")
     days = [(preference.c.rhythm == literal_column(f"'{rhythm.value}'"), number) for rhythm, number in RHYTHM_DAYS.items() if number]
     found = select(case(*days, else_=0)).where(preference.c.address_id == letter.c.address_id).correlate(letter).scalar_subquery()
-    return letter, func.coalesce(found, 0)
+    own, house = func.coalesce(found, 0), letter.c.house_slow_days
+    return letter, case((house > own, house), else_=own)
 
 
 def _joined(day: ColumnElement[int]) -> ColumnElement[Any]:

@@ -270,7 +270,7 @@ def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> Any:
     chosen = (
         select(*columns.values())
         .join_from(CANDIDATE, HOUSE, HOUSE.c.organisation_id == CANDIDATE.c.organisation_id)
-        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.land == HOUSE.c.land))
+        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days))
         .where(CANDIDATE.c.reason == Reason.none.value)
         .order_by(CANDIDATE.c.strength, CANDIDATE.c.is_primary_home.desc(), CANDIDATE.c.seat_id)
     )

@@ -1,4 +1,4 @@
-"""What a house inherits down its tree, for a whole plan at once: routes, zone, holiday Land, language.
+"""What a house states or inherits, for a whole plan at once: routes, zone, days off, rhythm, language.
 
 The answers stand in a temporary table, so planning stays set-based however many people sit in a house.
 """
@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Organisation, OrganisationRegion, OrganisationRoute
-from om_campaigns.audience.vocabulary import NATIONWIDE, Route
+from om_campaigns.audience.vocabulary import NATIONWIDE, RHYTHM_DAYS, Route
 from om_campaigns.columns import BYTEWISE_TEXT, table_of
 
 temporary = MetaData()
@@ -24,12 +24,15 @@ HOUSE = Table(
     temporary,
     Column("organisation_id", Integer, primary_key=True),
     Column("zone", Text, nullable=False),
-    Column("land", Text, nullable=False),
+    Column("days", Text, nullable=False),
+    Column("block_days", Text, nullable=False),
+    Column("slow_days", Integer, nullable=False),
     Column("language", Text, nullable=False),
     Column("route", BYTEWISE_TEXT, nullable=False),
     prefixes=["TEMPORARY"],
 )
-"""``route`` is what the house takes of what one ``[[audience]]`` offers."""
+"""``route`` is what the house takes of what one ``[[audience]]`` offers; ``days`` are the days off (``days_key``), ``block_days``
+those for blocks of its newsletter; ``slow_days`` is how slowly it wants packs (``RHYTHM_DAYS``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,16 @@ class House:
     language: str
     routes: tuple[Route, ...]
     parent_id: int | None = None
+    quiet_days: str = ""
+    newsletter_days: str = ""
+    slow_days: int = 0
 
 
 def load_houses(session: Session, *, zone: str, language: str) -> dict[int, House]:
     """Every organisation by id, with routes of the nearest ancestor that states any, and the instance's defaults."""
     organisation = table_of(Organisation)
-    rows = session.execute(
-        select(organisation.c.id, organisation.c.parent_id, organisation.c.zone, organisation.c.holiday_land, organisation.c.language)
-    ).all()
+    own = ("id", "parent_id", "zone", "holiday_land", "language", "quiet_days", "newsletter_days", "rhythm")
+    rows = session.execute(select(*[organisation.c[name] for name in own])).all()
     own_routes: dict[int, list[Route]] = defaultdict(list)
     route = table_of(OrganisationRoute)
     for organisation_id, found in session.execute(
@@ -69,9 +74,17 @@ def load_houses(session: Session, *, zone: str, language: str) -> dict[int, Hous
             row.language or language,
             _inherited_routes(row.id, parents, own_routes),
             row.parent_id,
+            row.quiet_days or "",
+            row.newsletter_days or "",
+            RHYTHM_DAYS[row.rhythm] if row.rhythm else 0,
         )
         for row in rows
     }
+
+
+def days_key(land: str, quiet_days: str = "", newsletter_days: str = "") -> str:
+    """One text for all that decides which days are off; houses with the same one are planned together."""
+    return f"{land}|{quiet_days}|{newsletter_days}"
 
 
 def _only_land(lands: set[str]) -> str:
@@ -108,7 +121,9 @@ def fill_houses(
         {
             "organisation_id": each.organisation_id,
             "zone": each.zone,
-            "land": each.land,
+            "days": days_key(each.land, each.quiet_days),
+            "block_days": days_key(each.land, each.quiet_days, each.newsletter_days),
+            "slow_days": each.slow_days,
             "language": each.language,
             "route": (choose_route(each, offered) if chosen is None else chosen.get(each.organisation_id, Route.none)).value,
         }

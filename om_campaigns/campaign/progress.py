@@ -125,7 +125,7 @@ def _move_on(session: Session, following: Step) -> int:
             enrolment.c.id == DONE.c.enrolment_id,
             HOUSE.c.organisation_id == enrolment.c.organisation_id,
             TIME.c.zone == HOUSE.c.zone,
-            TIME.c.land == HOUSE.c.land,
+            TIME.c.days == HOUSE.c.days,
             counted_from,
             TIME.c.base_at == enrolment.c.entered_at,
             TIME.c.shift_seconds == enrolment.c.shift_seconds,
@@ -180,6 +180,6 @@ def _enter_successor(session: Session, successor: Successor, calendar: Calendar,
         select(*columns.values())
         .join_from(enrolment, DONE, DONE.c.enrolment_id == enrolment.c.id)
         .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
-        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.land == HOUSE.c.land))
+        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days))
     )
     session.execute(insert_ignoring(session, enrolment, list(columns), chosen))

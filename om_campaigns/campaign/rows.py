@@ -119,7 +119,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
                 TIME.c.step == step.name,
                 TIME.c.base_at == enrolment.c.next_due_at,
                 TIME.c.zone == HOUSE.c.zone,
-                TIME.c.land == HOUSE.c.land,
+                TIME.c.days == HOUSE.c.days,
             ),
         )
     )

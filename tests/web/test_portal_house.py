@@ -14,7 +14,7 @@ from tests.web.portal_help import form_key, open_office, sign_in
 from tests.web.test_portal_packs import act, pack_of
 
 HERE = "/portal/haus/dach"
-NOW = {"weg": "forward_pack", "zustellung": "", "frist": "", "worte": "edit_allowed", "sprache": "", "berater": "5"}
+NOW = {"weg": "forward_pack", "zustellung": "", "frist": "", "worte": "edit_allowed", "sprache": "", "takt": "as_it_comes", "berater": "5"}
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def doris(office: Workspace) -> TestClient:
 
 
 def save(client: TestClient, path: str = HERE, **fields: str) -> str:
-    answer = client.post(path, data={"formular": form_key(client.get(HERE).text), **NOW, **fields})
+    answer = client.post(path, data={"formular": form_key(client.get("/portal/haus/tal" if "tal" in path else HERE).text), **NOW, **fields})
     return client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
 
 
@@ -94,6 +94,11 @@ WRONG = (
     ({"frist": "bald"}, "zwischen 1 und 365"),
     ({"worte": ""}, "wie Ihr Haus Texte"),
     ({"sprache": "fr"}, "eine der Sprachen"),
+    ({"takt": "stündlich"}, "wie oft Pakete kommen"),
+    ({"ruhe": "Weihnachten"}, "in jede Zeile einen Tag"),
+    ({"newsletter": "montags"}, "Tage des Monats"),
+    ({"weitergabe": "alle"}, "wer Pakete bekommt"),
+    ({"berater": ""}, "Ohne Zahl wüssten wir nicht"),
     ({"berater": "viele"}, "nur mit Ziffern"),
     ({"berater": "99999999"}, "nur mit Ziffern"),
 )
@@ -105,6 +110,16 @@ def test_a_fault_changes_nothing_at_all(office: Workspace, doris: TestClient) ->
         page = save(doris, **{"frist": "10"} | fields)
         assert told in page, fields
         assert office.dump() == before, fields
+
+
+def test_no_house_loses_its_advisers_unsaid(office: Workspace, doris: TestClient) -> None:
+    """The head count is the pool of a house whose advisers OM does not know; without one, campaigns for advisers pass it by."""
+    page = save(doris, berater="0")
+    assert "dass in Ihrem Haus niemand Betriebe berät" in page
+    assert "nobody advises in this house any more" in " ".join(om(office.folder, "todo", "list").out.split())
+    tim = sign_in(office, "tim@tal.example")
+    assert "Gespeichert" in save(tim, "/portal/haus/tal", berater="", worte="edit_allowed"), "advisers that are known are counted"
+    assert "niemand Betriebe" not in tim.get("/portal/haus/tal").text
 
 
 def test_what_needs_an_address_is_said_to_people(office: Workspace, doris: TestClient) -> None:

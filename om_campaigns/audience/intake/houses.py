@@ -31,6 +31,9 @@ COLUMNS = (
     "relay",
     "pack_delivery",
     "shelf_life_days",
+    "rhythm",
+    "quiet_days",
+    "newsletter_days",
     "parent_id",
     "list_address_id",
 )

@@ -9,6 +9,7 @@ from om_campaigns.audience import columns_de as words
 from om_campaigns.audience.files import Table
 from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.cells import Reader, did_you_mean
+from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     ChangeKind,
@@ -20,6 +21,7 @@ from om_campaigns.audience.vocabulary import (
     PackDelivery,
     PersonStatus,
     Relay,
+    Rhythm,
     Role,
     Route,
     ToolkitStatus,
@@ -86,6 +88,9 @@ ORGANISATIONS = _kind(
     relay=cells.word(Relay, "relay"),
     pack_delivery=cells.word(PackDelivery, "pack delivery"),
     shelf_life_days=cells.whole_number,
+    rhythm=cells.word(Rhythm, "rhythm"),
+    quiet_days=read_quiet_days,
+    newsletter_days=read_newsletter_days,
     also_in=cells.all_as_written,
 )
 PEOPLE = _kind(
