@@ -62,6 +62,11 @@ class App:
         return self.workspace / "outbox"
 
     @property
+    def inbox(self) -> Path:
+        """Mails that came in and that a person should read."""
+        return self.workspace / "inbox"
+
+    @property
     def locks(self) -> Path:
         """Where file locks of this database lie: beside it on SQLite, so that two workspaces with one database share them."""
         database = self.engine.url.database

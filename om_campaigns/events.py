@@ -87,6 +87,21 @@ def address_suppressed(address: int, reason: str) -> None:
     _log.info("address.suppressed", address=address, reason=reason)
 
 
+def mail_taken(kind: str, mail: str) -> None:
+    """A mail that came in had its effect; ``mail`` is the beginning of its hash."""
+    _log.info("mail.taken", kind=kind, mail=mail)
+
+
+def mail_failed(mail: str) -> None:
+    """A mail could not be read; it was put aside for people."""
+    _log.exception("mail.failed", mail=mail)
+
+
+def inbox_missing(reason: str) -> None:
+    """Where mail comes in cannot be read; sending goes on."""
+    _log.error("inbox.missing", reason=reason)
+
+
 def connection_failed(transport: str, trouble: str) -> None:
     """No connection for sending could be made or kept."""
     _log.error("connection.failed", transport=transport, trouble=trouble)

@@ -102,9 +102,24 @@ class CapSettings(_Section):
 
 
 class RetentionSettings(_Section):
-    """Days after which names and values inside sent mails are forgotten."""
+    """Days after which names and values inside sent mails, and mails that came in, are forgotten (BNC-16)."""
 
     slot_days: int = Field(default=180, ge=1)
+    mail_days: int = Field(default=60, ge=1, le=90)
+
+
+class InboxSettings(_Section):
+    """Where mail comes in: '' nowhere, ``pipe`` where the mail server calls ``inbox -``, else the path of a Maildir."""
+
+    source: str = ""
+
+    @property
+    def takes_mail(self) -> bool:
+        return bool(self.source)
+
+    @property
+    def maildir(self) -> Path | None:
+        return None if self.source in ("", "pipe") else Path(self.source)
 
 
 class PrivacySettings(_Section):
@@ -138,6 +153,7 @@ class Settings(BaseSettings):
     sender: SenderSettings = SenderSettings()
     caps: CapSettings = CapSettings()
     retention: RetentionSettings = RetentionSettings()
+    inbox: InboxSettings = InboxSettings()
     privacy: PrivacySettings = PrivacySettings()
     run: RunSettings = RunSettings()
 

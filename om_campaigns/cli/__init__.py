@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("operator:doctor", "Check the installation: database, disk, clock, mail server, pages."),
     "go-live": ("operator:go_live", "Leave the rehearsal for real mail, once."),
     "halt": ("operator:halt", "Stop all sending at once."),
+    "inbox": ("inbox:inbox", "Take in mail: what readers write to leave."),
     "init": ("operator:init", "Make a workspace in a folder."),
     "ledger": ("ledger:ledger", "Who was sent what, and who was not; settle uncertain letters."),
     "link": ("link:link", "How often links were followed, per house."),

@@ -15,6 +15,7 @@ WORDS = {
     "contacts_wanted": "would like to be introduced",
     "home_left": "says not to be in this house any more",
     "house_says": "a house wrote in the portal",
+    "mail_unclear": "mail came in that no program could understand; it lies in inbox/",
     "case_offered": "a case for the monthly letter, see 'action list --for-letter'",
 }
 """A kind of task, in words."""

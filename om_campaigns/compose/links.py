@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -25,8 +26,10 @@ SIGNATURE_BYTES = 18
 _PART = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _TOKEN = re.compile(r"([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]{24})((?:\.[A-Za-z0-9_-]{1,80}){1,8})")
 _RETURN_PATH = re.compile(r"bounce-([a-z0-9]{1,40})-([a-z2-7]{12})@[a-z0-9.-]{1,253}")
+_LEAVE = re.compile(r"(?<![a-z0-9])off-([a-z2-7]{16})-([a-z2-7]{16})-([a-z2-7]{26})(?![a-z0-9])")
 _INERT = "inert"
 _RETURN = b"om-campaigns:1:return-path\0"
+_OFF = b"om-campaigns:1:leave-by-mail\0"
 
 
 class Door(StrEnum):
@@ -141,7 +144,7 @@ def make_return_path(keyring: Keyring, ref: str, domain: str) -> str:
 
     ``bounce-<message ref>-<60 bits of HMAC>@domain``; without a key id, because a local part has 64 characters.
     """
-    return f"bounce-{ref}-{_return_tag(keyring.secret(keyring.current), ref)}@{domain}"
+    return f"bounce-{ref}-{_tag(keyring.secret(keyring.current), _RETURN + ref.encode(), 12)}@{domain}"
 
 
 def read_return_path(keyring: Keyring, address: str) -> str | None:
@@ -150,10 +153,36 @@ def read_return_path(keyring: Keyring, address: str) -> str | None:
     if found is None:
         return None
     ref, tag = found.groups()
-    genuine = [hmac.compare_digest(tag, _return_tag(secret, ref)) for secret in keyring.secrets.values()]
+    genuine = [hmac.compare_digest(tag, _tag(secret, _RETURN + ref.encode(), 12)) for secret in keyring.secrets.values()]
     return ref if any(genuine) else None
 
 
-def _return_tag(secret: bytes, ref: str) -> str:
-    digest = hmac.digest(secret, _RETURN + ref.encode(), "sha256")
-    return base64.b32encode(digest[:10])[:12].decode("ascii").lower()
+def make_leave_address(
+    keyring: Keyring, address_ref: str, organisation_ref: str, mailing_list: str, domain: str, *, inert: bool = False
+) -> str:
+    """Where a mail leaves a mailing list: ``off-<address>-<house>-<130 bits of HMAC>@domain`` (UNS-11).
+
+    A local part has 64 characters, so the list is signed and not named: whoever reads tries those there are.
+    """
+    signed = _signed_leave(address_ref, organisation_ref, f"{_INERT} {mailing_list}" if inert else mailing_list)
+    return f"off-{address_ref}-{organisation_ref}-{_tag(keyring.secret(keyring.current), signed, 26)}@{domain}"
+
+
+def read_leave_addresses(keyring: Keyring, words: str, mailing_lists: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Address, house and list of every genuine address for leaving in ``words``, in whatever case it came; of nothing else."""
+    slugs = list(mailing_lists)
+    return [
+        (ref, house, slug)
+        for ref, house, tag in dict.fromkeys(_LEAVE.findall(words.lower()))
+        for slug in slugs
+        if any(hmac.compare_digest(tag, _tag(secret, _signed_leave(ref, house, slug), 26)) for secret in keyring.secrets.values())
+    ]
+
+
+def _signed_leave(address_ref: str, organisation_ref: str, mailing_list: str) -> bytes:
+    return _OFF + f"{address_ref}.{organisation_ref}.{mailing_list}".encode()
+
+
+def _tag(secret: bytes, signed: bytes, length: int) -> str:
+    """HMAC-SHA-256, cut, in an alphabet that survives any case."""
+    return base64.b32encode(hmac.digest(secret, signed, "sha256"))[:length].decode("ascii").lower()

@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import Instant, Json, by_value, key, new_ref, one_of, reference
+from om_campaigns.feedback.mails import MailKind
 
 
 class CascadeLevel(StrEnum):
@@ -33,6 +34,7 @@ class TaskKind(StrEnum):
     distributor_named = "distributor_named"
     contacts_wanted = "contacts_wanted"
     house_says = "house_says"
+    mail_unclear = "mail_unclear"
 
 
 class Task(SQLModel, table=True):
@@ -53,6 +55,18 @@ class Task(SQLModel, table=True):
     at: datetime = Field(sa_type=Instant, nullable=False)
     closed_at: datetime | None = Field(default=None, sa_type=Instant)
     closed_by: str = ""
+
+
+class InboundMail(SQLModel, table=True):
+    """A mail that came in, known by the hash of its head: the same one twice has its effect once (BNC-03). Keeps nothing of it."""
+
+    __tablename__ = "inbound_mail"
+    __table_args__ = (one_of("kind", MailKind),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = key(unique=True)
+    kind: MailKind = Field(sa_type=by_value(MailKind), nullable=False)
+    at: datetime = Field(sa_type=Instant, nullable=False)
 
 
 class OptIn(SQLModel, table=True):

@@ -19,6 +19,7 @@ from om_campaigns.clock import Clock
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.transport import NoConnectionError, Trouble
 from om_campaigns.errors import OmError
+from om_campaigns.feedback.mailbox import open_maildir
 from om_campaigns.pipeline.identity import find_difference
 from om_campaigns.pipeline.pages import find_fault, is_reserved
 from om_campaigns.settings import Settings, load_settings
@@ -67,6 +68,7 @@ def examine(workspace: Path, clock: Clock) -> list[Finding]:
     found.append(_mail_server(workspace, settings))
     found += _pages(workspace, settings)
     found += _sender(settings)
+    found += _inbox(workspace, settings)
     return found
 
 
@@ -183,3 +185,17 @@ def _sender(settings: Settings) -> list[Finding]:
     if not sender.imprint.strip():
         found.append(Finding(needed, "sender", "there is no imprint", "set [sender] imprint: every mail must name who sends it"))
     return found or [Finding(Level.ok, "sender", f"{sender.name} <{sender.local_part}@{sender.domain}>")]
+
+
+def _inbox(workspace: Path, settings: Settings) -> list[Finding]:
+    """Where letters say that one may leave by mail, that mail must come in."""
+    inbox = settings.inbox
+    if inbox.maildir is None:
+        what = "the mail server calls 'om-campaigns inbox -'" if inbox.takes_mail else "no mail comes in; readers leave by the links"
+        return [Finding(Level.ok, "inbox", what)]
+    try:
+        open_maildir(workspace / inbox.maildir)
+        waiting = sum(1 for _ in (workspace / inbox.maildir / "new").iterdir())
+    except (OmError, OSError) as error:
+        return [Finding(Level.fail, "inbox", str(error), "set [inbox] source to the Maildir the mail server delivers into")]
+    return [Finding(Level.ok, "inbox", f"{inbox.maildir} is read, {waiting} mails wait")]

@@ -18,7 +18,7 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.models import CountedLink, EditionRow, LinkDay, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker
 from om_campaigns.errors import RefusedError
-from om_campaigns.feedback.models import Acknowledgement, ActionReport, ActionReportPartner, Task
+from om_campaigns.feedback.models import Acknowledgement, ActionReport, ActionReportPartner, InboundMail, Task
 from om_campaigns.pipeline.backups import copy_database
 from om_campaigns.pipeline.doctor import Finding, Level
 from om_campaigns.pipeline.identity import settle_down
@@ -28,6 +28,7 @@ from om_campaigns.store import Instance, Mode
 
 REHEARSED = (
     Task,
+    InboundMail,
     Notice,
     Acknowledgement,
     ActionReportPartner,

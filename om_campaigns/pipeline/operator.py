@@ -226,7 +226,9 @@ ENTRANCE_DAYS = 30
 
 
 def forget_old_values(app: App, now: datetime) -> int:
-    """Delete names and values inside mails older than ``retention.slot_days`` (LAW-07), and who signed in; returns how many mails."""
+    """Delete names and values inside mails older than ``retention.slot_days`` (LAW-07), who signed in, and old mails that came in;
+    returns how many mails lost their values.
+    """
     before = now - timedelta(days=app.settings.retention.slot_days)
     message, slots = table_of(Message), table_of(MessageSlots)
     old = select(message.c.id).where(func.coalesce(message.c.sent_at, message.c.claimed_at) < before)
@@ -234,6 +236,9 @@ def forget_old_values(app: App, now: datetime) -> int:
         forgotten = int(session.execute(delete(slots).where(slots.c.message_id.in_(old))).rowcount)  # type: ignore[attr-defined]
         opting_in.forget_old(session, now)
         forget_entrances(session, now - timedelta(days=ENTRANCE_DAYS))
+    for path in app.inbox.glob("*.eml"):
+        if path.stat().st_mtime < (now - timedelta(days=app.settings.retention.mail_days)).timestamp():
+            path.unlink(missing_ok=True)
     if forgotten:
         events.values_forgotten(forgotten)
     return forgotten

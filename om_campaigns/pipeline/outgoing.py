@@ -22,7 +22,7 @@ from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fill
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.compose.links import Links, make_answer_link, make_links, make_pack_link, make_return_path
+from om_campaigns.compose.links import Links, make_answer_link, make_leave_address, make_links, make_pack_link, make_return_path
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox
 from om_campaigns.compose.wording import load_wording
@@ -125,6 +125,8 @@ class Composer:
     sender: SenderSettings
     base_url: str
     zone: str
+    takes_mail: bool = False
+    """Mail comes in here, so one may also leave by writing one."""
     _letters: OrderedDict[tuple[str, bool], Letter] = field(default_factory=OrderedDict)
 
     def __call__(self, session: Session, dues: Sequence[Due], now: datetime) -> list[Prepared | Held]:
@@ -205,7 +207,10 @@ class Composer:
         )
         filled = fill(edition, {**values, **links.slots, **further})
         letter = self._letter(edition, is_correction=due is not None and is_correction(due.occasion))
-        head = self._head(key, recipient, extra.part, ref, message_id, mailing_list, links.one_click)
+        head = self._head(
+            key, recipient, extra.part, ref, message_id, mailing_list,
+            links.one_click, self.leave_by_mail(recipient, key.organisation_id, mailing_list, inert=inert),
+        )  # fmt: skip
         ideas = extra.ideas or self.library.step_file(key).ideas
         used = {use.path for use in edition.slots}
 
@@ -250,6 +255,14 @@ class Composer:
             inert=inert,
         )
 
+    def leave_by_mail(self, recipient: Recipient, organisation_id: int, mailing_list: str, *, inert: bool) -> str:
+        """The ``mailto:`` by which one leaves (UNS-11); '' where no mail comes in."""
+        if not self.takes_mail:
+            return ""
+        house = self.houses.public_id(organisation_id)
+        address = make_leave_address(self.keyring, recipient.address_ref, house, mailing_list, self.sender.domain, inert=inert)
+        return f"mailto:{address}?subject=Abmelden"
+
     def answer_link(self, key: LetterKey, edition: Edition, recipient: Recipient, *, inert: bool) -> dict[str, str]:
         """Where the question of a letter is answered; nothing for a letter that asks nothing."""
         if not any(use.path == "links.answer" for use in edition.slots):
@@ -276,7 +289,15 @@ class Composer:
         return found
 
     def _head(
-        self, key: LetterKey, recipient: Recipient, part: Part, ref: str, message_id: str, mailing_list: str, one_click: str
+        self,
+        key: LetterKey,
+        recipient: Recipient,
+        part: Part,
+        ref: str,
+        message_id: str,
+        mailing_list: str,
+        one_click: str,
+        leave_by_mail: str,
     ) -> HeadMaker:
         own = f"{self.sender.local_part}@{self.sender.domain}"
         answers = self.sender.reply_to or own
@@ -298,7 +319,7 @@ class Composer:
             "reply_to": reply_to,
             "list_id": (self.houses.mailing_list_name(mailing_list, "de"), f"{mailing_list}.{self.sender.list_domain}"),
             "one_click_url": one_click,
-            "unsubscribe_mailto": "",
+            "unsubscribe_mailto": leave_by_mail,
             "list_help": f"mailto:{answers}",
             "list_owner": f"mailto:{answers}",
             "list_archive": f"{self.base_url}/archiv/{mailing_list}" if self.base_url else "",

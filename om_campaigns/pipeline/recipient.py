@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,6 +73,7 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
         }
         stays = _what_stays(session, person_id, [each.hmac for each in known.values()], len(known) - len(emptied))
     erased["copies_in_outbox"] = _delete_copies(app, refs)
+    erased["mails_of_theirs"] = _delete_mails(app, [known[each].normal_key for each in emptied])
     events.person_erased(person_id, len(emptied))
     return Erased(erased, stays)
 
@@ -156,6 +158,14 @@ def _what_stays(session: Session, person_id: int, hashes: list[str], shared: int
         Stays("shared addresses", shared, "somebody else uses them too; their own bases count"),
     ]
     return [each for each in found if each.number]
+
+
+def _delete_mails(app: App, addresses: Sequence[str]) -> int:
+    """Mails that came in and name one of these addresses."""
+    found = [path for path in app.inbox.glob("*.eml") if any(each.lower() in path.read_text("latin-1").lower() for each in addresses)]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
 
 
 def _delete_copies(app: App, refs: list[str]) -> int:

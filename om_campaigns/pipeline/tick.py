@@ -1,4 +1,4 @@
-"""The spine, to be read first: recover → enrol → plan → compose → send.
+"""The spine, to be read first: collect → recover → enrol → plan → compose → send.
 
 What is due is computed from the tables, so a missed or doubled tick changes nothing; running a tick twice at the same
 instant plans and sends nothing the second time. Each campaign's enrolling and planning is one transaction.
@@ -42,6 +42,7 @@ from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
 from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.identity import note_claim
+from om_campaigns.pipeline.inbox import collect
 from om_campaigns.pipeline.libraries import open_library
 from om_campaigns.pipeline.notices import send_asked_notices
 from om_campaigns.pipeline.outgoing import Composer, key_of_row, keys_of_parts, open_keys
@@ -130,6 +131,7 @@ def tick(
     rehearsal an earlier ``now`` changes nothing and is said.
     """
     result = TickResult()
+    collect(app, now)
     if not begin(app, now):
         result.is_clock_behind = True
         return result
@@ -322,6 +324,7 @@ def make_composer(app: App, session: Session, *, counts: bool = False) -> Compos
         app.settings.sender,
         app.settings.web.base_url,
         app.settings.zone,
+        takes_mail=app.settings.inbox.takes_mail,
     )
 
 

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from om_campaigns.audience.addresses import Keyring
-from om_campaigns.compose.links import Door, make_links, make_return_path, make_token, read_return_path, read_token
+from om_campaigns.compose.links import (
+    Door,
+    make_leave_address,
+    make_links,
+    make_return_path,
+    make_token,
+    read_leave_addresses,
+    read_return_path,
+    read_token,
+)
 from om_campaigns.errors import InstallationError
 
 FIRST = Keyring("k1", {"k1": b"1" * 32})
@@ -159,3 +168,27 @@ def test_a_token_costs_under_forty_microseconds() -> None:
             read_token(FIRST, Door.one_click, make_token(FIRST, Door.one_click, *PARTS))
         best = min(best, (time.process_time() - start) / 4_000)
     assert best < 40e-6
+
+
+def test_uns_11_an_address_for_leaving_is_read_in_any_case_and_place() -> None:
+    address = make_leave_address(FIRST, *PARTS, "om-mail.example")
+    assert len(address.partition("@")[0]) == 64  # as many as a local part may have
+    for words in (address, address.upper(), f"Abmelden <{address}>, other@x.example", f"re: {address.partition('@')[0]}"):
+        assert read_leave_addresses(FIRST, words, ["monatsbrief", "wir-gedanke"]) == [PARTS]
+        assert read_leave_addresses(ROTATED, words, ["wir-gedanke"]) == [PARTS]  # UNS-10
+    assert read_leave_addresses(FORGOTTEN, address, ["wir-gedanke"]) == []
+    assert read_leave_addresses(FIRST, address, ["monatsbrief"]) == []
+
+
+def test_sec_08_nobody_invents_an_address_for_leaving() -> None:
+    address = make_leave_address(FIRST, *PARTS, "om-mail.example")
+    local = address.partition("@")[0]
+    for at in range(4, 64):
+        for sign in "a7":
+            if local[at] != sign:
+                assert read_leave_addresses(FIRST, local[:at] + sign + local[at + 1 :], ["wir-gedanke"]) == []
+    for forged in (local[:-1], f"{local}a", f"x{local}", local.replace("off", "bounce"), ""):
+        assert read_leave_addresses(FIRST, forged, ["wir-gedanke"]) == []
+    inert = make_leave_address(FIRST, *PARTS, "om-mail.example", inert=True)
+    assert len(inert) == len(address)
+    assert read_leave_addresses(FIRST, inert, ["wir-gedanke"]) == []

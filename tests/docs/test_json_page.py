@@ -33,6 +33,7 @@ BY_ITS_OWN_TEST = (
     "todo list",
     "action list",
     "link list",
+    "inbox",
     "person proof",
 )
 
