@@ -7,7 +7,7 @@ from importlib import import_module
 
 NAMES = ("starting", "composing", "importing", "planning", "sending")
 
-LONG = ("crash", "leaving")
+LONG = ("crash", "leaving", "telling")
 """Run only when named."""
 
 MARKS = {
@@ -20,10 +20,11 @@ MARKS = {
     **{f"kill -9, {database}: uncertain at once": ("≤", 3.0) for database in ("SQLite", "PostgreSQL")},
     **{f"{what}: {how}": ("≤", 0.0) for what in ("kill -9, SQLite", "kill -9, PostgreSQL", "power, SQLite") for how in ("lost", "doubled")},
     **{f"one click, {database}: lost": ("≤", 0.0) for database in ("SQLite", "PostgreSQL")},
+    **{f"telling, {database}": ("≤", 3.89) for database in ("SQLite", "PostgreSQL")},
     "power, SQLite: uncertain at once": ("≤", 603.0),
     "faults with another outcome": ("≤", 0.0),
 }
-"""Figure → what it must be; a figure that is not here is only told."""
+"""Figure, or what stands before its colon → what it must be; a figure that is not here is only told."""
 
 
 def main(wanted: list[str]) -> int:
@@ -35,7 +36,7 @@ def main(wanted: list[str]) -> int:
     print(f"{'figure':36} {'value':>10}  {'mark':>7}  held  what")
     for name in wanted or NAMES:
         for title, value, what in import_module(f"benchmarks.{name}").run():
-            sign, mark = MARKS.get(title, ("", 0.0))
+            sign, mark = MARKS.get(title) or MARKS.get(title.partition(":")[0], ("", 0.0))
             held = not sign or (value <= mark if sign == "≤" else value >= mark)
             missed += not held
             shown = ("yes" if held else "NO") if sign else ""

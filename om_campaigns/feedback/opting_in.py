@@ -57,11 +57,24 @@ class Request:
 
 
 def ask(session: Session, keyring: Keyring, request: Request, now: datetime) -> bool:
-    """Remember a request and owe its mail; False (and nothing remembered) where somebody asks too often or had objected."""
+    """Remember a request and owe its mail; False (and nothing remembered) where somebody asks too often or had objected.
+
+    For whoever objected the same is written and taken back, so that the time of the answer does not tell (SEC-09).
+    """
     subjects = {"address": request.address.normal_key, "domain": request.address.domain, "network": request.network}
     counted = [_count(session, f"opt-in-{name}", hash_address(keyring, subjects[name]), now) <= most for name, most in _limits]
-    if not all(counted) or _objected(session, keyring, request.address.normal_key):
+    if not all(counted):
         return False
+    remembered = session.begin_nested()
+    _remember(session, request, now)
+    if _objected(session, keyring, request.address.normal_key):
+        remembered.rollback()
+        return False
+    remembered.commit()
+    return True
+
+
+def _remember(session: Session, request: Request, now: datetime) -> None:
     opt_in = OptIn(
         address=request.address.address,
         normal_key=request.address.normal_key,
@@ -86,7 +99,6 @@ def ask(session: Session, keyring: Keyring, request: Request, now: datetime) -> 
         )
     )
     session.flush()
-    return True
 
 
 def _count(session: Session, scope: str, subject: str, now: datetime) -> int:

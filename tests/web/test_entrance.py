@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import statistics
-import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from om_campaigns.pipeline import entering
 from om_campaigns.pipeline.entering import PER_ADDRESS
-from om_campaigns.web import errands
 from tests.journeys.workspace import Workspace, person
 from tests.web.portal_help import ask, form_key, link_of, make_client, notices, open_office, sign_in
 
@@ -99,27 +94,6 @@ def test_sec_09_strangers_get_the_same_answer_and_no_mail(office: Workspace) -> 
         assert (known.status_code, known.content, dict(known.headers)) == (unknown.status_code, unknown.content, dict(unknown.headers))
     client.app.state.site.errands.finish(10)  # type: ignore[attr-defined]
     assert [mail["To"] for mail in notices(office)] == ["doris@dach.example"]
-
-
-@pytest.mark.slow
-def test_sec_09_known_and_unknown_addresses_take_equal_time(office: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """1,000 requests in random order; what follows an answer is done later, so that it does not slow it down."""
-    monkeypatch.setattr(entering, "PER_ADDRESS", 10_000)
-    monkeypatch.setattr(entering, "PER_NETWORK", 10_000)
-    client = make_client(office)
-    client.app.state.site.errands.delay = errands.DELAY  # type: ignore[attr-defined]
-    key = form_key(client.get("/portal").text)
-    took: dict[str, list[float]] = {"doris@dach.example": [], "dolly@dach.example": []}
-    order = [address for address in took for _ in range(500)]
-    random.Random(1).shuffle(order)
-    for address in order:
-        started = time.perf_counter()
-        client.post("/portal/anmelden", data={"formular": key, "adresse": address})
-        took[address].append(time.perf_counter() - started)
-    client.app.state.site.errands.finish(60)  # type: ignore[attr-defined]
-    assert len(notices(office)) == 500, "and whoever is known got their links"
-    known, unknown = (statistics.median(each) for each in took.values())
-    assert abs(known - unknown) < 0.1 * max(known, unknown), (known, unknown)
 
 
 def test_an_empty_field_is_explained(office: Workspace) -> None:

@@ -18,7 +18,7 @@ from om_campaigns.pipeline.doors import is_form_key, make_form_key
 from om_campaigns.pipeline.pages import find_fault
 from om_campaigns.web.application import make_application
 from om_campaigns.web.headers import ALWAYS, BODY_LIMIT
-from om_campaigns.web.server import serving
+from om_campaigns.web.server import _listen, serving
 from tests.journeys.workspace import Workspace, local
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 
@@ -133,6 +133,14 @@ def test_law_26_the_log_holds_no_token_and_nothing_of_who_asked(quick: TestClien
     assert (line["method"], line["route"], line["status"]) == ("GET", "/health/{nonce}", 200)
     for word in (token, "007", "203.0.113", "testclient"):
         assert word not in said
+
+
+def test_no_page_waits_for_an_acknowledgement_of_the_network() -> None:
+    """Without TCP_NODELAY head and body of an answer are 40 ms apart; connections inherit it from the listening socket."""
+    with _listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()[:2]):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_port_in_use_is_named(workspace: Workspace) -> None:
