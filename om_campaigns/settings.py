@@ -65,6 +65,10 @@ class SmtpSettings(_Section):
         return self.password.get_secret_value()
 
 
+NO_PAGES = "https://seiten-fehlen.invalid"
+"""Stands in links while no base URL is set; live mode refuses to send then (UNS-01)."""
+
+
 class WebSettings(_Section):
     """Where people outside reach this installation; empty while no pages are served."""
 
@@ -78,6 +82,11 @@ class WebSettings(_Section):
         if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
             raise ValueError("base_url begins with https:// (REN-16)")
         return value.rstrip("/")
+
+    @property
+    def pages(self) -> str:
+        """The address of our pages; one that leads nowhere while none are served."""
+        return self.base_url or NO_PAGES
 
 
 class SenderSettings(_Section):

@@ -82,11 +82,11 @@ def show(state: State, code: str, format_: str) -> None:
 @click.option("--only", "forms", multiple=True, type=click.Choice(FORMATS), help="Only this form; may be given several times.")
 @pass_state
 def write(state: State, code: str, folder: Path, forms: tuple[str, ...]) -> None:
-    """Write the files of a pack into FOLDER: draft, page, text, blocks, sheet, manifest."""
+    """Write the files of a pack into FOLDER: draft, page, text, blocks, sheet, manifest, pictures."""
     from om_campaigns.pipeline.partner import Format, write_pack
 
     app = state.app()
-    for path in write_pack(app, code, folder, app.now(), [Format(form) for form in forms] or Format):
+    for path in write_pack(app, code, folder, app.now(), [Format(form) for form in forms]):
         click.echo(str(path))
 
 

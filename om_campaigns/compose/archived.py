@@ -9,6 +9,8 @@ from functools import cache
 import nh3
 from markdown_it import MarkdownIt
 
+from om_campaigns.compose.pictures import KEY_LENGTH, PICTURE_PATH
+
 TAGS = {
     "a",
     "blockquote",
@@ -29,18 +31,29 @@ TAGS = {
     "th",
     "thead",
 }
-TAGS |= {"tr", "ul"}
+TAGS |= {"img", "tr", "ul"}
+ATTRIBUTES = {"a": {"href"}, "section": {"class"}, "img": {"src", "alt"}}
+_OWN_PICTURE = re.compile(rf"/{PICTURE_PATH}/[0-9a-f]{{{KEY_LENGTH}}}/[^/?#]+$")
+_NO_PICTURE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 BLOCK = re.compile(r"^::: (\w+)\n(.*?)^:::$", re.DOTALL | re.MULTILINE)
 
 
 def make_page_html(markdown: str, labels: Mapping[str, str]) -> str:
-    """Safe HTML without styles, scripts and pictures; ``labels`` are the headings of blocks by name."""
+    """Safe HTML without styles and scripts, with pictures of our own pages only; ``labels`` are the headings of blocks by name."""
     parts, end = [], 0
     for block in BLOCK.finditer(markdown):
         parts += [_render(markdown[end : block.start()]), _section(block[1], block[2], labels)]
         end = block.end()
     html = "".join([*parts, _render(markdown[end:])])
-    return nh3.clean(html, tags=TAGS, attributes={"a": {"href"}, "section": {"class"}}, url_schemes={"https", "mailto"}, link_rel=None)
+    clean = nh3.clean(
+        html, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_only_own_pictures, url_schemes={"https", "mailto"}, link_rel=None
+    )
+    return _NO_PICTURE.sub("", clean)
+
+
+def _only_own_pictures(tag: str, attribute: str, value: str) -> str | None:
+    """A reader's address is told to nobody by looking at the archive (LAW-25)."""
+    return None if (tag, attribute) == ("img", "src") and not _OWN_PICTURE.search(value) else value
 
 
 def _section(name: str, text: str, labels: Mapping[str, str]) -> str:

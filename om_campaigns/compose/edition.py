@@ -21,6 +21,7 @@ from om_campaigns.compose.landings import LandingError, cut_html, unsafe_address
 from om_campaigns.compose.markdown import BLOCK_NAMES, convert, fix_spaces
 from om_campaigns.compose.mjml import make_html
 from om_campaigns.compose.overlay import OwnBlock, apply_overlay
+from om_campaigns.compose.pictures import Picture, find_pictures, point_to_pages
 from om_campaigns.compose.slots import (
     MARK_START,
     SAFE_URL,
@@ -83,6 +84,8 @@ class EditionInput:
     """Path of a text that follows the letter in a box: how to pass on."""
     overlay: tuple[OwnBlock, ...] = ()
     """For packs: the house's own words."""
+    pages: str = ""
+    """The address of our pages, from where pictures are loaded."""
     counting: Counting | None = None
     """For whom the links of the text are counted together; None: they lead straight to their targets."""
 
@@ -145,6 +148,7 @@ def make_edition_id(given: EditionInput) -> str:
     paths += sorted(path for path in given.files if path.startswith(READABLE))
     for path in paths:
         parts += (path, given.files.get(path, ""))
+    parts += [picture.url for _, picture in find_pictures(given.files.get(given.step_path, ""), given.step_path, given.files, given.pages)]
     for own in given.overlay:
         parts += ("overlay", own.block, own.kind, own.after, own.text)
     if given.counting is not None:
@@ -162,6 +166,12 @@ def _with_own_words(step: StepFile, given: EditionInput) -> StepFile:
         return step
     blocks = convert(step.body, step.path, step.body_line, given.language).blocks
     return replace(step, body=apply_overlay(step.body, step.body_line, blocks, given.overlay))
+
+
+def find_shown(given: EditionInput) -> list[Picture]:
+    """The pictures of a text, as far as the house's own words left them. Raises ProblemsError for one that cannot be shown."""
+    step = _with_own_words(read_step(given.files[given.step_path], given.step_path), given)
+    return list({found.name: found for _, found in find_pictures(step.body, step.path, given.files, given.pages)}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +215,8 @@ class _Builder:
             raise ProblemsError([Problem(given.step_path, 0, 0, "step", "there is no such step file")])
         if MARK_START in dump_json(dict(given.context)):
             raise ProblemsError([Problem(given.step_path, 0, 0, "slot", f"a value from the data holds the reserved word '{MARK_START}'")])
-        self.step: StepFile = _with_own_words(read_step(given.files[given.step_path], given.step_path), given)
+        step = _with_own_words(read_step(given.files[given.step_path], given.step_path), given)
+        self.step = replace(step, body=point_to_pages(step.body, step.path, given.files, given.pages))
         is_pack = given.purpose is Purpose.pack
         self.book = Book(constants={"contact.greeting": PACK_GREETINGS[given.language]} if is_pack else None)
         self.environment: SlotEnvironment = ENVIRONMENT.for_files(given.files)

@@ -80,7 +80,7 @@ class Library:
     sender: SenderSettings
     houses: Houses
     pages: str
-    """What links to pages without a token begin with."""
+    """The address of our pages: what links without a token and pictures begin with."""
     readers: Readers | None = None
     """Whose links are counted; None for what nobody gets, such as previews."""
     made: dict[str, Edition] = field(default_factory=dict)
@@ -273,6 +273,7 @@ class Library:
             purpose=key.purpose,
             note=note,
             overlay=self._own_words(key),
+            pages=self.pages,
             counting=self._counting(key, version_id) if definition.count_links else None,
         )
 
@@ -313,7 +314,7 @@ class Library:
             "sender": Sender.om.value,
         }
         try:
-            return make_neutral(EditionInput(source.files, path, found, OM_BRAND, context))
+            return make_neutral(EditionInput(source.files, path, found, OM_BRAND, context, pages=self.pages))
         except ProblemsError:
             return None
 

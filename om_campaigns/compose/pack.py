@@ -17,6 +17,7 @@ from om_campaigns.compose.edition import Edition
 from om_campaigns.compose.forwardable import find_personal
 from om_campaigns.compose.message import Letter
 from om_campaigns.compose.pdf import make_pdf
+from om_campaigns.compose.pictures import Picture
 from om_campaigns.compose.snippet import make_snippet
 from om_campaigns.errors import Problem, ProblemsError
 
@@ -44,6 +45,10 @@ FILE_NAMES = {
 }
 
 
+PICTURES = "bilder"
+"""The folder of a pack's pictures."""
+
+
 @dataclass(frozen=True, slots=True)
 class PackText:
     """A pack's edition with what its files say about it. ``labels``: the headings of blocks by name (``say`` → …).
@@ -58,6 +63,7 @@ class PackText:
     made_on: date
     labels: tuple[tuple[str, str], ...] = ()
     accent: str = "#1f4e79"
+    pictures: tuple[Picture, ...] = ()
 
 
 def make_file(text: PackText, form: Format) -> bytes:
@@ -74,8 +80,13 @@ def make_file(text: PackText, form: Format) -> bytes:
 
 
 def make_files(text: PackText) -> dict[str, bytes]:
-    """Every form by its file name, the manifest last."""
-    return {FILE_NAMES[form]: make_file(text, form) for form in Format}
+    """Every form by its file name, the manifest last, and then the pictures."""
+    return {FILE_NAMES[form]: make_file(text, form) for form in Format} | make_pictures(text)
+
+
+def make_pictures(text: PackText) -> dict[str, bytes]:
+    """The pictures as files; the manifest says what they show."""
+    return {f"{PICTURES}/{each.name}": each.content for each in text.pictures}
 
 
 def _make(text: PackText, form: Format) -> bytes:
@@ -124,8 +135,21 @@ def _manifest(text: PackText) -> bytes:
         "edition": text.edition.id,
         "made_on": text.made_on.isoformat(),
         "files": files,
+        "pictures": [_picture_facts(each) for each in text.pictures],
     }
     return (dump_json(facts) + "\n").encode()
+
+
+def _picture_facts(picture: Picture) -> dict[str, object]:
+    return {
+        "name": f"{PICTURES}/{picture.name}",
+        "alt": picture.alt,
+        "width": picture.width,
+        "height": picture.height,
+        "url": picture.url,
+        "sha256": hashlib.sha256(picture.content).hexdigest(),
+        "bytes": len(picture.content),
+    }
 
 
 _FENCE = re.compile(r"^ {0,3}:{3,}[ \t]*(?P<name>\w+)?.*$", re.MULTILINE)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from om_campaigns.compose.brand import load_brand
 from om_campaigns.compose.frontmatter import StepFile, parse_step
 from om_campaigns.compose.markdown import Body, check_markdown
+from om_campaigns.compose.pictures import find_problems
 from om_campaigns.compose.template_checks import check_source
 from om_campaigns.compose.templates import Source
 from om_campaigns.compose.wording import load_wording, wording_path
@@ -41,6 +42,7 @@ def check_step(files: Mapping[str, str], path: str, campaign_pattern: str | None
     problems += _block_problems(files, step, body, campaign_pattern)
     problems += check_source(Source(path, path, body.html.text, body.html.places))
     problems += _link_problems(step, body)
+    problems += find_problems(step.body, path, step.body_line, files)
     return sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.text))
 
 

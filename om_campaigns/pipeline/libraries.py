@@ -8,7 +8,6 @@ from om_campaigns.app import App
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import Library
 from om_campaigns.compose.readers import Readers
-from om_campaigns.pipeline.outgoing import NO_PAGES
 
 
 def open_library(app: App, session: Session, houses: Houses | None = None, *, counts: bool = True, opens: bool = False) -> Library:
@@ -17,4 +16,4 @@ def open_library(app: App, session: Session, houses: Houses | None = None, *, co
     ``opens``: whoever uses it stores what it makes, so houses may get links of their own (see ``Readers``).
     """
     readers = Readers(app.settings.web.base_url, app.settings.privacy.smallest_group, opens) if counts else None
-    return Library(session, app.settings.sender, houses or Houses(session), app.settings.web.base_url or NO_PAGES, readers)
+    return Library(session, app.settings.sender, houses or Houses(session), app.settings.web.pages, readers)

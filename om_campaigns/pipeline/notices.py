@@ -24,7 +24,6 @@ from om_campaigns.delivery.notices import Written, send_notices
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.feedback import opting_in
 from om_campaigns.pipeline.faces import load_face, load_page_brand
-from om_campaigns.pipeline.outgoing import NO_PAGES
 
 CONFIRM = "bestaetigen"
 """Door of the mail that asks for a confirmation; its token names the request."""
@@ -99,7 +98,7 @@ def _write(app: App, session: Session, notice: Notice, ref: str, message_id: str
         NoticeInput(
             purpose=notice.purpose,
             language=notice.language,
-            url=f"{app.settings.web.base_url or NO_PAGES}/{path}",
+            url=f"{app.settings.web.pages}/{path}",
             address=mask(notice.address),
             om=face.om,
             house=face.house,

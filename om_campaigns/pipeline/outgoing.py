@@ -39,10 +39,7 @@ from om_campaigns.pipeline.packing import (
     plan_parts,
     require_forwardable,
 )
-from om_campaigns.settings import SenderSettings
-
-NO_PAGES = "https://seiten-fehlen.invalid"
-"""Stands in links while no base URL is set; live mode refuses to send then (UNS-01)."""
+from om_campaigns.settings import NO_PAGES, SenderSettings
 
 GREETINGS = {"de": "Guten Tag", "en": "Hello"}
 CORRECTED = {"de": "Korrektur: ", "en": "Correction: "}

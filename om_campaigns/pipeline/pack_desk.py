@@ -22,8 +22,10 @@ from om_campaigns.audience.entrance import find_receivers, find_steward
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.models import Dispatch, Pack, RelayState
+from om_campaigns.compose.edition import find_shown
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.compose.pack import FILE_NAMES, Format
+from om_campaigns.compose.pictures import Picture, media_of
 from om_campaigns.delivery.states import RELAY
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.models import CascadeLevel
@@ -69,6 +71,7 @@ class Shown:
     html: str
     text: str
     language: str
+    pictures: tuple[Picture, ...]
 
 
 def list_packs(app: App, reach: Reach) -> list[dict[str, Any]]:
@@ -125,16 +128,21 @@ def show_text(app: App, reach: Reach, public_id: str) -> Shown | None:
         library, key = open_text(*found)
         edition = library.edition(key)
         subject, html, text = ("".join(each.chunks) for each in (edition.subject, edition.html, edition.text))
-        return Shown(subject, html, text, edition.language)
+        return Shown(subject, html, text, edition.language, tuple(find_shown(library.given(key))))
 
 
-def load_file(app: App, reach: Reach, public_id: str, name: str) -> tuple[Format, bytes] | None:
-    """A file of a pack by its name; None where these houses have no such pack, or a pack no such file."""
-    form = next((form for form, known in FILE_NAMES.items() if known == name), None)
+def load_file(app: App, reach: Reach, public_id: str, name: str) -> tuple[str, bytes] | None:
+    """Media type and content of a file of a pack, or of one of its pictures, by its name.
+
+    None where these houses have no such pack, or a pack no such file.
+    """
     with _opened(app, reach, public_id) as found:
-        if found is None or form is None:
+        if found is None:
             return None
-        return form, make_kept_file(make_pack_text(*open_text(*found)), form)
+        text = make_pack_text(*open_text(*found))
+        if form := next((form for form, known in FILE_NAMES.items() if known == name), None):
+            return MEDIA[form], make_kept_file(text, form)
+        return next(((media_of(each.name), each.content) for each in text.pictures if each.name == name), None)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
 from om_campaigns.campaign.timing import load_zone
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses, format_date, join_names
-from om_campaigns.compose.edition import Edition, Purpose
+from om_campaigns.compose.edition import Edition, Purpose, find_shown
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.message import Attachment
 from om_campaigns.compose.models import PackRevision
@@ -159,7 +159,16 @@ def make_pack_text(library: Library, key: LetterKey) -> PackText:
     """
     house, edition = library.houses.organisation(key.organisation_id), library.edition(key)
     labels, accent = library.pack_style(key)
-    return PackText(edition, title_of(edition), house["slug"], house["name"], library.published_on(key), tuple(labels.items()), accent)
+    return PackText(
+        edition,
+        title_of(edition),
+        house["slug"],
+        house["name"],
+        library.published_on(key),
+        tuple(labels.items()),
+        accent,
+        tuple(find_shown(library.given(key))),
+    )
 
 
 def require_forwardable(library: Library, key: LetterKey) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ from om_campaigns.campaign.routing import Receiver
 from om_campaigns.columns import digest, new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.compose.pack import FILE_NAMES, make_file
+from om_campaigns.compose.pack import FILE_NAMES, make_file, make_files
 from om_campaigns.compose.pack import Format as Format
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answer, record_acknowledgement, says_passed_on
@@ -41,8 +41,10 @@ from om_campaigns.pipeline.outgoing import key_of_row
 from om_campaigns.pipeline.packing import OPEN_STATES, local_date, make_pack_text, pack_key, record_revisions
 
 
-def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable[Format] = Format) -> list[Path]:
-    """Write the files of a pack into ``folder``; the same pack gives the same bytes. Raises InputError for an unknown code.
+def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Collection[Format] = ()) -> list[Path]:
+    """Write the files of a pack into ``folder``, or only these ``forms``; the same pack gives the same bytes.
+
+    Raises InputError for an unknown code.
 
     What the published text would say by now becomes the pack's newest revision, unless it was passed on already.
     """
@@ -54,13 +56,12 @@ def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Iterable
         if is_open:
             library.record_made(session, now)
             record_revisions(session, library, [(pack.id or 0, key)], now)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for form in forms:
-        path = folder / FILE_NAMES[form]
-        path.write_bytes(make_file(text, form))
-        written.append(path)
-    return written
+    files = {FILE_NAMES[form]: make_file(text, form) for form in forms} if forms else make_files(text)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return [folder / name for name in files]
 
 
 def open_text(session: Session, app: App, pack: Pack, *, opens: bool = False) -> tuple[Library, LetterKey]:

@@ -21,6 +21,7 @@ from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.reading import PACK, Known, TextName, parse_campaign, parse_text_name
 from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import parse_step
+from om_campaigns.compose.pictures import encode, is_picture
 from om_campaigns.compose.step_checks import check_step
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
@@ -34,16 +35,19 @@ TEXT_ENDINGS = (".md", ".mjml", ".toml", ".txt")
 
 
 def read_tree(folder: Path, *names: str) -> dict[str, str]:
-    """Text files at or below ``folder/name`` for each name, by their path below ``folder`` with forward slashes.
+    """Texts and pictures at or below ``folder/name`` for each name, by their path below ``folder`` with forward slashes.
 
-    Raises ProblemsError for files that are not UTF-8.
+    A picture is the base64 of its bytes. Raises ProblemsError for texts that are not UTF-8.
     """
     files, problems = {}, []
     for name in names:
         for path in [folder / name, *sorted((folder / name).rglob("*"))]:
-            if not path.is_file() or path.suffix not in TEXT_ENDINGS or path.is_symlink():
+            if not path.is_file() or path.is_symlink() or not (path.suffix in TEXT_ENDINGS or is_picture(path.name)):
                 continue
             key = path.relative_to(folder).as_posix()
+            if is_picture(path.name):
+                files[key] = encode(path.read_bytes())
+                continue
             try:
                 files[key] = path.read_text(encoding="utf-8-sig")
             except UnicodeDecodeError as error:

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from om_campaigns.app import App
-from om_campaigns.web import answers, archive, common, feeds, helping, links, portal, preferences, subscribe, unsubscribe
+from om_campaigns.web import answers, archive, common, feeds, helping, links, pictures, portal, preferences, subscribe, unsubscribe
 from om_campaigns.web.headers import Guard
 from om_campaigns.web.site import Site
 
@@ -20,6 +20,7 @@ ROUTERS = (
     feeds.router,
     helping.router,
     answers.router,
+    pictures.router,
     links.router,
     *portal.ROUTERS,
 )

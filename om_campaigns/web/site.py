@@ -17,7 +17,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from om_campaigns.app import App
 from om_campaigns.pipeline.archive import Archive
 from om_campaigns.pipeline.faces import Face, load_face
-from om_campaigns.pipeline.outgoing import NO_PAGES
 from om_campaigns.web.errands import Errands
 from om_campaigns.web.faults import spell
 from om_campaigns.web.words import LANGUAGES, choose_language, load_words
@@ -33,7 +32,7 @@ class Site:
         self.root = urlsplit(app.settings.web.base_url).path.rstrip("/")
         """What stands before every path of ours, for links: pages may live below a path of another site."""
         self.errands = Errands()
-        self.base_url = app.settings.web.base_url or NO_PAGES
+        self.base_url = app.settings.web.pages
         """What absolute addresses begin with, in feeds; never a request's host (SEC-20)."""
         self.archive = Archive(app)
         self._pages = {language: _make_environment(language) for language in LANGUAGES}

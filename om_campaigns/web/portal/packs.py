@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from om_campaigns.pipeline.pack_desk import MEDIA, TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
+from om_campaigns.pipeline.pack_desk import TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.headers import POLICY
 from om_campaigns.web.portal.entrance import show_entrance
@@ -90,7 +90,7 @@ def preview(visit: TheVisit) -> Response:
 @router.get(f"{LINK}/weitergeben", response_class=Response)
 def pass_on(visit: TheVisit) -> Response:
     """Which way works in which mail program (FWD-08), and what it allows (FWD-11)."""
-    page = visit.show("pass_on.html")
+    page = visit.show("pass_on.html", pictures=_text(visit).pictures)
     page.headers.update(WITH_LETTER)
     return page
 
@@ -124,5 +124,5 @@ def download(visit: TheVisit, name: str) -> Response:
     found = load_file(visit.site.app, visit.reach, visit.public_id, name)
     if found is None:
         raise HTTPException(404)
-    form, content = found
-    return Response(content, media_type=MEDIA[form], headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    media, content = found
+    return Response(content, media_type=media, headers={"Content-Disposition": f'attachment; filename="{name}"'})
