@@ -7,7 +7,6 @@ import sqlite3
 import threading
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from om_campaigns import events
 from om_campaigns.audience.consent import record_suppression
@@ -16,11 +15,9 @@ from om_campaigns.audience.vocabulary import BounceState, SuppressionReason
 from om_campaigns.delivery.letters import Done, Ended, Letter, Refusal
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.delivery.outcomes import make_verdict
+from om_campaigns.delivery.run import Run
 from om_campaigns.delivery.transport import Connection, Kind, NoConnectionError, Outcome, Trouble
 from om_campaigns.store import write
-
-if TYPE_CHECKING:
-    from om_campaigns.delivery.sender import Run
 
 LOST_IN_A_ROW = 3
 """After so many broken dialogues without one letter taken over, the server is left alone until the next run."""
