@@ -158,11 +158,13 @@ ACTION = (
 
 
 @pytest.mark.parametrize("how", ["reply", "answer", "antworten"])
-def test_an_answer_is_a_prepared_mail_and_says_that_replying_is_enough(given: Given, values: dict[str, str], how: str) -> None:
+def test_fwd_09_an_answer_is_a_prepared_mail_and_says_that_replying_is_enough(given: Given, values: dict[str, str], how: str) -> None:
+    """FWD-09: a mail address with a subject and nothing else, far below what browsers and mail programs cut off."""
     source = ACTION.format(f'Handlungsaufruf = {{ text = "Zwei Häuser nennen", wie = "{how}" }}')
     edition = built(given, source)
     link = next(link for link in Page(show_html(edition, values)).links if "subject=" in link)
     assert link == "mailto:r.ahlers@hwk-lindenau.example?subject=Zwei%20H%C3%A4user%20nennen"
+    assert len(link) < 1_900
     assert "antworten Sie einfach auf diese E-Mail" in show_html(edition, values)
     assert "Antworten Sie einfach auf diese E-Mail" in show_text(edition, values)
 

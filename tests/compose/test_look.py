@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from sample_letter import Given
@@ -98,10 +100,13 @@ def forwarded(page: str) -> str:
     return f"<!doctype html><html><body><p>Bitte lesen. Gruß</p>{quote}{body}</blockquote></body></html>"
 
 
-def show(browser: Browser, page: str, name: str, *, width: int = 760, dark: bool = False, images: bool = True) -> Page:
+def show(
+    browser: Browser, page: str, name: str, *, width: int = 760, dark: bool = False, images: bool = True, forced: bool = False
+) -> Page:
     for context in browser.contexts:
         context.close()
-    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light")
+    scheme: Literal["dark", "light"] = "dark" if dark else "light"
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, forced_colors="active" if forced else "none")
     opened.route("**/*", lambda route: route.abort())
     if not images:
         page = re.sub(r'src="https://[^"]*"', 'src="https://nowhere.invalid/x.png"', page)
@@ -178,6 +183,50 @@ def test_one_button_large_enough_to_touch(browser: Browser, given: Given, values
     assert box["height"] >= 44
     links = page.evaluate("[...document.querySelectorAll('a')].map(a => [a.textContent, getComputedStyle(a).textDecorationLine])")
     assert [text for text, line in links if line != "underline"] == ["Gesprächspartner in Ihrer Region finden"]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_ren_18_in_forced_colours_the_button_is_still_a_link_in_a_frame(
+    browser: Browser, given: Given, values: dict[str, str], dark: bool
+) -> None:
+    """Windows takes every ground away; what was a coloured button keeps an outline, and all words can be read."""
+    letter = document(given, values)
+    whole = words(show(browser, letter, "own-colours"))
+    page = show(browser, letter, f"forced-{'dark' if dark else 'light'}", dark=dark, forced=True)
+    assert words(page) == whole
+    assert faint(page) == []
+    button = page.locator("a", has_text="Gesprächspartner in Ihrer Region finden")
+    assert button.evaluate("a => getComputedStyle(a).color") != page.locator("h1").evaluate("h => getComputedStyle(h).color")
+
+
+@pytest.mark.parametrize("width", [760, 360])
+def test_ren_06_nothing_hangs_on_what_only_word_reads(browser: Browser, given: Given, values: dict[str, str], width: int) -> None:
+    """REN-06: new Outlook is a browser; without the conditional comments of classic Outlook the letter is the same letter."""
+    letter = document(given, values)
+    assert "<!--[if mso" in letter
+    whole = show(browser, letter, "with-mso", width=width).inner_text("body")
+    page = show(browser, re.sub(r"<!--\[if.*?<!\[endif\]-->", "", letter, flags=re.DOTALL), f"without-mso-{width}", width=width)
+    assert page.inner_text("body") == whole
+    assert overflow(page) <= 0
+
+
+def test_ren_18_w3m_shows_every_word_in_order(browser: Browser, given: Given, values: dict[str, str], tmp_path: Path) -> None:
+    """A browser of a terminal, as blind readers and servers' consoles use it: no style, no picture, 80 columns."""
+    if shutil.which("w3m") is None:
+        pytest.skip("no w3m on this machine: apt-get install w3m")
+    letter = document(given, values)
+    (tmp_path / "letter.html").write_text(letter, encoding="utf-8")
+    command = ["w3m", "-dump", "-cols", "80", "-I", "UTF-8", "-O", "UTF-8", str(tmp_path / "letter.html")]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    flat = "".join(re.findall(r"\w+", shown))
+    assert [word for word in words(show(browser, letter, "words")) if word.strip(".…@") not in flat and word.isalpha()] == []
+    order = [
+        flat.index("".join(re.findall(r"\w+", text)))
+        for text in ("Der kurze Weg zum Nachbarhaus", "Was die OM bietet", "Gesprächspartner in Ihrer", "Impressum")
+    ]
+    assert order == sorted(order)
+    visible = re.sub("[\u034f\u200a\u200c\u00ad]", "", shown)
+    assert max(map(len, visible.splitlines())) <= 80
 
 
 def test_ren_11_readable_with_images_off(browser: Browser, given: Given, values: dict[str, str]) -> None:
