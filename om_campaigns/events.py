@@ -102,6 +102,11 @@ def inbox_missing(reason: str) -> None:
     _log.error("inbox.missing", reason=reason)
 
 
+def mass_leaving(scope: str, channel: str, left: int, readers: int) -> None:
+    """Many left at once; a task asks people to look."""
+    _log.warning("leaving.alarmed", scope=scope, channel=channel, left=left, readers=readers)
+
+
 def connection_failed(transport: str, trouble: str) -> None:
     """No connection for sending could be made or kept."""
     _log.error("connection.failed", transport=transport, trouble=trouble)

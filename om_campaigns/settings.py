@@ -131,6 +131,12 @@ class InboxSettings(_Section):
         return None if self.source in ("", "pipe") else Path(self.source)
 
 
+class AlarmSettings(_Section):
+    """When people are asked to look: more than so many of a hundred readers left within one hour (SEC-10)."""
+
+    leaving_percent: int = Field(default=5, ge=1, le=100)
+
+
 class PrivacySettings(_Section):
     """What keeps single people out of figures: none about a house is made of fewer (LAW-14)."""
 
@@ -163,6 +169,7 @@ class Settings(BaseSettings):
     caps: CapSettings = CapSettings()
     retention: RetentionSettings = RetentionSettings()
     inbox: InboxSettings = InboxSettings()
+    alarm: AlarmSettings = AlarmSettings()
     privacy: PrivacySettings = PrivacySettings()
     run: RunSettings = RunSettings()
 

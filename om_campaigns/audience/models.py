@@ -42,7 +42,16 @@ class Change(SQLModel, table=True):
     """One value that changed, from what to what, by whom. Append-only; the current value stands in its own column."""
 
     __tablename__ = "change"
-    __table_args__ = (Index("ix_change_entity", "entity", "entity_id"), one_of("origin", Origin))
+    __table_args__ = (
+        Index("ix_change_entity", "entity", "entity_id"),
+        Index(
+            "ix_change_suppressed_at",
+            "at",
+            sqlite_where=text("field = 'suppressed'"),
+            postgresql_where=text("field = 'suppressed'"),
+        ),
+        one_of("origin", Origin),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     batch: str = key(index=True)

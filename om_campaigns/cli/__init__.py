@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "halt": ("operator:halt", "Stop all sending at once."),
     "inbox": ("inbox:inbox", "Take in mail: what readers write to leave."),
     "init": ("operator:init", "Make a workspace in a folder."),
+    "leaving": ("leaving:leaving", "Who leaves, hour by hour; take a burst back."),
     "ledger": ("ledger:ledger", "Who was sent what, and who was not; settle uncertain letters."),
     "link": ("link:link", "How often links were followed, per house."),
     "org": ("organisation:organisation", "Look at organisations."),

@@ -49,6 +49,7 @@ def show(state: State) -> None:
             "without basis": counts["without_basis"],
             "due now": found["due_now"],
             "braked": "\n".join(_braked(each, zone) for each in found["braked"]),
+            "alarm": "\n".join(_alarm(each) for each in found["alarms"]),
             "look at": ", ".join(f"{number} {status}" for status, number in found["attention"].items() if number),
         },
         zone=zone,
@@ -73,6 +74,12 @@ def _braked(each: dict[str, Any], zone: ZoneInfo) -> str:
     what = "asked to slow down" if each["scope"] == "slowed" else "refuses us"
     until = f"left alone until {shown(each['until'], zone)}, or 'om-campaigns unhalt {each['name']}'"
     return f"{each['name']} {what}: {each['why']}; {until}"
+
+
+def _alarm(each: dict[str, Any]) -> str:
+    what = {"mailing_list": "", "organisation": "letters of ", "all": "all letters"}[each["scope"].partition(" ")[0]]
+    name = f"{what}{each['scope'].partition(' ')[2]}"
+    return f"{each['left']} of {each['readers']} readers left {name} within an hour ({each['through']}); see 'om-campaigns leaving list'"
 
 
 def _advice(found: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, exists, or_, select
@@ -26,6 +26,9 @@ from om_campaigns.campaign.routing import RECEIVING_ROLES
 from om_campaigns.columns import digest, new_ref, table_of
 from om_campaigns.feedback.models import TaskKind
 from om_campaigns.feedback.tasks import open_task
+
+AGAIN_AFTER = timedelta(hours=1)
+"""Who says the same so much later, or through another door, has decided it themselves (SEC-10)."""
 
 
 class Channel(StrEnum):
@@ -56,7 +59,11 @@ def record_leaving(
     """
     address = session.get_one(Address, leaver.address_id)
     scope = find_scope(session, leaver, scope_kind)
+    told = f"{scope_kind.value} {scope}".strip()
+    origin = Origin.staff if channel is Channel.staff else Origin.answer
     if not record_suppression(session, address, SuppressionReason.opt_out, now, scope_kind=scope_kind, scope=scope):
+        if not _was_said(session, leaver.address_id, told, actor or channel.value, now):
+            note_change(session, "address", leaver.address_id, "suppressed", told, told, now, actor or channel.value, origin)
         return False
     withdraw_consents(
         session,
@@ -65,11 +72,17 @@ def record_leaving(
         mailing_list=leaver.mailing_list if scope_kind is SuppressionScope.mailing_list else None,
         collector_id=leaver.organisation_id if scope_kind is SuppressionScope.organisation else None,
     )
-    told = f"{scope_kind.value} {scope}".strip()
-    origin = Origin.staff if channel is Channel.staff else Origin.answer
     note_change(session, "address", leaver.address_id, "suppressed", None, told, now, actor or channel.value, origin)
     _hand_over_packs(session, leaver, scope_kind, scope, now, today)
     return True
+
+
+def _was_said(session: Session, address_id: int, told: str, through: str, now: datetime) -> bool:
+    """The same was said through the same door not long ago: mail programs repeat themselves, and that is no second decision."""
+    change = table_of(Change)
+    mine = (change.c.entity == "address", change.c.entity_id == address_id, change.c.field == "suppressed", change.c.new == told)
+    recent = select(change.c.id).where(*mine, change.c.actor == through, change.c.at > now - AGAIN_AFTER)
+    return session.execute(recent.limit(1)).first() is not None
 
 
 def find_scope(session: Session, leaver: Leaver, scope_kind: SuppressionScope) -> str:

@@ -35,6 +35,7 @@ class TaskKind(StrEnum):
     contacts_wanted = "contacts_wanted"
     house_says = "house_says"
     mail_unclear = "mail_unclear"
+    mass_leaving = "mass_leaving"
 
 
 class Task(SQLModel, table=True):

@@ -40,6 +40,7 @@ from om_campaigns.delivery.sender import Ended, Sent, send_due
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
+from om_campaigns.pipeline.bursts import watch_leaving
 from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.identity import note_claim
 from om_campaigns.pipeline.inbox import collect
@@ -132,6 +133,7 @@ def tick(
     """
     result = TickResult()
     collect(app, now)
+    watch_leaving(app, now)
     if not begin(app, now):
         result.is_clock_behind = True
         return result

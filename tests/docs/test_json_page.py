@@ -34,6 +34,8 @@ BY_ITS_OWN_TEST = (
     "action list",
     "link list",
     "inbox",
+    "leaving list",
+    "leaving undo",
     "person proof",
 )
 

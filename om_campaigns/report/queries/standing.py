@@ -15,6 +15,7 @@ from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, Pe
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.brakes import PAUSED, load_brakes
+from om_campaigns.feedback.models import Task, TaskKind
 from om_campaigns.report.queries.campaigns import OWED, load_campaigns
 from om_campaigns.store import Instance
 
@@ -97,7 +98,8 @@ def _may_be_written_to(mailing_list: str) -> ColumnElement[bool]:
 def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any]:
     """What the status page shows: halted_at, halted_by, halt_reason, leader, audience (see ``count_audience``), campaigns
     (see ``load_campaigns``), due_now, ``attention``: how many letters are held, failed or uncertain, and ``braked``: what the
-    sender slowed, stopped or paused by itself (scope, name, until, why)."""
+    sender slowed, stopped or paused by itself (scope, name, until, why), and ``alarms``: where many left at once (scope, through, since,
+    left, readers)."""
     row = session.get(Instance, 1) or Instance()
     dispatch = table_of(Dispatch)
     by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).all())
@@ -110,11 +112,18 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
         "audience": count_audience(session, today),
         "campaigns": load_campaigns(session),
         "braked": _load_braked(session, now),
+        "alarms": _load_alarms(session),
         "due_now": session.execute(due).scalar_one(),
         "attention": {
             status.value: by_status.get(status, 0) for status in (DispatchStatus.held, DispatchStatus.failed, DispatchStatus.uncertain)
         },
     }
+
+
+def _load_alarms(session: Session) -> list[dict[str, Any]]:
+    task = table_of(Task)
+    query = select(task.c.detail).where(task.c.kind == TaskKind.mass_leaving, task.c.closed_at.is_(None)).order_by(task.c.at)
+    return list(session.execute(query).scalars())
 
 
 def _load_braked(session: Session, now: datetime) -> list[dict[str, Any]]:
