@@ -22,7 +22,7 @@ from om_campaigns.app import open_app
 from tests.contracts.servers import Postfix, need, postfix
 from tests.journeys.workspace import Workspace, house, local, person
 from tests.pipeline.test_inbox import address_of, left, write
-from tests.web.mailbox import BASE_URL
+from tests.web.postbox import BASE_URL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

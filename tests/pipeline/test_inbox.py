@@ -21,7 +21,7 @@ from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
-from tests.web.mailbox import BASE_URL, letters
+from tests.web.postbox import BASE_URL, letters
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

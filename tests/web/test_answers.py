@@ -14,7 +14,7 @@ from om_campaigns.pipeline.doors import make_form_key
 from tests.cli.shell import om
 from tests.journeys.workspace import LOOK, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
-from tests.web.mailbox import BASE_URL, letters, path_of
+from tests.web.postbox import BASE_URL, letters, path_of
 
 pytestmark = pytest.mark.slow  # every test talks to a real server
 

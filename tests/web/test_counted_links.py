@@ -19,7 +19,7 @@ from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.test_cascade import taker
 from tests.journeys.workspace import Workspace, house, local, person
-from tests.web.mailbox import BASE_URL, body, letters
+from tests.web.postbox import BASE_URL, body, letters
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

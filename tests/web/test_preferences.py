@@ -16,7 +16,7 @@ from om_campaigns.pipeline.preferring import LINKS_A_DAY
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
-from tests.web.mailbox import letters, token_of
+from tests.web.postbox import letters, token_of
 from tests.web.test_subscribe import link_in
 
 if TYPE_CHECKING:

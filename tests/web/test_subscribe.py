@@ -17,7 +17,7 @@ from om_campaigns.pipeline.subscribing import network_of
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, local
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
-from tests.web.mailbox import body, letters
+from tests.web.postbox import body, letters
 
 pytestmark = pytest.mark.slow  # every test talks to a real server
 

@@ -21,7 +21,7 @@ from om_campaigns.web.server import serving
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
-from tests.web.mailbox import BASE_URL, body, letters, one_click_path, path_of, token_of
+from tests.web.postbox import BASE_URL, body, letters, one_click_path, path_of, token_of
 
 pytestmark = pytest.mark.slow  # every test talks to a real server
 
