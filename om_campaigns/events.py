@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -67,9 +69,9 @@ def message_failed(message: int, code: int | None, stage: str, reason: str) -> N
     _log.warning("message.failed", message=message, code=code, stage=stage, reason=reason)
 
 
-def errand_failed() -> None:
-    """Something a page promised to do afterwards broke; the trace belongs to this line."""
-    _log.exception("errand.failed")
+def errand_failed(fault: BaseException) -> None:
+    """Something a page promised to do afterwards broke."""
+    _log.error("errand.failed", **_place(fault))
 
 
 def message_uncertain(message: int, stage: str) -> None:
@@ -205,6 +207,23 @@ def pages_stopped() -> None:
 def pages_missing(reason: str) -> None:
     """Pages are configured, but this process could not serve them; mail goes on as long as somebody else does."""
     _log.warning("pages.missing", reason=reason)
+
+
+def page_failed(method: str, route: str, fault: BaseException) -> None:
+    """A page broke: where, and on what; what was asked and by whom stays untold (LAW-26)."""
+    _log.error("page.failed", method=method, route=route, **_place(fault))
+
+
+def _place(fault: BaseException) -> dict[str, Any]:
+    """The kinds of a fault and its causes, and its way through the code. Its words are left out: databases put values into them."""
+    kinds = [type(fault).__name__]
+    cause = fault.__cause__ or fault.__context__
+    while cause is not None and len(kinds) < 5:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    steps = traceback.extract_tb(fault.__traceback__)
+    own = [f"{Path(each.filename).name}:{each.lineno} {each.name}" for each in steps if "om_campaigns" in each.filename]
+    return {"fault": " from ".join(kinds), "way": own[-8:]}
 
 
 def page_served(method: str, route: str, status: int, milliseconds: int) -> None:

@@ -91,7 +91,7 @@ def open_engine(url: str, *, root: Path | None = None) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed.database or "", root)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
     raise InstallationError(
         f"'{parsed.get_backend_name()}' is not a database this engine knows",
         hint="use sqlite:///om.db or postgresql://user@host/name",
@@ -102,7 +102,8 @@ def _open_sqlite(database: str, root: Path | None) -> Engine:
     if not database or database == ":memory:":
         raise InstallationError("an SQLite database needs a file", hint="for example sqlite:///om.db")
     path = Path(database) if root is None else root / database
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    options = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(f"sqlite:///{path}", connect_args=options, hide_parameters=True)  # values are people's, faults are logged
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

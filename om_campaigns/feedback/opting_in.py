@@ -57,24 +57,14 @@ class Request:
 
 
 def ask(session: Session, keyring: Keyring, request: Request, now: datetime) -> bool:
-    """Remember a request and owe its mail; False (and nothing remembered) where somebody asks too often or had objected.
+    """Remember a request and owe its mail; False (and nothing remembered) where somebody asks too often.
 
-    For whoever objected the same is written and taken back, so that the time of the answer does not tell (SEC-09).
+    Whether the address may be asked is decided when the mail is written, so that the time of the answer does not tell (SEC-09).
     """
     subjects = {"address": request.address.normal_key, "domain": request.address.domain, "network": request.network}
     counted = [_count(session, f"opt-in-{name}", hash_address(keyring, subjects[name]), now) <= most for name, most in _limits]
     if not all(counted):
         return False
-    remembered = session.begin_nested()
-    _remember(session, request, now)
-    if _objected(session, keyring, request.address.normal_key):
-        remembered.rollback()
-        return False
-    remembered.commit()
-    return True
-
-
-def _remember(session: Session, request: Request, now: datetime) -> None:
     opt_in = OptIn(
         address=request.address.address,
         normal_key=request.address.normal_key,
@@ -99,6 +89,7 @@ def _remember(session: Session, request: Request, now: datetime) -> None:
         )
     )
     session.flush()
+    return True
 
 
 def _count(session: Session, scope: str, subject: str, now: datetime) -> int:
@@ -110,7 +101,7 @@ def _count(session: Session, scope: str, subject: str, now: datetime) -> int:
     return int(session.execute(select(pace.c.used).where(mine)).scalar_one())
 
 
-def _objected(session: Session, keyring: Keyring, normal_key: str) -> bool:
+def has_objected(session: Session, keyring: Keyring, normal_key: str) -> bool:
     """Whoever objected or complained is not even asked again."""
     hashes = [hash_address(keyring, normal_key, key_id) for key_id in keyring.secrets]
     blocked = table_of(Suppression)

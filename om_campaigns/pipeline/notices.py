@@ -53,7 +53,7 @@ def send_asked_notices(app: App, transport: Transport | None = None) -> int:
 
 def _aim_opt_in(app: App, session: Session, notice: Notice) -> Aim | None:
     opt_in = opting_in.find_opt_in(session, notice.detail["opt_in"], app.now())
-    if opt_in is None or opt_in.confirmed_at is not None:
+    if opt_in is None or opt_in.confirmed_at is not None or opting_in.has_objected(session, app.keyring, opt_in.normal_key):
         return None
     houses, zone = Houses(session), app.settings.zone_info
     asked = opt_in.asked_at.astimezone(zone)

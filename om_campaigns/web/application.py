@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from om_campaigns.app import App
 from om_campaigns.web import answers, archive, common, feeds, helping, links, pictures, portal, preferences, subscribe, unsubscribe
@@ -35,15 +36,18 @@ def make_application(app: App) -> FastAPI:
         web.include_router(router)
     web.add_exception_handler(HTTPException, _show_fault)
     web.add_exception_handler(RequestValidationError, _show_fault)
-    web.add_exception_handler(Exception, _show_fault)
-    web.add_middleware(Guard, is_https=app.settings.web.base_url.startswith("https://"))
+    web.add_middleware(Guard, is_https=app.settings.web.base_url.startswith("https://"), fault_page=lambda scope: _broken(site, scope))
     return web
+
+
+def _broken(site: Site, scope: Scope) -> Response:
+    return site.show(Request(scope), "fault.html", status=500, code=500)
 
 
 async def _show_fault(request: Request, fault: Exception) -> Response:
     """What went wrong, as a page; never with a word of the request in it."""
     site: Site = request.app.state.site
-    status = fault.status_code if isinstance(fault, HTTPException) else 404 if isinstance(fault, RequestValidationError) else 500
+    status = fault.status_code if isinstance(fault, HTTPException) else 404
     headers = dict(fault.headers or {}) if isinstance(fault, HTTPException) else {}
     answer = site.show(request, "fault.html", status=status, code=status)
     answer.headers.update(headers)

@@ -43,5 +43,5 @@ def _do(due: float, errand: Callable[..., Any], arguments: tuple[Any, ...]) -> N
     try:
         time.sleep(max(0.0, due - time.monotonic()))
         errand(*arguments)
-    except Exception:
-        events.errand_failed()
+    except Exception as fault:
+        events.errand_failed(fault)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,10 +31,13 @@ BODY_LIMITS: Mapping[str, int] = {}
 
 
 class Guard:
-    """Headers on every answer, a limit on every body, GET behind every HEAD, one log line without token or IP."""
+    """Headers on every answer, a limit on every body, GET behind every HEAD, one log line without token or IP.
 
-    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
-        self.app = app
+    What breaks ends here, with ``fault_page`` for the visitor and a line without values for the log: the server would print all.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_https: bool, fault_page: Callable[[Scope], ASGIApp]) -> None:
+        self.app, self.fault_page = app, fault_page
         self.headers = ALWAYS | ({"strict-transport-security": "max-age=31536000"} if is_https else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,6 +57,10 @@ class Guard:
         except _TooLargeError:
             if not answer.status:
                 await _refuse(answer.send)
+        except Exception as fault:
+            events.page_failed(method, getattr(scope.get("route"), "path", ""), fault)
+            if not answer.status:
+                await self.fault_page(scope)(scope, receive, answer.send)
         finally:
             route = getattr(scope.get("route"), "path", "")
             events.page_served(method, route, answer.status, round((time.perf_counter() - started) * 1000))

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from om_campaigns.columns import new_ref
+from om_campaigns.compose.links import Door
 from om_campaigns.errors import InstallationError
 from om_campaigns.events import set_up_logs
 from om_campaigns.pipeline.doors import is_form_key, make_form_key
@@ -19,8 +20,9 @@ from om_campaigns.pipeline.pages import find_fault
 from om_campaigns.web.application import make_application
 from om_campaigns.web.headers import ALWAYS, BODY_LIMIT
 from om_campaigns.web.server import _listen, serving
-from tests.journeys.workspace import Workspace, local
+from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
+from tests.web.postbox import token_of
 
 PLAIN_PAGES = ("/", "/impressum", "/gibt-es-nicht")
 
@@ -133,6 +135,35 @@ def test_law_26_the_log_holds_no_token_and_nothing_of_who_asked(quick: TestClien
     assert (line["method"], line["route"], line["status"]) == ("GET", "/health/{nonce}", 200)
     for word in (token, "007", "203.0.113", "testclient"):
         assert word not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_law_26_sec_19_a_page_that_breaks_tells_nobody_who_asked(
+    tmp_path: Path, database: str, request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The real server and its own loggers: the visitor gets a page with every header, the log the place of the fault, and no value."""
+    set_up_logs(debug=True, verbose=True)
+    made = Workspace(tmp_path / "ws", database=SQLITE if database == "sqlite" else request.getfixturevalue("empty_postgres"))
+    made.houses(house("amt", "05"))
+    made.people(person("Jörg Müller", "amt", email="joerg@amt.example"))
+    token = token_of(made, Door.unsubscribe, "joerg@amt.example", "amt")
+    key = make_form_key(made.app, "anmelden", "/anmelden", made.now)
+    asked = {"formular": key, "email": "joerg@amt.example", "name": "Jörg Müller", "reihen": "wir-gedanke", "einverstanden": "ja"}
+    made.do("ALTER TABLE organisation RENAME TO elsewhere")
+    capfd.readouterr()
+    with serving(made.app, "127.0.0.1", 0) as port:
+        root = f"http://127.0.0.1:{port}"
+        answers = [httpx.get(f"{root}/abmelden/{token}"), httpx.post(f"{root}/anmelden", data=asked)]
+    for answer in answers:
+        assert answer.status_code == 500
+        assert "Es liegt an uns" in answer.text
+        assert {name: answer.headers[name] for name in ALWAYS} == ALWAYS
+    said = "".join(capfd.readouterr())
+    (first, *_) = [json.loads(line) for line in said.splitlines() if "page.failed" in line]
+    assert (first["route"], first["way"][-1].split()[-1]) == ("/abmelden/{token}", "find_visitor_of")
+    for word in (token, *token.split(".")[1:4], "joerg", "Müller", "127.0.0.1:", "Traceback"):
+        assert word not in said.replace(f'"port": {port}', ""), word
 
 
 def test_no_page_waits_for_an_acknowledgement_of_the_network() -> None:
