@@ -109,6 +109,11 @@ def mass_leaving(scope: str, channel: str, left: int, readers: int) -> None:
     _log.warning("leaving.alarmed", scope=scope, channel=channel, left=left, readers=readers)
 
 
+def step_not_archived(campaign: str, step: str, reason: str) -> None:
+    """A step that was sent is missing in the archive: its text cannot be without its reader. ``check`` said so before."""
+    _log.warning("step.not_archived", campaign=campaign, step=step, reason=reason)
+
+
 def connection_failed(transport: str, trouble: str) -> None:
     """No connection for sending could be made or kept."""
     _log.error("connection.failed", transport=transport, trouble=trouble)

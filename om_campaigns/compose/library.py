@@ -24,7 +24,7 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import load_brand
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
 from om_campaigns.compose.counted import Counting, may_link
-from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Neutral, Purpose, make_edition, make_edition_id, make_neutral
+from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Purpose, make_edition, make_edition_id
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
@@ -32,7 +32,7 @@ from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current
 from om_campaigns.compose.readers import Readers, record_links
 from om_campaigns.compose.wording import load_wording
-from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.errors import InputError
 from om_campaigns.settings import SenderSettings
 
 COVER = "content/begleitmail"
@@ -85,7 +85,8 @@ class Library:
     """Whose links are counted; None for what nobody gets, such as previews."""
     made: dict[str, Edition] = field(default_factory=dict)
     _countings: dict[str, Counting] = field(default_factory=dict)
-    _sources: dict[int, Source] = field(default_factory=dict)
+    sources: dict[int, Source] = field(default_factory=dict)
+    """Published versions, which never change: runs may share them."""
     _latest: dict[int, int] = field(default_factory=dict)
     _inputs: dict[LetterKey, tuple[str, EditionInput]] = field(default_factory=dict)
     _kept: OrderedDict[str, Edition] = field(default_factory=OrderedDict)
@@ -176,16 +177,16 @@ class Library:
             self._kept.popitem(last=False)
 
     def _source(self, version_id: int) -> Source:
-        if version_id not in self._sources:
+        if version_id not in self.sources:
             version = self.session.get_one(CampaignVersion, version_id)
             campaign = self.session.get_one(Campaign, version.campaign_id)
-            self._sources[version_id] = Source(
+            self.sources[version_id] = Source(
                 campaign.name,
                 CampaignDefinition.from_structure(version.structure),
                 load_files(self.session, version_id),
                 version.published_at.date(),
             )
-        return self._sources[version_id]
+        return self.sources[version_id]
 
     def _wording_version(self, key: LetterKey) -> int:
         if key.campaign_id not in self._latest:
@@ -287,8 +288,8 @@ class Library:
         text = (key.step, key.variant, key.language, key.purpose is Purpose.pack)
         return self.readers.counting(self.session, key.campaign_id, version_id, text, key.organisation_id)
 
-    def neutral(self, version_id: int, step: str, language: str) -> Neutral | None:
-        """A step of a published version as anybody may read it, in OM's own name; None where it has no text, or only a personal one."""
+    def neutral_input(self, version_id: int, step: str, language: str) -> EditionInput | None:
+        """All that a step of a published version is made from as anybody may read it, in OM's own name; None where it has no text."""
         source = self._source(version_id)
         names = sorted(path for path in source.files if path.startswith(f"campaigns/{source.name}/{step}."))
         wanted = [path for each in (language, "de", "en") for path in names if path.endswith(f".{each}.md") and f".{PACK}." not in path]
@@ -313,10 +314,7 @@ class Library:
             "om": om_context(self.sender),
             "sender": Sender.om.value,
         }
-        try:
-            return make_neutral(EditionInput(source.files, path, found, OM_BRAND, context, pages=self.pages))
-        except ProblemsError:
-            return None
+        return EditionInput(source.files, path, found, OM_BRAND, context, pages=self.pages)
 
     def _with_page(self, region: dict[str, Any]) -> dict[str, Any]:
         """A region with the page that says who helps there; it knows nobody, so it may be passed on (FWD-01)."""

@@ -130,6 +130,8 @@ class Notice(SQLModel, table=True):
     due_at: datetime | None = Field(default=None, sa_type=Instant)
     """Empty once nothing more is to be done."""
     message_id: int | None = Field(default=None, sa_column=reference("message.id", nullable=True))
+    body_hash: str = ""
+    """SHA-256 of what the mail said, once it left: it belongs to the proof of what is agreed to through it (LAW-05)."""
 
 
 class MessageSlots(SQLModel, table=True):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import events
@@ -21,7 +21,7 @@ from om_campaigns.delivery.outcomes import Verdict, make_verdict
 from om_campaigns.delivery.states import check_message
 from om_campaigns.delivery.transport import Connection, NoConnectionError, Transport
 from om_campaigns.delivery.workers import end_worker, start_worker
-from om_campaigns.store import read, write
+from om_campaigns.store import Instance, read, write
 
 AT_ONCE = 200
 """Notices in one run; what is more waits for the next."""
@@ -53,8 +53,12 @@ def send_notices(
     sent: Sent,
     domain: str,
     lock_folder: Path,
+    note_claim: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Send the notices that are due; returns how many left. A server that cannot be reached leaves them due."""
+    """Send the notices that are due; returns how many left. A server that cannot be reached leaves them due.
+
+    ``note_claim`` is called with the number of each claim before its mail leaves, as with letters.
+    """
     with read(engine) as session:
         due = [] if is_halted(session) else list(session.execute(_due(clock())).scalars())
     if not due:
@@ -66,7 +70,7 @@ def send_notices(
             for number in due:
                 if not connection.alive:
                     break
-                left += _Sending(engine, clock, worker.id, write_notice, sent, domain).send(number, connection)
+                left += _Sending(engine, clock, worker.id, write_notice, sent, domain, note_claim).send(number, connection)
         clean = True
     except NoConnectionError as error:
         events.connection_failed(transport.name, error.trouble.value)
@@ -91,13 +95,16 @@ class _Sending:
     write_notice: WriteNotice
     sent: Sent
     domain: str
+    note_claim: Callable[[int], None]
 
     def send(self, number: int, connection: Connection) -> bool:
         """One notice, from claim to record; True when it left."""
         claimed = self._claim(number)
         if claimed is None:
             return False
-        letter, body_hash = claimed
+        letter, body_hash, counted = claimed
+        if counted is not None:
+            self.note_claim(counted)
         connection.offer(letter.make_envelope(self.clock()))
         refused = connection.answer()
         if refused is not None:
@@ -109,7 +116,8 @@ class _Sending:
         outcome = connection.hand_over(letter.write(self.clock()), None)
         return self._record(number, Done(letter, outcome, self.clock(), MessageState.sending), body_hash)
 
-    def _claim(self, number: int) -> tuple[Letter, str] | None:
+    def _claim(self, number: int) -> tuple[Letter, str, int | None] | None:
+        """The letter, its body hash, and the number of this claim; None where there is nothing to send."""
         now = self.clock()
         with write(self.engine) as session:
             notice = session.get(Notice, number, with_for_update=self.engine.dialect.name == "postgresql")
@@ -137,7 +145,7 @@ class _Sending:
             session.flush()
             notice.message_id = message.id
             letter = Letter(message.id or 0, message.claim_id, written.prepared, message.attempts, message.claimed_at)
-            return letter, written.body_hash
+            return letter, written.body_hash, _count_claim(session)
 
     def _new(self, prepared: Prepared, now: datetime) -> Message:
         return Message(
@@ -170,10 +178,17 @@ class _Sending:
             if notice.due_at is None:
                 notice.address = message.envelope_to = ""
             if is_sent:
+                notice.body_hash = body_hash
                 self.sent(session, notice, message, body_hash)
         if not is_sent:
             events.message_failed(done.letter.id, done.outcome.code, done.outcome.at_stage.value, verdict.reason.value)
         return is_sent
+
+
+def _count_claim(session: Session) -> int | None:
+    """Raise the counter by which a copy that was set back is told from the database that sends."""
+    counter = col(Instance.send_counter)
+    return session.execute(update(Instance).values(send_counter=counter + 1).returning(counter)).scalar_one_or_none()
 
 
 def _move(message: Message, new: MessageState) -> None:

@@ -10,17 +10,18 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from om_campaigns import store
+from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation, Touch
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
-from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignStatus, CampaignVersion
 from om_campaigns.columns import table_of
 from om_campaigns.compose.archived import make_page_html
-from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.edition import EditionInput, make_edition_id, make_neutral
 from om_campaigns.compose.frontmatter import parse_step
+from om_campaigns.compose.library import Library, Source
 from om_campaigns.compose.wording import load_wording
+from om_campaigns.errors import ProblemsError
 from om_campaigns.pipeline.libraries import open_library
 
 
@@ -63,27 +64,37 @@ class Question:
 
 
 class Archive:
-    """Neutral texts of published versions, made once per process: a version never changes."""
+    """Neutral texts of published versions, made again when anything they say of houses or toolkits has changed."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._made: dict[tuple[int, str, str], Entry | None] = {}
+        self._sources: dict[int, Source] = {}
+        self._made: dict[tuple[int, str, str], tuple[str, Entry | None]] = {}
         self._lock = threading.Lock()
 
     def load(self, language: str, question: Question = Question()) -> list[Entry]:
         """What fits, the newest first."""
         with store.read(self._app.engine) as session:
-            found = [entry for each in _sent_steps(session, question.house) if (entry := self._entry(session, *each, language)) is not None]
+            library = open_library(self._app, session, counts=False)
+            library.sources = self._sources
+            steps = _sent_steps(session, question.house)
+            found = [entry for each in steps if (entry := self._entry(library, *each, language)) is not None]
         return sorted(
             (each for each in found if _fits(each, question)), key=lambda each: (each.first_at, each.campaign, each.step), reverse=True
         )
 
-    def _entry(self, session: Session, version_id: int, step: str, first_at: datetime, language: str) -> Entry | None:
-        key = (version_id, step, language)
+    def _entry(self, library: Library, version_id: int, step: str, first_at: datetime, language: str) -> Entry | None:
+        definition = library.source(version_id).definition
+        if not definition.is_public or definition.step(step) is None:
+            return None
+        given = library.neutral_input(version_id, step, language)
+        if given is None:
+            return None
+        key, made_from = (version_id, step, language), make_edition_id(given)
         with self._lock:
-            if key not in self._made:
-                self._made[key] = _make_entry(session, self._app, version_id, step, language)
-            made = self._made[key]
+            if self._made.get(key, ("", None))[0] != made_from:
+                self._made[key] = (made_from, _make_entry(library, version_id, step, language, given))
+            made = self._made[key][1]
         return replace(made, first_at=first_at) if made else None
 
 
@@ -106,17 +117,16 @@ def _sent_steps(session: Session, house: str) -> list[tuple[int, str, datetime]]
     return [(row[0], row[1], row[2]) for row in session.execute(query)]
 
 
-def _make_entry(session: Session, app: App, version_id: int, step: str, language: str) -> Entry | None:
-    version = session.get_one(CampaignVersion, version_id)
-    definition = CampaignDefinition.from_structure(version.structure)
-    if not definition.is_public or definition.step(step) is None:
+def _make_entry(library: Library, version_id: int, step: str, language: str, given: EditionInput) -> Entry | None:
+    """The step as a page; None, and a line in the log, for a text that cannot be without its reader."""
+    version = library.session.get_one(CampaignVersion, version_id)
+    source = library.source(version_id)
+    definition, files = source.definition, source.files
+    try:
+        neutral = make_neutral(given)
+    except ProblemsError as error:
+        events.step_not_archived(definition.name, step, str(error.problems[0]))
         return None
-    houses = Houses(session)
-    library = open_library(app, session, houses, counts=False)
-    neutral = library.neutral(version_id, step, language)
-    if neutral is None:
-        return None
-    files = library.source(version_id).files
     words = load_wording(files, language)
     labels = {name: words[name] for name in ("offers", "say", "do") if name in words} | {"action": words["step_now"]}
     heads = [parse_step(body, path)[0] for path, body in files.items() if path.startswith(f"campaigns/{definition.name}/{step}.")]
@@ -124,7 +134,7 @@ def _make_entry(session: Session, app: App, version_id: int, step: str, language
         campaign=definition.name,
         campaign_title=(definition.title_en or definition.title) if language == "en" else definition.title,
         mailing_list=definition.mailing_list,
-        mailing_list_name=houses.mailing_list_name(definition.mailing_list, language),
+        mailing_list_name=library.houses.mailing_list_name(definition.mailing_list, language),
         step=step,
         language=language,
         title=neutral.subject,
@@ -135,7 +145,7 @@ def _make_entry(session: Session, app: App, version_id: int, step: str, language
         html=make_page_html(neutral.markdown, labels),
         words=f"{neutral.subject} {neutral.preheader} {neutral.markdown}".casefold(),
         first_at=version.published_at,
-        updated_at=_changed_at(session, version, f"campaigns/{definition.name}/{step}."),
+        updated_at=_changed_at(library.session, version, f"campaigns/{definition.name}/{step}."),
     )
 
 

@@ -23,7 +23,7 @@ from om_campaigns.campaign.timing import load_zone, local_day
 from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import brand_path
 from om_campaigns.compose.contexts import OM_BRAND
-from om_campaigns.compose.edition import Edition, EditionInput, Purpose, make_edition, show_html, show_subject, show_text
+from om_campaigns.compose.edition import Edition, EditionInput, Purpose, make_edition, make_neutral, show_html, show_subject, show_text
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.lint import Finding, Rendered, lint, lint_fragment, read_allowed
 from om_campaigns.compose.lint.specimen import make_specimen
@@ -33,6 +33,8 @@ from om_campaigns.pipeline.outgoing import Composer, Recipient, carries_pack
 from om_campaigns.pipeline.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
 from om_campaigns.pipeline.texts import Draft, has_text, languages_by_step, read_tree
 from om_campaigns.pipeline.tick import make_composer
+
+LANGUAGES = ("de", "en")
 
 READER = Recipient(0, "erika.muster@haus.example", "vorschau", "Erika Muster", "contact")
 """Whom letters are written to that nobody gets."""
@@ -77,7 +79,22 @@ def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: dateti
         blank = LetterKey(version.campaign.id or 0, version.version_id, "", "", "", house_id, Sender.om, day)
         for key in _keys(draft, blank, desk.composer.library, app.settings.language):
             desk.check(draft.name, key)
+        if draft.definition.is_public:
+            desk.problems += _find_personal_steps(draft, version.version_id, desk.composer.library)
     return list(dict.fromkeys(desk.problems))
+
+
+def _find_personal_steps(draft: Draft, version_id: int, library: Library) -> Iterator[Problem]:
+    """Texts that will be missing in the archive, because they cannot be without their reader (SEC-24)."""
+    for step, language in product(draft.definition.steps, LANGUAGES):
+        given = library.neutral_input(version_id, step.name, language)
+        try:
+            if given is not None:
+                make_neutral(given)
+        except ProblemsError as error:
+            first = error.problems[0]
+            text = f"this step will be missing in the archive: {first.text}; leave that out, or say 'public = false' in campaign.toml"
+            yield Problem(given.step_path if given else first.file, first.line, first.column, "SEC-24", text, is_warning=True)
 
 
 def load_allowances(app: App) -> tuple[Collection[str], list[Problem]]:

@@ -24,6 +24,7 @@ from om_campaigns.delivery.notices import Written, send_notices
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.feedback import opting_in
 from om_campaigns.pipeline.faces import load_face, load_page_brand
+from om_campaigns.pipeline.identity import note_claim
 
 CONFIRM = "bestaetigen"
 """Door of the mail that asks for a confirmation; its token names the request."""
@@ -48,6 +49,7 @@ def send_asked_notices(app: App, transport: Transport | None = None) -> int:
         sent=_note_sent,
         domain=app.settings.sender.domain,
         lock_folder=app.locks,
+        note_claim=partial(note_claim, app),
     )
 
 

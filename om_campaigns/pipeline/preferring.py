@@ -212,13 +212,13 @@ def _latest_mail(session: Session, visitor: Visitor) -> tuple[str, datetime | No
     """The mail whose link was used: it proves that the mailbox is theirs."""
     notice, message = table_of(Notice), table_of(Message)
     row = session.execute(
-        select(message.c.message_id, message.c.sent_at, message.c.edition_id)
+        select(message.c.message_id, message.c.sent_at, notice.c.body_hash)
         .join(notice, notice.c.message_id == message.c.id)
         .where(notice.c.purpose == PURPOSE, notice.c.address_id == visitor.address_id, message.c.sent_at.is_not(None))
         .order_by(message.c.sent_at.desc())
         .limit(1)
     ).one_or_none()
-    return (row.message_id, row.sent_at, row.edition_id) if row else ("", None, "")
+    return (row.message_id, row.sent_at, row.body_hash) if row else ("", None, "")
 
 
 def _save_topics(session: Session, visitor: Visitor, before: Settings, chosen: Chosen, now: datetime) -> None:

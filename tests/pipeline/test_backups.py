@@ -13,13 +13,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from om_campaigns import store
 from om_campaigns.app import open_app
 from om_campaigns.clock import system_clock
+from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.transport import Envelope
 from om_campaigns.delivery.workers import start_worker
 from om_campaigns.errors import InputError, InstallationError, RefusedError
 from om_campaigns.pipeline.backups import back_up, read_contents, restore
+from om_campaigns.pipeline.doors import find_visitor_of
 from om_campaigns.pipeline.identity import MIRROR_NAME, read_mirror
+from om_campaigns.pipeline.notices import send_asked_notices
 from om_campaigns.pipeline.operator import LEADER, take_leadership
+from om_campaigns.pipeline.preferring import ask_for_link
 from om_campaigns.store import open_engine
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
@@ -218,7 +224,6 @@ def live(ws: Workspace) -> Workspace:
 
 def ask(folder: Path) -> str:
     """What the gate says to a copy: '' where it may send."""
-    from om_campaigns import store
     from om_campaigns.pipeline.identity import require_same
 
     app = open_app(folder)
@@ -285,6 +290,33 @@ def test_every_claim_is_counted_before_a_letter_of_it_leaves(ws: Workspace) -> N
     ((after,),) = ws.ask("SELECT send_counter FROM instance")
     assert after == before + 1
     assert not (ws.folder / MIRROR_NAME).exists()  # rehearsal mirrors nothing
+
+
+def test_a_service_mail_is_counted_before_it_leaves(live: Workspace) -> None:
+    """A database set back to before it would ask the same person again for what they have confirmed."""
+    assert ask(live.folder) == ""
+    ((before,),) = live.ask("SELECT send_counter FROM instance")
+    app = open_app(live.folder)
+    ((ref, house_ref),) = live.ask("SELECT a.ref, o.public_id FROM address a, organisation o WHERE a.address = 'ada@ihk-tal.de'")
+    with store.read(app.engine) as session:
+        visitor = find_visitor_of(session, ref, house_ref, "wir-gedanke")
+    assert visitor is not None
+    ask_for_link(app, visitor, "de", app.now())
+    seen: list[int] = []
+
+    class Watched(MemoryTransport):
+        def keep(self, envelope: Envelope, content: bytes) -> None:
+            seen.append(read_mirror(live.folder).send_counter)
+            super().keep(envelope, content)
+
+    transport = Watched()
+    assert send_asked_notices(app, transport) == len(transport.letters) == 1
+    assert seen == [before + 1]
+    assert live.ask("SELECT send_counter FROM instance") == [(before + 1,)]
+    app.engine.dispose()
+    assert ask(live.folder) == ""
+    live.do("UPDATE instance SET send_counter = :before", before=before)
+    assert "was set back" in ask(live.folder)
 
 
 def test_rehearsal_has_nothing_to_confirm(ws: Workspace) -> None:

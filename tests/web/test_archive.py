@@ -10,6 +10,7 @@ import httpx2 as httpx
 import pytest
 
 from om_campaigns.compose.links import holds_token
+from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 
@@ -176,3 +177,29 @@ def test_ren_19_a_person_searches_and_reads_by_keyboard(sent: Workspace, visit: 
     page.keyboard.press("Enter")
     page.get_by_role("link", name="reihe a1.de").press("Enter")
     page.wait_for_selector("text=Was Sie sagen können")
+
+
+def test_counts_are_those_of_now(sent: Workspace, client: httpx.Client) -> None:
+    """Kept texts are made anew when what they say of houses has changed."""
+    assert "sind 2 Häuser dabei" in client.get("/archiv/wir-gedanke/reihe/a1").text
+    assert "sind 2 Häuser dabei" in client.get("/feeds/wir-gedanke.json").text
+    sent.houses(house("neu", "05"), house("ganz-neu", "09"))
+    assert "sind 4 Häuser dabei" in client.get("/archiv/wir-gedanke/reihe/a1").text
+    assert "sind 4 Häuser dabei" in client.get("/feeds/wir-gedanke.json").text
+
+
+def test_sec_24_a_step_that_cannot_stand_there_is_told_before_and_then(sent: Workspace, client: httpx.Client, capfd: object) -> None:
+    sent.text("reihe", "a1.de", "Guten Tag,\n\n[Ihre Einstellungen]({{ links.preferences }}) und mehr.\n")
+    said = om(sent.folder, "check", now="2027-01-21T09:00")
+    assert said.code == 0  # a warning
+    [line] = [each for each in (said.out + said.err).splitlines() if "[SEC-24]" in each]
+    assert "a1.de.md:" in line
+    assert "missing in the archive" in line
+    sent.publish()
+    capfd.readouterr()  # type: ignore[attr-defined]
+    for _ in range(3):
+        assert client.get("/archiv/wir-gedanke/reihe/a1").status_code == 404
+    told = "".join(capfd.readouterr())  # type: ignore[attr-defined]
+    assert told.count("step.not_archived") == 1  # once, not with every visitor
+    sent.campaign("reihe", "a1 day = 0", "a2 day = 7", "a3 day = 14", head="public = false", texts=False)
+    assert "SEC-24" not in om(sent.folder, "check", now="2027-01-21T09:00").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -125,7 +126,9 @@ def test_leaving_and_joining_lists_joining_is_a_consent_with_proof(workspace: Wo
     assert page.count("checked") == 2 + 1 + 1  # two lists, the rhythm, the language
     assert workspace.ask("SELECT scope FROM suppression") == [("wir-gedanke",)]
     (proof,) = om(workspace.folder, "person", "proof", JOERG, "--format", "json").json
-    assert (proof["mailing_lists"], proof["mail_id"] != "") == (["monatsbrief"], True)
+    assert (proof["mailing_lists"], proof["mail_id"]) == (["monatsbrief"], letters(workspace)[0]["Message-ID"])
+    sent = workspace.transport.letters[0][1].partition(b"MIME-Version: 1.0\r\n")
+    assert proof["mail_hash"] == hashlib.sha256(sent[2]).hexdigest()  # LAW-05: what the mail said, not how its text is filed
     assert "„Monatsbrief“" in proof["consent_text"]
     save(workspace, client, link, reihen=["hilfen"])
     (proof,) = om(workspace.folder, "person", "proof", JOERG, "--format", "json").json
