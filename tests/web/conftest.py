@@ -31,9 +31,10 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    """Two houses with a contact each, a deputy, and a campaign that has not begun."""
-    made = Workspace(tmp_path / "ws", settings='[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n')
+def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Workspace:
+    """Two houses with a contact each, and a campaign that has not begun; on both databases where a test asks for ``database``."""
+    url = request.getfixturevalue("database") if "database" in request.fixturenames else SQLITE
+    made = Workspace(tmp_path / "ws", database=url, settings='[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n')
     made.houses(house("hwk-tal", "05", name="Handwerkskammer Tal"), house("ihk-berg", "05", name="IHK Berg", language="en"))
     made.people(
         person("Jörg Müller", "hwk-tal", email="joerg@hwk-tal.example"),

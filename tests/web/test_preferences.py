@@ -47,6 +47,7 @@ def save(workspace: Workspace, client: httpx.Client, link: str, **chosen: object
     return client.post(link, data={**usual, "formular": key, **chosen})
 
 
+@pytest.mark.usefixtures("database")
 def test_fwd_03_the_link_of_a_letter_shows_nothing_that_is_stored(workspace: Workspace, client: httpx.Client) -> None:
     before = workspace.dump()
     page = client.get(f"/einstellungen/{token_of(workspace, Door.preferences, JOERG, 'hwk-tal')}").text
@@ -56,6 +57,7 @@ def test_fwd_03_the_link_of_a_letter_shows_nothing_that_is_stored(workspace: Wor
     assert workspace.dump() == before
 
 
+@pytest.mark.usefixtures("database")
 def test_fwd_03_the_second_mail_goes_to_the_stored_address_and_opens_for_a_day(workspace: Workspace, client: httpx.Client) -> None:
     answer = ask_for_link(workspace, client)
     assert "joerg@" not in answer.text
@@ -76,6 +78,7 @@ def test_fwd_03_the_second_mail_goes_to_the_stored_address_and_opens_for_a_day(w
     assert JOERG not in client.get(link).text
 
 
+@pytest.mark.usefixtures("database")
 def test_sec_11_only_so_many_links_a_day(workspace: Workspace, client: httpx.Client) -> None:
     assert len({ask_for_link(workspace, client).text for _ in range(LINKS_A_DAY + 2)}) == 1
     workspace.tick()
@@ -102,6 +105,7 @@ def test_sec_08_no_other_token_manages(workspace: Workspace, client: httpx.Clien
     assert workspace.count("notice") == 1
 
 
+@pytest.mark.usefixtures("database")
 def test_nothing_changes_without_a_form_of_ours_or_twice(workspace: Workspace, client: httpx.Client) -> None:
     link = mailed_link(workspace, client)
     before = workspace.dump()
@@ -115,6 +119,7 @@ def test_nothing_changes_without_a_form_of_ours_or_twice(workspace: Workspace, c
     assert workspace.dump() == after
 
 
+@pytest.mark.usefixtures("database")
 def test_leaving_and_joining_lists_joining_is_a_consent_with_proof(workspace: Workspace, client: httpx.Client) -> None:
     link = mailed_link(workspace, client)
     save(workspace, client, link, reihen=["hilfen"])
@@ -135,6 +140,7 @@ def test_leaving_and_joining_lists_joining_is_a_consent_with_proof(workspace: Wo
     assert [(each["mailing_list"], each["through"]) for each in proof["withdrawn"]] == [("monatsbrief", "page")]
 
 
+@pytest.mark.usefixtures("database")
 def test_topics_leave_out_what_is_not_theirs_and_keep_what_is_for_everybody(workspace: Workspace, client: httpx.Client) -> None:
     for step, topic in (("a1", 'topics = ["health"]'), ("a2", 'topics = ["climate"]'), ("a3", "")):
         workspace.text("reihe", f"{step}.de", head=topic)
@@ -150,6 +156,7 @@ def test_topics_leave_out_what_is_not_theirs_and_keep_what_is_for_everybody(work
     assert "the reader chose other topics" in om(workspace.folder, "why", "Jörg Müller", "reihe", now="2027-02-11T09:00").out
 
 
+@pytest.mark.usefixtures("database")
 def test_language_home_and_having_left(workspace: Workspace, client: httpx.Client) -> None:
     workspace.people(
         person("Jörg Müller", "hwk-tal", email=JOERG, primary="yes"), person("Jörg Müller", "ihk-berg", email=JOERG, primary="no")

@@ -52,6 +52,7 @@ def bases(workspace: Workspace) -> list[tuple[object, ...]]:
     )
 
 
+@pytest.mark.usefixtures("database")
 def test_law_05_law_06_from_the_form_to_the_first_letter(workspace: Workspace, client: httpx.Client) -> None:
     assert "Bitte sehen Sie in Ihr Postfach" in ask(workspace, client).text
     assert workspace.ask("SELECT count(*) FROM address WHERE address LIKE 'rosa%'") == [(0,)]
@@ -96,6 +97,7 @@ def test_law_05_the_proof_can_be_printed_at_any_time(workspace: Workspace, clien
     assert om(workspace.folder, "person", "proof", "nobody").code == 2
 
 
+@pytest.mark.usefixtures("database")
 def test_law_06_the_link_ends_after_14_days_and_the_data_after_30(workspace: Workspace, client: httpx.Client) -> None:
     ask(workspace, client)
     link = link_in(mail_of(workspace))
@@ -111,6 +113,7 @@ def test_law_06_the_link_ends_after_14_days_and_the_data_after_30(workspace: Wor
     assert workspace.ask("SELECT envelope_to FROM message WHERE kind = 'service'") == [("",)]
 
 
+@pytest.mark.usefixtures("database")
 def test_law_07_a_proof_lives_three_years_beyond_the_year_it_last_served(workspace: Workspace, client: httpx.Client) -> None:
     ask(workspace, client)
     confirm(workspace, client, link_in(mail_of(workspace)))
@@ -123,6 +126,7 @@ def test_law_07_a_proof_lives_three_years_beyond_the_year_it_last_served(workspa
     assert workspace.count("opt_in") == 0
 
 
+@pytest.mark.usefixtures("database")
 def test_uns_09_subscribing_again_reopens_what_one_left_oneself_and_no_more(workspace: Workspace, client: httpx.Client) -> None:
     ask(workspace, client)
     confirm(workspace, client, link_in(mail_of(workspace)))
@@ -139,6 +143,7 @@ def test_uns_09_subscribing_again_reopens_what_one_left_oneself_and_no_more(work
     ]
 
 
+@pytest.mark.usefixtures("database")
 def test_who_objected_is_not_even_asked(workspace: Workspace, client: httpx.Client) -> None:
     workspace.do(
         "INSERT INTO suppression (hmac, key_id, scope_kind, scope, reason, at)"
@@ -158,6 +163,7 @@ def test_without_a_house_people_are_asked_to_find_one(workspace: Workspace, clie
     assert bases(workspace) == [("consent_doi", "monatsbrief")]
 
 
+@pytest.mark.usefixtures("database")
 def test_sec_11_sign_up_bombing_ends_and_nobody_is_told(workspace: Workspace, client: httpx.Client) -> None:
     answers = {ask(workspace, client).text for _ in range(PER_ADDRESS + 2)}
     assert len(answers) == 1

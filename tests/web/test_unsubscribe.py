@@ -34,7 +34,7 @@ def letter(workspace: Workspace) -> EmailMessage:
     workspace.write(
         "config.toml",
         f'format = 1\n[web]\nbase_url = "{BASE_URL}"\n[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n'
-        '[database]\nurl = "sqlite:///om-campaigns.db"\n',
+        f'[database]\nurl = "{workspace.app.settings.database.url.get_secret_value()}"\n',
     )
     workspace.app = open_app(workspace.folder, clock=lambda: workspace.now, rehearsal_transport=lambda: workspace.transport)
     workspace.publish()
@@ -50,6 +50,7 @@ def suppressions(workspace: Workspace) -> list[tuple[str, str, str]]:
 # --- one click ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize("encoding", ["urlencoded", "multipart"])
 def test_uns_03_one_click_by_post_in_both_encodings(
     workspace: Workspace, letter: EmailMessage, client: httpx.Client, encoding: str
@@ -67,6 +68,7 @@ def test_uns_03_one_click_by_post_in_both_encodings(
     ]
 
 
+@pytest.mark.usefixtures("database")
 def test_uns_08_it_takes_effect_at_once_and_uns_09_an_import_never_undoes_it(
     workspace: Workspace, letter: EmailMessage, client: httpx.Client
 ) -> None:
@@ -200,6 +202,7 @@ def test_uns_05_a_scanner_that_posts_the_link_has_no_key(workspace: Workspace, l
     ("wish", "scope"),
     [("this_list", ("mailing_list", "wir-gedanke")), ("this_house", ("organisation", "")), ("everything", ("all", ""))],
 )
+@pytest.mark.usefixtures("database")
 def test_uns_09_list_house_or_everything(
     workspace: Workspace, letter: EmailMessage, client: httpx.Client, wish: str, scope: tuple[str, str]
 ) -> None:
@@ -221,6 +224,7 @@ def test_law_08_what_was_agreed_to_is_written_down_as_withdrawn(workspace: Works
     ) == [(0,)]
 
 
+@pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(("wish", "days"), [("monthly", 28), ("quarterly", 84)])
 def test_a_slower_rhythm_delays_and_drops_nothing(
     workspace: Workspace, letter: EmailMessage, client: httpx.Client, wish: str, days: int
