@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from om_campaigns import store
+from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401
 from om_campaigns.audience import entrance as _entrance  # noqa: F401  the tables must be known before they are made
 from om_campaigns.audience import models as _audience  # noqa: F401
 from om_campaigns.campaign import models as _campaign  # noqa: F401

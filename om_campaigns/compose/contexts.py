@@ -42,6 +42,8 @@ from om_campaigns.audience.vocabulary import (
     ToolkitStatus,
 )
 from om_campaigns.columns import table_of
+from om_campaigns.compose.looks import load_looks
+from om_campaigns.compose.own_look import OwnLook
 
 OM_BRAND = "om"
 SHELF_LIFE = 28
@@ -139,9 +141,16 @@ class Houses:
             current = self._organisations[current].parent_id
         return line
 
-    def brand(self, organisation_id: int) -> str:
-        """The brand of the nearest ancestor that has one, at last OM's."""
-        return str(self._inherited(organisation_id, "brand") or OM_BRAND)
+    def brand(self, organisation_id: int) -> str | OwnLook:
+        """The look of the nearest ancestor that has one: what it says itself, else the brand of its file; at last OM's."""
+        for each in self.ancestors(organisation_id):
+            if found := self._looks.get(each) or self._organisations[each].brand:
+                return found if isinstance(found, OwnLook) else str(found)
+        return OM_BRAND
+
+    @cached_property
+    def _looks(self) -> dict[int, OwnLook]:
+        return load_looks(self.session)
 
     def pack_delivery(self, organisation_id: int) -> PackDelivery:
         """How the house wants packs: its own word, else that of its nearest ancestor that has one."""

@@ -21,7 +21,7 @@ from om_campaigns.campaign.reading import PACK
 from om_campaigns.campaign.releases import load_files
 from om_campaigns.campaign.timing import date_of
 from om_campaigns.columns import table_of
-from om_campaigns.compose.brand import load_brand
+from om_campaigns.compose.brand import brand_path, load_brand
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
 from om_campaigns.compose.counted import Counting, may_link
 from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Purpose, make_edition, make_edition_id
@@ -30,6 +30,7 @@ from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current
+from om_campaigns.compose.own_look import OwnLook, lay_over
 from om_campaigns.compose.readers import Readers, record_links
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError
@@ -261,12 +262,10 @@ class Library:
             "sender": key.sender.value,
             "next_step": None if self._stands_alone(key) else self._next_step(source, definition, key.step, language),
         }
-        brand = self.houses.brand(key.organisation_id) if key.sender is Sender.home else OM_BRAND
-        if f"brands/{brand}.toml" not in source.files:
-            brand = OM_BRAND
+        brand, files = self._brand(key, source)
         note = self._first_of([f"{key.note}.{each}.md" for each in (language, "de", "en")], source) if key.note else ""
         return EditionInput(
-            files=source.files,
+            files=files,
             step_path=path,
             language=language,
             brand=brand,
@@ -277,6 +276,13 @@ class Library:
             pages=self.pages,
             counting=self._counting(key, version_id) if definition.count_links else None,
         )
+
+    def _brand(self, key: LetterKey, source: Source) -> tuple[str, Mapping[str, str]]:
+        """The brand that speaks, and the files with it."""
+        brand = self.houses.brand(key.organisation_id) if key.sender is Sender.home else OM_BRAND
+        if isinstance(brand, OwnLook):
+            return lay_over(source.files, brand, self.pages)
+        return (brand if brand_path(brand) in source.files else OM_BRAND), source.files
 
     def _counting(self, key: LetterKey, version_id: int) -> Counting | None:
         """The letter to its reader and what is passed on are counted, each apart; a cover has one reader."""

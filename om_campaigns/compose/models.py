@@ -64,6 +64,30 @@ class OverlayChange(SQLModel, table=True):
     actor: str = ""
 
 
+class LogoPicture(SQLModel, table=True):
+    """A logo as our pages serve it, by the end of its address. Kept for ever: letters that were sent show it still (FWD-06)."""
+
+    __tablename__ = "logo"
+
+    name: str = key(primary_key=True)
+    organisation_id: int = Field(sa_column=reference("organisation.id"))
+    body: bytes = Field(sa_type=LargeBinary, nullable=False)
+    width: int
+    height: int
+    made_at: datetime = Field(sa_type=Instant, nullable=False)
+
+
+class HouseLook(SQLModel, table=True):
+    """What a house says of its own look (``own_look``). It holds as long as the house's file names the brand it named then."""
+
+    __tablename__ = "house_look"
+
+    organisation_id: int = Field(foreign_key="organisation.id", primary_key=True)
+    over: str = key(default="")
+    accent: str = key(default="")
+    logo: str | None = key(default=None, foreign_key="logo.name")
+
+
 class CountedLink(SQLModel, table=True):
     """A link of one text for the readers of one house, or for all houses too small for links of their own (``organisation_id`` None).
 

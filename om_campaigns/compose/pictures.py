@@ -153,7 +153,12 @@ def _shown_size(own: tuple[int, int], wanted: str) -> tuple[int, int]:
 
 def make_url(pages: str, kept: str, name: str) -> str:
     """Where readers load a picture from."""
-    return f"{pages}/{PICTURE_PATH}/{digest(kept)[:KEY_LENGTH]}/{name}"
+    return f"{pages}/{PICTURE_PATH}/{make_key(kept)}/{name}"
+
+
+def make_key(kept: str) -> str:
+    """The part of an address that changes with the picture."""
+    return digest(kept)[:KEY_LENGTH]
 
 
 def point_to_pages(body: str, path: str, files: Mapping[str, str], pages: str) -> str:

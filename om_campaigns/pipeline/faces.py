@@ -17,6 +17,8 @@ from om_campaigns.audience.vocabulary import OrganisationStatus
 from om_campaigns.columns import digest, dump_json, table_of
 from om_campaigns.compose.brand import ROOT_BRAND, Brand, load_brand
 from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.looks import load_looks
+from om_campaigns.compose.own_look import KEY, OwnLook, lay_over
 from om_campaigns.errors import ProblemsError
 from om_campaigns.pipeline.operator import starter_folder
 
@@ -36,7 +38,8 @@ def load_face(app: App, session: Session | None = None, organisation_id: int | N
     house, key = "", ROOT_BRAND
     if session is not None and organisation_id is not None:
         houses = Houses(session)
-        house, key = houses.organisation(organisation_id)["name"], houses.brand(organisation_id)
+        house, found = houses.organisation(organisation_id)["name"], houses.brand(organisation_id)
+        key = found.key if isinstance(found, OwnLook) else found
     brand = load_page_brand(app, key)
     return Face(app.settings.sender.name, house, brand.key, digest(dump_json(brand.as_context()))[:10])
 
@@ -51,13 +54,26 @@ def find_house_name(app: App, slug: str) -> str:
 
 def load_page_brand(app: App, key: str) -> Brand:
     """The brand as it stands in the workspace now; OM's where that is missing or wrong, the starter's where even that is."""
-    files = _read(app.templates / "brands", _changed(app.templates / "brands"))
+    files = read_brands(app)
+    if key.startswith(KEY):
+        key, files = _own_look(app, key, files)
     for each in (key, ROOT_BRAND):
         try:
             return load_brand(files, each)
         except ProblemsError:
             continue
     return load_brand(_read(starter_folder() / "templates" / "brands", 0), ROOT_BRAND)
+
+
+def read_brands(app: App) -> Mapping[str, str]:
+    """The brand files of the workspace as they are now."""
+    return _read(app.templates / "brands", _changed(app.templates / "brands"))
+
+
+def _own_look(app: App, key: str, files: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    with store.read(app.engine) as session:
+        found = load_looks(session, key.removeprefix(KEY) or "-")
+    return next((lay_over(files, look, app.settings.web.base_url) for look in found.values()), (ROOT_BRAND, files))
 
 
 def _changed(folder: Path) -> int:

@@ -40,7 +40,7 @@ def show_settings(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
     """house {slug, name}, houses [{slug, name}], ways (those it can choose), now (by field of ``TYPED``), as_of,
     nobody_advises; None for a foreign house."""
     with store.read(app.engine) as session:
-        house = _find(session, reach, slug)
+        house = find_house(session, reach, slug)
         if house is None:
             return None
         rows = session.execute(select(Organisation).where(col(Organisation.id).in_(reach.houses)).order_by(col(Organisation.name)))
@@ -75,7 +75,7 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str]) -> t
     """Take over what was chosen (``TYPED``); () when it holds, else every field that is wrong."""
     now = app.now()
     with store.write(app.engine) as session:
-        house = _find(session, reach, slug)
+        house = find_house(session, reach, slug)
         if house is None:
             return ("weg",)
         routes = _routes(session, house)
@@ -157,7 +157,7 @@ def say_to_staff(app: App, reach: Reach, slug: str, words: str) -> str:
     if not text or len(text) > SAY_LENGTH:
         return "nachricht"
     with store.write(app.engine) as session:
-        house = _find(session, reach, slug)
+        house = find_house(session, reach, slug)
         if house is None:
             return "nachricht"
         _tell(session, house, reach, now, text)
@@ -201,7 +201,8 @@ def _is_number(text: str, least: int, most: int) -> bool:
     return not text or (text.isascii() and text.isdecimal() and len(text) < 8 and least <= int(text) <= most)
 
 
-def _find(session: Session, reach: Reach, slug: str) -> Organisation | None:
+def find_house(session: Session, reach: Reach, slug: str) -> Organisation | None:
+    """A house somebody acts for; every other one is not there (SEC-14)."""
     query = select(Organisation).where(col(Organisation.slug) == slug, col(Organisation.id).in_(reach.houses))
     found: Organisation | None = session.execute(query).scalar_one_or_none()
     return found

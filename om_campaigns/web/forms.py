@@ -31,6 +31,11 @@ class Form:
         """The first value, trimmed."""
         return next(iter(self.values.get(name, ("",)))).strip()
 
+    def content(self, name: str, limit: int) -> bytes:
+        """What a file holds, up to one byte more than ``limit``; empty where none was chosen."""
+        found = self.files.get(name)
+        return found.file.read(limit + 1) if found else b""
+
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of boxes with the same name."""
         return self.values.get(name, ())

@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from om_campaigns import events
+from om_campaigns.pipeline.house_look import LOGO_BYTES
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -26,7 +27,7 @@ ALWAYS = {
 """A route may say something else itself, for example a page that search engines may list."""
 
 BODY_LIMIT = 64 * 1024
-BODY_LIMITS: Mapping[str, int] = {}
+BODY_LIMITS: Mapping[str, int] = {"/portal/haus/": LOGO_BYTES + BODY_LIMIT}
 """Paths whose bodies may be larger, by their beginning."""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from babel.dates import format_date
+from babel.numbers import format_decimal
 from fastapi import Depends, Request
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse
@@ -93,6 +94,7 @@ def _make_environment(language: str) -> Environment:
     )
     environment.install_gettext_translations(load_words(language), newstyle=True)  # type: ignore[attr-defined]
     environment.filters["day"] = _day(language)
+    environment.filters["decimal"] = lambda value: format_decimal(value, "0.0", "de" if language == "de" else "en_GB")
     environment.filters["call"] = _call
     environment.globals["spell"] = spell
     return environment

@@ -32,7 +32,7 @@ WORDS = {
 }
 
 
-CHANGED = {"pack", "acknowledgement", "response", "action_report", "task", "organisation", "organisation_route", "change"}
+CHANGED = {"pack", "acknowledgement", "response", "action_report", "task", "organisation", "organisation_route", "change", "house_look"}
 """Tables that the forms of the portal write to."""
 
 
@@ -82,7 +82,7 @@ def paths(office: Workspace, path: str) -> Iterator[tuple[str, str | None]]:
 def others(office: Workspace, who: str) -> list[object]:
     """Everything stored about houses that are not theirs."""
     ids = [row[0] for row in office.ask("SELECT id, slug FROM organisation") if row[1] not in SEES[who]]
-    tables = ("pack", "response", "task", "action_report", "overlay_change", "organisation_route", "seat")
+    tables = ("pack", "response", "task", "action_report", "overlay_change", "organisation_route", "seat", "house_look")
     rows: list[object] = [office.ask(f"SELECT * FROM {table} WHERE organisation_id = :id", id=each) for each in ids for table in tables]
     return [*rows, [office.ask("SELECT * FROM organisation WHERE id = :id", id=each) for each in ids]]
 
@@ -106,7 +106,7 @@ def test_sec_14_nobody_sees_or_changes_anything_of_another_house(office: Workspa
             before = office.dump()
             data = {"formular": key, "tun": "accepted", "stufe": "adviser", "haus": "fremd", "satz": "x", "text": "x", "block": "say"}
             data |= {"wirkung": "1", "brief": "named", "hilfe": "BZ", "weg": "newsletter_block", "worte": "as_is", "nachricht": "x"}
-            data |= {"takt": "monthly", "ruhe": "24.12.2027", "newsletter": "15", "weitergabe": "top", "berater": "7"}
+            data |= {"takt": "monthly", "ruhe": "24.12.2027", "newsletter": "15", "weitergabe": "top", "berater": "7", "farbe": "#1f4e8c"}
             answer = client.get(path) if method == "GET" else client.post(path, data=data)
             asked += 1
             has_id = "{public_id}" in pattern or "{house}" in pattern

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from om_campaigns.web.server import serving
+from tests.compose.test_logos import picture as logo
 from tests.journeys.workspace import Workspace
 from tests.web.conftest import axe, html_faults, overflow, picture
 from tests.web.portal_help import link_of, notices, open_office
@@ -118,6 +119,43 @@ def test_the_keyboard_alone_will_do(enter: Enter, office: Workspace, served: str
     page.keyboard.press("Enter")
     page.get_by_text("Ihre Rückmeldung ist angekommen").wait_for()
     assert office.ask("SELECT level FROM acknowledgement") == [("state",)]
+
+
+@pytest.mark.parametrize(("width", "scripts"), [(1280, True), (360, True), (1280, False)])
+def test_a_house_chooses_its_look(enter: Enter, served: str, tmp_path: Path, width: int, scripts: bool) -> None:
+    (tmp_path / "logo.png").write_bytes(logo(400, 100))
+    page = enter(width=width, scripts=scripts)
+    page.get_by_role("link", name="Unser Haus").click()
+    page.get_by_label("Farbe Ihres Hauses").fill("#ffd400")
+    page.get_by_role("button", name="Aussehen speichern").click()
+    page.get_by_text("Ihr Kontrast ist 1,4 : 1").first.wait_for()
+    page.get_by_label("Farbe Ihres Hauses").fill("#9c1f4a")
+    page.get_by_label("Logo", exact=True).set_input_files(tmp_path / "logo.png")
+    page.get_by_role("button", name="Aussehen speichern").click()
+    page.get_by_text("Gespeichert").wait_for()
+    image = page.get_by_role("img", name="Ihr Logo, wie es in Briefen steht")
+    assert page.request.get(served + str(image.get_attribute("src"))).headers["content-type"] == "image/png"
+    assert html_faults({"look": page.content()}, tmp_path) == []
+    picture(page, f"portal-look-{width}-{scripts}")
+    if scripts:
+        assert image.evaluate("image => image.naturalWidth") == 400
+        assert axe(page) == []
+        assert overflow(page) == 0
+
+
+def test_a_house_says_when_letters_rest_by_the_keyboard_alone(enter: Enter, office: Workspace, served: str) -> None:
+    page = enter()
+    page.goto(f"{served}/portal/haus/dach")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == "ruhe":
+            break
+    page.keyboard.type("24.12.2027 – 06.01.2028")
+    page.keyboard.press("Tab")
+    page.keyboard.type("15")
+    page.keyboard.press("Enter")
+    page.get_by_text("Gespeichert").wait_for()
+    assert office.ask("SELECT quiet_days, newsletter_days FROM organisation WHERE slug = 'dach'") == [("2027-12-24..2028-01-06", "15")]
 
 
 def test_the_letter_is_copied_with_its_looks(enter: Enter, office: Workspace, served: str) -> None:

@@ -30,6 +30,7 @@ from om_campaigns.audience.models import (
     ToolkitVersion,
 )
 from om_campaigns.columns import table_of
+from om_campaigns.compose.looks import load_looks
 
 _house = table_of(Organisation)
 _region = table_of(OrganisationRegion)
@@ -104,7 +105,10 @@ def load_organisation(session: Session, organisation_id: int) -> dict[str, Any]:
     list_address = session.execute(select(address.c.address).where(address.c.id == row.list_address_id)).scalar()
     routes, routes_from = _routes(session, organisation_id, row.slug, parents)
     sectors, interests = table_of(OrganisationSector), table_of(OrganisationInterest)
+    look = load_looks(session, row.public_id).get(organisation_id)
     return own | {
+        "own_accent": look.accent if look else "",
+        "own_logo": look.logo.name if look and look.logo else "",
         "type": row.org_type,
         "type_name": type_name,
         "list_address": list_address,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, HTTPException, Response
 
 from om_campaigns import store
+from om_campaigns.pipeline.house_look import LOGO_BYTES, ColourFault, NoLogoError, save_look, show_look
 from om_campaigns.pipeline.house_settings import TYPED, save_settings, say_to_staff, show_settings
 from om_campaigns.report.queries.house_mirror import load_mirror
 from om_campaigns.web.portal.guard import PATH, Desk, OwnForm, TheDesk
@@ -26,12 +27,15 @@ def settings(desk: TheDesk, house: str) -> Response:
     return _show(desk, house)
 
 
-def _show(desk: Desk, house: str, wrong: tuple[str, ...] = (), typed: Mapping[str, str] | None = None) -> Response:
-    found = show_settings(desk.app, desk.reach, house)
-    if found is None:
+def _show(
+    desk: Desk, house: str, wrong: tuple[str, ...] = (), typed: Mapping[str, str] | None = None, fault: ColourFault | None = None
+) -> Response:
+    found, look = show_settings(desk.app, desk.reach, house), show_look(desk.app, desk.reach, house)
+    if found is None or look is None:
         raise HTTPException(404)
-    values = {**found["now"], "nachricht": "", **(typed or {})}
-    return desk.show("house.html", page="house", wrong=wrong, typed=values, status=422 if wrong else 200, **found)
+    values = {**found["now"], "farbe": look["accent"], "nachricht": "", **(typed or {})}
+    given = {**found, "logo": look["logo"], "fault": fault}
+    return desk.show("house.html", page="house", wrong=wrong, typed=values, status=422 if wrong else 200, **given)
 
 
 @router.post(f"{PATH}/haus/{{house}}", response_class=Response)
@@ -40,6 +44,17 @@ def settings_saved(desk: TheDesk, form: OwnForm, house: str) -> Response:
     typed = {name: form[name] for name in TYPED}
     wrong = save_settings(desk.app, desk.reach, house, typed)
     return _show(desk, house, wrong, typed) if wrong else desk.go(f"/haus/{house}", "gespeichert")
+
+
+@router.post(f"{PATH}/haus/{{house}}/aussehen", response_class=Response)
+def look_saved(desk: TheDesk, form: OwnForm, house: str) -> Response:
+    """Takes over colour and logo together, or nothing of them."""
+    colour = form["farbe"]
+    try:
+        fault = save_look(desk.app, desk.reach, house, colour, form.content("logo", LOGO_BYTES), drop_logo=form["ohne"] == "ja")
+    except NoLogoError:
+        return _show(desk, house, ("logo",), {"farbe": colour})
+    return _show(desk, house, ("farbe",), {"farbe": colour}, fault) if fault else desk.go(f"/haus/{house}", "gespeichert")
 
 
 @router.post(f"{PATH}/haus/{{house}}/nachricht", response_class=Response)
