@@ -41,6 +41,9 @@ from om_campaigns.pipeline.packing import (
 )
 from om_campaigns.settings import NO_PAGES, SenderSettings
 
+PORTAL = "portal"
+"""Below the base URL: where a house decides how it gets its letters."""
+
 GREETINGS = {"de": "Guten Tag", "en": "Hello"}
 CORRECTED = {"de": "Korrektur: ", "en": "Correction: "}
 """Before the subject of a correction."""
@@ -330,7 +333,8 @@ class Composer:
     def _pack_head(self, key: LetterKey, recipient: Recipient, part: Part, ref: str, message_id: str, mailing_list: str) -> HeadMaker:
         """The ready mail has nothing one would have to delete before forwarding it: no list, no name, no unsubscribing (FWD-01).
 
-        A house's own list gets the list's name and a way out through the house, never a one-click button (UNS-12).
+        A house's own list gets the list's name and a way out through the house, never a one-click button: one reader would stop
+        it for all. Who answers for the list finds help in the portal (UNS-12).
         """
         own = f"{self.sender.local_part}@{self.sender.domain}"
         fixed: dict[str, object] = {
@@ -346,6 +350,7 @@ class Composer:
             fixed |= {
                 "list_id": (name, f"{mailing_list}.{self.sender.list_domain}"),
                 "unsubscribe_mailto": leave,
+                "list_help": f"{self.base_url}/{PORTAL}" if self.base_url else "",
                 "reply_to": Mailbox(owner.email, owner.name) if owner else None,
                 "bulk": True,
             }

@@ -282,8 +282,8 @@ def test_the_series_goes_on_with_a_new_contact_and_serves_no_pool_again(tmp_path
 
 
 def test_a_house_with_a_list_gets_one_mail_for_it_without_one_click_uns_12(tmp_path: Path) -> None:
-    """UNS-12: one reader's button would unsubscribe the whole house; the way out is the owner of the list."""
-    office = Workspace(tmp_path)
+    """UNS-12: one reader's button would unsubscribe the whole house; the way out is the owner of the list, whose help the portal is."""
+    office = Workspace(tmp_path, settings='[web]\nbase_url = "https://briefe.om-probe.de"')
     office.houses(taker("verband", routes="list_address", list_address="verteiler@verband.example"))
     office.people(person("", "verband", email="verteiler@verband.example", roles=""), person("Vera Verband", "verband", basis=""))
     series(office, "b1 day = 0")
@@ -293,6 +293,7 @@ def test_a_house_with_a_list_gets_one_mail_for_it_without_one_click_uns_12(tmp_p
     assert mail["List-Unsubscribe-Post"] is None
     assert mail["List-Unsubscribe"] == "<mailto:vera.verband@verband.example>"
     assert "https://" not in str(mail["List-Unsubscribe"])
+    assert mail["List-Help"] == "<https://briefe.om-probe.de/portal>"
     assert [row["state"] for row in packs(office)] == [RelayState.forwarded]
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert str(packs(office)[0]["code"]) not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from om_campaigns.web.server import serving
 from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.test_cascade import taker
-from tests.journeys.workspace import Workspace, house, local, person
+from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.web.postbox import BASE_URL, body, letters
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ PERSON = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch
 LINK = re.compile(rf"{re.escape(BASE_URL)}(/zu/[0-9a-f]{{20}}/haus\.example)")
 
 
-def config(office: Workspace, more: str = "") -> None:
+def config(office: Workspace, database: str = SQLITE) -> None:
     office.write(
         "config.toml",
-        f'format = 1\n[web]\nbase_url = "{BASE_URL}"\n[database]\nurl = "sqlite:///om-campaigns.db"\n'
-        f'[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n{more}',
+        f'format = 1\n[web]\nbase_url = "{BASE_URL}"\n[database]\nurl = "{database}"\n'
+        '[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n',
     )
     office.app = open_app(office.folder, clock=lambda: office.now, rehearsal_transport=lambda: office.transport)
 
@@ -48,8 +49,18 @@ def crowd(slug: str, number: int) -> list[str]:
 @pytest.fixture
 def office(tmp_path: Path) -> Workspace:
     """A house of twelve readers, one of seven and one of four; a letter with one link went to all of them."""
-    office = Workspace(tmp_path / "ws")
-    config(office)
+    return sent_to_all(tmp_path, SQLITE)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
+    """The same on both databases."""
+    return sent_to_all(tmp_path, SQLITE if request.param == "sqlite" else request.getfixturevalue("empty_postgres"))
+
+
+def sent_to_all(tmp_path: Path, database: str) -> Workspace:
+    office = Workspace(tmp_path / "ws", database=database)
+    config(office, database)
     office.houses(*(house(slug, "05", name=f"Haus {slug}") for slug in ("gross", "mittel", "klein")))
     office.people(*crowd("gross", 12), *crowd("mittel", 7), *crowd("klein", 4))
     office.segment("alle", "'contact' in roles")
@@ -233,7 +244,17 @@ def test_sec_07_what_is_not_stored_is_no_page_whatever_is_asked(office: Workspac
     assert clicks(office) == []
 
 
-def test_law_14_staff_see_figures_of_groups_only(office: Workspace, client: httpx.Client) -> None:
+def test_parallel_clicks_lose_none(either: Workspace) -> None:
+    [path] = paths(either, "@gross")
+    link = find_link(either.app, path.split("/")[2], "haus.example")
+    assert link is not None
+    with ThreadPoolExecutor(8) as many:
+        list(many.map(lambda _: count_click(either.app, link.id, either.app.today(either.now)), range(200)))
+    assert clicks(either) == [("gross", "2027-01-05", 200)]
+
+
+def test_law_14_staff_see_figures_of_groups_only(either: Workspace) -> None:
+    office = either
     [big], [shared] = paths(office, "@gross"), paths(office, "@klein")
     seen = lambda *more: om(office.folder, "link", "list", *more, now="2027-01-07T09:00")  # noqa: E731
     for path, number in ((big, 14), (shared, 3)):
