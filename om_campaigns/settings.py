@@ -138,9 +138,12 @@ class AlarmSettings(_Section):
 
 
 class PrivacySettings(_Section):
-    """What keeps single people out of figures: none about a house is made of fewer (LAW-14)."""
+    """What keeps single people out of figures: none about a house is made of fewer (LAW-14); and words for the page on data protection."""
 
     smallest_group: int = Field(default=10, ge=5, le=1000)
+    contact: str = ""
+    notes: str = ""
+    notes_en: str = ""
 
 
 class RunSettings(_Section):

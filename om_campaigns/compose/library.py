@@ -39,8 +39,8 @@ from om_campaigns.settings import SenderSettings
 COVER = "content/begleitmail"
 """The cover where a step has no text of its own for it."""
 
-HELP_PAGE = "wer-hilft"
-"""The path of the page of contact lines."""
+HELP_PAGE, PRIVACY_PAGE = "wer-hilft", "datenschutz"
+"""Paths of the pages of contact lines and on data protection."""
 
 KEPT = 512
 """Editions (about 30 KB each) a process keeps at hand."""
@@ -257,7 +257,7 @@ class Library:
             "step": _step_context(key, definition, head, about, language, is_alone=self._stands_alone(key)),
             "toolkits": toolkits,
             "toolkit": toolkits[0] if toolkits else None,
-            "om": om_context(self.sender),
+            "om": om_context(self.sender, self.pages),
             "house_contact": {"name": contact.name, "email": contact.email} if contact else None,
             "sender": key.sender.value,
             "next_step": None if self._stands_alone(key) else self._next_step(source, definition, key.step, language),
@@ -317,7 +317,7 @@ class Library:
             "step": _step_context(key, definition, replace(head, due_days=None), head, found, is_alone=True),
             "toolkits": toolkits,
             "toolkit": toolkits[0] if toolkits else None,
-            "om": om_context(self.sender),
+            "om": om_context(self.sender, self.pages),
             "sender": Sender.om.value,
         }
         return EditionInput(source.files, path, found, OM_BRAND, context, pages=self.pages)
@@ -372,13 +372,13 @@ def _step_context(
     }
 
 
-def om_context(sender: SenderSettings) -> dict[str, Any]:
-    """``om`` in a template: who OM is and how it is reached."""
+def om_context(sender: SenderSettings, pages: str) -> dict[str, Any]:
+    """``om`` in a template: who OM is and how it is reached. Where no page on data protection is named, it is that among our own."""
     return {
         "name": sender.name,
         "imprint": sender.imprint,
         "imprint_url": sender.imprint_url,
-        "privacy_url": sender.privacy_url,
+        "privacy_url": sender.privacy_url or f"{pages}/{PRIVACY_PAGE}",
         "contact": {"name": sender.name, "email": sender.reply_to or f"{sender.local_part}@{sender.domain}"},
     }
 

@@ -35,6 +35,8 @@ VALID = timedelta(days=14)
 
 FORGOTTEN_AFTER = timedelta(days=30)
 PROOF_YEARS = 3
+COUNTED = timedelta(days=2)
+"""How long it is known how often somebody asked."""
 
 PER_ADDRESS, PER_DOMAIN, PER_NETWORK = 3, 200, 30
 """Mails a day that may be asked for: for one address, for addresses of one domain, from one network (SEC-11)."""
@@ -229,10 +231,11 @@ def forget_old(session: Session, now: datetime) -> int:
     opt_in, basis = table_of(OptIn), table_of(Basis)
     unconfirmed = and_(opt_in.c.confirmed_at.is_(None), opt_in.c.asked_at < now - FORGOTTEN_AFTER)
     end = now.replace(year=now.year - PROOF_YEARS, month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    pace = table_of(Pace)
     in_use = select(basis.c.proof_ref).where(or_(basis.c.withdrawn_at.is_(None), basis.c.withdrawn_at >= end))
     outlived = and_(opt_in.c.confirmed_at < end, opt_in.c.ref.not_in(in_use))
     session.execute(
-        delete(table_of(Pace)).where(table_of(Pace).c.scope.like("opt-in-%"), table_of(Pace).c.window_start < now - timedelta(days=2))
+        delete(pace).where(or_(pace.c.scope.like("opt-in-%"), pace.c.scope.like("entrance-%")), pace.c.window_start < now - COUNTED)
     )
     return store.change(session, delete(opt_in).where(or_(unconfirmed, outlived)))
 

@@ -15,6 +15,7 @@ from om_campaigns.audience.entrance import EntranceLink
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.compose.contexts import Houses, format_date
 from om_campaigns.compose.headers import Mailbox
+from om_campaigns.compose.library import PRIVACY_PAGE
 from om_campaigns.compose.links import make_return_path, make_token
 from om_campaigns.compose.message import Head, Letter
 from om_campaigns.compose.notices import NoticeInput, make_notice
@@ -107,7 +108,7 @@ def _write(app: App, session: Session, notice: Notice, ref: str, message_id: str
             brand=load_page_brand(app, face.brand),
             imprint=sender.imprint,
             imprint_url=sender.imprint_url,
-            privacy_url=sender.privacy_url,
+            privacy_url=sender.privacy_url or f"{app.settings.web.pages}/{PRIVACY_PAGE}",
             values=values,
         )
     )

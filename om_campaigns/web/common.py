@@ -9,6 +9,7 @@ from fastapi.responses import PlainTextResponse
 
 from om_campaigns.pipeline.doors import prove_keys
 from om_campaigns.pipeline.faces import load_page_brand
+from om_campaigns.pipeline.privacy import load_kept
 from om_campaigns.web.site import TheSite
 
 router = APIRouter()
@@ -32,6 +33,12 @@ def copying(site: TheSite) -> Response:
 def imprint(request: Request, site: TheSite) -> Response:
     """Who answers for these pages (LAW-15)."""
     return site.show(request, "imprint.html", indexed=True)
+
+
+@router.get("/datenschutz", response_class=Response)
+def privacy(request: Request, site: TheSite) -> Response:
+    """What is kept about people (LAW-05 … LAW-10, LAW-14, LAW-25, LAW-26)."""
+    return site.show(request, "privacy.html", indexed=True, kept=load_kept(site.app, site.language(request)))
 
 
 @router.get("/", response_class=Response)

@@ -35,6 +35,9 @@ class Site:
         self.errands = Errands()
         self.base_url = app.settings.web.pages
         """What absolute addresses begin with, in feeds; never a request's host (SEC-20)."""
+        named = app.settings.sender.privacy_url
+        self.privacy_url = "" if named == f"{self.base_url}/datenschutz" else named
+        """The page on data protection, where it is not our own."""
         self.archive = Archive(app)
         self._pages = {language: _make_environment(language) for language in LANGUAGES}
 
@@ -72,6 +75,7 @@ class Site:
             is_chosen=request.query_params.get("lang", "") == language,
             root=self.root,
             sender=self.app.settings.sender,
+            privacy_url=self.privacy_url,
             indexed=indexed,
             **values,
         )

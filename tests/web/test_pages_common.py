@@ -24,7 +24,7 @@ from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 from tests.web.postbox import token_of
 
-PLAIN_PAGES = ("/", "/impressum", "/gibt-es-nicht")
+PLAIN_PAGES = ("/", "/impressum", "/datenschutz", "/gibt-es-nicht")
 
 
 @pytest.fixture

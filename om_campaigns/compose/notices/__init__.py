@@ -58,7 +58,8 @@ def make_notice(given: NoticeInput) -> Edition:
         om=given.om, house=given.house, brand=given.brand.as_context(), imprint=given.imprint,
         imprint_url=given.imprint_url, privacy_url=given.privacy_url,
     )  # fmt: skip
-    foot = [said["why"], said["behalf"], given.imprint, given.imprint_url, given.privacy_url]
+    pages = [f"{said[name]}: {url}" for name, url in (("imprint", given.imprint_url), ("privacy", given.privacy_url)) if url]
+    foot = [said["why"], said["behalf"], given.imprint, *pages]
     text = "\n\n".join(filter(None, [title, *paragraphs, f"{action}:\n{given.url}", *after, "-- \n" + "\n".join(filter(None, foot))]))
     html = make_html(page, "notice.mjml")
     return Edition(
