@@ -42,8 +42,9 @@ from om_campaigns.audience.vocabulary import (
     ToolkitStatus,
 )
 from om_campaigns.campaign.reading import Known, parse_campaign
+from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.contexts import join_names
-from om_campaigns.compose.edition import EditionInput, make_edition, show_text
+from om_campaigns.compose.edition import EditionInput, show_text
 from om_campaigns.compose.step_checks import check_looks, check_step
 
 ROOT = Path(__file__).parent.parent

@@ -22,9 +22,10 @@ from om_campaigns.campaign.releases import load_files
 from om_campaigns.campaign.timing import date_of
 from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import brand_path, load_brand
+from om_campaigns.compose.building import RENDERER, make_edition, make_edition_id
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
 from om_campaigns.compose.counted import Counting, may_link
-from om_campaigns.compose.edition import RENDERER, Edition, EditionInput, Purpose, make_edition, make_edition_id
+from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow

@@ -17,7 +17,8 @@ from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
 from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignStatus, CampaignVersion
 from om_campaigns.columns import table_of
 from om_campaigns.compose.archived import make_page_html
-from om_campaigns.compose.edition import EditionInput, make_edition_id, make_neutral
+from om_campaigns.compose.building import make_edition_id, make_neutral
+from om_campaigns.compose.edition import EditionInput
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.library import Library, Source
 from om_campaigns.compose.wording import load_wording

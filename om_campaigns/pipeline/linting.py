@@ -22,8 +22,9 @@ from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.timing import load_zone, local_day
 from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import brand_path
+from om_campaigns.compose.building import make_edition, make_neutral
 from om_campaigns.compose.contexts import OM_BRAND
-from om_campaigns.compose.edition import Edition, EditionInput, Purpose, make_edition, make_neutral, show_html, show_subject, show_text
+from om_campaigns.compose.edition import Edition, EditionInput, Purpose, show_html, show_subject, show_text
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.lint import Finding, Rendered, lint, lint_fragment, read_allowed
 from om_campaigns.compose.lint.specimen import make_specimen

@@ -22,7 +22,7 @@ from om_campaigns.audience.entrance import find_receivers, find_steward
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.models import Dispatch, Pack, RelayState
-from om_campaigns.compose.edition import find_shown
+from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.compose.pack import FILE_NAMES, Format
 from om_campaigns.compose.pictures import Picture, media_of

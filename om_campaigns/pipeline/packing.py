@@ -15,8 +15,9 @@ from om_campaigns.audience.vocabulary import PackDelivery, Route, Sender
 from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
 from om_campaigns.campaign.timing import load_zone
 from om_campaigns.columns import table_of
+from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.contexts import Houses, format_date, join_names
-from om_campaigns.compose.edition import Edition, Purpose, find_shown
+from om_campaigns.compose.edition import Edition, Purpose
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.message import Attachment
 from om_campaigns.compose.models import PackRevision

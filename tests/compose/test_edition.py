@@ -14,16 +14,8 @@ from hypothesis import given as always
 from hypothesis import strategies as st
 from sample_letter import HEAD, LETTER, Given, letter
 
-from om_campaigns.compose.edition import (
-    Edition,
-    MissingValueError,
-    fill,
-    make_edition,
-    make_edition_id,
-    show_html,
-    show_subject,
-    show_text,
-)
+from om_campaigns.compose.building import make_edition, make_edition_id
+from om_campaigns.compose.edition import Edition, MissingValueError, fill, show_html, show_subject, show_text
 from om_campaigns.compose.frontmatter import parse_step, read_step
 from om_campaigns.compose.mjml import check_mjml, make_html
 from om_campaigns.compose.slots import Landing

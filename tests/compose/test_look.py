@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 from sample_letter import Given
 
-from om_campaigns.compose.edition import make_edition, show_html
+from om_campaigns.compose.building import make_edition
+from om_campaigns.compose.edition import show_html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given as example_values
 from hypothesis import strategies as st
 
-from om_campaigns.compose.edition import Edition, EditionInput, fill, make_edition, show_html, show_subject, show_text
+from om_campaigns.compose.building import make_edition
+from om_campaigns.compose.edition import Edition, EditionInput, fill, show_html, show_subject, show_text
 from om_campaigns.compose.message import Head, Letter, Mailbox, MessageError, make_boundary
 from om_campaigns.compose.slots import Gapped, Hole, Landing, SlotUse
 

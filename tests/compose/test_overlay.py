@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from om_campaigns.campaign.codes import make_code
-from om_campaigns.compose.edition import EditionInput, Purpose, make_edition, make_edition_id
+from om_campaigns.compose.building import make_edition, make_edition_id
+from om_campaigns.compose.edition import EditionInput, Purpose
 from om_campaigns.compose.markdown import Block, convert
 from om_campaigns.compose.overlay import TOP, Conflict, OverlayKind, OwnBlock, apply_overlay, find_conflict
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words, read_overlay

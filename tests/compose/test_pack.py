@@ -24,7 +24,8 @@ import pytest
 from pypdf import PdfReader
 
 from om_campaigns.audience.addresses import Keyring
-from om_campaigns.compose.edition import Edition, EditionInput, Purpose, make_edition
+from om_campaigns.compose.building import make_edition
+from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.forwardable import find_personal
 from om_campaigns.compose.links import make_links
 from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox, MessageError

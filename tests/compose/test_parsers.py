@@ -22,7 +22,8 @@ from typing import Any
 
 import pytest
 
-from om_campaigns.compose.edition import Edition, EditionInput, fill, make_edition, show_html, show_subject, show_text
+from om_campaigns.compose.building import make_edition
+from om_campaigns.compose.edition import Edition, EditionInput, fill, show_html, show_subject, show_text
 from om_campaigns.compose.message import Head, Letter, Mailbox
 from om_campaigns.compose.slots import Gapped, Hole, Landing, SlotUse
 

@@ -16,7 +16,8 @@ from datetime import date
 import pytest
 from sample_letter import HEAD, Given
 
-from om_campaigns.compose.edition import EditionInput, Purpose, find_shown, make_edition, make_edition_id
+from om_campaigns.compose.building import find_shown, make_edition, make_edition_id
+from om_campaigns.compose.edition import EditionInput, Purpose
 from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.pack import PackText, make_files
 from om_campaigns.compose.pictures import encode
