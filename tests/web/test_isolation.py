@@ -32,7 +32,10 @@ WORDS = {
 }
 
 
-CHANGED = {"pack", "acknowledgement", "response", "action_report", "task", "organisation", "organisation_route", "change", "house_look"}
+CHANGED = {
+    *("pack", "acknowledgement", "response", "action_report", "task", "change"),
+    *("organisation", "organisation_route", "house_look", "seat", "seat_role"),
+}
 """Tables that the forms of the portal write to."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from om_campaigns.audience.intake import bulk
 from om_campaigns.audience.intake.matching import People, StoredPerson, StoredSeat
+from om_campaigns.audience.intake.partners import PartnersWord
 from om_campaigns.audience.intake.people import Place, Staged
 from om_campaigns.audience.vocabulary import PersonStatus
 
@@ -22,6 +24,7 @@ class Seating:
         self.people = people
         self.run = people.run
         self.today = self.run.today.isoformat()
+        self.partners = PartnersWord(self.run.connection, "seat")
         self.new_people: list[tuple[Any, ...]] = []
         self.new_seats: list[tuple[Any, ...]] = []
         self.new_roles: list[tuple[int, str]] = []
@@ -149,7 +152,7 @@ class Seating:
         for column, value in different.items():
             self.run.journal.record("seat", seat.id, name, *self._readable(column, stored[column], value))
         changed = bool(different)
-        if place is not None and place.roles is not None and set(place.roles) != set(seat.roles):
+        if place is not None and place.roles is not None and self._takes_roles(seat, place.roles):
             changed = True
             self.gone_roles += [(seat.id, role) for role in seat.roles if role not in place.roles]
             self.new_roles += [(seat.id, role) for role in place.roles if role not in seat.roles]
@@ -157,6 +160,10 @@ class Seating:
             self.run.journal.record("seat", seat.id, name, "roles", sorted(seat.roles), sorted(place.roles))
         _collect(self.seat_updates, seat.id, different)
         return changed
+
+    def _takes_roles(self, seat: StoredSeat, roles: Collection[str]) -> bool:
+        """The roles differ, and the house has not chosen its deputies since the file was written."""
+        return set(roles) != set(seat.roles) and not self.partners.holds(seat.id, "roles", sorted(roles))
 
     def _readable(self, column: str, old: Any, new: Any) -> tuple[str, Any, Any]:
         """Field, old and new value for the log; addresses by their text."""

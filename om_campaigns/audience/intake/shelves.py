@@ -117,7 +117,7 @@ class Shelf:
         come: list[tuple[Any, ...]] = []
         for key, entries in wanted.items():
             owner_id, old, new = self.id_of(key), present.get(self.id_of(key), []), list(entries or ())
-            if ((old == new) if ordered else (set(old) == set(new))) or self._holds(owner_id, field, new):
+            if ((old == new) if ordered else (set(old) == set(new))) or self._holds(owner_id, field, new if ordered else sorted(new)):
                 continue
             if ordered:
                 gone += [(owner_id, each) for each in range(len(old))]

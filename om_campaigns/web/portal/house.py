@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Response
 
 from om_campaigns import store
 from om_campaigns.pipeline.house_look import LOGO_BYTES, ColourFault, NoLogoError, save_look, show_look
+from om_campaigns.pipeline.house_people import save_deputies, show_people
 from om_campaigns.pipeline.house_settings import TYPED, save_settings, say_to_staff, show_settings
 from om_campaigns.report.queries.house_mirror import load_mirror
 from om_campaigns.web.portal.guard import PATH, Desk, OwnForm, TheDesk
@@ -30,11 +31,11 @@ def settings(desk: TheDesk, house: str) -> Response:
 def _show(
     desk: Desk, house: str, wrong: tuple[str, ...] = (), typed: Mapping[str, str] | None = None, fault: ColourFault | None = None
 ) -> Response:
-    found, look = show_settings(desk.app, desk.reach, house), show_look(desk.app, desk.reach, house)
-    if found is None or look is None:
+    found, look, people = (show(desk.app, desk.reach, house) for show in (show_settings, show_look, show_people))
+    if found is None or look is None or people is None:
         raise HTTPException(404)
     values = {**found["now"], "farbe": look["accent"], "nachricht": "", **(typed or {})}
-    given = {**found, "logo": look["logo"], "fault": fault}
+    given = {**found, **people, "logo": look["logo"], "fault": fault}
     return desk.show("house.html", page="house", wrong=wrong, typed=values, status=422 if wrong else 200, **given)
 
 
@@ -55,6 +56,13 @@ def look_saved(desk: TheDesk, form: OwnForm, house: str) -> Response:
     except NoLogoError:
         return _show(desk, house, ("logo",), {"farbe": colour})
     return _show(desk, house, ("farbe",), {"farbe": colour}, fault) if fault else desk.go(f"/haus/{house}", "gespeichert")
+
+
+@router.post(f"{PATH}/haus/{{house}}/stellvertretung", response_class=Response)
+def deputies_saved(desk: TheDesk, form: OwnForm, house: str) -> Response:
+    """Lets those deputise who were ticked, and nobody else."""
+    done = save_deputies(desk.app, desk.reach, house, form.all("vertretung"))
+    return desk.go(f"/haus/{house}", "gespeichert") if done else _show(desk, house, ("vertretung",))
 
 
 @router.post(f"{PATH}/haus/{{house}}/nachricht", response_class=Response)
