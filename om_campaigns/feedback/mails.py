@@ -56,12 +56,15 @@ def _decoded(value: object) -> str:
 
 
 def find_automatic(fields: Message) -> str:
-    """The field by which a mail says that a program wrote it (RFC 3834, section 5; UNS-11, BNC-06); '' for one that does not."""
+    """The field by which a mail says that it answers by itself, or came back (RFC 3834, section 5; UNS-11, BNC-06); '' for others.
+
+    What a mail program makes when its reader presses "unsubscribe" may call itself auto-generated: that is what the reader wants.
+    """
 
     def first(name: str) -> str:
         return str(fields.get(name, "")).strip().lower()
 
-    if first("Auto-Submitted").partition(";")[0].strip() not in ("", "no"):
+    if first("Auto-Submitted").partition(";")[0].strip() not in ("", "no", "auto-generated"):
         return "Auto-Submitted"
     if re.match(r"(bulk|junk|list|auto_reply)\b", first("Precedence")):
         return "Precedence"
@@ -72,4 +75,4 @@ def find_automatic(fields: Message) -> str:
         return "Return-Path"
     if first("Content-Type").startswith("multipart/report"):
         return "Content-Type"
-    return "From" if re.search(r"\b(mailer-daemon|postmaster|no-?reply)@", first("From")) else ""
+    return "From" if re.search(r"\b(mailer-daemon|postmaster)@", first("From")) else ""

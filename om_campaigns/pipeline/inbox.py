@@ -20,15 +20,16 @@ from om_campaigns.audience.models import MailingList
 from om_campaigns.audience.vocabulary import SuppressionScope
 from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.links import read_leave_addresses
-from om_campaigns.errors import InputError, InstallationError
+from om_campaigns.errors import InputError, InstallationError, RefusedError
 from om_campaigns.feedback import mailbox
 from om_campaigns.feedback.leaving import Channel, Leaver, record_leaving
 from om_campaigns.feedback.mails import Mail, MailKind, read_mail
 from om_campaigns.feedback.models import InboundMail, TaskKind
 from om_campaigns.feedback.tasks import open_task
 from om_campaigns.pipeline.doors import Visitor, find_visitor_of
+from om_campaigns.pipeline.identity import find_difference
 from om_campaigns.pipeline.operator import require_real_clock
-from om_campaigns.store import Mode
+from om_campaigns.store import Instance, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,9 @@ def collect(app: App, now: datetime) -> list[Taken]:
     if path is None or (app.is_clock_given and app.mode is Mode.live):
         return []
     try:
+        _require_ours(app)
         maildir = mailbox.open_maildir(app.workspace / path)
-    except (InstallationError, OSError) as error:
+    except (InstallationError, RefusedError, OSError) as error:
         events.inbox_missing(str(error))
         return []
     taken = []
@@ -92,9 +94,25 @@ def _read_whole(stream: BinaryIO) -> bytes:
 
 
 def take_all(app: App, mails: Iterable[tuple[str, bytes]], now: datetime) -> list[Taken]:
-    """Take these mails. Raises RefusedError in live mode for a given clock: leaving is dated with the real time."""
+    """Take these mails. Raises RefusedError in live mode for a given clock, because leaving is dated with the real time, and for
+    a copy of the database that sends.
+    """
     require_real_clock(app)
+    _require_ours(app)
     return [take(app, name, content, now) for name, content in mails]
+
+
+def _require_ours(app: App) -> None:
+    """Raises RefusedError for a copy of a live database: what it took would be missing where letters leave."""
+    with store.read(app.engine) as session:
+        row = session.get(Instance, 1)
+        if row is None or row.mode is not Mode.live:
+            return
+        why = find_difference(app.engine, app.workspace, row)
+    if app.settings.mode is not Mode.live:
+        why = "this database went live, but config.toml says rehearsal"
+    if why:
+        raise RefusedError(f"{why}: it takes no mail", hint="mail belongs to the database that sends; see 'om-campaigns doctor'")
 
 
 def take(app: App, name: str, content: bytes, now: datetime) -> Taken:

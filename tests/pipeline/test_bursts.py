@@ -22,11 +22,21 @@ NINE = local("2027-01-06")
 SPAN = ("--since", "2027-01-06T09:00", "--until", "2027-01-06T09:59", "--through", "one_click", "--reason", "Scanner beim Provider")
 
 
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Made once and copied."""
+    return with_readers(tmp_path_factory.mktemp("ready"), SQLITE)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def office(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
+def office(request: pytest.FixtureRequest, ready: Workspace, tmp_path: Path) -> Workspace:
+    """The same on both databases."""
+    return ready.copy(tmp_path / "ws") if request.param == "sqlite" else with_readers(tmp_path, request.getfixturevalue("empty_postgres"))
+
+
+def with_readers(folder: Path, url: str) -> Workspace:
     """Forty readers of a list who got a letter yesterday; each had consented in writing."""
-    url = SQLITE if request.param == "sqlite" else request.getfixturevalue("empty_postgres")
-    made = Workspace(tmp_path / "ws", database=url)
+    made = Workspace(folder / "ws", database=url)
     made.houses(house("gross", "05", name="Haus gross"))
     made.people(*(person(f"Person {n:02}", "gross", email=f"p{n}@gross.example", basis="consent_written") for n in range(40)))
     made.segment("alle", "'contact' in roles")

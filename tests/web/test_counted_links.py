@@ -46,16 +46,23 @@ def crowd(slug: str, number: int) -> list[str]:
     return [person(f"Person {chr(97 + each)}", slug, email=f"p{each}@{slug}.example") for each in range(number)]
 
 
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A house of twelve readers, one of seven and one of four; a letter with one link went to all of them. Made once and copied."""
+    return sent_to_all(tmp_path_factory.mktemp("ready"), SQLITE)
+
+
 @pytest.fixture
-def office(tmp_path: Path) -> Workspace:
-    """A house of twelve readers, one of seven and one of four; a letter with one link went to all of them."""
-    return sent_to_all(tmp_path, SQLITE)
+def office(ready: Workspace, tmp_path: Path) -> Workspace:
+    return ready.copy(tmp_path / "ws")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> Workspace:
     """The same on both databases."""
-    return sent_to_all(tmp_path, SQLITE if request.param == "sqlite" else request.getfixturevalue("empty_postgres"))
+    if request.param == "sqlite":
+        return request.getfixturevalue("office")  # type: ignore[no-any-return]
+    return sent_to_all(tmp_path, request.getfixturevalue("empty_postgres"))
 
 
 def sent_to_all(tmp_path: Path, database: str) -> Workspace:
