@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "action": ("action:action", "What houses report to have done."),
+    "answer": ("answer:answer", "What houses answered on the pages behind letters."),
     "audience": ("audience:audience", "Import and count the people and houses."),
     "backup": ("backup:backup", "Write database, keys and texts into one file."),
     "campaign": ("campaign:campaign", "List, publish, pause, resume and stop campaigns."),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
+from om_campaigns.cli.overlay import tell_conflicts
 
 NEXT = "'om-campaigns plan' shows what would be sent"
 
@@ -102,18 +101,8 @@ def publish(state: State, names: tuple[str, ...], format_: str) -> None:
     rows = [{"name": each.campaign.name, "version": each.number, "new": each.is_new, "first": each.is_first} for each in done]
     print_rows(rows, format_, {"name": "campaign", "version": "version", "new": "published now"}, empty="there is no campaign to publish")
     if format_ == "table" and any(row["new"] for row in rows):
-        _tell_conflicts(app)
+        tell_conflicts(app)
         click.echo(NEXT)
-
-
-def _tell_conflicts(app: Any) -> None:
-    from om_campaigns import store
-    from om_campaigns.pipeline.own_words import count_conflicts
-
-    with store.read(app.engine) as session:
-        number = count_conflicts(session, app)
-    if number:
-        click.echo(f"{number} blocks that houses say in their own words want a decision: 'om-campaigns overlay list --conflicts'")
 
 
 @campaign.command()

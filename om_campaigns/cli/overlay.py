@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_rows
 
+if TYPE_CHECKING:
+    from om_campaigns.app import App
+
 KEYS = ("house", "campaign", "step", "language", "block", "state", "conflict", "own_text", "om_text", "after", "at", "origin", "actor")
 BLOCK_KEYS = ("block", "title", "policy", "hash", "state", "conflict", "own_text", "om_text", "after", "at", "origin", "actor")
 HISTORY_KEYS = ("at", "block", "kind", "text", "after", "origin", "actor")
+
+
+def tell_conflicts(app: App) -> None:
+    """Say how many blocks of houses want a decision, where any do."""
+    from om_campaigns import store
+    from om_campaigns.pipeline.own_words import count_conflicts
+
+    with store.read(app.engine) as session:
+        number = count_conflicts(session, app)
+    if number:
+        click.echo(f"{number} blocks that houses say in their own words want a decision: 'om-campaigns overlay list --conflicts'")
 
 
 @click.group(cls=Group)

@@ -6,6 +6,7 @@ import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_rows
+from om_campaigns.cli.overlay import tell_conflicts
 
 KEYS = ("number", "kind", "organisation", "address", "detail", "at", "closed_at", "closed_by")
 WORDS = {
@@ -43,6 +44,8 @@ def list_(state: State, with_closed: bool, format_: str) -> None:
     columns = {"number": "number", "at": "since", "organisation": "organisation", "address": "address", "what": "what", "more": "more"}
     columns |= {"closed_by": "closed by"} if with_closed else {}
     print_rows(rows, format_, columns, keys=KEYS, zone=app.settings.zone_info, empty="nothing waits for anybody")
+    if format_ == "table":
+        tell_conflicts(app)
 
 
 def _more(detail: object) -> str:

@@ -87,3 +87,20 @@ def test_what_cannot_be_done_is_said(folder: Path, arguments: tuple[str, ...], t
     found = overlay(folder, *arguments)
     assert found.code == 2
     assert told in found.err
+
+
+def test_todo_tells_of_own_words_that_want_a_decision(tmp_path: Path) -> None:
+    office = Workspace(tmp_path)
+    office.houses(taker("amt", forward_policy="edit_allowed"))
+    office.people(person("Anna Amt", "amt"))
+    series(office)
+    office.tick(local("2027-01-05"))
+    overlay(tmp_path, "set", *B1, "say", "--text", "„Unser Satz.“")
+    assert om(tmp_path, "todo", "list").out.strip() == "nothing waits for anybody"
+    office.text("reihe", "b1.de", BODY.replace("eine halbe Stunde", "eine Stunde"))
+    office.publish()
+    told = om(tmp_path, "todo", "list").out
+    assert "1 blocks that houses say in their own words want a decision" in told
+    assert om(tmp_path, "todo", "list", "--format", "json").json == []
+    overlay(tmp_path, "decide", *B1, "say", "--keep", "own")
+    assert om(tmp_path, "todo", "list").out.strip() == "nothing waits for anybody"

@@ -155,6 +155,23 @@ def test_a6_keeps_the_words_with_the_record_and_forgets_them_with_the_person(wor
     assert workspace.ask("SELECT detail FROM response") == [("{}",)]
 
 
+def test_staff_see_what_was_answered_and_not_by_whom(workspace: Workspace, client: httpx.Client) -> None:
+    assert "nobody has answered yet" in om(workspace.folder, "answer", "list").out
+    letters = walk(workspace)
+    answer(workspace, client, letters["a3"], auswahl=["refer", "shape"])
+    answer(workspace, client, letters["a6"], **{"text-2": "Ja, mit der Kasse."})
+    last, first = om(workspace.folder, "answer", "list", "--format", "json").json
+    assert (first["house"], first["campaign"], first["step"], first["target"]) == ("hwk-tal", "wir-gedanke", "a3", "interests")
+    assert first["said"] == ["refer", "shape"]
+    assert last["said"][0].endswith(": Ja, mit der Kasse.")
+    table = om(workspace.folder, "answer", "list", "--house", "hwk-tal", "--campaign", "wir-gedanke").out
+    assert "refer" in table
+    assert "joerg" not in table.casefold()
+    assert om(workspace.folder, "answer", "list", "--house", "ihk-berg", "--format", "json").json == []
+    assert om(workspace.folder, "person", "erase", "joerg@hwk-tal.example", "--yes").code == 0
+    assert [row["said"] for row in om(workspace.folder, "answer", "list", "--format", "json").json] == [[], []]
+
+
 def test_sec_08_forged_links_and_other_houses(workspace: Workspace, client: httpx.Client) -> None:
     genuine = path_of(walk(workspace, "2027-01-06")["a1"], "antwort").rpartition("/")[2]
     key, signature, *parts = genuine.split(".")

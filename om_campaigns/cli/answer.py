@@ -1,0 +1,36 @@
+"""``answer``: what houses say on the pages behind letters."""
+
+from __future__ import annotations
+
+import click
+
+from om_campaigns.cli import Group, State, pass_state
+from om_campaigns.cli.output import format_option, print_rows
+
+KEYS = ("number", "at", "house", "house_name", "campaign", "step", "target", "said")
+
+
+@click.group(cls=Group)
+def answer() -> None:
+    """What houses answered on the pages behind letters."""
+
+
+@answer.command("list")
+@click.option("--campaign", default="", metavar="NAME", help="Only to letters of this campaign.")
+@click.option("--house", default="", metavar="SLUG", help="Only of this house.")
+@format_option
+@pass_state
+def list_(state: State, campaign: str, house: str, format_: str) -> None:
+    """Answers, the newest first: which house, to which letter, about what, and what it said.
+
+    JSON: number, at, house, house_name, campaign, step, target, said.
+    """
+    from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.answers import load_answers
+
+    with looking(state) as (app, session):
+        rows = load_answers(session, campaign=campaign, house=house)
+        zone = app.settings.zone_info
+    columns = {"number": "number", "at": "answered", "house": "house", "campaign": "campaign", "step": "step", "target": "about",
+               "said": "said"}  # fmt: skip
+    print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="nobody has answered yet")
