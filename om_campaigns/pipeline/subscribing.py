@@ -145,5 +145,5 @@ def confirm(app: App, token: str, now: datetime) -> bool:
 
 
 def _find(app: App, session: Session, token: str, now: datetime) -> OptIn | None:
-    parts = read_token(app.keyring, CONFIRM, token) or ("",)
-    return opting_in.find_opt_in(session, parts[0], now)
+    parts = read_token(app.keyring, CONFIRM, token)
+    return opting_in.find_opt_in(session, parts[0] if parts is not None and len(parts) == 1 else "", now)

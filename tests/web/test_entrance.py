@@ -96,6 +96,18 @@ def test_sec_09_strangers_get_the_same_answer_and_no_mail(office: Workspace) -> 
     assert [mail["To"] for mail in notices(office)] == ["doris@dach.example"]
 
 
+def test_a_page_that_lay_open_for_too_long_says_so_and_keeps_what_was_typed(office: Workspace) -> None:
+    client = make_client(office)
+    key = form_key(client.get("/portal").text)
+    office.now += timedelta(days=1, minutes=1)
+    answer = client.post("/portal/anmelden", data={"formular": key, "adresse": "doris@dach.example"})
+    assert answer.status_code == 400
+    assert "Die Seite war zu lange offen" in answer.text
+    assert 'value="doris@dach.example"' in answer.text
+    assert notices(office) == []
+    assert client.post("/portal/anmelden", data={"formular": form_key(answer.text), "adresse": "doris@dach.example"}).status_code == 200
+
+
 def test_an_empty_field_is_explained(office: Workspace) -> None:
     client = make_client(office)
     answer = client.post("/portal/anmelden", data={"formular": form_key(client.get("/portal").text), "adresse": ""})

@@ -240,7 +240,7 @@ def test_sec_08_a_cover_link_opens_no_other_pack(office: Workspace) -> None:
     head, _, pack = other.rpartition(".")
     assert client.get(f"{mine.rpartition('.')[0]}.{pack}").status_code == 404
     assert client.get(mine[:-1]).status_code == 404
-    assert client.get(mine.replace("/paket/", "/portal/anmelden/")).status_code == 200
+    assert client.get(mine.replace("/paket/", "/portal/anmelden/")).status_code == 404
     assert "Dieser Link öffnet nichts mehr" in client.get(mine.replace("/paket/", "/portal/anmelden/")).text
     key = form_key(client.get(mine).text)
     assert client.post(other, data={"formular": key, "tun": "accepted"}).status_code == 400

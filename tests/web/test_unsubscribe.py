@@ -188,6 +188,30 @@ def test_uns_05_the_page_shows_a_masked_address_and_one_button(letter: EmailMess
     assert "Handwerkskammer Tal" in page
 
 
+def test_uns_05_fwd_04_an_english_reader_leaves_or_slows_down_in_english(workspace: Workspace, client: httpx.Client) -> None:
+    """From the foot of the mail to the last page: masked, in the language that is stored, with a slower rhythm to choose."""
+    workspace.text("reihe", "a1.en", "Hello {{ contact.full_name }},\n\na step.")
+    workspace.publish()
+    workspace.tick(local("2027-01-05"))
+    (mail,) = letters(workspace, "mira@")
+    for part in ("plain", "html"):
+        foot = str(mail.get_body((part,)).get_content()).partition("This e-mail was sent to")[2]  # type: ignore[union-attr]
+        assert "m…@ihk-berg.example" in foot
+        assert "mira@" not in foot
+        for words in ("Was it forwarded to you?", "Change rhythm", "Unsubscribe", "Privacy"):
+            assert words in foot, (part, words)
+    token = token_of(workspace, Door.unsubscribe, "mira@ihk-berg.example", "ihk-berg")
+    page = client.get(f"/abmelden/{token}").text
+    assert '<html lang="en">' in page
+    for words in ("m…@ihk-berg.example", "Less often: at most one letter a month", "Even less often: at most one letter a quarter"):
+        assert words in page
+    assert "mira@" not in page
+    assert "Hilfen" not in page
+    done = choose(workspace, client, f"/abmelden/{token}", "monthly").text
+    assert "m…@ihk-berg.example receives at most one letter a month from now on." in done
+    assert workspace.ask("SELECT rhythm FROM preference") == [("monthly",)]
+
+
 def test_uns_05_a_scanner_that_posts_the_link_has_no_key(workspace: Workspace, letter: EmailMessage, client: httpx.Client) -> None:
     path = path_of(letter, "abmelden")
     stale = make_form_key(workspace.app, Door.unsubscribe, path.rpartition("/")[2], workspace.now - timedelta(days=2))

@@ -16,7 +16,7 @@ ASK, ENTER = "portal-link", "portal-enter"
 
 def show_entrance(request: Request, site: Site, *, wrong: tuple[str, ...] = (), typed: str = "", said: str = "") -> Response:
     """The page that asks for an address."""
-    status = 422 if wrong else 200
+    status = 422 if wrong else {"again": 400, "link": 404}.get(said, 200)
     return site.show(request, "portal/entrance.html", status=status, key=make_key(site, ASK, ""), wrong=wrong, typed=typed, said=said)
 
 
@@ -25,7 +25,7 @@ def ask_for_link(request: Request, site: TheSite, form: TheForm) -> Response:
     """The same answer, in the same time, for every address; the mail is an errand."""
     typed = form["adresse"]
     if not has_key(site, form, ASK, ""):
-        return show_entrance(request, site, typed=typed)
+        return show_entrance(request, site, typed=typed, said="again")
     if "@" not in typed or len(typed) > 254:
         return show_entrance(request, site, typed=typed, wrong=("adresse",))
     if count_request(site.app, typed, request.client.host if request.client else ""):
