@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[2]
 NEEDED = ("om_campaigns", "templates", "audiences", "benchmarks", "tests", "pyproject.toml", "config.example.toml")
 SUITE = ("tests/compose/test_pack.py", "tests/journeys/test_cascade.py", "tests/journeys/test_ready_mail.py")
 
-EDITION, FORWARDABLE = "om_campaigns/compose/edition.py", "om_campaigns/compose/forwardable.py"
+BUILDING, FORWARDABLE = "om_campaigns/compose/building.py", "om_campaigns/compose/forwardable.py"
 OUTGOING, PACKING, PACK = "om_campaigns/pipeline/outgoing.py", "om_campaigns/pipeline/packing.py", "om_campaigns/compose/pack.py"
 
 MUTATIONS = {
     "the foot of a letter in what is passed on": ("templates/layouts/letter.mjml", 'purpose == "pack"', 'purpose == "never"'),
     "the same in the text part": ("templates/layouts/letter.txt", 'purpose == "pack"', 'purpose == "never"'),
-    "personal values allowed in packs": (EDITION, "constants={", "constants=None and {"),
+    "personal values allowed in packs": (BUILDING, "constants={", "constants=None and {"),
     "the letter itself as the ready mail": (PACKING, "purpose=Purpose.pack, sender", "purpose=Purpose.letter, sender"),
     "no guard before the files": (PACK, "if problems := find_personal(", "if problems := (lambda *_: [])("),
     "no guard before the ready mail": (OUTGOING, "require_forwardable(self.library, each.key)", "pass"),
