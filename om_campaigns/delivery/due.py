@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, and_, literal_column, or_, select
 from sqlmodel import Session, col
 
 from om_campaigns.audience.models import Address
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
+from om_campaigns.audience.vocabulary import Route
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Pack
 from om_campaigns.delivery.destinations import domains_of
 from om_campaigns.delivery.letters import Due, Earlier
-from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part
 from om_campaigns.store import Instance
 
 _WAITING: ColumnElement[bool] = literal_column("dispatch.status IN ('planned', 'retry')")
@@ -47,6 +48,8 @@ _COLUMNS = [
     )
 ] + [col(Address.domain)]
 
+
+PACK_PARTS = (Part.cover, Part.ready)
 
 SERVED = (MessageState.sent, MessageState.uncertain)
 """A part in one of these has left, or may have: it is never made a second time."""
@@ -99,6 +102,14 @@ def load_due(session: Session, now: datetime, limit: int, *, chosen: Sequence[Ch
     dues = [Due(*row) for row in session.execute(query)]
     earlier = _load_earlier(session, [due.id for due in dues])
     return [replace(due, earlier=tuple(earlier[due.id])) if due.id in earlier else due for due in dues]
+
+
+def count_mails(session: Session, dues: Sequence[Due]) -> dict[int, int]:
+    """How many mails go out together for each pack among these, by dispatch, at most; everything else is one mail."""
+    packs = [due for due in dues if due.route not in (Route.list_address, Route.newsletter_block)]
+    query = select(col(Pack.dispatch_id)).where(col(Pack.dispatch_id).in_([due.id for due in packs]))
+    found = set(session.execute(query).scalars())
+    return {due.id: sum(not due.is_served(part) for part in PACK_PARTS) for due in packs if due.id in found}
 
 
 def _load_earlier(session: Session, dispatch_ids: list[int]) -> dict[int, list[Earlier]]:

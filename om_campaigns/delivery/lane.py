@@ -180,15 +180,16 @@ class Lane:
         return self._connection
 
     def _wait_for_turn(self, letter: Letter) -> bool:
-        """Wait until the sender's own rate allows one more; a clock that stands still cannot be waited for.
+        """Wait until the sender's own rate allows one more, or a whole pack; a clock that stands still cannot be waited for.
 
         Where its destination or campaign has had enough the letter is put aside.
         """
         run = self._run
+        places = None if letter.offered_again else letter.places
         limits = run.rules.of(letter.prepared.campaign_id, letter.destination)
         while not run.stopping:
             now = run.clock()
-            found = run.ledger.take_turn(limits, now) if limits else None
+            found = run.ledger.take_turn(limits, now, places) if limits else None
             if found is None:
                 run.begun(letter)
                 return True

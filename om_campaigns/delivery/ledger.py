@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from om_campaigns.columns import Instant, dump_json, new_ref
 from om_campaigns.delivery.letters import Done, Due, Held, Letter, Prepared, Refusal
 from om_campaigns.delivery.models import MessageState, Part
 from om_campaigns.delivery.outcomes import SENT, Verdict, make_day, make_detail, make_verdict
-from om_campaigns.delivery.pacing import Limit
+from om_campaigns.delivery.pacing import Limit, Places
 from om_campaigns.delivery.statements import HALTED, WINDOW_OVER, Statements, conditions
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.delivery.transport import Kind
@@ -144,12 +145,14 @@ class Ledger:
         claim, at = new_ref(), self._to_column(now)
         before = [by_id[each.dispatch_ids[0]].earlier_of(each.part) for each in prepared]
         fresh = iter(self._next_ids(before.count(None)))
+        together = {ids: Places(count) for ids, count in Counter(each.dispatch_ids for each in prepared).items()}
         letters: list[Letter] = []
         new: list[dict[str, Any]] = []
         again: list[dict[str, Any]] = []
         for each, earlier in zip(prepared, before, strict=True):
             number = earlier.id if earlier else next(fresh)
-            letters.append(Letter(number, claim, each, earlier.attempts if earlier else 0, earlier.claimed_at if earlier else now))
+            attempts, first = (earlier.attempts, earlier.claimed_at) if earlier else (0, now)
+            letters.append(Letter(number, claim, each, attempts, first, places=together[each.dispatch_ids]))
             (again if earlier else new).append(self._row(each, number, claim, at))
         self._bulk(self._sql.insert_message, new)
         self._many(self._sql.reclaim_message, again)
@@ -388,17 +391,30 @@ class Ledger:
                 for dispatch in letter.prepared.dispatch_ids:
                     self._owe_again(letter, dispatch, None)
 
-    def take_turn(self, limits: Sequence[Limit], now: datetime) -> tuple[Limit, timedelta] | None:
-        """None: one letter may begin now and is counted under every limit. Otherwise the limit in the way and how long to wait."""
+    def take_turn(self, limits: Sequence[Limit], now: datetime, places: Places | None = None) -> tuple[Limit, timedelta] | None:
+        """None: one letter may begin now and is counted under every limit. Otherwise the limit in the way and how long to wait.
+
+        ``places`` are those of the mails it goes together with: the first begins only where there is room for all of them.
+        """
+        places = places or Places()
         with self._transaction():
             for limit in sorted(limits, key=lambda each: each.subject) if self._postgres else ():
                 self._run("SELECT pg_advisory_xact_lock(hashtext(%(subject)s))", {"subject": f"pace:{limit.subject}"})
             for limit in limits:
-                if wait := limit.make_wait(self._load_buckets(limit, now), now):
+                if places.has_kept(limit, now):
+                    continue
+                if wait := limit.make_wait(self._load_buckets(limit, now), now, limit.make_needed(places.left)):
                     return limit, wait
             for limit in limits:
-                self._run(self._sql.add_to_bucket, {"subject": limit.subject, "bucket": self._to_column(limit.make_bucket(now))})
+                self._count(limit, now, *places.begin(limit, now))
+            places.left -= 1
         return None
+
+    def _count(self, limit: Limit, now: datetime, left: datetime | None, count: int) -> None:
+        if left is not None:
+            self._run(self._sql.leave_bucket, {"subject": limit.subject, "bucket": self._to_column(left)})
+        bucket = self._to_column(limit.make_bucket(now))
+        self._run(self._sql.add_to_bucket, {"subject": limit.subject, "bucket": bucket, "count": count})
 
     def _load_buckets(self, limit: Limit, now: datetime) -> list[tuple[datetime, int]]:
         edges = {"old": self._to_column(now - limit.window), "future": self._to_column(now + limit.window)}

@@ -14,6 +14,7 @@ from om_campaigns.audience.vocabulary import RecipientKind, Route, Sender
 from om_campaigns.campaign.models import DispatchStatus, Reason
 from om_campaigns.delivery.destinations import destination_of, destination_of_address
 from om_campaigns.delivery.models import MessageState, Part
+from om_campaigns.delivery.pacing import Places
 from om_campaigns.delivery.transport import Envelope, Outcome
 
 
@@ -120,6 +121,8 @@ class Letter:
     content: bytes = b""
     written_at: datetime | None = None
     offered_again: bool = False
+    places: Places | None = None
+    """Shared by the mails of one pack."""
     reserved: bool = False
     """It has a place under the limits of its destination and campaign that no other letter of this run may count on."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -69,17 +69,52 @@ class Limit:
         """The bucket a letter begun at ``now`` is counted in."""
         return now.replace(microsecond=0) if self.period == MINUTE else now.replace(second=0, microsecond=0)
 
-    def make_wait(self, buckets: Sequence[tuple[datetime, int]], now: datetime) -> timedelta:
-        """How long until one more letter may begin; zero: now. ``buckets`` are (start, letters begun in it), ascending."""
+    def make_wait(self, buckets: Sequence[tuple[datetime, int]], now: datetime, count: int = 1) -> timedelta:
+        """How long until ``count`` more letters, at most the limit, may begin; zero: now.
+
+        ``buckets`` are (start, letters begun in it), ascending.
+        """
+        most = self.most - count
         live = [(start, used) for start, used in buckets if start + self.window > now]
         total = sum(used for _, used in live)
         for start, used in live:
-            if total < self.most:
+            if total <= most:
                 break
             total -= used
-            if total < self.most:
+            if total <= most:
                 return start + self.window - now
         return timedelta(0)
+
+    def make_needed(self, mails: int) -> int:
+        """Places that mails which go together need at once; a smaller limit lets as many go as it allows, and the others later."""
+        return max(1, min(mails, self.most))
+
+
+@dataclass(slots=True)
+class Places:
+    """The places of mails that go together, a cover and its ready mail: all are taken when the first of them begins.
+
+    ``left`` have not begun. A place that is kept counts from then on, and moves to the instant at which its mail begins. It is
+    kept for one period: so it is counted without a gap, and no window holds one more.
+    """
+
+    left: int = 1
+    _kept: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+
+    def has_kept(self, limit: Limit, now: datetime) -> bool:
+        """The next mail has its place under this limit already."""
+        since, count = self._kept.get(limit.subject, (now, 0))
+        return count > 0 and timedelta(0) <= now - since <= limit.period
+
+    def begin(self, limit: Limit, now: datetime) -> tuple[datetime | None, int]:
+        """The next mail begins: the bucket it leaves, if a place was kept for it, and how many places are taken in that of ``now``."""
+        if self.has_kept(limit, now):
+            since, count = self._kept[limit.subject]
+            self._kept[limit.subject] = since, count - 1
+            return limit.make_bucket(since), 1
+        needed = limit.make_needed(self.left)
+        self._kept[limit.subject] = now, needed - 1
+        return None, needed
 
 
 class Rates(Protocol):

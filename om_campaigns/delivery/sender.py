@@ -19,12 +19,12 @@ from sqlmodel import Session
 from om_campaigns import events
 from om_campaigns.clock import Clock
 from om_campaigns.delivery.brakes import forget_old, load_closed
-from om_campaigns.delivery.due import Chosen, is_halted, load_due, not_to
+from om_campaigns.delivery.due import Chosen, is_halted, load_due
 from om_campaigns.delivery.lane import start_lanes
 from om_campaigns.delivery.ledger import Ledger
 from om_campaigns.delivery.letters import Compose, Due, Ended, Held, Prepared, Sent
 from om_campaigns.delivery.pacing import Rates, Rules
-from om_campaigns.delivery.room import Room, load_campaign_limits, load_room
+from om_campaigns.delivery.room import Room, load_campaign_limits, load_fitting, load_room
 from om_campaigns.delivery.run import Run
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
@@ -36,6 +36,7 @@ CLAIM_SECONDS = 0.6
 """Work that is claimed at one time: the batch that a loss of power makes uncertain."""
 
 MOST_CLAIMED = 600
+FIRST_LOOK = 50
 COUNTED_EVERY = 5.0
 """Seconds after which what was sent is written down for the brakes; a kill may lose so much of the count."""
 
@@ -102,11 +103,9 @@ def _find_work(session: Session, rules: Rules, chosen: Sequence[Chosen], now: da
         return Sent()
     closed = load_closed(session, now)
     room = load_room(session, rules, {}, now)
-    waiting = not_to(closed | room.full_destinations, room.full_campaigns)
+    fitting = load_fitting(session, room, now, FIRST_LOOK, closed=closed, chosen=chosen)
     soon = timedelta(0) < room.opens_in <= timedelta(seconds=MOST_WAITED)
-    if waiting and not soon and not load_due(session, now, 1, chosen=[*chosen, *waiting]):
-        return Sent(ended=Ended.paced, detail=room.explain(closed))
-    return None
+    return None if fitting or soon else Sent(ended=Ended.paced, detail=room.explain(closed))
 
 
 class _Feeder:
@@ -180,11 +179,10 @@ class _Feeder:
                 return False
             run.brakes.look(session, now)
             room = load_room(session, run.rules, run.load_pending(), now)
-            waiting = not_to(run.brakes.closed | room.full_destinations, room.full_campaigns)
-            dues = load_due(session, now, size, chosen=[*self._chosen, *waiting], offset=self._offset)
+            closed = run.brakes.closed
+            dues = load_fitting(session, room, now, size, closed=closed, chosen=self._chosen, offset=self._offset)
             if not dues and not self._offset:
-                return bool(waiting) and self._wait_for_room(room, now)
-            dues = room.take(dues)
+                return bool(closed or room.is_tight) and self._wait_for_room(room, now)
             answers = self._compose(session, dues, now) if dues else ()
         letters, held = run.ledger.claim(dues, answers, now)
         run.account.held += len(held)

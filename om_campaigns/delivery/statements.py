@@ -80,9 +80,10 @@ FAIL_RETRY = "UPDATE message SET state = 'failed' WHERE id = :id AND state = 're
 DELETE_BUCKETS = "DELETE FROM pace WHERE scope = 'rate' AND subject = :subject AND (window_start <= :old OR window_start > :future)"
 SELECT_BUCKETS = "SELECT window_start, used FROM pace WHERE scope = 'rate' AND subject = :subject ORDER BY window_start"
 ADD_TO_BUCKET = (
-    "INSERT INTO pace (scope, subject, window_start, used, detail) VALUES ('rate', :subject, :bucket, 1, '')"
-    " ON CONFLICT (scope, subject, window_start) DO UPDATE SET used = pace.used + 1"
+    "INSERT INTO pace (scope, subject, window_start, used, detail) VALUES ('rate', :subject, :bucket, :count, '')"
+    " ON CONFLICT (scope, subject, window_start) DO UPDATE SET used = pace.used + excluded.used"
 )
+LEAVE_BUCKET = "UPDATE pace SET used = used - 1 WHERE scope = 'rate' AND subject = :subject AND window_start = :bucket AND used > 0"
 
 
 class Statements:
@@ -113,6 +114,7 @@ class Statements:
         self.delete_buckets = own(DELETE_BUCKETS)
         self.select_buckets = own(SELECT_BUCKETS)
         self.add_to_bucket = own(ADD_TO_BUCKET)
+        self.leave_bucket = own(LEAVE_BUCKET)
         chosen = "= ANY(:ids)" if postgres else "IN (SELECT value FROM json_each(:ids))"
         lock = " FOR UPDATE SKIP LOCKED" if postgres else ""
         self.claim_dispatches = own(

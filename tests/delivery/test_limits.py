@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 from sqlmodel import select
 
-from om_campaigns.audience.models import Address, Change, Suppression
-from om_campaigns.campaign.models import Campaign, CampaignStatus, CampaignVersion, Dispatch, DispatchStatus
+from om_campaigns.audience.models import Address, Change, Organisation, Suppression
+from om_campaigns.audience.vocabulary import Level
+from om_campaigns.campaign.models import Campaign, CampaignStatus, CampaignVersion, Dispatch, DispatchStatus, Pack
 from om_campaigns.clock import system_clock
 from om_campaigns.delivery import brakes
 from om_campaigns.delivery.brakes import load_closed, open_destination, release_campaign
@@ -25,7 +26,7 @@ from om_campaigns.delivery.ledger import Ledger
 from om_campaigns.delivery.letters import Ended
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.models import Message, Pace, Worker
-from om_campaigns.delivery.pacing import HOUR, LONGEST_SLOWED, MINUTE, Rules, make_slow_until
+from om_campaigns.delivery.pacing import HOUR, LONGEST_SLOWED, MINUTE, Limit, Places, Rules, make_slow_until
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.smtp import SmtpTransport
 from om_campaigns.delivery.transport import Kind, Outcome, Stage
@@ -35,7 +36,7 @@ from om_campaigns.store import metadata, open_engine, read, write
 from tests.crash.harness import sink
 from tests.delivery import stage
 from tests.delivery.stage import NOW, make_stage
-from tests.delivery.test_sender import AnsweringTransport, one, send
+from tests.delivery.test_sender import AnsweringTransport, compose_pack, one, send
 
 SLOW_DOWN = Outcome(Kind.temporary, 421, "4.7.0 slow down", Stage.rcpt)
 THROTTLED = Outcome(Kind.temporary, 450, "4.7.28 too many", Stage.dot)
@@ -68,16 +69,22 @@ def reached(transport: MemoryTransport) -> Counter[str]:
 
 # --- limits ------------------------------------------------------------------------------------------------------------------
 
-REQUESTS = st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1, 2]), st.sampled_from(["a", "b", "c"])), min_size=1, max_size=70)
+REQUESTS = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from([1, 2]), st.sampled_from(["a", "b", "c"]), st.sampled_from([1, 1, 2, 3])),
+    min_size=1,
+    max_size=70,
+)
 
 
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 9), st.integers(0, 4), st.integers(0, 5), REQUESTS)
 def test_no_window_of_sender_destination_or_campaign_ever_holds_one_more(
-    sender: int, domain: int, campaign: int, requests: list[tuple[int, int, str]]
+    sender: int, domain: int, campaign: int, requests: list[tuple[int, int, str, int]]
 ) -> None:
-    """Two ledgers ask in turns at random seconds; the counts stand in the database (BULK-18)."""
+    """Two ledgers ask in turns at random seconds, for letters and for packs of several mails whose later ones come when others have
+    asked meanwhile; the counts stand in the database (BULK-18). A pack that has begun is never held up by a limit it fits into.
+    """
     rates = stage.Pace(rate_per_minute=sender, domain_per_minute=domain, domains={"c": 1})
     rules = Rules("smtp", rates, {1: campaign})
     granted: dict[str, list[datetime]] = defaultdict(list)
@@ -86,12 +93,24 @@ def test_no_window_of_sender_destination_or_campaign_ever_holds_one_more(
         metadata.create_all(engine)
         ledgers = [Ledger(engine, start_worker(engine, Path(folder), NOW).id) for _ in range(2)]
         now = NOW
-        for turn, (gap, number, destination) in enumerate(requests):
+        begun: deque[tuple[list[Limit], Places, datetime]] = deque()
+
+        def begin(ledger: Ledger, limits: list[Limit], places: Places) -> bool:
+            if ledger.take_turn(limits, now, places) is not None:
+                return False
+            for limit in limits:
+                granted[limit.subject].append(now)
+            return True
+
+        for turn, (gap, number, destination, mails) in enumerate(requests):
             now += timedelta(seconds=gap, milliseconds=turn * 37)
-            limits = rules.of(number, destination)
-            if ledgers[turn % 2].take_turn(limits, now) is None:
-                for limit in limits:
-                    granted[limit.subject].append(now)
+            limits, places = rules.of(number, destination), Places(mails)
+            if begin(ledgers[turn % 2], limits, places):
+                begun += [(limits, places, now)] * (mails - 1)
+            while len(begun) > 2:
+                limits, places, since = begun.popleft()
+                fits = now - since <= MINUTE and all(limit.most >= 3 for limit in limits)
+                assert begin(ledgers[turn % 2], limits, places) or not fits
         for each in ledgers:
             each.close()
         engine.dispose()
@@ -135,6 +154,71 @@ def test_a_campaigns_own_limit_is_that_of_its_latest_version(engine: Engine, tmp
     assert send(engine, tmp_path, transport).sent == 5
     assert send(engine, tmp_path, transport, at=NOW + timedelta(minutes=59)).sent == 0
     assert send(engine, tmp_path, transport, at=NOW + timedelta(minutes=62)).sent == 5
+
+
+def make_packs(engine: Engine, count: int, *, letters: int = 0) -> None:
+    """Packs of cover and ready mail, and behind them letters to the same destination."""
+    make_stage(engine, count + letters)
+    with write(engine) as session:
+        for number in range(1, count + 1):
+            house = {"slug": f"h{number}", "name": "H", "name_key": "h", "org_type": "chamber_hwk", "level": Level.regional}
+            session.add(Organisation(id=100 + number, zone="Europe/Berlin", **house))
+            session.flush()
+            session.add(Pack(code=f"k{number}", dispatch_id=number, campaign_id=1, step="a1", organisation_id=100 + number, state_at=NOW))
+
+
+def compose_packs(session: Any, dues: Any, now: datetime) -> list[Any]:
+    packs = set(session.exec(select(Pack.dispatch_id)))
+    return [
+        each
+        for due in dues
+        for each in (compose_pack(session, [due], now) if due.id in packs else [stage.prepare(due, to=f"p{due.id}@y.example")])
+    ]
+
+
+def names(transport: MemoryTransport) -> list[str]:
+    return sorted(envelope.recipient.partition("@")[0] for envelope, _ in transport.letters)
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest.mark.parametrize(("limit", "period"), [("per_hour", HOUR), ("domain_per_minute", MINUTE), ("rate_per_minute", MINUTE)])
+def test_cover_and_ready_mail_go_together_whatever_the_limit(
+    engine: Engine, tmp_path: Path, limit: str, period: timedelta, connections: int
+) -> None:
+    """FWD-02: two mails in one touch. Three places: one pack, and the third place is kept for the next one, not for a letter behind it."""
+    make_packs(engine, 2, letters=2)
+    if limit == "per_hour":
+        with write(engine) as session:
+            session.get_one(CampaignVersion, 1).structure = {"per_hour": 3}
+    rates = stage.Pace(connections=connections, **({limit: 3} if limit != "per_hour" else {}))
+    transport, at = MemoryTransport(), NOW
+    assert send(engine, tmp_path, transport, smtp=rates, compose=compose_packs).ended is Ended.paced
+    assert names(transport) == ["cover1", "ready1"]
+    made = len(all_messages(engine))
+    send(engine, tmp_path, transport, smtp=rates, compose=compose_packs)
+    assert (len(transport.letters), len(all_messages(engine)) - made if limit != "rate_per_minute" else 0) == (2, 0)
+    at += period * 62 / 60
+    send(engine, tmp_path, transport, smtp=rates, compose=compose_packs, at=at)
+    assert set(names(transport)) >= {"cover2", "ready2"}
+    assert len(transport.letters) == 5
+    at += period * 62 / 60
+    assert send(engine, tmp_path, transport, smtp=rates, compose=compose_packs, at=at).ended is Ended.done
+    assert names(transport) == ["cover1", "cover2", "p3", "p4", "ready1", "ready2"]
+
+
+def test_a_limit_smaller_than_a_pack_lets_its_mails_go_one_after_the_other(engine: Engine, tmp_path: Path) -> None:
+    make_packs(engine, 2)
+    rates, transport = stage.Pace(connections=1, domain_per_minute=1), MemoryTransport()
+    for minute in range(4):
+        send(engine, tmp_path, transport, smtp=rates, compose=compose_packs, at=NOW + minute * timedelta(seconds=61))
+        assert len(transport.letters) == minute + 1
+    assert names(transport) == ["cover1", "cover2", "ready1", "ready2"]
+    assert statuses(engine) == {DispatchStatus.sent: 2}
+
+
+def all_messages(engine: Engine) -> list[int]:
+    with read(engine) as session:
+        return [each.id or 0 for each in session.exec(select(Message))]
 
 
 def send_some(url: str, port: int, folder: Path, began: datetime, ready: Any) -> None:
