@@ -26,6 +26,7 @@ from om_campaigns.audience.vocabulary import (
     PackDelivery,
     PersonStatus,
     Relay,
+    Rhythm,
     Role,
     Route,
     ToolkitStatus,
@@ -179,6 +180,7 @@ _WORDS: dict[type[StrEnum], dict[str, str]] = {
     },
     Relay: {"lowest": "unterste unterste_stelle vor_ort", "top": "oberste dach oberste_stelle", "both": "beide"},
     PackDelivery: {"ready_mail": "fertige_mail weiterleitungsmail", "attachment": "anhang", "portal": "portalseite"},
+    Rhythm: {"as_it_comes": "wie_es_kommt", "monthly": "monatlich", "quarterly": "vierteljaehrlich quartalsweise"},
     BasisKind: {
         "consent_doi": "doi double_opt_in einwilligung_doi doubleoptin doppelte_anmeldung",
         "consent_written": "schriftlich schriftliche_einwilligung einwilligung_schriftlich einwilligung",

@@ -75,7 +75,7 @@ def test_a_house_wants_no_more_than_one_pack_a_month(office: Workspace, doris: T
 
 
 def test_files_may_say_it_too_and_take_nothing_back(office: Workspace, doris: TestClient) -> None:
-    said = "slug;quiet_days;newsletter_days;rhythm\ndach;24.12.2027 – 6.1.2028;1;monthly\n"
+    said = "Slug;Stille Tage;Erscheinungstage;Rhythmus\ndach;24.12.2027 – 6.1.2028;1;monatlich\n"
     office.take(organisations=said)
     shown = json.loads(om(office.folder, "org", "show", "dach", "--format", "json").out)
     assert (shown["quiet_days"], shown["newsletter_days"], shown["rhythm"]) == ("2027-12-24..2028-01-06", "1", "monthly")
