@@ -14,6 +14,7 @@ from om_campaigns.audience.models import Response
 from om_campaigns.audience.vocabulary import Origin, ResponseKind
 from om_campaigns.campaign.codes import find_codes, without_codes
 from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
+from om_campaigns.columns import digest
 from om_campaigns.errors import InputError
 from om_campaigns.feedback.models import Acknowledgement, CascadeLevel
 from om_campaigns.feedback.relay import WAITING, move
@@ -46,14 +47,24 @@ PASSED_ON_WORDS = frozenset({"weitergegeben", "weitergeleitet", "verteilt", "for
 
 NO_WORDS = frozenset({"nein", "no", "nicht", "not", "kein", "keine", "keinen", "keinem"})
 CLEAR_NO = frozenset({"nein", "no"})
-"""As the first word they settle it, whatever follows."""
+"""As the first word they settle it, unless a level with a number follows."""
+
+NUMBER_WORDS = frozenset(
+    {
+        *("zwei", "drei", "vier", "fuenf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwoelf", "zwanzig", "dreissig", "hundert"),
+        *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "twenty", "thirty", "hundred"),
+    }
+)
+"""A number that is said in words must not get lost; a person writes it in digits."""
 
 _NOT_YET = re.compile(r"\b(noch\s+nicht|noch\s+kein\w*|not\s+yet)\b", re.IGNORECASE)
 _MONTHS = "jan|feb|m\u00e4r|mar|apr|mai|may|jun|jul|aug|sep|okt|oct|nov|dez|dec"
 _DATE = re.compile(
     rf"\b\d{{1,2}}\.\s*(?:\d{{1,2}}\.(?:\s*\d{{2,4}})?|(?:{_MONTHS})\w*\.?(?:\s+\d{{4}})?)|\b\d{{4}}-\d{{2}}-\d{{2}}\b", re.IGNORECASE
 )
-_NUMBER = re.compile(r"(?<![\w.,])(\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,6})(?![\w,.]\d|\w)")
+_NUMBER = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,6}")
+_DIGITS = re.compile(r"\d(?:[\d.,\u00a0 ]*\d)?")
+_MINUS = re.compile(r"[-–—:,]\s*[-−]\s*\d")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -78,11 +89,11 @@ def parse_answer(text: str) -> Answer:
     rest = without_codes(text)
     words = [fold(word) for word in _WORD.findall(rest)]
     shown, hint = text.strip()[:60], "write CODE – level – number, or CODE – no"
-    if words and words[0] in CLEAR_NO:
+    levels = list(dict.fromkeys(LEVEL_WORDS[word] for word in words if word in LEVEL_WORDS))
+    if words and words[0] in CLEAR_NO and not (levels and _read_number(rest, shown, hint)):
         return Answer(codes[0], None, None)
     if _NOT_YET.search(rest):
         raise InputError(f"'{shown}' says not yet", hint="put the pack off with 'pack postpone', or leave it as it is")
-    levels = list(dict.fromkeys(LEVEL_WORDS[word] for word in words if word in LEVEL_WORDS))
     says_no = not NO_WORDS.isdisjoint(words)
     if says_no and levels:
         raise InputError(f"'{shown}' says both how far it came and no", hint=hint)
@@ -94,10 +105,16 @@ def parse_answer(text: str) -> Answer:
 
 
 def _read_number(rest: str, shown: str, hint: str) -> int | None:
-    """The one number of a line; days of the calendar are none."""
-    numbers = {int(re.sub(r"\D", "", each)) for each in _NUMBER.findall(_DATE.sub(" ", rest))}
+    """The one number of a line; days of the calendar are none. What looks like a number and is none is refused: it would get lost."""
+    rest = _DATE.sub(" ", rest)
+    found = _DIGITS.findall(rest)
+    if _MINUS.search(rest) or not all(map(_NUMBER.fullmatch, found)):
+        raise InputError(f"'{shown}' holds a number that cannot be one of people", hint=hint)
+    numbers = {int(re.sub(r"\D", "", each)) for each in found}
     if len(numbers) > 1:
         raise InputError(f"'{shown}' holds several numbers", hint=hint)
+    if not numbers and not NUMBER_WORDS.isdisjoint(fold(word) for word in _WORD.findall(rest)):
+        raise InputError(f"'{shown}' says a number in words", hint=hint)
     return next(iter(numbers), None)
 
 
@@ -129,15 +146,20 @@ def record_acknowledgement(
     at: datetime,
     origin: Origin,
     actor: str,
-    source_key: str,
+    is_listed: bool = False,
 ) -> bool:
     """Record an answer and move the pack on; False when it is known already.
+
+    The last word counts: an answer is known where it was the last one given, and one that is ``is_listed`` in a file, which says
+    nothing of when, where it was ever given.
 
     ``level`` None: not this time. ``organisation_id`` names one house the pack serves; otherwise it counts for all of them.
     Raises InputError for a pack that was not offered yet, or a house it does not serve.
     """
-    if session.execute(select(col(Acknowledgement.id)).where(col(Acknowledgement.source_key) == source_key)).first():
+    given = _load_answers(session, pack, organisation_id)
+    if (level, count, sentence) in (given if is_listed else given[-1:]):
         return False
+    source_key = digest(pack.public_id, str(organisation_id or ""), str(len(given)))
     if pack.relay_state is RelayState.planned:
         raise InputError(f"pack {pack.code} has not left yet")
     if organisation_id is not None and session.get(PackOrganisation, (pack.id, organisation_id)) is None:
@@ -174,3 +196,13 @@ def record_acknowledgement(
         move(pack, RelayState.skipped, at)
     session.flush()
     return True
+
+
+def _load_answers(session: Session, pack: Pack, organisation_id: int | None) -> list[tuple[CascadeLevel | None, int | None, str]]:
+    """What was said of a pack for these houses so far, in its order. Nobody else says something meanwhile."""
+    session.execute(select(col(Pack.id)).where(col(Pack.id) == pack.id).with_for_update())
+    answer = (col(Acknowledgement.level), col(Acknowledgement.count), col(Acknowledgement.sentence))
+    query = select(*answer).where(
+        col(Acknowledgement.pack_id) == pack.id, col(Acknowledgement.organisation_id).is_not_distinct_from(organisation_id)
+    )
+    return [(level, count, sentence) for level, count, sentence in session.execute(query.order_by(col(Acknowledgement.id)))]

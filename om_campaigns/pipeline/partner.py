@@ -26,7 +26,7 @@ from om_campaigns.campaign.models import RelayState as RelayState
 from om_campaigns.campaign.receivers import load_offices, load_passing
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
 from om_campaigns.campaign.routing import Receiver
-from om_campaigns.columns import digest, new_ref, table_of
+from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.pack import FILE_NAMES, make_file, make_files
@@ -80,11 +80,13 @@ def acknowledge(
     sentence: str = "",
     house: str = "",
     is_declined: bool = False,
+    is_listed: bool = False,
     origin: Origin = Origin.staff,
 ) -> dict[str, Any]:
     """Record what a house says about a pack. ``text`` is the code, or a whole line (``K7M-2X99 – Regionalstellen – 12``).
 
-    The same answer again, on whatever day, is known already; another number or level is a new one.
+    The last word counts: the same answer again, on whatever day, is known already, and one of a file (``is_listed``) wherever it
+    was given before.
     A line that only says it was passed on ("… hat es schon weitergegeben") moves the pack and records no level.
     Returns code, level ('no' where it was declined, '' where none was said), count, state, is_new. Raises InputError for what cannot
     be understood.
@@ -96,7 +98,6 @@ def acknowledge(
         pack = find_pack(session, text)
         answer = Answer(pack.code, level, count) if level or is_declined else parse_answer(text)
         count = answer.count if count is None else count
-        parts = (pack.code, str(answer.level), str(count), sentence, house)
         is_new = record_acknowledgement(
             session,
             pack,
@@ -107,7 +108,7 @@ def acknowledge(
             at=now,
             origin=origin,
             actor=actor,
-            source_key=digest(*parts),
+            is_listed=is_listed,
         )
         return {
             "code": pack.code,
@@ -171,7 +172,9 @@ def _acknowledge_row(app: App, values: Mapping[str, str], now: datetime, actor: 
         raise InputError(f"'{values['count']}' is no number of people")
     line = " – ".join(filter(None, (values.get("code"), values.get("level"))))
     count = int(number) if number else None
-    return acknowledge(app, line, now, actor=actor, count=count, sentence=values.get("sentence", ""), house=values.get("house", ""))
+    return acknowledge(
+        app, line, now, actor=actor, count=count, sentence=values.get("sentence", ""), house=values.get("house", ""), is_listed=True
+    )
 
 
 def move_pack(app: App, code: str, state: RelayState, now: datetime, *, until: date | None = None) -> bool:

@@ -199,6 +199,28 @@ def test_answers_move_a_pack_and_are_recorded_once(tmp_path: Path) -> None:
         move_pack(office.app, code, RelayState.skipped, office.now)
 
 
+def test_the_last_word_of_a_house_counts_even_where_it_was_said_before(tmp_path: Path) -> None:
+    """4, then 9, then 4 after all; and a list of old answers takes nothing back."""
+    office = make_office(tmp_path)
+    series(office, "b1 day = 0")
+    office.tick(local("2027-01-05"))
+    code = packs(office)[0]["code"]
+    for said, is_new, shown in (
+        ("Beratende – 4", True, ("adviser", 4)),
+        ("Beratende – 9", True, ("adviser", 9)),
+        ("Beratende – 9", False, ("adviser", 9)),
+        ("Beratende – 4", True, ("adviser", 4)),
+        ("nein", True, ("no", None)),
+        ("Beratende – 4", True, ("adviser", 4)),
+    ):
+        assert acknowledge(office.app, f"{code} – {said}", office.now, actor="t")["is_new"] is is_new, said
+        assert (packs(office)[0]["level"], packs(office)[0]["count"]) == shown
+    path = office.write("alt.csv", f"Kennwort;Stufe;Zahl\n{code};Beratende;9\n{code};Regionalstellen;2\n")
+    for new in (1, 0):
+        assert import_acknowledgements(office.app, path, office.now, actor="t").new == new
+        assert packs(office)[0]["count"] == 2
+
+
 def test_a_file_of_answers_takes_good_rows_and_names_bad_ones(tmp_path: Path) -> None:
     office = make_office(tmp_path)
     series(office)
