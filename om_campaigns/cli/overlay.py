@@ -201,7 +201,7 @@ def decide(state: State, house: str, target: str, language: str, block: str, kee
 
     app = state.app()
     done = settle(app, _text(house, target, language), block, app.now(), keep_own=keep == "own", actor=load_actor())
-    _say(done, f"{block}: own words kept" if keep == "own" else f"{block}: OM's words")
+    click.echo(f"{block}: no decision is wanted" if not done else f"{block}: own words kept" if keep == "own" else f"{block}: OM's words")
 
 
 @overlay.command("import")

@@ -204,7 +204,7 @@ def hand_over(state: State, code: str, to: str) -> None:
 
     app = state.app()
     done = hand_over_pack(app, code, app.now(), actor=load_actor(), to=to)
-    click.echo(f"{done['code']}: handed over to {done['receiver']}" + ("" if done["is_new"] else " (already)"))
+    click.echo(f"{done['code']}: handed over to {done['receiver']}" + ("" if done["is_new"] else " (already; --to names somebody else)"))
 
 
 def _move(state: State, code: str, new: str, until: date | None = None) -> None:

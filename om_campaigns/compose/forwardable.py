@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pypdf import PdfReader
 
 from om_campaigns.campaign.codes import is_valid
-from om_campaigns.compose.links import Door, holds_token
+from om_campaigns.compose.links import SHORTENERS, Door, holds_token
 from om_campaigns.compose.slots import MARK_START
 from om_campaigns.errors import Problem
 
@@ -38,6 +38,7 @@ TRANSPORT = (
 _FIELD = re.compile(rf"^({'|'.join(TRANSPORT)}):", re.IGNORECASE | re.MULTILINE)
 _RECIPIENT = re.compile(r"^(To|Cc):[ \t]*\S", re.IGNORECASE | re.MULTILINE)
 _ADDRESS = re.compile(r"https?://[^\s\"'<>()]+", re.IGNORECASE)
+_HOST = re.compile(r"https?://(?:[^/@?#]*@)?(?:www\.)?([^/?#:]*)", re.IGNORECASE)
 _IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"\b(src|width|height)\s*=\s*[\"']?([^\"'\s>]*)", re.IGNORECASE)
 _MASKED = re.compile(r"\b[\w.+-]?(?:…|\.\.\.)@[\w.-]+")
@@ -74,6 +75,8 @@ def find_in_words(text: str) -> Iterator[tuple[str, str]]:
             yield "FWD-01", f"a link that counts its readers ({counted[1]})"
         elif _DETOUR.match(address):
             yield "FWD-01", f"a link that goes through somebody else ({address[:60]})"
+        elif _HOST.match(address)[1].casefold() in SHORTENERS:  # type: ignore[index]  # every address has a host
+            yield "REN-16", f"a shortened link ({address[:60]}), which hides where it leads,"
     for image in _IMAGE.findall(text):
         facts = {key.lower(): value for key, value in _ATTRIBUTE.findall(image)}
         source = facts.get("src", "")

@@ -45,6 +45,12 @@ class Door(StrEnum):
 LETTER_DOORS = (Door.one_click, Door.unsubscribe, Door.preferences)
 """The doors that every letter has; that of a pack is only in the cover of a house that fetches its packs."""
 
+SHORTENERS = frozenset({
+    "bit.ly", "buff.ly", "cutt.ly", "dlvr.it", "fb.me", "goo.gl", "is.gd", "kurzelinks.de", "kurzlink.de", "lnkd.in", "ogy.de", "ow.ly",
+    "rb.gy", "rebrand.ly", "shorturl.at", "t.co", "t.ly", "t1p.de", "tiny.cc", "tinyurl.com", "v.gd", "wp.me", "x.co",
+})  # fmt: skip
+"""Hosts behind which nobody sees where a link leads (REN-16)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Links:

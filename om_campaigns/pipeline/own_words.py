@@ -163,19 +163,28 @@ def add_block(
 ) -> bool:
     """Add a block of the house's own, or change the one of that ``name``; a free name is found where none is given.
 
+    The same words in the same place without a name are the block that is there.
+
     ``after`` is a block, ``top``, or '' for the end. Raises ProblemsError as ``replace_block`` does.
     """
 
     def make(desk: Desk) -> OwnBlock:
-        free = (f"own-{number}" for number in range(1, len(desk.own) + 2))
-        return OwnBlock(name or next(each for each in free if each not in desk.own), OverlayKind.added, _tidy(words), after=after)
+        there = (each.own for each in desk.own.values() if (each.own.kind, each.own.after) == (OverlayKind.added, after))
+        same = next((own.block for own in there if own.text == _tidy(words)), "")
+        free = (f"own-{number}" for number in range(1, len(desk.own) + 2) if f"own-{number}" not in desk.own)
+        return OwnBlock(name or same or next(free), OverlayKind.added, _tidy(words), after=after)
 
     return _change(app, text, make, now, actor, origin)
 
 
 def reset_block(app: App, text: OwnText, block: str, now: datetime, *, actor: str, origin: Origin = Origin.staff) -> bool:
-    """Go back to OM's block, or take an added one away; False where there were no own words."""
-    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.reset), now, actor, origin)
+    """Go back to OM's block, or take an added one away; False where there are no own words (any more)."""
+
+    def make(desk: Desk) -> OwnBlock | None:
+        is_gone = block not in desk.own and any(each.own.block == block for each in load_history(desk.library.session, desk.key))
+        return None if is_gone else OwnBlock(block, OverlayKind.reset)
+
+    return _change(app, text, make, now, actor, origin)
 
 
 def decide(app: App, text: OwnText, block: str, now: datetime, *, keep_own: bool, actor: str, origin: Origin = Origin.staff) -> bool:
@@ -272,6 +281,8 @@ def find_fault(session: Session, desk: Desk, own: OwnBlock) -> str:
     house = session.get_one(Organisation, desk.key.organisation_id)
     if house.forward_policy is ForwardPolicy.as_is:
         return f"'{house.slug}' {UNCHANGED}"
+    if own.kind is OverlayKind.hidden and own.block in desk.own and own.block not in desk.blocks:
+        return f"'{own.block}' is the house's own; 'overlay reset' takes it away"
     return find_block_fault(own, desk.blocks)
 
 

@@ -19,7 +19,7 @@ from om_campaigns.audience.files import read_table
 from om_campaigns.audience.models import Address, Change, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.codes import find_codes
-from om_campaigns.campaign.handing_over import hand_over
+from om_campaigns.campaign.handing_over import MARK, hand_over
 from om_campaigns.campaign.houses import load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack, Reason
 from om_campaigns.campaign.models import RelayState as RelayState
@@ -200,6 +200,8 @@ def move_pack(app: App, code: str, state: RelayState, now: datetime, *, until: d
 def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = "", origin: Origin = Origin.staff) -> dict[str, Any]:
     """Send a pack's mails to somebody else in the house: to that address, else to the next in line (distributor, contact, deputy).
 
+    Without an address this is done once: whoever has it from somebody else keeps it until somebody is named.
+
     The pack keeps its code and gets its whole time again. Returns code, receiver (a name, else the address), is_new. Raises InputError
     for an address without such a role in the house or a pack that was passed on, RefusedError where nothing may be sent there.
     """
@@ -208,6 +210,8 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
         dispatch = session.get_one(Dispatch, pack.dispatch_id)
         if dispatch.route is Route.list_address:
             raise InputError(f"pack {pack.code} went to the house's own list; there is nobody to hand it over to")
+        if not to and MARK in dispatch.occasion:
+            return {"code": pack.code, "receiver": _name_at(session, dispatch.seat_id, dispatch.address_id), "is_new": False}
         receiver = _next_receiver(app, session, dispatch, now, to)
         before = dispatch.address_id
         is_new = hand_over(session, pack, receiver, now)
@@ -226,7 +230,7 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
                     new=str(receiver.address_id), origin=origin, actor=actor, at=now,
                 )
             )  # fmt: skip
-        return {"code": pack.code, "receiver": _receiver_name(session, receiver), "is_new": is_new}
+        return {"code": pack.code, "receiver": _name_at(session, receiver.seat_id, receiver.address_id), "is_new": is_new}
 
 
 def _next_receiver(app: App, session: Session, dispatch: Dispatch, now: datetime, to: str) -> Receiver:
@@ -251,10 +255,10 @@ def _next_receiver(app: App, session: Session, dispatch: Dispatch, now: datetime
     return found[0]
 
 
-def _receiver_name(session: Session, receiver: Receiver) -> str:
-    seat = session.get(Seat, receiver.seat_id)
+def _name_at(session: Session, seat_id: int, address_id: int) -> str:
+    seat = session.get(Seat, seat_id)
     person = session.get(Person, seat.person_id) if seat and seat.person_id else None
-    return person.full_name if person else session.get_one(Address, receiver.address_id).address
+    return person.full_name if person else session.get_one(Address, address_id).address
 
 
 def get_code(session: Session, code: str) -> str:

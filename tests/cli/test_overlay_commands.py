@@ -35,6 +35,8 @@ def test_the_whole_way_of_own_words(folder: Path, tmp_path: Path) -> None:
     assert overlay(folder, "set", *B1, "say", "--text", "„Unser Satz.“").out.strip() == "say: own words (already)"
     assert overlay(folder, "hide", *B1, "do").out.strip() == "do: left out"
     assert overlay(folder, "add", *B1, "--after", "say", "--file", "-", typed="Von der Tastatur.").out.strip() == "own block: added"
+    twice = overlay(folder, "add", *B1, "--after", "say", "--file", "-", typed="Von der Tastatur.")
+    assert twice.out.strip() == "own block: added (already)"
     own = tmp_path / "eigen.md"
     own.write_text("Aus der Datei.", encoding="utf-8")
     assert overlay(folder, "add", *B1, "--name", "gruss", "--file", str(own)).out.strip() == "gruss: added"
@@ -51,7 +53,9 @@ def test_the_whole_way_of_own_words(folder: Path, tmp_path: Path) -> None:
     assert not (difference := find_difference(EXAMPLES["overlay list"], listed)), difference
     assert len(listed) == 4
     assert overlay(folder, "list", "--conflicts").out.strip() == "no decision is wanted"
+    assert "'overlay reset' takes it away" in overlay(folder, "hide", *B1, "own-1").err
     assert overlay(folder, "reset", *B1, "own-1").out.strip() == "own-1: OM's words"
+    assert overlay(folder, "reset", *B1, "own-1").out.strip() == "own-1: OM's words (already)"
     told = overlay(folder, "history", *B1, "--format", "json").json
     assert not (difference := find_difference(EXAMPLES["overlay history amt reihe/b1"], told)), difference
     assert [row["kind"] for row in told] == ["replaced", "hidden", "added", "added", "reset"]
@@ -60,7 +64,8 @@ def test_the_whole_way_of_own_words(folder: Path, tmp_path: Path) -> None:
 
 
 def test_decide_says_when_there_is_nothing_to_decide(folder: Path) -> None:
-    assert overlay(folder, "decide", *B1, "say", "--keep", "own").out.strip() == "say: own words kept (already)"
+    for keep in ("own", "om"):
+        assert overlay(folder, "decide", *B1, "say", "--keep", keep).out.strip() == "say: no decision is wanted"
 
 
 def test_import_counts(folder: Path) -> None:

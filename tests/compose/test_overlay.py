@@ -181,6 +181,7 @@ TOKEN = "https://om.example/abmelden/k1.AAAAAAAAAAAAAAAAAAAAAAAA.adresse.haus.re
         ("[Lesen](https://haus.example/?utm_source=om)", "FWD-01", "counts its readers"),
         ("[Lesen](https://haus.example/?a=1&mc_eid=f00)", "FWD-01", "counts its readers"),
         ("https://eur01.safelinks.protection.outlook.com/?url=https%3A%2F%2Fhaus.example", "FWD-01", "through somebody else"),
+        ("[Mehr](https://bit.ly/abc)", "REN-16", "a shortened link"),
         ("![Bild](https://z.example/p.gif)", "own-words", "is a picture"),
         (f"Antworten Sie mit {CODE}.", "FWD-02", "the code"),
         ("So leiten Sie weiter: klicken", "FWD-02", "the note"),

@@ -248,6 +248,9 @@ def test_own_words_and_handing_over_on_postgresql(tmp_path: Path, empty_postgres
     code = next(str(row["code"]) for row in packs(office) if (row["house"], row["step"]) == ("amt", "b2"))
     assert hand_over_pack(office.app, code, office.now, actor="t")["receiver"] == "Dirk Deputy"
     assert not hand_over_pack(office.app, code, office.now, actor="t", to="dirk.deputy@amt.example")["is_new"]
+    again = hand_over_pack(office.app, code, office.now, actor="t")
+    assert (again["receiver"], again["is_new"]) == ("Dirk Deputy", False), "asked twice, it does not wander on"
     mails = len(office.transport.letters)
     office.tick()
     assert len(office.transport.letters) == mails + 2
+    assert not hand_over_pack(office.app, code, office.now, actor="t")["is_new"]

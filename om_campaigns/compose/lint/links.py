@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from om_campaigns.compose.links import SHORTENERS
 from om_campaigns.compose.lint.findings import Finding, shorten_quote
 from om_campaigns.compose.lint.page import Element
 
@@ -16,10 +17,6 @@ EMPTY_WORDS = frozenset({
 })  # fmt: skip
 """Words that say nothing about a target when a screen reader lists the links of a letter."""
 
-SHORTENERS = frozenset({
-    "bit.ly", "buff.ly", "cutt.ly", "dlvr.it", "fb.me", "goo.gl", "is.gd", "kurzelinks.de", "kurzlink.de", "lnkd.in", "ogy.de", "ow.ly",
-    "rb.gy", "rebrand.ly", "shorturl.at", "t.co", "t.ly", "t1p.de", "tiny.cc", "tinyurl.com", "v.gd", "wp.me", "x.co",
-})  # fmt: skip
 LOOKS_LIKE_ADDRESS = re.compile(r"\s*(?:https?://|www\.)?((?:[\w-]+\.)+[a-z]{2,})(?:[/?#]\S*)?\s*", re.IGNORECASE)
 
 
