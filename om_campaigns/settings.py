@@ -6,6 +6,7 @@ Each room receives only its own section; nobody else reads this file or the envi
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -101,6 +102,21 @@ class SenderSettings(_Section):
     imprint_url: str = ""
     privacy_url: str = ""
     feedback_sender_id: str = Field(default="omcampaigns", min_length=5, max_length=15, pattern="^[a-z0-9]+$")
+
+
+_POSTAL_CODE = re.compile(r"\b\d{5}\b")
+
+
+def find_imprint_gap(sender: SenderSettings) -> str:
+    """What is missing of the imprint each mail must carry or lead to (LAW-15); '' where nothing is.
+
+    Whether it is right only people can tell. A page behind ``imprint_url`` may say the rest.
+    """
+    if not sender.imprint.strip():
+        return "there is no imprint: every mail must say who sends it, with name and address"
+    if sender.imprint_url or (_POSTAL_CODE.search(sender.imprint) and "@" in sender.imprint):
+        return ""
+    return "the imprint names no postal code or no e-mail address, and no imprint_url leads to the rest"
 
 
 class CapSettings(_Section):

@@ -32,7 +32,7 @@ from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, READABLE, Slot
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import Problem, ProblemsError
 
-RENDERER = "4"
+RENDERER = "5"
 """Goes up with every change of this room that changes the bytes of a mail."""
 
 OPTIONAL_NAMES = ("org", "campaign", "step", "toolkit", "toolkits", "region", "om", "house_contact", "next_step", "issue", "releases")
@@ -167,7 +167,15 @@ class _Builder:
         source = FENCE.sub(lambda match: f"::: {BLOCK_NAMES.get(match[1], match[1])}", PICTURE_SIZE.sub(r"\1", self.step.body))
         places = tuple((self.step.body_line + number, 1) for number in range(source.count("\n") + 1))
         body = self.render(Source(f"{path}#body.txt", path, source, places))
-        return put_into_text(tidy_plain(f"{body}\n\n::: action\n{self.names['action']['text']}\n:::"), self.counted)
+        whole = f"{body}\n\n::: action\n{self.names['action']['text']}\n:::\n\n{self.signature()}"
+        return put_into_text(tidy_plain(whole), self.counted)
+
+    def signature(self) -> str:
+        """Whom to answer, on one line: a sheet of paper and a newsletter have no reply button."""
+        person = self.names["person"]
+        if not person:
+            return ""
+        return f"{self.names['t'][person['label']]}: {person['name']}" + (f", <{person['email']}>" if person.get("email") else "")
 
     def file(self, path: str) -> Source:
         if path not in self.given.files:

@@ -111,6 +111,7 @@ def _blocks(tokens: Sequence[Token], labels: Mapping[str, str]) -> Iterator[str]
 
 def _inline(tokens: Sequence[Token]) -> str:
     parts = []
+    href, begin = "", 0
     for token in tokens:
         if token.type == "text":
             parts.append(_escape(token.content))
@@ -121,12 +122,21 @@ def _inline(tokens: Sequence[Token]) -> str:
         elif token.type in ("strong_open", "em_open"):
             parts.append("#strong[" if token.type == "strong_open" else "#emph[")
         elif token.type == "link_open":
-            parts.append(f'#link("{_string(str(token.attrs["href"]))}")[')
-        elif token.type in ("strong_close", "em_close", "link_close"):
+            href, begin = str(token.attrs["href"]), len(parts) + 1
+            parts.append(f'#link("{_string(href)}")[')
+        elif token.type == "link_close":
+            parts.append(f"]{_printed(href, ''.join(parts[begin:]))}")
+        elif token.type in ("strong_close", "em_close"):
             parts.append("]")
         elif token.type == "image":
             parts.append(_escape(token.content))
     return "".join(parts)
+
+
+def _printed(href: str, words: str) -> str:
+    """Where a link leads, for whoever reads on paper; nothing where its words say it."""
+    address = href.removeprefix("https://").removeprefix("mailto:").rstrip("/")
+    return "" if _escape(address) in words else f" #text(size: 8.5pt)[({_escape(address)})]"
 
 
 def _escape(text: str) -> str:

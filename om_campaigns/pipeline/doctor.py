@@ -22,7 +22,7 @@ from om_campaigns.errors import OmError
 from om_campaigns.feedback.mailbox import open_maildir
 from om_campaigns.pipeline.identity import find_difference
 from om_campaigns.pipeline.pages import find_fault, is_reserved
-from om_campaigns.settings import Settings, load_settings
+from om_campaigns.settings import Settings, find_imprint_gap, load_settings
 from om_campaigns.store import Instance, Mode
 
 LOW_DISK, FULL_DISK = 1_000_000_000, 100_000_000
@@ -182,8 +182,8 @@ def _sender(settings: Settings) -> list[Finding]:
     for name, domain in (("domain", sender.domain), ("list_domain", sender.list_domain)):
         if is_reserved(domain):
             found.append(Finding(needed, "sender", f"[sender] {name} {domain} is an example", "set it to a domain of your own"))
-    if not sender.imprint.strip():
-        found.append(Finding(needed, "sender", "there is no imprint", "set [sender] imprint: every mail must name who sends it"))
+    if gap := find_imprint_gap(sender):
+        found.append(Finding(needed, "sender", gap, "set [sender] imprint and imprint_url (LAW-15)"))
     return found or [Finding(Level.ok, "sender", f"{sender.name} <{sender.local_part}@{sender.domain}>")]
 
 

@@ -16,6 +16,7 @@ from om_campaigns.delivery.sender import recover
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.identity import require_same
 from om_campaigns.pipeline.pages import find_fault
+from om_campaigns.settings import find_imprint_gap
 from om_campaigns.store import Mode
 
 
@@ -26,6 +27,8 @@ def begin(app: App, now: datetime) -> bool:
     """
     if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url, app.keyring)):
         raise RefusedError(f"live mail must be possible to leave: {fault.text}", hint=fault.hint)
+    if app.mode is Mode.live and (gap := find_imprint_gap(app.settings.sender)):
+        raise RefusedError(gap, hint="set [sender] imprint and imprint_url in config.toml (LAW-15); nothing was sent")
     with store.write(app.engine) as session:
         if not note_instant(session, app, now):
             return False

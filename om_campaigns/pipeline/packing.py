@@ -133,7 +133,7 @@ def make_values(pack: PackRow, edition: Edition, houses: Houses, day: date, lang
         "pack.title": title_of(edition),
         "pack.due_date": format_date(day + timedelta(days=houses.shelf_life(pack.organisation_id)), language),
         "pack.for_houses": " ".join(told),
-        "pack.already_served": already % names(houses, pack.named, language) if pack.named else "",
+        "pack.already_served": " " * bool(told) + already % names(houses, pack.named, language) if pack.named else "",
     }
 
 

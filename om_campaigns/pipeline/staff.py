@@ -32,6 +32,8 @@ from om_campaigns.pipeline.operator import origin_of, require_real_clock
 from om_campaigns.pipeline.overlay_files import check_overlays, overlay_paths
 from om_campaigns.pipeline.texts import SHARED, STOCK, campaign_names, read_drafts, read_tree
 from om_campaigns.report.queries.campaigns import load_campaign_ids
+from om_campaigns.settings import CONFIG_NAME, find_imprint_gap
+from om_campaigns.store import Mode
 
 
 def load_actor() -> str:
@@ -128,6 +130,8 @@ def check_workspace(app: App, now: datetime) -> Checked:
         _check_audiences(app, session, now, found)
         _check_segments(app, found)
         _check_texts(app, session, now, found)
+    if gap := find_imprint_gap(app.settings.sender):
+        found.problems.append(Problem((app.workspace / CONFIG_NAME).as_posix(), 0, 0, "LAW-15", gap, app.mode is not Mode.live))
     found.problems = list(dict.fromkeys(found.problems))
     return found
 

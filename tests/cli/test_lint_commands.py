@@ -48,6 +48,21 @@ def test_a_clean_workspace_is_told_with_the_age_of_the_tests(office: Workspace) 
     assert "as tested up to 2026-" in said.out
 
 
+@pytest.mark.parametrize(
+    ("sender", "told"),
+    [
+        ("", "there is no imprint"),
+        ('[sender]\nimprint = "OM"\n', "names no postal code or no e-mail address"),
+        ('[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin, post@om.example"\n', ""),
+    ],
+)
+def test_law_15_what_is_missing_of_the_imprint_is_told(office: Workspace, sender: str, told: str) -> None:
+    """A warning while mail stays here; live mail does not leave without one (see going live)."""
+    (office.folder / "config.toml").write_text(f"format = 1\n{sender}", encoding="utf-8")
+    said = om(office.folder, "check")
+    assert (said.code, "[LAW-15]" in said.err, told in said.err) == (0, bool(told), True)
+
+
 def test_a_fault_in_one_segment_hides_no_other(office: Workspace) -> None:
     """Only what is wrong is told: the campaigns that use the others are read as before."""
     office.segment("kaputt", "'contact' in role")

@@ -228,7 +228,7 @@ def test_bad_files_change_nothing_and_check_names_every_place(office: Workspace)
     assert office.dump() == before
     found = check_workspace(office.app, office.now)
     assert found.overlays == 5
-    for problems in (refused.value.problems, found.problems):
+    for problems in (refused.value.problems, found.errors):
         told = sorted({each.file.partition("overlays/")[2] for each in problems})
         assert told == ["amt/reihe/b1.de.md", "amt/reihe/b2.de.md", "niemand/reihe/b1.de.md", "starr/reihe/b1.de.md", "verirrt.md"]
         assert {("amt/reihe/b1.de.md", 5), ("amt/reihe/b2.de.md", 2)} <= {

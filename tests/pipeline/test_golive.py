@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ base_url = "{page}"
 [sender]
 domain = "post.om-probe.de"
 list_domain = "reihen.om-probe.de"
-imprint = "OM, Hauptstraße 1, 10115 Berlin"
+imprint = "OM, Hauptstraße 1, 10115 Berlin, post@om-verein.de"
 """
 
 
@@ -161,6 +162,16 @@ def test_a_given_clock_is_refused_on_writing_commands_once_live(ready: Workspace
         said = om(ready.folder, *command)
         assert (said.code, "--now is for rehearsal" in said.err) == (3, True), command
     assert om(ready.folder, "ledger").code == 0
+
+
+def test_law_15_live_mail_does_not_leave_without_an_imprint(ready: Workspace) -> None:
+    om(ready.folder, "go-live", "--yes", now="")
+    config = (ready.folder / "config.toml").read_text(encoding="utf-8")
+    ready.write("config.toml", re.sub(r"(?m)^imprint = .*$", 'imprint = ""', config))
+    before = ready.dump()
+    said = om(ready.folder, "send", "--all-due", "--yes", now="")
+    assert (said.code, "there is no imprint" in said.err) == (3, True), said
+    assert ready.dump() == before
 
 
 def test_made_up_data_and_every_other_reason_stop_it_at_once(ready: Workspace) -> None:
