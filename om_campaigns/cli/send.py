@@ -79,8 +79,9 @@ def send(
 ) -> None:
     """Send what is due now: CAMPAIGN, or --all-due; or make good what went wrong, with --gaps or --correction.
 
-    JSON: enrolled, planned, sent, packs, deferred, retry, failed, uncertain, skipped {reason: count}. With --gaps or
-    --correction, planned is how many letters are owed once more.
+    JSON: enrolled, planned, packs, deferred (letters), sent, retry, failed, uncertain (mails: a pack is one letter and up to two
+    mails), skipped {reason: count}, ended (why the run ended, 'done' if nothing stopped it), detail. With --gaps or
+    --correction, planned is how many letters are owed once more. Ends with 4 where the mail server ended the run.
     """
     from om_campaigns.cli.output import print_json
     from om_campaigns.clock import parse_instant
@@ -117,14 +118,11 @@ def send(
         if found != expect:
             raise RefusedError(f"the plan has changed: its checksum is {found}, not {expect}", hint="look at 'om-campaigns plan' again")
     result = _with_progress(lambda **given: tick(app, now, campaign=campaign, **given), show=format_ == "table")
-    if format_ == "json":
-        print_json(_sent_data(result))
-        return
-    _print_sent(result)
+    _tell_sent(result, format_)
 
 
 def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: bool, yes: bool, format_: str) -> None:
-    from om_campaigns.cli.output import print_json
+    from om_campaigns.cli.output import counted, print_json
     from om_campaigns.errors import InputError
     from om_campaigns.pipeline import amends
     from om_campaigns.pipeline.operator import require_real_clock
@@ -139,7 +137,7 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
     count = found if isinstance(found, int) else found.owed
     if format_ == "table":
         if isinstance(found, int):
-            click.echo(f"{count} failed letters of '{name}' would be sent once more")
+            click.echo(f"{counted(count, 'failed letter')} of '{name}' would be sent once more")
         else:
             click.echo(f"{found.got_it} got '{campaign}' in other words; {count} of them would get the correction")
             if found.uncertain:
@@ -155,11 +153,7 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
     def work(**given: Any) -> amends.Amended:
         return amends.send_correction(app, name, step, now, **given) if is_correction else amends.send_gaps(app, name, now, **given)
 
-    result = _with_progress(work, show=format_ == "table").as_tick()
-    if format_ == "json":
-        print_json(_sent_data(result))
-        return
-    _print_sent(result)
+    _tell_sent(_with_progress(work, show=format_ == "table").as_tick(), format_)
 
 
 def _with_progress(work: Callable[..., Result], *, show: bool) -> Result:
@@ -173,7 +167,7 @@ def _with_progress(work: Callable[..., Result], *, show: bool) -> Result:
 
     def progress(count: int) -> None:
         if show and sys.stderr.isatty():
-            click.echo(f"\r{count} sent", nl=False, err=True)
+            click.echo(f"\r{count} mails sent", nl=False, err=True)
 
     try:
         return work(stop=stop, progress=progress)
@@ -219,6 +213,8 @@ def _sent_data(result: TickResult) -> dict[str, Any]:
         "failed": result.sent.failed,
         "uncertain": result.sent.uncertain,
         "skipped": {str(reason): count for reason, count in sorted(result.skipped.items())},
+        "ended": result.sent.ended.value,
+        "detail": result.sent.detail,
     }
 
 
@@ -268,25 +264,43 @@ def _print_cascade(passing: list[dict[str, Any]], *, is_full: bool) -> None:
             print_rows(each["served"], "table", columns)
 
 
+def _tell_sent(result: TickResult, format_: str) -> None:
+    """Print what was done. Raises InstallationError where the mail server ended the run."""
+    from om_campaigns.cli.output import print_json
+    from om_campaigns.errors import InstallationError
+
+    if format_ == "json":
+        print_json(_sent_data(result))
+    else:
+        _print_sent(result)
+    if result.sent.ended.is_fault_of_server:
+        raise InstallationError(
+            f"the mail server ended the run: {result.sent.detail}", hint="what did not leave is owed still; see 'om-campaigns doctor'"
+        )
+
+
 def _print_sent(result: TickResult) -> None:
+    from om_campaigns.cli.output import counted
     from om_campaigns.pipeline.explaining import REASONS
 
     if result.is_clock_behind:
         click.echo("this moment lies before the latest one played; nothing was changed")
         return
     sent = result.sent
-    click.echo(f"{result.enrolled} enrolled, {result.planned} planned, {sent.sent} sent")
-    for count, text in (
-        (result.deferred, "moved to a later day (window, holiday or cap)"),
-        (sent.retry, "put off by the mail server: tried again later"),
-        (sent.failed, "refused by the mail server"),
-        (sent.uncertain, "uncertain: handed over without an answer, never sent again by itself"),
+    packs = sum(each.planned.packs for each in result.campaigns)
+    among = f" ({counted(packs, 'pack')} among them)" if packs else ""
+    click.echo(f"{result.enrolled} enrolled, {counted(result.planned, 'letter')} planned{among}, {counted(sent.sent, 'mail')} sent")
+    for count, one, text in (
+        (result.deferred, "letter", "moved to a later day (window, holiday or cap)"),
+        (sent.retry, "mail", "put off by the mail server: tried again later"),
+        (sent.failed, "mail", "refused by the mail server"),
+        (sent.uncertain, "mail", "uncertain: handed over without an answer, never sent again by itself"),
     ):
         if count:
-            click.echo(f"  {count} {text}")
+            click.echo(f"  {counted(count, one)} {text}")
     for reason, count in sorted(result.skipped.items()):
         click.echo(f"  {count} skipped: {REASONS[reason]}")
     if sent.held:
         click.echo(f"  {sent.held} of them wait until that is mended: 'om-campaigns ledger --status held'")
-    if sent.detail:
+    if sent.detail and not sent.ended.is_fault_of_server:
         click.echo(f"  stopped: {sent.detail}")

@@ -14,7 +14,7 @@ from om_campaigns.audience.models import Address
 from om_campaigns.audience.vocabulary import BounceState, SuppressionReason
 from om_campaigns.delivery.letters import Done, Ended, Letter, Refusal
 from om_campaigns.delivery.models import MessageState
-from om_campaigns.delivery.outcomes import make_verdict
+from om_campaigns.delivery.outcomes import make_detail, make_verdict
 from om_campaigns.delivery.run import Run
 from om_campaigns.delivery.transport import Connection, Kind, NoConnectionError, Outcome, Trouble
 from om_campaigns.store import write
@@ -131,7 +131,7 @@ class Lane:
             self._offered = False
         if outcome.kind is not Kind.accepted:
             self._record()
-            self._count_loss(outcome)
+            self._count_loss(letter, outcome)
 
     def _prefetch(self, now: datetime) -> Letter | None:
         if self._run.stopping:
@@ -164,15 +164,15 @@ class Lane:
         self._current = None
         self._done = Done(letter, answer, self._run.clock(), MessageState.claimed)
         self._record()
-        self._count_loss(answer)
+        self._count_loss(letter, answer)
 
-    def _count_loss(self, outcome: Outcome) -> None:
+    def _count_loss(self, letter: Letter, outcome: Outcome) -> None:
         if not outcome.lost:
             self._lost = 0
             return
         self._lost += 1
         if self._lost >= LOST_IN_A_ROW:
-            raise NoConnectionError(Trouble.turned_away, f"{outcome.at_stage.value}: {outcome.reply}")
+            raise NoConnectionError(Trouble.turned_away, make_detail(outcome, letter.prepared.envelope_to))
 
     def _connected(self) -> Connection:
         if self._connection is None or not self._connection.alive:

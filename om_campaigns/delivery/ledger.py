@@ -279,7 +279,7 @@ class Ledger:
                 "old": done.old.value,
                 "sent_at": at if sent else None,
                 "code": outcome.code,
-                "reply": (outcome.reply if sent else make_detail(done))[:REPLY_LENGTH],
+                "reply": (outcome.reply if sent else make_detail(outcome, letter.prepared.envelope_to))[:REPLY_LENGTH],
                 "message": letter.id,
                 "claim": letter.claim_id,
             },

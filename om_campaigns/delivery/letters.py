@@ -178,6 +178,11 @@ class Ended(StrEnum):
     auth_failed = "auth_failed"
     turned_away = "turned_away"
 
+    @property
+    def is_fault_of_server(self) -> bool:
+        """The mail server could not be used, or refuses us."""
+        return self in (Ended.policy, Ended.unreachable, Ended.tls_failed, Ended.auth_failed, Ended.turned_away)
+
 
 @dataclass
 class Sent:

@@ -13,7 +13,7 @@ from om_campaigns.delivery.letters import Done
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.delivery.pacing import make_retry_at
 from om_campaigns.delivery.replies import OURS, Fault, is_hard, make_fault
-from om_campaigns.delivery.transport import Kind, Stage
+from om_campaigns.delivery.transport import Kind, Outcome, Stage
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -39,7 +39,7 @@ def make_verdict(done: Done) -> Verdict:
     outcome = done.outcome
     if outcome.kind is Kind.accepted:
         return SENT
-    said = make_detail(done)
+    said = make_detail(outcome, done.letter.prepared.envelope_to)
     if outcome.kind is Kind.uncertain:
         return Verdict(MessageState.uncertain, DispatchStatus.uncertain, detail=said)
     fault = make_fault(outcome.code, outcome.reply)
@@ -58,10 +58,9 @@ def make_verdict(done: Done) -> Verdict:
     return Verdict(MessageState.failed, DispatchStatus.failed, Reason.refused, said, ours=fault in OURS)
 
 
-def make_detail(done: Done) -> str:
+def make_detail(outcome: Outcome, recipient: str) -> str:
     """Stage, code and text for people; the recipient's address, which servers like to repeat, is left out (MSG-25)."""
-    outcome = done.outcome
-    said = re.sub(re.escape(done.letter.prepared.envelope_to), "…", outcome.reply, flags=re.IGNORECASE)
+    said = re.sub(re.escape(recipient), "…", outcome.reply, flags=re.IGNORECASE)
     return " ".join(part for part in (f"{outcome.at_stage.value}:", str(outcome.code or ""), said) if part)
 
 

@@ -24,6 +24,7 @@ from om_campaigns.campaign.plan import Planned
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import new_ref
+from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.delivery.due import of_campaign, of_correction, tried_before
 from om_campaigns.delivery.letters import Sent
 from om_campaigns.delivery.models import Message
@@ -110,6 +111,7 @@ def send_gaps(
     with store.write(app.engine) as session:
         campaign = _running(session, name)
         owed = reopen_failed(session, campaign.id or 0, now)
+        _forgive(session, campaign, owed)
         _find_openings(session, app, campaign, now)
         chosen = [of_campaign(campaign.id or 0), tried_before()]
     return Amended(owed, None, hand_over(app, now, chosen, stop=stop, progress=progress))
@@ -130,6 +132,7 @@ def send_correction(
     with store.write(app.engine) as session:
         campaign = _running(session, name)
         found = correct(session, campaign, step, now)
+        _forgive(session, campaign, found.owed)
         chosen = [of_campaign(campaign.id or 0), of_correction(step, found.suffix)]
     return Amended(found.owed, found, hand_over(app, now, chosen, stop=stop, progress=progress))
 
@@ -139,6 +142,12 @@ def _running(session: Session, name: str) -> Campaign:
     if campaign.status is not CampaignStatus.running:
         raise RefusedError(f"campaign '{name}' is {campaign.status.value}", hint=f"'om-campaigns campaign resume {name}' lets it go on")
     return campaign
+
+
+def _forgive(session: Session, campaign: Campaign, owed: int) -> None:
+    """Somebody looked and makes it good: earlier failures no longer count against the campaign, new ones do."""
+    if owed:
+        release_campaign(session, campaign.id or 0)
 
 
 def _find_openings(session: Session, app: App, campaign: Campaign, now: datetime) -> None:

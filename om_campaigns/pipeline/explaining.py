@@ -17,6 +17,7 @@ from om_campaigns.audience.segments import candidates
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.definition import Audience
 from om_campaigns.campaign.enrolment import CANDIDATE
+from om_campaigns.campaign.matching import OPEN
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Enrolment, Reason
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.columns import table_of
@@ -147,6 +148,9 @@ def _add_history(session: Session, answer: Answer, campaign: Campaign, kind: Rec
         dispatch.c.campaign_id == campaign.id, dispatch.c.recipient_kind == kind, dispatch.c.recipient_id == subject_id
     )
     answer.history = [dict(row._mapping) for row in session.execute(query.order_by(dispatch.c.id))]
+    owed = [row["due_at"] for row in answer.history if row["step"] == answer.next_step and row["status"] in OPEN]
+    if owed:  # once it is owed, the letter itself knows when
+        answer.next_due_at = max(owed)
 
 
 def _ask_seats(

@@ -58,3 +58,20 @@ def test_a_destination_left_alone_is_shown_and_let_go(tmp_path: Path) -> None:
     assert om(ws.folder, "unhalt", "ihk-tal.example", now=AT).out == "nothing holds mail to ihk-tal.example\n"
     assert "asked to slow down" not in om(ws.folder, now="2027-01-05T09:01").out
     assert ws.ask("SELECT field, old FROM change WHERE entity = 'instance'") == [("destination", "ihk-tal.example left alone")]
+
+
+def test_what_is_put_off_is_next_when_it_is_due_and_not_when_it_was(tmp_path: Path) -> None:
+    """The status page, ``campaign list`` and ``why`` tell of the letter that is owed, not of the day its step had come."""
+    postman = Postman()
+    later = Outcome(Kind.temporary, 451, "4.3.0 try again", Stage.rcpt)
+    postman.answers = {f"person.nummer{n:02}@ihk-tal.example": later for n in range(30)}
+    ws = make(tmp_path / "ws", postman)
+    ws.tick(local("2027-01-05"))
+    due = min(each.at for each in ws.ledger())
+    assert due >= "2027-01-05 09:30"
+    said = om(ws.folder, now="2027-01-05T09:10")
+    assert f"  {due}\n" in said.out
+    assert "due now        0" in said.out
+    told = om(ws.folder, "why", "person.nummer03@ihk-tal.example", "reihe", now="2027-01-05T09:10").out
+    mine = next(each.at for each in ws.ledger() if "nummer03" in each.to)
+    assert f"next: a1 on {mine} (first due 2027-01-05 09:00)" in told

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlmodel import Session
 
 from om_campaigns.campaign.definition import CampaignDefinition, Step
@@ -69,13 +69,20 @@ def _by_status(session: Session) -> dict[int, dict[DispatchStatus, int]]:
 
 
 def _next_due(session: Session) -> dict[int, Any]:
-    """The next instant a campaign has something to do: a letter that is owed, or else the next step of somebody."""
+    """The next instant a campaign has something to do: a letter that is owed, or the next step of somebody who is not owed it yet."""
     owed = (
         select(_dispatch.c.campaign_id, func.min(_dispatch.c.due_at)).where(_dispatch.c.status.in_(OWED)).group_by(_dispatch.c.campaign_id)
     )
     steps = (
         select(_enrolment.c.campaign_id, func.min(_enrolment.c.next_due_at))
-        .where(_enrolment.c.state == EnrolmentState.active)
+        .where(
+            _enrolment.c.state == EnrolmentState.active,
+            ~exists().where(
+                _dispatch.c.enrolment_id == _enrolment.c.id,
+                _dispatch.c.occasion == _enrolment.c.occasion,
+                _dispatch.c.step == _enrolment.c.next_step,
+            ),
+        )
         .group_by(_enrolment.c.campaign_id)
     )
     found: dict[int, Any] = {}
