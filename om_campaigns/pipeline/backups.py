@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +39,12 @@ from om_campaigns.settings import CONFIG_NAME, load_settings
 
 FORMAT = 1
 MANIFEST, DATABASE = "manifest.json", "database"
+DAMAGED = (
+    OSError, EOFError, KeyError, IndexError, TypeError, ValueError, OverflowError, NotImplementedError, RuntimeError,
+    struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What reading an archive raises that is none, or in which one byte is wrong: it may name a method, a password or a size of its own."""
+
 FOLDERS = ("templates", "audiences")
 """What of a workspace is kept beside settings, keys and database."""
 
@@ -161,8 +170,8 @@ def read_contents(file: Path) -> Contents:
                         raise InputError(f"{file} is damaged: {name} is not what was backed up", hint="take another backup")
     except FileNotFoundError:
         raise InputError(f"{file}: there is no such file") from None
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file}: not a backup, or damaged: {error}", hint="'om-campaigns backup' makes one") from None
+    except DAMAGED as error:
+        raise InputError(f"{file}: not a backup, or damaged: {str(error) or 'it ends too early'}", hint="take another backup") from None
     for name in contents.files:
         if Path(name).is_absolute() or ".." in Path(name).parts or name.partition("/")[0] not in (CONFIG_NAME, KEYS_NAME, *FOLDERS):
             raise InputError(f"{file}: '{name}' does not belong into a workspace", hint="nothing was restored")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import stat
 import zipfile
@@ -188,6 +189,32 @@ def test_what_is_no_backup_or_damaged_is_named_and_changes_nothing(ws: Workspace
     with pytest.raises(InstallationError, match="newer program"):
         restore(elsewhere, change(file, "", b"", manifest={"revision": "9999"}), is_replacing=False, now=ws.now)
     assert {path.name for path in elsewhere.iterdir()} <= {"config.toml"}
+
+
+@pytest.mark.slow
+def test_a_wrong_byte_or_a_missing_end_is_named_and_nothing_is_half_restored(ws: Workspace, tmp_path: Path) -> None:
+    """Wherever one byte is wrong, or the file ends: a named error before anything is written, or what was backed up."""
+    good = tmp_path / "om.zip"
+    back_up(ws.app, good, ws.now)
+    body, contents = good.read_bytes(), read_contents(good)
+    chance, size = random.Random(7), len(good.read_bytes())
+    places = {1000, *chance.sample(range(size), 200), *range(size - 120, size)}
+    damaged = [body[:at] + bytes([body[at] ^ flip]) + body[at + 1 :] for at in sorted(places) for flip in (1, 0x80, 0xFF)]
+    damaged += [body[:at] for at in {0, 1, 21, size - 1, size - 22, *chance.sample(range(size), 60)}]
+    file, target = tmp_path / "damaged.zip", tmp_path / "target"
+    target.mkdir()
+    refused = 0
+    for each in damaged:
+        file.write_bytes(each)
+        try:
+            assert read_contents(file) == contents
+        except InputError:
+            refused += 1
+            with pytest.raises(InputError, match=r"damaged"):
+                restore(target, file, is_replacing=True, now=ws.now)
+            assert list(target.iterdir()) == []
+    assert refused > len(damaged) / 2
+    assert om(target, "restore", str(file), now="").code == 2
 
 
 def test_the_kind_of_database_must_be_the_same(ws: Workspace, elsewhere: Path, tmp_path: Path) -> None:
