@@ -59,7 +59,7 @@ def ledger(
     columns = {"when": "sent or due", "status": "status", "letter": "letter", "recipient": "recipient", "organisation": "house"}
     columns |= {"message_id": "Message-ID"} if status == "uncertain" else {}
     columns |= {"why": "why"} if any(row["why"] for row in rows) else {}
-    print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="the ledger has no such row")
+    print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="the ledger has no such row", apart="message_id")
     if total > len(rows):
         click.echo(f"the latest {len(rows)} of {total} rows; --limit 0 shows all", err=True)
     if status == "uncertain" and rows and format_ == "table":

@@ -46,10 +46,12 @@ def print_rows(
     keys: Sequence[str] = (),
     zone: ZoneInfo | None = None,
     empty: str = "nothing to show",
+    apart: str = "",
 ) -> None:
     """Print a listing. ``columns`` are the table's; JSON and CSV have ``keys``, or every key of a row.
 
-    ``zone`` is where a table shows instants; ``empty`` is what a table of no rows says.
+    ``zone`` is where a table shows instants; ``empty`` is what a table of no rows says. ``apart`` is a column that is copied from
+    a terminal: there it stands below the table, each value whole on a line of its own.
     """
     if format_ == "json":
         print_json([{key: row[key] for key in keys or row} for row in rows])
@@ -58,9 +60,15 @@ def print_rows(
     elif not rows:
         click.echo(empty)
     else:
-        cells = [[shown(row[key], zone) for key in columns] for row in rows]
-        numeric = [all(isinstance(row[key], int | float | None) for row in rows) for key in columns]
-        _print_table(list(columns.values()), cells, numeric)
+        below = apart in columns and sys.stdout.isatty()
+        inside = {key: heading for key, heading in columns.items() if not (below and key == apart)}
+        cells = [[shown(row[key], zone) for key in inside] for row in rows]
+        numeric = [all(isinstance(row[key], int | float | None) for row in rows) for key in inside]
+        _print_table(list(inside.values()), cells, numeric)
+        if below:
+            click.echo(f"{columns[apart]}, in the same order:")
+            for row in rows:
+                click.echo(shown(row[apart], zone))
 
 
 def print_facts(facts: Mapping[str, Any], *, zone: ZoneInfo | None = None) -> None:

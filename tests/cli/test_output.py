@@ -88,15 +88,32 @@ def test_a_table_away_from_a_terminal_is_plain_and_whole(capsys: pytest.CaptureF
     assert second.endswith("  1234")
 
 
-def test_a_table_on_a_terminal_wraps_and_never_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+def make_terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """A terminal of 80 columns."""
+
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    screen = Terminal()
-    monkeypatch.setattr("sys.stdout", screen)
+    found = Terminal()
+    monkeypatch.setattr("sys.stdout", found)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "dumb")
+    return found
+
+
+def test_what_is_copied_from_a_terminal_stands_whole_on_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Message-ID in pieces cannot be handed to ``ledger settle``."""
+    screen = make_terminal(monkeypatch)
+    ids = [f"<{'abcdefgh23456722' * 2}{n}@om-mail.example>" for n in range(3)]
+    rows = [{"recipient": "person.nummer@handwerkskammer.example", "id": each, "why": "no answer " * 9} for each in ids]
+    print_rows(rows, "table", {"recipient": "recipient", "id": "Message-ID", "why": "why"}, apart="id")
+    assert screen.getvalue().splitlines()[-4:] == ["Message-ID, in the same order:", *ids]
+    assert screen.getvalue().count("Message-ID") == 1
+
+
+def test_a_table_on_a_terminal_wraps_and_never_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = make_terminal(monkeypatch)
     words = [f"wort{number:02}" for number in range(30)]
     print_rows([{"name": " ".join(words), "at": None, "number": 5}], "table", COLUMNS)
     printed = screen.getvalue()
