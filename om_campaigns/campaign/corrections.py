@@ -7,11 +7,12 @@ twice. It is service mail: no cap holds it back and it counts against none.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, literal, select
+from sqlalchemy import ColumnElement, Select, func, insert, literal, or_, select
 from sqlmodel import Session
 
 from om_campaigns.campaign.codes import make_code
@@ -58,21 +59,24 @@ def is_correction(occasion: str) -> bool:
     return MARK in occasion
 
 
-def correct(session: Session, campaign: Campaign, step: str, now: datetime) -> Corrected:
+def correct(
+    session: Session, campaign: Campaign, step: str, now: datetime, says_otherwise: Callable[[datetime], ColumnElement[bool]]
+) -> Corrected:
     """Owe the present wording of a step to everybody who got an earlier one; the same again owes nothing more.
 
+    ``says_otherwise`` is the condition for dispatches whose letter left only after that instant, and was made before all the same.
     Raises InputError for an unknown step, RefusedError where nobody got other words than those published now.
     """
     since = _worded_since(session, campaign, step)
     dispatch = table_of(Dispatch)
-    earlier = (
+    steps = (
         dispatch.c.campaign_id == campaign.id,
         dispatch.c.step == step,
         ~dispatch.c.occasion.contains(MARK, autoescape=True),
     )
-    got_it = (*earlier, dispatch.c.status == DispatchStatus.sent, dispatch.c.sent_at < since)
+    got_it = (*steps, dispatch.c.status == DispatchStatus.sent, or_(dispatch.c.sent_at < since, says_otherwise(since)))
     reached = session.execute(_latest(*got_it)).all()
-    uncertain = session.execute(select(func.count()).where(*earlier, dispatch.c.status == DispatchStatus.uncertain)).scalar_one()
+    uncertain = session.execute(select(func.count()).where(*steps, dispatch.c.status == DispatchStatus.uncertain)).scalar_one()
     if not reached:
         raise RefusedError(
             f"nobody got '{campaign.name}/{step}' in other words than those published now",

@@ -6,9 +6,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement, and_, exists
 from sqlmodel import Session, col
 
 from om_campaigns import events, store
@@ -23,16 +24,21 @@ from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Dis
 from om_campaigns.campaign.plan import Planned
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.campaign.timing import Caps
-from om_campaigns.columns import new_ref
+from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.delivery.due import of_campaign, of_correction, tried_before
 from om_campaigns.delivery.letters import Sent
-from om_campaigns.delivery.models import Message
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
 from om_campaigns.delivery.settling import find_uncertain, reopen_failed, settle
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.gate import begin
+from om_campaigns.pipeline.libraries import open_library
 from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.outgoing import keys_where
 from om_campaigns.pipeline.tick import CampaignPlan, TickResult, hand_over
+
+OVERLAP = timedelta(minutes=1)
+"""How long a letter that is composed may take to leave."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,8 @@ def send_gaps(
 def look_at_correction(app: App, name: str, step: str, now: datetime) -> Corrected:
     """Whom ``send_correction`` would reach; changes nothing."""
     with store.undone(app.engine) as session:
-        return correct(session, _running(session, name), step, now)
+        campaign = _running(session, name)
+        return correct(session, campaign, step, now, _find_other_words(app, session, campaign, step))
 
 
 def send_correction(
@@ -131,10 +138,29 @@ def send_correction(
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
     with store.write(app.engine) as session:
         campaign = _running(session, name)
-        found = correct(session, campaign, step, now)
+        found = correct(session, campaign, step, now, _find_other_words(app, session, campaign, step))
         _forgive(session, campaign, found.owed)
         chosen = [of_campaign(campaign.id or 0), of_correction(step, found.suffix)]
     return Amended(found.owed, found, hand_over(app, now, chosen, stop=stop, progress=progress))
+
+
+def _find_other_words(app: App, session: Session, campaign: Campaign, step: str) -> Callable[[datetime], ColumnElement[bool]]:
+    """Letters that left at the instant a wording was published, or soon after, may be older than it: their editions tell."""
+    dispatch, message, part = table_of(Dispatch), table_of(Message), table_of(MessageDispatch)
+
+    def says_otherwise(since: datetime) -> ColumnElement[bool]:
+        soon = (
+            dispatch.c.campaign_id == campaign.id,
+            dispatch.c.step == step,
+            dispatch.c.status == DispatchStatus.sent,
+            dispatch.c.sent_at.between(since, since + OVERLAP),
+        )
+        library = open_library(app, session)
+        present = {library.edition_id(key) for key in keys_where(session, library, dispatch.c.campaign_id, *soon)}
+        mails = exists().where(part.c.dispatch_id == dispatch.c.id, message.c.id == part.c.message_id)
+        return and_(*soon, mails.where(message.c.state == MessageState.sent, message.c.edition_id.not_in(present)))
+
+    return says_otherwise
 
 
 def _running(session: Session, name: str) -> Campaign:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import Session
 
 from om_campaigns.audience.addresses import Keyring, mask
@@ -397,11 +397,16 @@ def key_of_row(row: Any) -> LetterKey:
 def open_keys(session: Session, library: Library, *, campaign_id: int | None = None) -> Iterator[LetterKey]:
     """The distinct editions that open dispatches need, however many recipients they have."""
     dispatch = table_of(Dispatch)
-    names = ("version_id", "step", "variant", "language", "organisation_id", "sender", "due_day")
     campaign = dispatch.c.campaign_id + 0  # leaves SQLite only the index of what waits, not the whole history
-    query = select(campaign, *[dispatch.c[name] for name in names], dispatch.c.route).where(is_waiting(dispatch)).distinct()
-    if campaign_id is not None:
-        query = query.where(campaign == campaign_id)
+    wanted = [is_waiting(dispatch), *([campaign == campaign_id] if campaign_id is not None else [])]
+    yield from keys_where(session, library, campaign, *wanted)
+
+
+def keys_where(session: Session, library: Library, campaign: ColumnElement[int], *conditions: ColumnElement[bool]) -> Iterator[LetterKey]:
+    """The distinct editions of the dispatches that meet these conditions; ``campaign`` is how their campaign is read."""
+    dispatch = table_of(Dispatch)
+    names = ("version_id", "step", "variant", "language", "organisation_id", "sender", "due_day")
+    query = select(campaign, *[dispatch.c[name] for name in names], dispatch.c.route).where(*conditions).distinct()
     for *row, route in session.execute(query):
         yield from keys_of_parts(LetterKey(*row), route, library)
 

@@ -219,6 +219,22 @@ def test_a_correction_reaches_exactly_those_who_got_the_step(ws: Workspace) -> N
     assert ws.dump() == before
 
 
+@pytest.mark.parametrize("moment", ["09:00", "08:59"])
+def test_a_wording_published_at_the_instant_its_letters_left_is_told_from_theirs(ws: Workspace, moment: str) -> None:
+    """As on a day that is walked with one --now, or where letters were being composed while somebody published (08:59:50)."""
+    corrected(ws, "2027-01-05", at="09:00")
+    if moment == "08:59":
+        ws.do("UPDATE campaign_version SET published_at = :at WHERE number = 2", at=ws.bound(local("2027-01-05", "08:59:50")))
+    found = look_at_correction(ws.app, "reihe", "a1", ws.now)
+    assert (found.owed, found.got_it) == (1, 1)
+    assert send_correction(ws.app, "reihe", "a1", ws.now).sent.sent == 1
+    send_gaps(ws.app, "reihe", ws.now)
+    assert statuses(ws)["cem"] == "sent"  # at the same instant, in the words of now
+    assert look_at_correction(ws.app, "reihe", "a1", ws.now).got_it == 1
+    assert send_correction(ws.app, "reihe", "a1", ws.now).owed == 0
+    assert statuses(ws, occasion="+c1") == {"ada": "sent"}
+
+
 def test_whoever_is_settled_later_gets_the_same_correction(ws: Workspace) -> None:
     corrected(ws, "2027-01-06")
     send_correction(ws.app, "reihe", "a1", ws.now)
