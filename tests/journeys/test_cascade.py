@@ -21,6 +21,7 @@ from om_campaigns.compose.pack import FILE_NAMES
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.pipeline.pack_desk import load_file, reach_of_link, show_pack
 from om_campaigns.pipeline.partner import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
+from om_campaigns.pipeline.tick import tick
 from om_campaigns.report.queries.packs import load_packs
 from tests.journeys.workspace import Workspace, house, local, person
 
@@ -529,3 +530,20 @@ def test_a_line_that_only_says_it_was_passed_on_moves_the_pack_and_records_no_le
     assert not acknowledge(office.app, f"{code}: weitergeleitet!", office.now, actor="t")["is_new"]
     assert office.count("acknowledgement") == 0
     assert acknowledge(office.app, f"{code} – an Beratende weitergegeben – 9", office.now, actor="t")["level"] == "adviser"
+
+
+def test_a_limit_keeps_cover_and_ready_mail_together(tmp_path: Path) -> None:
+    """FWD-02 with ``per_hour = 3``: one pack an hour, never a cover whose ready mail comes an hour later."""
+    office = Workspace(tmp_path)
+    office.houses(taker("eins"), taker("zwei"))
+    office.people(person("Eva Eins", "eins"), person("Zoe Zwei", "zwei"))
+    office.segment("berater", "status == 'active' and adviser_count >= 1", "organisations")
+    office.campaign("reihe", "b1 day = 0", head="per_hour = 3", audience=PACKS, segment="berater", texts=False)
+    office.text("reihe", "b1.de", BODY)
+    office.publish()
+    for _ in range(2):
+        office.now = local("2027-01-05")
+        tick(office.app, office.now)
+        assert sorted(len(to_house(office, slug)) for slug in ("eins", "zwei")) == [0, 2]
+    office.tick(local("2027-01-05", "10:02"))
+    assert [len(to_house(office, slug)) for slug in ("eins", "zwei")] == [2, 2]
