@@ -172,13 +172,14 @@ class _Feeder:
     def _claim(self, size: int) -> bool:
         """Claim the next letters; False when nothing is due, or what is must wait for longer than a run does."""
         run, now = self._run, self._run.clock()
+        pending = run.load_pending()  # before the database is read: a letter that begins meanwhile counts twice, never not at all
         require_room(run.engine)
         with read(run.engine) as session:
             if is_halted(session):
                 run.end(Ended.halted)
                 return False
             run.brakes.look(session, now)
-            room = load_room(session, run.rules, run.load_pending(), now)
+            room = load_room(session, run.rules, pending, now)
             closed = run.brakes.closed
             dues = load_fitting(session, room, now, size, closed=closed, chosen=self._chosen, offset=self._offset)
             if not dues and not self._offset:
