@@ -22,6 +22,10 @@ PREHEADER = (30, 110)
 MAX_SUBJECT = 150
 FAKE_REPLY = re.compile(r"\s*(re|aw|wg|fw|fwd|antwort)\s*:", re.IGNORECASE)
 PLAIN_LINK = re.compile(r"<a href=\"(http://[^\"]*)\"")
+HTML_TAG = re.compile(r"</?[a-zA-Z][^<>\n]*>|<!--")
+NOT_HTML = re.compile(r"`[^`\n]*`|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<(?:https?://|mailto:|[\w.+-]+@)[^<>\s]*>", re.DOTALL)
+"""Code, expressions and addresses in angle brackets."""
+
 SHOWN_ADDRESS = re.compile(r"<a href=\"https?://([^/\"?#]*)[^\"]*\">\s*((?:https?://|www\.)[^<\s]*)")
 
 
@@ -42,6 +46,7 @@ def check_step(files: Mapping[str, str], path: str, campaign_pattern: str | None
     problems += _block_problems(files, step, body, campaign_pattern)
     problems += check_source(Source(path, path, body.html.text, body.html.places))
     problems += _link_problems(step, body)
+    problems += _html_problems(step)
     problems += find_problems(step.body, path, step.body_line, files)
     return sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.text))
 
@@ -101,6 +106,16 @@ def _link_problems(step: StepFile, body: Body) -> list[Problem]:
         if shown.casefold() != match[1].casefold() and "{{" not in match[1]:
             text = f"the text shows '{shown}' but the link goes to '{match[1]}'"
             problems.append(Problem(step.path, _line_of(step, shown), 0, "REN-16", text))
+    return problems
+
+
+def _html_problems(step: StepFile) -> list[Problem]:
+    """HTML in a text is no HTML in the letter: readers would see the tags."""
+    problems = []
+    plain = NOT_HTML.sub(lambda match: " " * len(match[0]), step.body)
+    for tag in HTML_TAG.finditer(plain):
+        line, column = step.body_line + plain.count("\n", 0, tag.start()), tag.start() - plain.rfind("\n", 0, tag.start())
+        problems.append(Problem(step.path, line, column, "SEC-05", f"'{tag[0][:40]}' would be shown as it is written; texts are Markdown"))
     return problems
 
 

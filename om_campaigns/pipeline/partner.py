@@ -309,7 +309,7 @@ def who_passes_on(app: App, session: Session, now: datetime, campaign: str | Non
 def _why(pool: int, relay: int, receiver: int, level: str) -> str:
     if level:
         return f"every level passes on here; this is the {level} level"
-    through = "" if receiver == relay else ", through the nearest house above that has somebody to receive"
+    through = "" if receiver == relay else "; nobody there can receive, so a house above does"
     return ("it takes packs itself" if relay == pool else "the house that relays for it takes packs") + through
 
 

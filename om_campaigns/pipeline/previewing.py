@@ -9,16 +9,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.expressions import Selects
-from om_campaigns.audience.models import Person, Seat
+from om_campaigns.audience.models import Person, Seat, SeatRole
 from om_campaigns.audience.segments import Segment, subjects
-from om_campaigns.audience.vocabulary import Sender
+from om_campaigns.audience.vocabulary import Role, Sender
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import publish
@@ -185,7 +185,11 @@ def _reader(
         query = query.where(seat.c.organisation_id == organisation_id)
     else:
         query = query.where(seat.c.id.in_(_matching_seats(session, app, definition, now)))
-    found = session.execute(query.order_by(seat.c.strength, seat.c.is_primary_home.desc(), seat.c.id)).first()
+    first = []
+    if organisation_id is not None and any(audience.passes_on for audience in definition.audiences):
+        role = table_of(SeatRole)
+        first = [exists().where(role.c.seat_id == seat.c.id, role.c.role == Role.distributor).desc()]  # who receives the packs
+    found = session.execute(query.order_by(*first, seat.c.strength, seat.c.is_primary_home.desc(), seat.c.id)).first()
     if found is not None and found[2] is not None:
         return load_recipients(session, [(found[2], found[0])])[found[2], found[0]], found[1]
     if person_id is not None:

@@ -434,6 +434,19 @@ y
     assert check_step(given().files, given().step_path, "offers_say_do") == []
 
 
+@pytest.mark.parametrize("written", ["<b>Ziel</b>", "<script>alert(1)</script>", "<!-- intern -->", "<br/>"])
+def test_sec_05_html_in_a_text_is_told_with_its_place(given: Given, written: str) -> None:
+    made = given(HEAD + f"Guten Tag,\n\nein {written} mehr.\n")
+    problem = check_step(made.files, made.step_path)[0]
+    assert (problem.rule_id, problem.line, problem.column) == ("SEC-05", 9, 5)
+
+
+def test_what_only_looks_like_html_is_text(given: Given) -> None:
+    body = "Drei < vier, `<b>`, <https://haus.example>, <post@haus.example>, {% if region.partner_count < 3 %}wenige{% endif %} > 2.\n"
+    made = given(HEAD + body)
+    assert check_step(made.files, made.step_path) == []
+
+
 def test_the_looks_that_come_along_are_sound(look_files: dict[str, str]) -> None:
     assert check_looks(look_files) == []
     broken = {**look_files, "blocks/x.mjml": "a\n{% if contact.role %}b{% endif %}{{ tilte }}"}

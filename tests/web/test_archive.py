@@ -20,7 +20,7 @@ TEXT = """{{ contact.greeting }},
 
 in **{{ region.name }}** sind {{ region.partner_count }} Häuser dabei. {{ org.name }} auch, {{ contact.full_name }}, wissen Sie.
 
-Und <b>niemand</b> ist allein.
+Und `<b>niemand</b>` ist allein.
 
 ::: offers {#offers locked}
 Ein kurzer Draht.
