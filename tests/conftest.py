@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
@@ -22,6 +23,9 @@ from om_campaigns.campaign import models as _campaign  # noqa: F401
 from om_campaigns.compose import models as _compose  # noqa: F401
 from om_campaigns.delivery import models as _delivery  # noqa: F401
 from om_campaigns.feedback import models as _feedback  # noqa: F401
+
+hypothesis.settings.register_profile("shared machine", deadline=None)  # its own time for an example says more of the neighbours
+hypothesis.settings.load_profile("shared machine")
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -469,7 +469,7 @@ def test_the_language_stands_in_the_name() -> None:
 
 def test_an_edition_is_made_in_milliseconds(given: Given, context: dict[str, Any]) -> None:
     make_edition(given())
-    begin = time.perf_counter()
+    begin = time.process_time()
     for number in range(10):
         make_edition(given(org={**context["org"], "name": f"Haus {number}"}))
-    assert (time.perf_counter() - begin) / 10 < 0.05
+    assert (time.process_time() - begin) / 10 < 0.05

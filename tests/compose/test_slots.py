@@ -153,9 +153,9 @@ def test_errors_say_line_and_nearest_name() -> None:
     ],
 )
 def test_sec_03_templates_stay_in_their_box(attack: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert refused(attack)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 PAGE = (
