@@ -187,6 +187,12 @@ class Moved:
     seat_id: int | None
 
 
+def find_following(session: Session, mailing_list: str, sender: Sender, today: date, house_id: int, address_id: int) -> Receiver | None:
+    """Who receives in a house where whoever reads this address does not; None where there is nobody else."""
+    others = _load_receivers(session, mailing_list, sender, today, house_id)[house_id]
+    return next((each for each in others if each.reason is Reason.none and each.address_id != address_id), None)
+
+
 def move_to_next_receiver(session: Session, address_id: int, house_id: int, today: date) -> list[Moved]:
     """Packs owed to a house at this address go to the next person who receives there and may be written to."""
     dispatch, campaign = table_of(Dispatch), table_of(Campaign)
@@ -204,8 +210,7 @@ def move_to_next_receiver(session: Session, address_id: int, house_id: int, toda
     )
     moved = []
     for row in session.execute(query).all():
-        others = _load_receivers(session, row.mailing_list, row.sender, today, house_id)[house_id]
-        following = next((each for each in others if each.reason is Reason.none and each.address_id != address_id), None)
+        following = find_following(session, row.mailing_list, row.sender, today, house_id, address_id)
         if following is not None:
             session.execute(
                 update(dispatch).where(dispatch.c.id == row.id).values(seat_id=following.seat_id, address_id=following.address_id)

@@ -96,8 +96,6 @@ def make_neutral(given: EditionInput) -> Neutral:
     builder.book.constants = {
         "contact.greeting": PACK_GREETINGS[given.language],
         **{f"contact.{name}": "" for name in NEUTRAL_FIELDS},
-        **{f"pack.{name}": "" for name in ("title", "due_date", "for_houses", "already_served")},
-        "pack.ack_code": "K7M-2X99",
     }
     subject, preheader = (builder.line(name, getattr(builder.step, name)) for name in ("subject", "preheader"))
     builder.names |= {"person": None, "subject": subject, "title": subject, "preheader": preheader}

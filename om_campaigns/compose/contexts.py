@@ -173,13 +173,7 @@ class Houses:
 
         ``with_contacts``: only a text that prints them depends on them, so a change of people makes no other edition new.
         """
-        ladder = _ladder(self._regions.get(organisation_id, ()))
-        ags, partners, strangers = NATIONWIDE, [], []
-        for ags in (each for each in ladder if each in self._region_names):
-            partners = self._partners_in(ags)
-            strangers = [each for each in partners if not self._is_family(organisation_id, each)]
-            if len(strangers) >= EXAMPLES:
-                break
+        ags, partners, strangers = self._around(organisation_id)
         neighbours = [self._organisations[each].name for each in strangers]
         introduced = [self._introductions[each] for each in strangers if each in self._introductions] if with_contacts else []
         return {
@@ -192,10 +186,19 @@ class Houses:
         }
 
     def neighbours(self, organisation_id: int) -> list[tuple[str, str]]:
-        """Active houses of the regions of a house, not of its own family: slug and name; of the whole country where it has no region."""
-        regions = self._regions.get(organisation_id, ()) or (NATIONWIDE,)
-        near = dict.fromkeys(each for ags in regions for each in self._partners_in(ags) if not self._is_family(organisation_id, each))
-        return [(self._organisations[each].slug, self._organisations[each].name) for each in near]
+        """Slug and name of the houses that ``region`` of this house knows as its neighbours."""
+        _, _, strangers = self._around(organisation_id)
+        return [(self._organisations[each].slug, self._organisations[each].name) for each in strangers]
+
+    def _around(self, organisation_id: int) -> tuple[str, list[int], list[int]]:
+        """The smallest region of a house in which there are neighbours to name; its houses, and those of them not of its own family."""
+        ags, partners, strangers = NATIONWIDE, [], []
+        for ags in (each for each in _ladder(self._regions.get(organisation_id, ())) if each in self._region_names):
+            partners = self._partners_in(ags)
+            strangers = [each for each in partners if not self._is_family(organisation_id, each)]
+            if len(strangers) >= EXAMPLES:
+                break
+        return ags, partners, strangers
 
     def whole_country(self, language: str) -> dict[str, Any]:
         """``region`` where the reader's house is not known: the country, and nobody by name but houses."""

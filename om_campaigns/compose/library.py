@@ -296,10 +296,14 @@ class Library:
         return self.readers.counting(self.session, key.campaign_id, version_id, text, key.organisation_id)
 
     def neutral_input(self, version_id: int, step: str, language: str) -> EditionInput | None:
-        """All that a step of a published version is made from as anybody may read it, in OM's own name; None where it has no text."""
+        """All that a step of a published version is made from as anybody may read it, in OM's own name; None where it has no text.
+
+        Of a letter that is the cover of a pack, everybody reads what is passed on.
+        """
         source = self._source(version_id)
         names = sorted(path for path in source.files if path.startswith(f"campaigns/{source.name}/{step}."))
-        wanted = [path for each in (language, "de", "en") for path in names if path.endswith(f".{each}.md") and f".{PACK}." not in path]
+        names = [path for path in names if f".{PACK}." in path] or names
+        wanted = [path for each in (language, "de", "en") for path in names if path.endswith(f".{each}.md")]
         if not wanted:
             return None
         path = min(wanted, key=lambda each: (each.count("."), wanted.index(each)))

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, exists, or_, select
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.consent import record_suppression, withdraw_consents
@@ -20,11 +20,14 @@ from om_campaigns.audience.vocabulary import (
     SuppressionReason,
     SuppressionScope,
 )
-from om_campaigns.campaign.models import Enrolment, Pack
-from om_campaigns.campaign.receivers import Moved, move_to_next_receiver
+from om_campaigns.campaign.handing_over import hand_over
+from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, Pack
+from om_campaigns.campaign.receivers import Moved, find_following, move_to_next_receiver
 from om_campaigns.campaign.routing import RECEIVING_ROLES
 from om_campaigns.columns import digest, new_ref, table_of
+from om_campaigns.compose.contexts import Houses
 from om_campaigns.feedback.models import TaskKind
+from om_campaigns.feedback.relay import WAITING, offer_again
 from om_campaigns.feedback.tasks import open_task
 
 AGAIN_AFTER = timedelta(hours=1)
@@ -166,6 +169,7 @@ def _hand_over_packs(session: Session, leaver: Leaver, scope_kind: SuppressionSc
     )
     for house_id in houses:
         moved: list[Moved] = move_to_next_receiver(session, leaver.address_id, house_id, today)
+        moved += _give_on(session, leaver.address_id, house_id, scope if scope_kind is SuppressionScope.mailing_list else "", now, today)
         open_task(
             session,
             TaskKind.receiver_left,
@@ -178,6 +182,32 @@ def _hand_over_packs(session: Session, leaver: Leaver, scope_kind: SuppressionSc
             packs_moved=sum(each.seat_id is not None for each in moved),
             packs_left=sum(each.seat_id is None for each in moved),
         )
+
+
+def _give_on(session: Session, address_id: int, house_id: int, mailing_list: str, now: datetime, today: date) -> list[Moved]:
+    """A pack that lies with whoever left, and was not passed on yet, goes with its mails to the next who receives there."""
+    dispatch, campaign = table_of(Dispatch), table_of(Campaign)
+    query = (
+        select(Pack, dispatch.c.sender, campaign.c.mailing_list)
+        .join(dispatch, dispatch.c.id == col(Pack.dispatch_id))
+        .join(campaign, campaign.c.id == col(Pack.campaign_id))
+        .where(
+            col(Pack.organisation_id) == house_id,
+            col(Pack.relay_state).in_(WAITING),
+            dispatch.c.address_id == address_id,
+            dispatch.c.seat_id != 0,
+            dispatch.c.status == DispatchStatus.sent,
+        )
+    )
+    if mailing_list:
+        query = query.where(campaign.c.mailing_list == mailing_list)
+    moved, last_day = [], today + timedelta(days=Houses(session).shelf_life(house_id))
+    for pack, sender, pack_list in session.execute(query.order_by(col(Pack.id))).all():
+        following = find_following(session, pack_list, sender, today, house_id, address_id)
+        if following is not None and hand_over(session, pack, following, now):
+            offer_again(pack, last_day, now)
+        moved.append(Moved(pack.dispatch_id, following.seat_id if following else None))
+    return moved
 
 
 def note_change(

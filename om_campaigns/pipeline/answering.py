@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,11 +12,13 @@ from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import find_unsafe, normalise
 from om_campaigns.audience.models import Touch
-from om_campaigns.campaign.models import Campaign, CampaignStatus
+from om_campaigns.audience.vocabulary import Sender
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
 from om_campaigns.columns import table_of
-from om_campaigns.compose.contexts import Houses
-from om_campaigns.compose.frontmatter import AnswerTarget, parse_step
+from om_campaigns.compose.frontmatter import AnswerTarget, StepFile, parse_step
+from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Door, read_token
+from om_campaigns.errors import ProblemsError
 from om_campaigns.feedback.answers import Said, record_answer
 from om_campaigns.pipeline.doors import Visitor, find_visitor_of
 from om_campaigns.pipeline.libraries import open_library
@@ -68,28 +69,50 @@ def find_question(app: App, session: Session, token: str, language: str = "") ->
     visitor = find_visitor_of(session, ref, organisation, row.mailing_list if row else "")
     if row is None or visitor is None:
         return None
-    houses = Houses(session)
-    files = open_library(app, session, houses, counts=False).source(row.latest_version_id).files
-    return _read(files, houses, visitor, row.id, name, step, language or visitor.language or app.settings.language)
+    library = open_library(app, session, counts=False)
+    version_id, language = row.latest_version_id, language or visitor.language or app.settings.language
+    variant, sender = _letter_sent(session, row.id, step, visitor.address_id)
+    key = LetterKey(row.id, version_id, step, variant, language, visitor.organisation_id, sender, 0)
+    return _read(library, key, visitor, name)
 
 
-def _read(
-    files: Mapping[str, str], houses: Houses, visitor: Visitor, campaign_id: int, name: str, step: str, language: str
-) -> Question | None:
-    start = f"campaigns/{name}/{step}."
-    paths = sorted((path for path in files if path.startswith(start)), key=lambda path: (path.count("."), path))
-    for path in (path for each in (language, "de", "en") for path in paths if path.endswith(f".{each}.md")):
-        head, _ = parse_step(files[path], path)
+def _letter_sent(session: Session, campaign_id: int, step: str, address_id: int) -> tuple[str, Sender]:
+    """Variant and sender of the latest letter of a step to an address."""
+    dispatch = table_of(Dispatch)
+    query = select(dispatch.c.variant, dispatch.c.sender).where(
+        dispatch.c.campaign_id == campaign_id, dispatch.c.step == step, dispatch.c.address_id == address_id
+    )
+    row = session.execute(query.order_by(dispatch.c.id.desc()).limit(1)).first()
+    return (row.variant, row.sender) if row else ("", Sender.om)
+
+
+def _read(library: Library, key: LetterKey, visitor: Visitor, name: str) -> Question | None:
+    files = library.source(key.version_id).files
+    stem = f"campaigns/{name}/{key.step}."
+    stems = dict.fromkeys((f"{stem}{key.variant}." if key.variant else stem, stem))
+    for path in (f"{start}{each}.md" for start in stems for each in (key.language, "de", "en")):
+        head, _ = parse_step(files[path], path) if path in files else (None, [])
         if head is None or head.answer is None:
             continue
         asked = head.answer
         options = asked.choices
         if asked.target is AnswerTarget.contacts_wanted:
-            options = tuple(houses.neighbours(visitor.organisation_id)[:MOST_HOUSES])
+            options = tuple(library.houses.neighbours(visitor.organisation_id)[:MOST_HOUSES])
         lines = {AnswerTarget.note: asked.questions or (asked.question,), AnswerTarget.networks: ("",) * NETWORKS}.get(asked.target, ())
-        title = head.subject if "{" not in head.subject else head.call_to_action.text
-        return Question(visitor, campaign_id, name, step, title, asked.question, asked.help, asked.target.value, options, lines)
+        title = _title(library, key, head)
+        return Question(visitor, key.campaign_id, name, key.step, title, asked.question, asked.help, asked.target.value, options, lines)
     return None
+
+
+def _title(library: Library, key: LetterKey, head: StepFile) -> str:
+    """The subject of the letter, as its house reads it; that of the campaign where it names the reader."""
+    if "{" not in head.subject:
+        return head.subject
+    try:
+        subject = library.edition(key).subject
+    except ProblemsError:
+        return library.source(key.version_id).definition.title
+    return "".join(subject.chunks) if not subject.holes else library.source(key.version_id).definition.title
 
 
 def find_faults(question: Question, typed: Typed) -> list[str]:

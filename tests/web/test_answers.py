@@ -32,7 +32,7 @@ def workspace(tmp_path: Path) -> Workspace:
     made.houses(
         *(
             house(slug, "05315", name=name)
-            for slug, name in (("hwk-tal", "Handwerkskammer Tal"), ("ihk-berg", "IHK Berg"), ("aok", "Kasse"))
+            for slug, name in (("hwk-tal", "Handwerkskammer Tal"), ("ihk-berg", "IHK Berg"), ("aok", "Kasse"), ("bau", "Innung Bau"))
         )
     )
     made.houses(house("fern", "09", name="Fernes Haus"))
@@ -121,6 +121,18 @@ def test_a2_marks_houses_of_the_region_to_be_introduced_to(workspace: Workspace,
     assert "Die Redaktion stellt den Kontakt her" in answer(workspace, client, second, auswahl=["ihk-berg", "aok"]).text
     (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
     assert (task["kind"], task["organisation"], task["detail"]["houses"]) == ("contacts_wanted", "hwk-tal", "ihk-berg,aok")
+
+
+def test_a2_asks_as_the_letter_of_that_house_does(workspace: Workspace, client: httpx.Client) -> None:
+    """Its subject with the region filled in; where too few are near, the houses of the next larger region, as the letter names them."""
+    workspace.houses(house("aok", "09", name="Kasse"))
+    second = walk(workspace, "2027-01-13")["a2"]
+    page = client.get(path_of(second, "antwort")).text
+    assert "{{" not in page
+    assert str(second["Subject"]).split(":")[0] in page
+    named = second.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert all(name in page for name in ("IHK Berg", "Fernes Haus", "Kasse"))
+    assert "Fernes Haus" in " ".join(named.split())
 
 
 def test_a3_afterwards_only_material_that_fits(workspace: Workspace, client: httpx.Client) -> None:

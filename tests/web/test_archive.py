@@ -203,3 +203,18 @@ def test_sec_24_a_step_that_cannot_stand_there_is_told_before_and_then(sent: Wor
     assert told.count("step.not_archived") == 1  # once, not with every visitor
     sent.campaign("reihe", "a1 day = 0", "a2 day = 7", "a3 day = 14", head="public = false", texts=False)
     assert "SEC-24" not in om(sent.folder, "check", now="2027-01-21T09:00").out
+
+
+def test_sec_24_of_a_cover_the_archive_shows_what_is_passed_on(workspace: Workspace, client: httpx.Client) -> None:
+    """No code and no day of one pack; a step that cannot be without them is left out, and ``check`` says so."""
+    cover = "{{ contact.greeting }},\n\nbitte bis zum {{ pack.due_date }} mit {{ pack.ack_code }}."
+    workspace.campaign("deckel", "d1 day = 0", "d2 day = 7", texts=False, audience='sender = "om"')
+    for step in ("d1", "d2"):
+        workspace.text("deckel", f"{step}.de", cover)
+        workspace.text("deckel", f"{step}.pack.de", "Guten Tag,\n\nein Gedanke zum Weitergeben.")
+    workspace.publish()
+    workspace.walk(local("2027-01-21"))
+    page = client.get("/archiv/wir-gedanke/deckel/d1").text
+    assert "ein Gedanke zum Weitergeben" in page
+    for word in ("K7M", "bis zum", "deckel d1.de<"):
+        assert word not in page

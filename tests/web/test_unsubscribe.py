@@ -306,11 +306,13 @@ def test_on_a_cover_it_stops_the_person_moves_packs_to_the_deputy_and_asks_peopl
     passing.walk(local("2027-02-10"))
     assert [(each.step, each.to) for each in passing.ledger(status="sent")] == [
         ("b1", "anna@amt.example"),
+        ("b1", "vera@amt.example"),
         ("b2", "vera@amt.example"),
         ("b3", "vera@amt.example"),
-    ]
+    ], "the pack that lay with her, and all that follow"
     (row,) = om(passing.folder, "todo", "list", "--format", "json").json
     assert (row["kind"], row["organisation"], row["address"]) == ("receiver_left", "amt", "anna@amt.example")
+    assert (row["detail"]["packs_moved"], row["detail"]["packs_left"]) == (1, 0)
     assert om(passing.folder, "todo", "close", str(row["number"])).out == f"task {row['number']} is closed\n"
     assert om(passing.folder, "todo", "close", str(row["number"])).out == f"task {row['number']} was closed before\n"
     assert om(passing.folder, "todo", "list").out == "nothing waits for anybody\n"
