@@ -104,9 +104,17 @@ def _colleagues(session: Session, app: App, pack: dict[str, Any]) -> list[dict[s
     ]
 
 
+def _receiver_ref(app: App, pack_id: int) -> str:
+    query = select(col(Address.ref)).join(Dispatch, col(Dispatch.address_id) == col(Address.id)).join(Pack)
+    with store.read(app.engine) as session:
+        return str(session.execute(query.where(col(Pack.id) == pack_id)).scalar_one())
+
+
 def give_to(app: App, reach: Reach, public_id: str, ref: str) -> str:
-    """Hand a pack over to a colleague, named by the ref of their address; '' when it is done, else which field is wrong."""
+    """Hand a pack over to a colleague, named by the ref of their address; '' when they have it, else which field is wrong."""
     found = show_pack(app, reach, public_id)
+    if found is not None and ref == _receiver_ref(app, found["id"]):
+        return ""
     if found is None or found["route"] == Route.list_address or not found["colleagues"]:
         return "an:spaet"
     if ref not in [each["ref"] for each in found["colleagues"]]:

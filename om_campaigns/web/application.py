@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -36,12 +38,12 @@ def make_application(app: App) -> FastAPI:
         web.include_router(router)
     web.add_exception_handler(HTTPException, _show_fault)
     web.add_exception_handler(RequestValidationError, _show_fault)
-    web.add_middleware(Guard, is_https=app.settings.web.base_url.startswith("https://"), fault_page=lambda scope: _broken(site, scope))
+    web.add_middleware(Guard, is_https=app.settings.web.base_url.startswith("https://"), fault_page=partial(_fault_page, site))
     return web
 
 
-def _broken(site: Site, scope: Scope) -> Response:
-    return site.show(Request(scope), "fault.html", status=500, code=500)
+def _fault_page(site: Site, scope: Scope, status: int) -> Response:
+    return site.show(Request(scope), "fault.html", status=status, code=status)
 
 
 async def _show_fault(request: Request, fault: Exception) -> Response:

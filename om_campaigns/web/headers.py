@@ -37,7 +37,7 @@ class Guard:
     What breaks ends here, with ``fault_page`` for the visitor and a line without values for the log: the server would print all.
     """
 
-    def __init__(self, app: ASGIApp, *, is_https: bool, fault_page: Callable[[Scope], ASGIApp]) -> None:
+    def __init__(self, app: ASGIApp, *, is_https: bool, fault_page: Callable[[Scope, int], ASGIApp]) -> None:
         self.app, self.fault_page = app, fault_page
         self.headers = ALWAYS | ({"strict-transport-security": "max-age=31536000"} if is_https else {})
 
@@ -52,16 +52,16 @@ class Guard:
         body = _Body(receive, next((limit for start, limit in BODY_LIMITS.items() if scope["path"].startswith(start)), BODY_LIMIT))
         try:
             if body.is_announced_too_large(scope):
-                await _refuse(answer.send)
+                await self.fault_page(scope, 413)(scope, receive, answer.send)
             else:
                 await self.app(scope, body.receive, answer.send)
         except _TooLargeError:
             if not answer.status:
-                await _refuse(answer.send)
+                await self.fault_page(scope, 413)(scope, receive, answer.send)
         except Exception as fault:
             events.page_failed(method, getattr(scope.get("route"), "path", ""), fault)
             if not answer.status:
-                await self.fault_page(scope)(scope, receive, answer.send)
+                await self.fault_page(scope, 500)(scope, receive, answer.send)
         finally:
             route = getattr(scope.get("route"), "path", "")
             events.page_served(method, route, answer.status, round((time.perf_counter() - started) * 1000))
@@ -101,8 +101,3 @@ class _Answer:
         elif self._is_head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
-
-
-async def _refuse(send: Send) -> None:
-    await send({"type": "http.response.start", "status": 413, "headers": [(b"content-type", b"text/plain"), (b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})

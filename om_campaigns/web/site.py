@@ -73,6 +73,7 @@ class Site:
             language=language,
             other=next(each for each in LANGUAGES if each != language),
             is_chosen=request.query_params.get("lang", "") == language,
+            is_answer=request.method == "POST",  # many of these addresses only take forms: there is nothing to switch to
             root=self.root,
             sender=self.app.settings.sender,
             privacy_url=self.privacy_url,

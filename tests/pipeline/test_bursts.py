@@ -18,6 +18,8 @@ from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 NINE = local("2027-01-06")
 SPAN = ("--since", "2027-01-06T09:00", "--until", "2027-01-06T09:59", "--through", "one_click", "--reason", "Scanner beim Provider")
 

@@ -23,6 +23,8 @@ from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.web.postbox import BASE_URL, letters
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Workspace:

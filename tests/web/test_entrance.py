@@ -11,6 +11,8 @@ from om_campaigns.pipeline.entering import PER_ADDRESS
 from tests.journeys.workspace import Workspace, person
 from tests.web.portal_help import ask, form_key, link_of, make_client, notices, open_office, sign_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def office(tmp_path: Path) -> Workspace:

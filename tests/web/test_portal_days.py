@@ -15,6 +15,8 @@ from tests.journeys.workspace import Workspace, local, person
 from tests.web.portal_help import open_office, sign_in
 from tests.web.test_portal_house import save
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def office(tmp_path: Path, database: str) -> Workspace:

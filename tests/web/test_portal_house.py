@@ -13,6 +13,8 @@ from tests.journeys.workspace import Workspace, local
 from tests.web.portal_help import form_key, open_office, sign_in
 from tests.web.test_portal_packs import act, pack_of
 
+pytestmark = pytest.mark.slow
+
 HERE = "/portal/haus/dach"
 NOW = {"weg": "forward_pack", "zustellung": "", "frist": "", "worte": "edit_allowed", "sprache": "", "takt": "as_it_comes", "berater": "5"}
 

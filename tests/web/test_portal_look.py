@@ -19,6 +19,8 @@ from tests.journeys.test_cascade import taker, to_house
 from tests.journeys.workspace import Workspace, local
 from tests.web.portal_help import form_key, make_client, open_office, sign_in
 
+pytestmark = pytest.mark.slow
+
 STARTER = Path(__file__).parents[2] / "templates/brands"
 HERE = "/portal/haus/dach"
 BERRY = "#9c1f4a"
@@ -130,7 +132,8 @@ def test_what_is_no_logo_changes_nothing(office: Workspace, doris: TestClient, n
 
 def test_a_body_that_is_far_too_large_is_not_read(doris: TestClient) -> None:
     data = {"formular": form_key(doris.get(HERE).text)}
-    assert doris.post(f"{HERE}/aussehen", data=data, files={"logo": ("x.png", bytes(2_000_000), "image/png")}).status_code == 413
+    too_large = doris.post(f"{HERE}/aussehen", data=data, files={"logo": ("x.png", bytes(2_000_000), "image/png")})
+    assert (too_large.status_code, "höchstens 1 MB" in too_large.text) == (413, True)
 
 
 def test_a_file_that_names_another_brand_has_the_last_word(office: Workspace, doris: TestClient) -> None:

@@ -16,6 +16,8 @@ from tests.journeys.test_cascade import to_house
 from tests.journeys.workspace import Workspace, local, person
 from tests.web.portal_help import form_key, make_client, open_office, sign_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def office(tmp_path: Path, database: str) -> Workspace:
@@ -222,6 +224,7 @@ def test_a_pack_is_handed_over_to_a_colleague(office: Workspace, doris: TestClie
     assert office.dump() == before
     assert "Vera Vertretung" in doris.get(path).text
     assert "Übergeben." in act(doris, path, an=vera)
+    assert "Übergeben." in act(doris, path, an=vera), "pressed twice"
     assert office.ask("SELECT origin, actor FROM change WHERE entity = 'pack'") == [("partner", "Doris Dach")]
     assert "Doris Dach</option>" in doris.get(path).text, "and Doris could take it back"
     office.tick(local("2027-01-07"))

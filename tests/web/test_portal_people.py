@@ -12,6 +12,8 @@ from tests.journeys.test_cascade import to_house
 from tests.journeys.workspace import PEOPLE_COLUMNS, Workspace, local, person
 from tests.web.portal_help import ask, form_key, make_client, open_office, sign_in
 
+pytestmark = pytest.mark.slow
+
 HERE = "/portal/haus/dach"
 LEA = person("Lea Leitung", "dach", email="lea@dach.example", roles="leadership")
 

@@ -13,6 +13,8 @@ from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.workspace import Workspace
 from tests.web.portal_help import form_key, open_office, sign_in
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = "slug;name;kind;regions;organisations\nak;Arbeitskreis Fachkräfte;other;05;dach,fremd\nom-nord;OM Nord;om;05;dach\n"
 TOOLKITS = (
     "code;name;version;status;change_kind;released_on;changes\nBZ;Check Betrieb;2.0;superseded;major;2026-01-01;\n"

@@ -13,6 +13,8 @@ from tests.journeys.workspace import Workspace
 from tests.web.portal_help import form_key, make_client, open_office, sign_in
 from tests.web.test_portal_packs import cover_link, pack_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def office(tmp_path: Path) -> Workspace:
