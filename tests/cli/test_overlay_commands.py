@@ -29,6 +29,7 @@ def overlay(folder: Path, *arguments: str, typed: str = "") -> Said:
     return om(folder, "overlay", *arguments, now="2027-01-07T08:00", typed=typed)
 
 
+@pytest.mark.slow
 def test_the_whole_way_of_own_words(folder: Path, tmp_path: Path) -> None:
     assert overlay(folder, "list").out.strip() == "no house uses own words"
     assert overlay(folder, "set", *B1, "say", "--text", "„Unser Satz.“").out.strip() == "say: own words"

@@ -180,6 +180,7 @@ def names(transport: MemoryTransport) -> list[str]:
     return sorted(envelope.recipient.partition("@")[0] for envelope, _ in transport.letters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("connections", [1, 2])
 @pytest.mark.parametrize(("limit", "period"), [("per_hour", HOUR), ("domain_per_minute", MINUTE), ("rate_per_minute", MINUTE)])
 def test_cover_and_ready_mail_go_together_whatever_the_limit(

@@ -493,6 +493,7 @@ def test_a_merged_letter_waits_when_one_of_its_dispatches_lost_permission(engine
     assert (one(engine, Dispatch, 1).status, len(transport.letters)) == (DispatchStatus.sent, 1)
 
 
+@pytest.mark.slow
 def test_a_standing_clock_sends_one_minutes_worth_and_ends_bulk_18(engine: Engine, tmp_path: Path) -> None:
     make_stage(engine, 12)
     transport = MemoryTransport()

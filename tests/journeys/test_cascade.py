@@ -178,6 +178,7 @@ def make_office(folder: Path) -> Workspace:
     return office
 
 
+@pytest.mark.slow
 def test_answers_move_a_pack_and_are_recorded_once(tmp_path: Path) -> None:
     """Relay states: a late acknowledgement counts, the same line twice changes nothing, an unknown code is named."""
     office = make_office(tmp_path)
@@ -304,6 +305,7 @@ def test_the_series_goes_on_with_a_new_contact_and_serves_no_pool_again(tmp_path
     assert skipped == [("b1", "amt", "nobody_to_serve")], "its advisers had b1 through the house above"
 
 
+@pytest.mark.slow
 def test_a_house_with_a_list_gets_one_mail_for_it_without_one_click_uns_12(tmp_path: Path) -> None:
     """UNS-12: one reader's button would unsubscribe the whole house; the way out is the owner of the list, whose help the portal is."""
     office = Workspace(tmp_path, settings='[web]\nbase_url = "https://briefe.om-probe.de"')
@@ -404,6 +406,7 @@ def test_a_letter_with_a_pack_of_its_own_is_the_cover_and_goes_to_one_person_per
     assert [(each.to, each.reason) for each in office.ledger(status="skipped")] == [("zweite.neu@neu.example", "colleague_relays")]
 
 
+@pytest.mark.slow
 def test_home_first_an_adviser_is_written_to_directly_only_on_a_subscription_of_their_own(tmp_path: Path) -> None:
     """Domain rule 3."""
     office = Workspace(tmp_path)
@@ -470,6 +473,7 @@ def test_on_random_trees_each_pool_is_served_once_per_step_while_everything_chan
     assert {Route(row["route"]) for row in rows} <= {Route.forward_pack, Route.newsletter_block}
 
 
+@pytest.mark.slow
 def test_a_pack_is_handed_over_to_a_deputy_with_its_code_and_all_its_time(tmp_path: Path) -> None:
     """The mails go once more, to somebody else; the pack, its code and whom it serves stay what they are."""
     office = make_office(tmp_path)

@@ -102,6 +102,7 @@ def test_a_halted_installation_plans_and_sends_nothing(office: Workspace) -> Non
     assert office.tick().sent.sent == 2
 
 
+@pytest.mark.slow
 def test_one_campaign_alone_leaves_the_others_as_they_are(office: Workspace) -> None:
     office.campaign("andere", "o1 day = 0")
     office.publish()

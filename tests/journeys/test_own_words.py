@@ -28,6 +28,8 @@ from om_campaigns.pipeline.staff import check_workspace
 from tests.journeys.test_cascade import BODY, packs, series, taker, to_house
 from tests.journeys.workspace import SQLITE, Workspace, local, person
 
+pytestmark = pytest.mark.slow
+
 TEXT = OwnText("amt", "reihe", "b1")
 FILE = "audiences/overlays/amt/reihe/b1.de.md"
 OPTIONAL = BODY.replace("{#do editable}", "{#do optional}")

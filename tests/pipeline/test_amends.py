@@ -14,6 +14,8 @@ from om_campaigns.pipeline.amends import Chosen, look_at_correction, look_at_gap
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, assert_no_double, house, local, person
 
+pytestmark = pytest.mark.slow
+
 UNCERTAIN = Outcome(Kind.uncertain, None, "no answer", Stage.dot)
 REFUSED = Outcome(Kind.permanent, 554, "5.7.1 policy", Stage.dot)
 MALFORMED = Outcome(Kind.permanent, 554, "5.6.0 content malformed", Stage.dot)

@@ -31,6 +31,8 @@ from om_campaigns.store import open_engine
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 URL = {"sqlite": SQLITE}
 
 

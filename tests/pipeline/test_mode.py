@@ -43,6 +43,7 @@ def test_live_mail_is_refused_while_no_page_answers_uns_01(tmp_path: Path) -> No
         tick(app, NOW)
 
 
+@pytest.mark.slow
 def test_a_halted_installation_refuses_and_says_why(tmp_path: Path) -> None:
     app = opened(tmp_path, "", Mode.rehearsal)
     with store.write(app.engine) as session:

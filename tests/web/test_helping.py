@@ -15,6 +15,8 @@ from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 
+pytestmark = pytest.mark.slow
+
 REGIONS = "ags;name\n05881;Kreis Talau\n05882;Kreis Ahornfeld\n058;Regierungsbezirk Westerfurt\n09881;Landkreis Lechmoos\n"
 LINES = """organisation;name;name_en;regions;topics;phone;email;url;agreed_on;agreed_by;source
 talau;Lotsenstelle;Guide;05881;;0221 4710 120;lotse@talau.example;;2027-01-02;Leitung;Mail

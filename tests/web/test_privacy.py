@@ -17,6 +17,8 @@ from tests.journeys.workspace import Workspace, local
 from tests.web.portal_help import open_office
 from tests.web.postbox import body, letters
 
+pytestmark = pytest.mark.slow
+
 
 def shown(workspace: Workspace, settings: str = "", path: str = "/datenschutz") -> str:
     """A page under these settings, as words."""
