@@ -10,6 +10,7 @@ NAMES = ("starting", "composing", "importing", "planning", "sending")
 LONG = ("crash", "leaving", "telling")
 """Run only when named."""
 
+CRASHES = ("kill -9, SQLite", "kill -9, PostgreSQL", "power, SQLite")
 MARKS = {
     "starting": ("≤", 2.0),
     "composing": ("≥", 20.0),
@@ -18,7 +19,7 @@ MARKS = {
     "memory": ("≤", 1.3),
     "sending against smtp-source": ("≥", 0.8),
     **{f"kill -9, {database}: uncertain at once": ("≤", 3.0) for database in ("SQLite", "PostgreSQL")},
-    **{f"{what}: {how}": ("≤", 0.0) for what in ("kill -9, SQLite", "kill -9, PostgreSQL", "power, SQLite") for how in ("lost", "doubled")},
+    **{f"{what}: {how}": ("≤", 0.0) for what in CRASHES for how in ("lost", "unfinished", "left open", "doubled")},
     **{f"one click, {database}: lost": ("≤", 0.0) for database in ("SQLite", "PostgreSQL")},
     **{f"telling, {database}": ("≤", 3.89) for database in ("SQLite", "PostgreSQL")},
     "power, SQLite: uncertain at once": ("≤", 603.0),

@@ -90,7 +90,9 @@ def tell(what: str, found: Found) -> list[Row]:
     return [
         (f"{what}: crashes", found.kills, f"{found.uncertain} letters uncertain in all"),
         (f"{what}: uncertain at once", found.most_uncertain, f"with {CONNECTIONS} connections"),
-        (f"{what}: lost", len(found.lost) + len(found.unfinished) + found.open_letters, "letters"),
+        (f"{what}: lost", len(found.lost), "letters"),
+        (f"{what}: unfinished", len(found.unfinished), "rows of dispatch neither sent nor uncertain"),
+        (f"{what}: left open", found.open_letters, "letters still claimed by a dead process"),
         (f"{what}: doubled", len(found.doubled), "by Message-ID or envelope recipient"),
     ]
 

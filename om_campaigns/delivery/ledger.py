@@ -29,6 +29,7 @@ from om_campaigns.delivery.pacing import Limit, Places
 from om_campaigns.delivery.statements import HALTED, WINDOW_OVER, Statements, conditions
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.delivery.transport import Kind
+from om_campaigns.errors import InstallationError
 
 REPLY_LENGTH = 200
 POST_SECONDS = 0.5
@@ -118,7 +119,8 @@ class Ledger:
     def claim(self, dues: Sequence[Due], answers: Sequence[Prepared | Held], now: datetime) -> tuple[list[Letter], list[Held]]:
         """Make letters of what was prepared, as far as nobody else took it meanwhile; forced to disk.
 
-        Returns the claimed letters and those held. Raises RuntimeError when a due row was not answered.
+        Returns the claimed letters and those held. Raises RuntimeError when a due row was not answered, InstallationError when
+        this worker was declared dead: nobody would settle what it claims now.
         """
         by_id = {due.id: due for due in dues}
         prepared = [answer for answer in answers if isinstance(answer, Prepared)]
@@ -127,6 +129,8 @@ class Ledger:
         if missing := by_id.keys() - set(wanted) - {each.dispatch_id for each in held}:
             raise RuntimeError(f"composing gave no answer for dispatch {sorted(missing)[:5]}")
         with self._transaction(forced=True):
+            if self._run(self._sql.is_alive, {"worker": self._worker}).fetchone() is None:
+                raise InstallationError("another process took this one for dead", hint="nothing is lost; the next run goes on")
             self._post()
             claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": self._ids(wanted)}).fetchall()}
             whole = [each for each in prepared if claimed.issuperset(each.dispatch_ids)]

@@ -16,7 +16,7 @@ from om_campaigns.clock import Clock
 from om_campaigns.columns import new_ref
 from om_campaigns.delivery.due import is_halted
 from om_campaigns.delivery.letters import Done, Letter, Prepared
-from om_campaigns.delivery.models import Message, MessageKind, MessageState, Notice
+from om_campaigns.delivery.models import Message, MessageKind, MessageState, Notice, Worker
 from om_campaigns.delivery.outcomes import Verdict, make_verdict
 from om_campaigns.delivery.states import check_message
 from om_campaigns.delivery.transport import Connection, NoConnectionError, Transport
@@ -120,6 +120,9 @@ class _Sending:
         """The letter, its body hash, and the number of this claim; None where there is nothing to send."""
         now = self.clock()
         with write(self.engine) as session:
+            worker = session.get(Worker, self.worker_id, with_for_update={"read": True})
+            if worker is None or worker.ended_at is not None:  # declared dead: nobody would settle this claim
+                return None
             notice = session.get(Notice, number, with_for_update=self.engine.dialect.name == "postgresql")
             if notice is None or notice.due_at is None or notice.due_at > now:
                 return None

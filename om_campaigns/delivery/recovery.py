@@ -32,18 +32,19 @@ TOUCH_COLUMNS = (
 def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_power: bool) -> tuple[int, int]:
     """Move the open messages of a dead worker on; returns (uncertain, given back). Its row is marked as ended.
 
-    Nothing happens when somebody else has already done it.
+    Nothing happens when somebody else has already done it. A PostgreSQL server may still be carrying out what the dead process
+    asked last, so its claims and records are waited for (row locks), and whatever comes later finds the worker ended.
     """
-    worker = session.get(Worker, worker_id)
+    worker = session.get(Worker, worker_id, with_for_update=True)
     if worker is None or worker.ended_at is not None:
         return 0, 0
     worker.ended_at = now
     session.add(worker)
+    query = select(Message).where(col(Message.worker_id) == worker_id, col(Message.state).in_(("claimed", "sending"))).with_for_update()
+    messages = session.execute(query.order_by(col(Message.id))).scalars().all()
     _post_sent(session, worker_id)
-    query = select(Message).where(col(Message.worker_id) == worker_id, col(Message.state).in_(("claimed", "sending")))
-    query = query.order_by(col(Message.state).desc(), col(Message.id))  # a pack's uncertain part decides before its other one
     uncertain = dropped = 0
-    for message in session.execute(query).scalars().all():
+    for message in sorted(messages, key=lambda each: each.state is not MessageState.sending):  # a pack's uncertain part decides first
         if message.state is MessageState.sending or lost_power:
             _make_uncertain(session, message, max(message.claimed_at, worker.started_at))
             uncertain += 1

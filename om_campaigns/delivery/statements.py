@@ -117,6 +117,7 @@ class Statements:
         self.leave_bucket = own(LEAVE_BUCKET)
         chosen = "= ANY(:ids)" if postgres else "IN (SELECT value FROM json_each(:ids))"
         lock = " FOR UPDATE SKIP LOCKED" if postgres else ""
+        self.is_alive = own(f"SELECT id FROM worker WHERE id = :worker AND ended_at IS NULL{' FOR SHARE' if postgres else ''}")
         self.claim_dispatches = own(
             "UPDATE dispatch SET status = 'claimed', reason = '', detail = '' WHERE id IN (SELECT id FROM dispatch"
             f" WHERE id {chosen} AND status IN ('planned', 'retry'){lock}) RETURNING id"

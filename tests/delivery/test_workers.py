@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlmodel import select
 
 from om_campaigns.audience.models import Touch
@@ -15,10 +20,12 @@ from om_campaigns.delivery.due import load_due
 from om_campaigns.delivery.ledger import Ledger
 from om_campaigns.delivery.letters import Done, Letter
 from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.models import Message, MessageState, Worker
+from om_campaigns.delivery.models import Message, MessageState, Notice, Worker
+from om_campaigns.delivery.notices import send_notices
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.transport import Kind, Outcome, Stage
 from om_campaigns.delivery.workers import Recovered, Registered, end_worker, recover, start_worker
+from om_campaigns.errors import InstallationError
 from om_campaigns.store import read, write
 from tests.delivery.stage import NOW, Pace, compose, make_stage
 
@@ -97,6 +104,109 @@ def test_a_worker_that_was_declared_dead_can_send_nothing_more(engine: Engine, t
     assert statuses(engine) == [DispatchStatus.uncertain, DispatchStatus.planned]
     ledger.release(letters)
     assert statuses(engine) == [DispatchStatus.uncertain, DispatchStatus.planned]
+    ledger.close()
+
+
+def test_a_worker_that_was_declared_dead_claims_nothing_more(engine: Engine, tmp_path: Path) -> None:
+    """Nobody looks after an ended worker again: what it claimed then would stay claimed for good."""
+    make_stage(engine, 2)
+    worker, ledger, _ = claim_some(engine, tmp_path, 1)
+    worker.release()
+    assert recover(engine, lock_folder=tmp_path, now=NOW) == Recovered(dropped=1)
+    with read(engine) as session:
+        dues = load_due(session, NOW, 2)
+        answers = compose(session, dues, NOW)
+    with pytest.raises(InstallationError, match="took this one for dead"):
+        ledger.claim(dues, answers, NOW)
+    assert statuses(engine) == [DispatchStatus.planned] * 2
+    ledger.close()
+
+
+def test_a_worker_that_was_declared_dead_writes_no_service_mail(engine: Engine, tmp_path: Path) -> None:
+    """As with letters: the mail stays due, for a process that lives."""
+    make_stage(engine, 1)
+    with write(engine) as session:
+        session.add(Notice(purpose="entrance", address="anna@y.example", made_at=NOW, due_at=NOW))
+
+    class Declared(MemoryTransport):
+        def connect(self) -> Any:
+            with write(engine) as session:
+                session.execute(update(Worker).values(ended_at=NOW))
+            return super().connect()
+
+    def write_notice(*_: object) -> None:
+        raise AssertionError("it was claimed")
+
+    left = send_notices(
+        engine,
+        clock=fixed_clock(NOW),
+        make_transport=Declared,
+        write_notice=write_notice,
+        sent=lambda *_: None,
+        domain="x.example",
+        lock_folder=tmp_path,
+    )
+    with read(engine) as session:
+        assert (left, session.exec(select(Notice)).one().due_at, session.exec(select(Message)).all()) == (0, NOW, [])
+
+
+class Held:
+    """Runs a method of a ledger in a thread and stops it before its COMMIT, as a server that is late with what it was asked."""
+
+    def __init__(self, ledger: Ledger, act: Callable[[], object]) -> None:
+        self._reached, self._go_on, run = threading.Event(), threading.Event(), ledger._run
+
+        def late(sql: Any, *more: Any) -> Any:
+            if sql == "COMMIT":
+                self._reached.set()
+                self._go_on.wait(30)
+            return run(sql, *more)
+
+        ledger._run = late
+        self._thread = threading.Thread(target=act)
+        self._thread.start()
+        assert self._reached.wait(30)
+
+    def finish(self) -> None:
+        self._go_on.set()
+        self._thread.join(30)
+
+
+def recover_meanwhile(engine: Engine, folder: Path, worker: Registered, held: Held) -> Recovered:
+    """The process dies, recovery begins, and only then the server commits what the dead one had asked."""
+    worker.release()
+    with ThreadPoolExecutor(1) as pool:
+        recovering = pool.submit(recover, engine, lock_folder=folder, now=NOW)
+        time.sleep(0.3)
+        assert not recovering.done(), "what is under way is waited for"
+        held.finish()
+        return recovering.result(30)
+
+
+def test_a_claim_that_is_committed_after_its_process_died_is_given_back(postgres_engine: Engine, tmp_path: Path) -> None:
+    make_stage(postgres_engine, 3)
+    worker = start_worker(postgres_engine, tmp_path, NOW)
+    ledger = Ledger(postgres_engine, worker.id)
+    with read(postgres_engine) as session:
+        dues = load_due(session, NOW, 3)
+        answers = compose(session, dues, NOW)
+    held = Held(ledger, lambda: ledger.claim(dues, answers, NOW))
+    assert recover_meanwhile(postgres_engine, tmp_path, worker, held) == Recovered(dropped=3)
+    assert statuses(postgres_engine) == [DispatchStatus.planned] * 3
+    ledger.close()
+
+
+def test_a_record_that_is_committed_after_its_process_died_counts(postgres_engine: Engine, tmp_path: Path) -> None:
+    """The first letter was taken over and its record was under way; the second was marked with it, so nobody knows of that one."""
+    make_stage(postgres_engine, 3)
+    worker, ledger, letters = claim_some(postgres_engine, tmp_path, 3)
+    ledger.step(None, letters[0], NOW)
+    done = Done(letters[0], ACCEPTED, NOW, MessageState.sending)
+    held = Held(ledger, lambda: ledger.step(done, letters[1], NOW))
+    assert recover_meanwhile(postgres_engine, tmp_path, worker, held) == Recovered(uncertain=1, dropped=1)
+    assert statuses(postgres_engine) == [DispatchStatus.sent, DispatchStatus.uncertain, DispatchStatus.planned]
+    with read(postgres_engine) as session:
+        assert {touch.recipient_id: touch.certain for touch in session.exec(select(Touch))} == {1: True, 2: False}
     ledger.close()
 
 
