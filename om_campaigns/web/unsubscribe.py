@@ -60,7 +60,7 @@ def unsubscribe_confirmed(request: Request, site: TheSite, token: Token, form: T
     visitor, face = _meet(site, token)
     wish = form["wunsch"]
     if not has_key(site, form, Door.unsubscribe, token) or wish not in set(Wish):
-        return _show(request, site, token, visitor, face, status=400)
+        return _show(request, site, token, visitor, face, status=400, chosen=wish)
     fulfil(site.app, visitor, Wish(wish), site.app.now())
     return site.show(
         request, "unsubscribed.html", face=face, stored=visitor.language, visitor=visitor, wish=wish,
@@ -77,9 +77,13 @@ def _meet(site: Site, token: str) -> tuple[Visitor, Face]:
         return visitor, load_face(site.app, session, visitor.organisation_id)
 
 
-def _show(request: Request, site: Site, token: str, visitor: Visitor, face: Face, status: int = 200) -> Response:
+def _show(
+    request: Request, site: Site, token: str, visitor: Visitor, face: Face, status: int = 200, chosen: str = Wish.this_list
+) -> Response:
+    """``chosen`` is ticked; what somebody ticked on a page that was open for too long stays so."""
     return site.show(
         request, "unsubscribe.html", face=face, stored=visitor.language, status=status, visitor=visitor, is_again=status != 200,
+        chosen=chosen if chosen in set(Wish) else Wish.this_list,
         list_name=visitor.list_name(site.language(request, visitor.language)),
         key=make_key(site, Door.unsubscribe, token), stands_for_house=stands_for_house(site.app, visitor),
     )  # fmt: skip

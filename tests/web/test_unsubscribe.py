@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import statistics
 import time
 from datetime import timedelta
@@ -176,6 +177,15 @@ def test_uns_13_known_and_unknown_take_equal_time(workspace: Workspace, letter: 
 def choose(workspace: Workspace, client: httpx.Client, path: str, wish: str) -> httpx.Response:
     key = make_form_key(workspace.app, Door.unsubscribe, path.rpartition("/")[2], workspace.now)
     return client.post(path, data={"formular": key, "wunsch": wish})
+
+
+def test_a_page_that_was_open_for_too_long_keeps_what_was_ticked(letter: EmailMessage, client: httpx.Client) -> None:
+    """Nobody who wanted to read more slowly may leave by pressing once more."""
+    path = path_of(letter, "abmelden")
+    for ticked, kept in (("monthly", "monthly"), ("everything", "everything"), ("erfunden", "this_list")):
+        answer = client.post(path, data={"formular": "alt", "wunsch": ticked})
+        assert answer.status_code == 400
+        assert re.findall(r'value="(\w+)" checked', answer.text) == [kept]
 
 
 def test_uns_05_the_page_shows_a_masked_address_and_one_button(letter: EmailMessage, client: httpx.Client) -> None:
