@@ -13,7 +13,16 @@ from om_campaigns.audience.vocabulary import ForwardPolicy, Origin
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.compose.overlay_text import MAX_LENGTH
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.pipeline.own_words import OwnText, add_block, decide, hide_block, replace_block, reset_block, show_blocks
+from om_campaigns.pipeline.own_words import (
+    OwnText,
+    add_block,
+    count_conflicts_of,
+    decide,
+    hide_block,
+    replace_block,
+    reset_block,
+    show_blocks,
+)
 from om_campaigns.pipeline.pack_desk import Reach, find_pack
 
 TYPED = ("tun", "block", "worte", "nach")
@@ -22,7 +31,7 @@ TYPED = ("tun", "block", "worte", "nach")
 ACTIONS = ("ersetzen", "weglassen", "zurueck", "behalten", "nehmen", "einfuegen")
 """Replace, leave out, go back to OM's, keep ours, take OM's, add one."""
 
-KINDS = {"SEC-03": "vorlage", "FWD-01": "person", "FWD-02": "kennwort", "FWD-06": "bild", "own-words": "zeichen"}
+KINDS = {"SEC-03": "vorlage", "FWD-01": "person", "FWD-02": "kennwort", "FWD-06": "bild", "REN-16": "kurzlink", "own-words": "zeichen"}
 """Rule that is broken → how the page explains it; everything else is ``setzen``."""
 
 
@@ -42,6 +51,13 @@ def show_words(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
             return None
     conflicts = [each["block"] for each in blocks if each["conflict"]]
     return {"blocks": blocks, "may_edit": may_edit, "text_language": text.language, "conflicts": len(conflicts), "most": MAX_LENGTH}
+
+
+def count_conflicts(app: App, reach: Reach, public_id: str) -> int:
+    """How many of their own blocks in this pack these houses have to decide about, because OM's words changed."""
+    with store.read(app.engine) as session:
+        found = _find(session, reach, public_id)
+        return 0 if found is None else count_conflicts_of(session, app, found[0])
 
 
 def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str]) -> tuple[str, ...]:

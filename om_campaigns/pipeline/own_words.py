@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -225,11 +224,18 @@ def count_conflicts(session: Session, app: App) -> int:
     slugs = dict(session.execute(select(col(Organisation.id), col(Organisation.slug))).all())
     names = dict(session.execute(select(col(Campaign.id), col(Campaign.name))).all())
     found = 0
-    for key, own in load_current(session).items():
-        with suppress(InputError):  # a step that is not published any more wants nothing
-            desk = open_desk(session, app, OwnText(slugs[key.organisation_id], names[key.campaign_id], key.step, key.language))
-            found += sum(find_conflict(each.own, desk.blocks) is not Conflict.none for each in own.values())
+    for key in load_current(session):
+        found += count_conflicts_of(session, app, OwnText(slugs[key.organisation_id], names[key.campaign_id], key.step, key.language))
     return found
+
+
+def count_conflicts_of(session: Session, app: App, text: OwnText) -> int:
+    """How many blocks of one text want a decision; none where its step is not published any more."""
+    try:
+        desk = open_desk(session, app, text)
+    except InputError:
+        return 0
+    return sum(find_conflict(each.own, desk.blocks) is not Conflict.none for each in desk.own.values())
 
 
 def own_history(session: Session, app: App, text: OwnText) -> list[dict[str, Any]]:

@@ -64,6 +64,7 @@ WRONG = (
     ("ersetzen", "say", "x" * 2001, "höchstens 2.000"),
     ("ersetzen", "say", "Gut.\n\n{{ contact.full_name }}", "Zeile 3: Geschweifte Klammern"),
     ("ersetzen", "say", "[Hier](https://haus.example/?utm_source=x)", "Zeile 1: Hier steht ein Link"),
+    ("ersetzen", "say", "Gut.\n\n[Mehr](https://bit.ly/abc)", "Zeile 3: Gekürzte Links"),
     ("ersetzen", "say", "<b>fett</b>", "Zeile 1: Erlaubt sind"),
     ("ersetzen", "say", "![Bild](https://x.example/b.png)", "Erlaubt sind"),
     ("ersetzen", "offers", "Unsere Angebote", "Erlaubt sind"),
@@ -87,12 +88,15 @@ def test_r5_both_texts_stand_side_by_side_until_somebody_decides(office: Workspa
     path = pack_of(office, "dach")
     change(doris, path, tun="ersetzen", block="say", worte="„Unser Satz.“")
     office.text("reihe", "b1.de", BODY.replace("eine halbe", "eine ganze"))
+    assert "Bitte entscheiden Sie" not in doris.get(path).text
     office.publish("reihe")
+    assert "Bitte entscheiden Sie" in doris.get(path).text, "told where they come to first"
     page = doris.get(f"{path}/worte").text
     assert "Bitte entscheiden Sie" in page
     assert re.search(r"Ihre Worte.*Unser Satz.*OM jetzt.*eine ganze", page, re.DOTALL)
     assert "Unser Satz" in doris.get(f"{path}/brief.txt").text, "ours hold until then"
     change(doris, path, tun="behalten", block="say")
+    assert "Bitte entscheiden Sie" not in doris.get(path).text
     assert "Bitte entscheiden Sie" not in doris.get(f"{path}/worte").text
     office.text("reihe", "b1.de", BODY.replace("eine halbe", "eine dritte"))
     office.publish("reihe")

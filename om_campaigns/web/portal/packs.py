@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
+from om_campaigns.pipeline.house_words import count_conflicts
 from om_campaigns.pipeline.pack_desk import TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.headers import POLICY
@@ -56,7 +57,8 @@ def pack(visit: TheVisit) -> Response:
 
 
 def _show(visit: Visit, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING, status: int = 422) -> Response:
-    return visit.show("pack.html", wrong=wrong, typed={**NOTHING, **typed}, status=status if wrong else 200)
+    conflicts = count_conflicts(visit.site.app, visit.reach, visit.public_id) if visit.desk is not None else 0
+    return visit.show("pack.html", wrong=wrong, typed={**NOTHING, **typed}, conflicts=conflicts, status=status if wrong else 200)
 
 
 @router.post(PACK, response_class=Response)
