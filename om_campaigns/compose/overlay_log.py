@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,12 +48,16 @@ def load_history(session: Session, key: OverlayKey) -> list[Logged]:
     return [_logged(row) for row in session.execute(query.order_by(log.c.id))]
 
 
-def load_current(session: Session, campaign_id: int | None = None) -> dict[OverlayKey, dict[str, Logged]]:
-    """What holds now, by text and block, in the order the blocks were first said; of one campaign or of all."""
+def load_current(
+    session: Session, campaign_id: int | None = None, *, houses: Sequence[int] | None = None
+) -> dict[OverlayKey, dict[str, Logged]]:
+    """What holds now, by text and block, in the order the blocks were first said; of one campaign or of all, of these houses or of all."""
     log = table_of(OverlayChange)
     query = select(log).order_by(log.c.id)
     if campaign_id is not None:
         query = query.where(log.c.campaign_id == campaign_id)
+    if houses is not None:
+        query = query.where(log.c.organisation_id.in_(houses))
     found: dict[OverlayKey, dict[str, Logged]] = {}
     for row in session.execute(query):
         blocks = found.setdefault(OverlayKey(row.organisation_id, row.campaign_id, row.step, row.language), {})

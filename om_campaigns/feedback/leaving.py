@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -60,6 +61,23 @@ def record_leaving(
     Consents of that scope are written down as withdrawn. What waits for a house through this person goes to the next one who
     receives there, and people of OM are told. ``actor`` is whoever of OM wrote it down for the reader.
     """
+    scope = find_scope(session, leaver, scope_kind)
+    if not _stop(session, leaver, scope_kind, channel, now, actor):
+        return False
+    _hand_over_packs(session, leaver, scope_kind, [scope], now, today)
+    return True
+
+
+def record_leaving_lists(session: Session, leavers: Sequence[Leaver], channel: Channel, now: datetime, today: date) -> None:
+    """Several mailing lists left at once by one address: each as ``record_leaving`` does, and one errand for the people of OM."""
+    kind = SuppressionScope.mailing_list
+    left = [leaver for leaver in leavers if _stop(session, leaver, kind, channel, now)]
+    if left:
+        _hand_over_packs(session, left[0], kind, [each.mailing_list for each in left], now, today)
+
+
+def _stop(session: Session, leaver: Leaver, scope_kind: SuppressionScope, channel: Channel, now: datetime, actor: str = "") -> bool:
+    """Write down that mail stops; False when it was stopped there before."""
     address = session.get_one(Address, leaver.address_id)
     scope = find_scope(session, leaver, scope_kind)
     told = f"{scope_kind.value} {scope}".strip()
@@ -76,7 +94,6 @@ def record_leaving(
         collector_id=leaver.organisation_id if scope_kind is SuppressionScope.organisation else None,
     )
     note_change(session, "address", leaver.address_id, "suppressed", None, told, now, actor or channel.value, origin)
-    _hand_over_packs(session, leaver, scope_kind, scope, now, today)
     return True
 
 
@@ -160,8 +177,11 @@ def _receiving_houses(session: Session, address_id: int, which: ColumnElement[bo
     return list(session.execute(query.distinct().order_by(seat.c.organisation_id)).scalars())
 
 
-def _hand_over_packs(session: Session, leaver: Leaver, scope_kind: SuppressionScope, scope: str, now: datetime, today: date) -> None:
-    """What is owed to a house goes to whoever receives there next; a task says who left, and whether anybody follows."""
+def _hand_over_packs(
+    session: Session, leaver: Leaver, scope_kind: SuppressionScope, scopes: Sequence[str], now: datetime, today: date
+) -> None:
+    """What is owed to a house goes to whoever receives there next; one task a house says who left what, and whether anybody follows."""
+    scope = ", ".join(scopes)
     seat = table_of(Seat)
     is_concerned = seat.c.organisation_id == leaver.organisation_id
     houses = _receiving_houses(
@@ -169,7 +189,8 @@ def _hand_over_packs(session: Session, leaver: Leaver, scope_kind: SuppressionSc
     )
     for house_id in houses:
         moved: list[Moved] = move_to_next_receiver(session, leaver.address_id, house_id, today)
-        moved += _give_on(session, leaver.address_id, house_id, scope if scope_kind is SuppressionScope.mailing_list else "", now, today)
+        for mailing_list in scopes if scope_kind is SuppressionScope.mailing_list else [""]:
+            moved += _give_on(session, leaver.address_id, house_id, mailing_list, now, today)
         open_task(
             session,
             TaskKind.receiver_left,

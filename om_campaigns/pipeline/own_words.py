@@ -8,7 +8,7 @@ of their address and never a name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -221,12 +221,19 @@ def list_own_words(session: Session, app: App, *, house: str = "", conflicts_onl
 
 def count_conflicts(session: Session, app: App) -> int:
     """How many blocks want a decision, because OM's text has changed."""
+    return sum(count_conflicts_by_text(session, app).values())
+
+
+def count_conflicts_by_text(session: Session, app: App, texts: Collection[OverlayKey] | None = None) -> dict[OverlayKey, int]:
+    """How many blocks want a decision, by text: of these texts, or of all; only those are opened in which a house has own words."""
+    said = load_current(session, houses=None if texts is None else sorted({key.organisation_id for key in texts}))
     slugs = dict(session.execute(select(col(Organisation.id), col(Organisation.slug))).all())
     names = dict(session.execute(select(col(Campaign.id), col(Campaign.name))).all())
-    found = 0
-    for key in load_current(session):
-        found += count_conflicts_of(session, app, OwnText(slugs[key.organisation_id], names[key.campaign_id], key.step, key.language))
-    return found
+    return {
+        key: count_conflicts_of(session, app, OwnText(slugs[key.organisation_id], names[key.campaign_id], key.step, key.language))
+        for key in said
+        if texts is None or key in texts
+    }
 
 
 def count_conflicts_of(session: Session, app: App, text: OwnText) -> int:

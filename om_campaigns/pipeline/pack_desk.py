@@ -24,11 +24,13 @@ from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.models import Dispatch, Pack, RelayState
 from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.links import Door, read_token
+from om_campaigns.compose.overlay_log import OverlayKey
 from om_campaigns.compose.pack import FILE_NAMES, Format
 from om_campaigns.compose.pictures import Picture, media_of
 from om_campaigns.delivery.states import RELAY
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.models import CascadeLevel
+from om_campaigns.pipeline.own_words import count_conflicts_by_text
 from om_campaigns.pipeline.packing import make_kept_file, make_pack_text
 from om_campaigns.pipeline.partner import LATEST, acknowledge, hand_over_pack, move_pack, open_text
 from om_campaigns.report.queries.house_packs import load_house_packs
@@ -75,9 +77,13 @@ class Shown:
 
 
 def list_packs(app: App, reach: Reach) -> list[dict[str, Any]]:
-    """The packs of these houses, as ``load_house_packs`` gives them."""
+    """The packs of these houses, as ``load_house_packs`` gives them, with ``conflicts``: blocks of a waiting one to decide about."""
     with store.read(app.engine) as session:
-        return load_house_packs(session, reach.houses)
+        packs = load_house_packs(session, reach.houses)
+        texts = [OverlayKey(each["house_id"], each["campaign_id"], each["step"], each["language"]) for each in packs]
+        waiting = {key for key, each in zip(texts, packs, strict=True) if each["is_waiting"]}
+        conflicts = count_conflicts_by_text(session, app, waiting)
+    return [each | {"conflicts": conflicts.get(key, 0)} for key, each in zip(texts, packs, strict=True)]
 
 
 def show_pack(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:

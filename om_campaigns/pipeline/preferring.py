@@ -161,11 +161,11 @@ def save_preferences(app: App, visitor: Visitor, chosen: Chosen, language: str, 
     """Store what was chosen; doing it twice changes nothing more. Lists, topics and homes that are not there are ignored."""
     with store.write(app.engine) as session:
         before = load_preferences(session, visitor, language)
+        left = [slug for slug, _, comes in before.lists if comes and slug not in chosen.lists]
+        leavers = [Leaver(visitor.address_id, visitor.organisation_id, slug) for slug in left]
+        leaving.record_leaving_lists(session, leavers, Channel.page, now, app.today(now))
         for slug, name, comes in before.lists:
-            if comes and slug not in chosen.lists:
-                leaver = Leaver(visitor.address_id, visitor.organisation_id, slug)
-                leaving.record_leaving(session, leaver, SuppressionScope.mailing_list, Channel.page, now, app.today(now))
-            elif not comes and slug in chosen.lists:
+            if not comes and slug in chosen.lists:
                 _join(app, session, visitor, before, slug, name, language, path, now)
         leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, chosen.rhythm, Channel.page, now)
         _save_topics(session, visitor, before, chosen, now)

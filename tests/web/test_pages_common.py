@@ -52,6 +52,13 @@ def test_pages_are_not_listed_unless_they_say_so(quick: TestClient) -> None:
     assert 'name="robots" content="noindex"' in quick.get("/gibt-es-nicht").text
 
 
+def test_the_front_door_and_every_page_lead_partners_to_their_portal(quick: TestClient) -> None:
+    assert "Zum Partnerportal" in quick.get("/?lang=de").text
+    for path in PLAIN_PAGES:
+        assert 'href="/portal?lang=en"' in quick.get(f"{path}?lang=en").text, path
+        assert 'href="/portal"' in quick.get(path).text, path
+
+
 def test_https_is_for_ever_once_it_is_there(workspace: Workspace) -> None:
     assert "strict-transport-security" not in TestClient(make_application(workspace.app)).get("/").headers
     workspace.write("config.toml", 'format = 1\n[web]\nbase_url = "https://om.example/briefe"\n')

@@ -141,6 +141,8 @@ def test_the_mirror_shows_how_far_the_packs_came_and_nobody_else(office: Workspa
     for told in ("2 Pakete", "Bis: Regionalstellen", "etwa 12", "noch keine Rückmeldung", "Wir vergleichen Sie mit niemandem"):
         assert told in page
     assert "Fremd" not in page
+    assert "Ihr Haus und die Häuser darunter, seit dem" in page
     tim = sign_in(office, "tim@tal.example").get("/portal/spiegel").text
     assert "ein Paket" in tim
+    assert "Nur Ihr Haus, seit dem" in tim
     assert "etwa 12" not in tim

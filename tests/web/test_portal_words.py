@@ -91,11 +91,14 @@ def test_r5_both_texts_stand_side_by_side_until_somebody_decides(office: Workspa
     assert "Bitte entscheiden Sie" not in doris.get(path).text
     office.publish("reihe")
     assert "Bitte entscheiden Sie" in doris.get(path).text, "told where they come to first"
+    (told,) = [item for item in doris.get("/portal").text.split("<li>") if "Ansehen und entscheiden" in item]
+    assert f'href="{path}/worte"' in told, "in the list at that pack, not at the others"
     page = doris.get(f"{path}/worte").text
     assert "Bitte entscheiden Sie" in page
     assert re.search(r"Ihre Worte.*Unser Satz.*OM jetzt.*eine ganze", page, re.DOTALL)
     assert "Unser Satz" in doris.get(f"{path}/brief.txt").text, "ours hold until then"
     change(doris, path, tun="behalten", block="say")
+    assert "Ansehen und entscheiden" not in doris.get("/portal").text
     assert "Bitte entscheiden Sie" not in doris.get(path).text
     assert "Bitte entscheiden Sie" not in doris.get(f"{path}/worte").text
     office.text("reihe", "b1.de", BODY.replace("eine halbe", "eine dritte"))

@@ -15,7 +15,7 @@ from om_campaigns.compose.links import Door, make_token
 from om_campaigns.pipeline.doors import make_form_key
 from om_campaigns.pipeline.preferring import LINKS_A_DAY
 from tests.cli.shell import om
-from tests.journeys.workspace import Workspace, local, person
+from tests.journeys.workspace import Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 from tests.web.postbox import letters, token_of
 from tests.web.test_subscribe import link_in
@@ -138,6 +138,27 @@ def test_leaving_and_joining_lists_joining_is_a_consent_with_proof(workspace: Wo
     save(workspace, client, link, reihen=["hilfen"])
     (proof,) = om(workspace.folder, "person", "proof", JOERG, "--format", "json").json
     assert [(each["mailing_list"], each["through"]) for each in proof["withdrawn"]] == [("monatsbrief", "page")]
+
+
+@pytest.mark.usefixtures("database")
+def test_lists_left_at_once_are_one_errand_for_staff(workspace: Workspace, client: httpx.Client) -> None:
+    """Whoever receives the packs of a house leaves several lists with one press: one task, which names them."""
+    workspace.houses(house("hwk-tal", "05", name="Handwerkskammer Tal", routes="forward_pack", adviser_headcount="5"))
+    workspace.segment("berater", "adviser_count >= 1", "organisations")
+    passing_on = 'routes = ["forward_pack"]\nsender = "om"'
+    workspace.campaign("pakete", "b1 day = 0", audience=passing_on, segment="berater", texts=False)
+    workspace.text("pakete", "b1.de", "{{ contact.greeting }},\n\nein Gedanke für {{ org.name }}.")
+    workspace.publish("pakete")
+    workspace.tick(local("2027-01-04"))
+    link = mailed_link(workspace, client)
+    save(workspace, client, link, reihen=[])
+    (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
+    assert (task["kind"], task["organisation"]) == ("receiver_left", "hwk-tal")
+    assert sorted(task["detail"]["scope"].split(", ")) == ["hilfen", "monatsbrief", "wir-gedanke"]
+    before = workspace.dump()
+    save(workspace, client, link, reihen=[])
+    assert workspace.dump()["task"] == before["task"]
+    assert workspace.count("suppression") == 3
 
 
 @pytest.mark.usefixtures("database")

@@ -24,8 +24,10 @@ MOST = 60
 def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str = "") -> list[dict[str, Any]]:
     """Packs these houses received: those that wait first, by their last day, then the others, the newest first.
 
-    id, public_id, code, title, series, language, step, campaign, house, house_id, route, state, is_waiting, due_on, offered_on, serves
-    [{id, slug, name}], answers [{at, house, level, count, sentence}], the newest first. One pack, if ``public_id`` names it.
+    id, public_id, code, title, series, language, step, campaign, campaign_id, house, house_id, route, state, is_waiting, due_on,
+    offered_on, serves [{id, slug, name}], answers [{at, house, level, count, sentence}], the newest first.
+
+    One pack, if ``public_id`` names it.
     """
     pack, dispatch, campaign, house = table_of(Pack), table_of(Dispatch), table_of(Campaign), table_of(Organisation)
     query = (
@@ -34,6 +36,7 @@ def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str 
             pack.c.public_id,
             pack.c.code,
             pack.c.step,
+            pack.c.campaign_id,
             campaign.c.name.label("campaign"),
             campaign.c.latest_version_id,
             house.c.name.label("house"),
