@@ -7,7 +7,7 @@ import click
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_rows
 
-KEYS = ("number", "at", "house", "house_name", "campaign", "step", "target", "said")
+KEYS = ("number", "at", "house", "house_name", "by", "campaign", "step", "target", "said")
 
 
 @click.group(cls=Group)
@@ -21,9 +21,9 @@ def answer() -> None:
 @format_option
 @pass_state
 def list_(state: State, campaign: str, house: str, format_: str) -> None:
-    """Answers, the newest first: which house, to which letter, about what, and what it said.
+    """Answers, the newest first: which house, who in it, to which letter, about what, and what was said.
 
-    JSON: number, at, house, house_name, campaign, step, target, said.
+    JSON: number, at, house, house_name, by, campaign, step, target, said.
     """
     from om_campaigns.cli.opening import looking
     from om_campaigns.report.queries.answers import load_answers
@@ -31,6 +31,6 @@ def list_(state: State, campaign: str, house: str, format_: str) -> None:
     with looking(state) as (app, session):
         rows = load_answers(session, campaign=campaign, house=house)
         zone = app.settings.zone_info
-    columns = {"number": "number", "at": "answered", "house": "house", "campaign": "campaign", "step": "step", "target": "about",
-               "said": "said"}  # fmt: skip
+    columns = {"number": "number", "at": "answered", "house": "house", "by": "by", "campaign": "campaign", "step": "step",
+               "target": "about", "said": "said"}  # fmt: skip
     print_rows(rows, format_, columns, keys=KEYS, zone=zone, empty="nobody has answered yet")

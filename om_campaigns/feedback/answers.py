@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
@@ -55,7 +55,7 @@ class Said:
     """(question, answer)."""
 
     def detail(self) -> dict[str, Any]:
-        """For the record; a person who is named stands in their own row, not here."""
+        """For the record; a person who is named stands in their own row, and here is added which (``person``)."""
         if self.target is AnswerTarget.distributor:
             return {"target": self.target.value}
         if self.target is AnswerTarget.note:
@@ -66,11 +66,12 @@ class Said:
 def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime) -> bool:
     """Record what was said and let it take effect; False when the very same was said before."""
     named = [said.name, said.email.normal_key if said.email else ""]
+    key = digest(said.campaign, said.step, str(said.address_id), dump_json([said.detail(), named]))
     is_new = store.add_new(
         session,
         table_of(Response),
         kind=ResponseKind.answer,
-        source_key=digest(said.campaign, said.step, str(said.address_id), dump_json([said.detail(), named])),
+        source_key=key,
         at=now,
         organisation_id=said.organisation_id,
         person_id=person_of(session, said.address_id),
@@ -80,16 +81,19 @@ def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime)
         detail=said.detail(),
     )
     if is_new:
-        _EFFECTS[said.target](session, keyring, said, now)
+        if more := _EFFECTS[said.target](session, keyring, said, now):
+            response = table_of(Response)
+            mine = response.c.kind == ResponseKind.answer, response.c.source_key == key
+            session.execute(update(response).where(*mine).values(detail=said.detail() | more))
         session.flush()
     return is_new
 
 
-def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datetime) -> None:
+def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datetime) -> dict[str, Any]:
     """The person gets a seat and the role; an address that was typed in gets no basis, so nobody writes to it (BGH I ZR 208/12)."""
     given = said.email
     if given is None:
-        return
+        return {}
     address = session.execute(select(Address).where(col(Address.normal_key) == given.normal_key)).scalar_one_or_none()
     if address is None:
         address = Address(
@@ -120,6 +124,7 @@ def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datet
     if store.add_new(session, table_of(SeatRole), seat_id=seat.id, role=Role.distributor):
         note_change(session, "organisation", said.organisation_id, "distributor", None, f"person {number}", now, ACTOR)
     _ask_people(session, TaskKind.distributor_named, said, now, address_id=address.id)
+    return {"person": number}
 
 
 def _set_interests(session: Session, _keyring: Keyring, said: Said, now: datetime) -> None:
@@ -159,13 +164,14 @@ def _keep_note(_session: Session, _keyring: Keyring, _said: Said, _now: datetime
     """A note stands in the record itself; nothing follows from it but reading it."""
 
 
-_EFFECTS: Mapping[AnswerTarget, Callable[[Session, Keyring, Said, datetime], None]] = {
+_EFFECTS: Mapping[AnswerTarget, Callable[[Session, Keyring, Said, datetime], dict[str, Any] | None]] = {
     AnswerTarget.distributor: _name_distributor,
     AnswerTarget.interests: _set_interests,
     AnswerTarget.networks: _name_networks,
     AnswerTarget.contacts_wanted: _want_contacts,
     AnswerTarget.note: _keep_note,
 }
+"""What an answer does; what it gives is added to the record."""
 
 
 def _ask_people(session: Session, kind: TaskKind, said: Said, now: datetime, *, address_id: int | None, **detail: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.audience.models import Organisation, Touch
+from om_campaigns.audience.models import Organisation, Toolkit, Touch
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
 from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignStatus, CampaignVersion
 from om_campaigns.columns import table_of
@@ -83,6 +84,18 @@ class Archive:
         return sorted(
             (each for each in found if _fits(each, question)), key=lambda each: (each.first_at, each.campaign, each.step), reverse=True
         )
+
+    def toolkits(self, language: str) -> dict[str, str]:
+        """Code and name of every toolkit that some letter mentions, by name."""
+        return self.toolkit_names({code for entry in self.load(language) for code in entry.toolkits}, language)
+
+    def toolkit_names(self, codes: Collection[str], language: str) -> dict[str, str]:
+        """The names of these toolkits, in their order; the code where it has no name (any more)."""
+        toolkit = table_of(Toolkit)
+        with store.read(self._app.engine) as session:
+            rows = session.execute(select(toolkit.c.code, toolkit.c.name, toolkit.c.name_en).where(toolkit.c.code.in_(codes)))
+            names = {row.code: (row.name_en if language == "en" else "") or row.name for row in rows}
+        return dict(sorted(((code, names.get(code, code)) for code in codes), key=lambda each: each[1].casefold()))
 
     def _entry(self, library: Library, version_id: int, step: str, first_at: datetime, language: str) -> Entry | None:
         definition = library.source(version_id).definition

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import delete, func, or_, select, update
@@ -59,6 +59,8 @@ class Settings:
     """Slug, name, whether it comes."""
     topics: list[tuple[str, str, bool]]
     homes: list[Home]
+    left_home: bool = False
+    """Only ever ticked, never stored: staff look at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,18 @@ class Chosen:
     language: str
     home: int
     left_home: bool
+
+    def over(self, known: Settings) -> Settings:
+        """What is stored, with what was chosen in its place: how the page comes back that was open for too long."""
+        return replace(
+            known,
+            lists=[(slug, name, slug in self.lists) for slug, name, _ in known.lists],
+            rhythm=self.rhythm,
+            topics=[(topic, name, topic in self.topics) for topic, name, _ in known.topics],
+            language=self.language,
+            homes=[replace(each, is_primary=each.seat_id == self.home) for each in known.homes],
+            left_home=self.left_home,
+        )
 
 
 def ask_for_link(app: App, visitor: Visitor, language: str, now: datetime) -> None:

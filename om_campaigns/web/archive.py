@@ -35,10 +35,10 @@ def of_idea(request: Request, site: TheSite, idea: Annotated[str, InPath(max_len
 @router.get("/archiv/hilfe/{code}", response_class=Response)
 def of_toolkit(request: Request, site: TheSite, code: Code) -> Response:
     """Letters that mention one toolkit."""
-    found = Question(toolkit=code)
-    if not site.archive.load(site.language(request), found):
+    name = site.archive.toolkits(site.language(request)).get(code)
+    if name is None:
         raise HTTPException(404)
-    return _show(request, site, found, heading=code)
+    return _show(request, site, Question(toolkit=code), heading=name)
 
 
 @router.get("/archiv/{mailing_list}", response_class=Response)
@@ -64,7 +64,11 @@ def letter(request: Request, site: TheSite, mailing_list: Word, campaign: Word, 
     entry = next((each for each in found if each.step == step), None)
     if entry is None:
         raise HTTPException(404)
-    return site.show(request, "archive_letter.html", indexed=True, entry=entry, ideas=idea_names(site.language(request)))
+    language = site.language(request)
+    return site.show(
+        request, "archive_letter.html", indexed=True, entry=entry, ideas=idea_names(language),
+        toolkits=site.archive.toolkit_names(entry.toolkits, language),
+    )  # fmt: skip
 
 
 def list_name(site: Site, mailing_list: str, language: str) -> str:
@@ -82,5 +86,6 @@ def _show(request: Request, site: Site, question: Question, *, heading: str = ""
         lists = [(slug, english if language == "en" else german) for slug, german, english in find_lists(session)]
     return site.show(
         request, "archive.html", indexed=not question.words, entries=site.archive.load(language, question), question=question,
-        heading=heading, lists=lists, ideas=idea_names(language), feed=feed, plain=not heading,
+        heading=heading, lists=lists, ideas=idea_names(language), toolkits=site.archive.toolkits(language), feed=feed,
+        plain=not heading,
     )  # fmt: skip

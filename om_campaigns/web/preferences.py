@@ -15,7 +15,7 @@ from om_campaigns.pipeline.preferring import (
     load_preferences,
     save_preferences,
 )
-from om_campaigns.web.forms import TheForm, has_key, make_key
+from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
 
 router = APIRouter()
@@ -49,10 +49,19 @@ def save(request: Request, site: TheSite, token: Token, form: TheForm) -> Respon
     """Stores what was chosen."""
     with store.read(site.app.engine) as session:
         visitor = find_manager(site.app, session, token, site.app.now())
+    chosen = _read(form)
+    if visitor is None or chosen is None or not has_key(site, form, "verwalten", token):
+        return _show(request, site, token, status=400, chosen=chosen)
+    save_preferences(site.app, visitor, chosen, site.language(request, visitor.language), "verwalten", site.app.now())
+    return _show(request, site, token, is_saved=True)
+
+
+def _read(form: Form) -> Chosen | None:
+    """What was chosen; None for what is no form of ours, which always sends a rhythm."""
     rhythm = form["takt"]
-    if visitor is None or not has_key(site, form, "verwalten", token) or rhythm not in RHYTHMS:
-        return _show(request, site, token, status=400)
-    chosen = Chosen(
+    if rhythm not in RHYTHMS:
+        return None
+    return Chosen(
         lists=frozenset(form.all("reihen")),
         rhythm=RHYTHMS[rhythm],
         topics=frozenset(form.all("themen")),
@@ -60,8 +69,6 @@ def save(request: Request, site: TheSite, token: Token, form: TheForm) -> Respon
         home=int(form["haus"]) if form["haus"].isdecimal() and len(form["haus"]) < 10 else 0,
         left_home=form["weg"] == "ja",
     )
-    save_preferences(site.app, visitor, chosen, site.language(request, visitor.language), "verwalten", site.app.now())
-    return _show(request, site, token, is_saved=True)
 
 
 def _meet(site: Site, token: str) -> tuple[Visitor, Face]:
@@ -80,7 +87,8 @@ def _offer(request: Request, site: Site, token: str, visitor: Visitor, face: Fac
     )  # fmt: skip
 
 
-def _show(request: Request, site: Site, token: str, *, is_saved: bool = False, status: int = 200) -> Response:
+def _show(request: Request, site: Site, token: str, *, is_saved: bool = False, status: int = 200, chosen: Chosen | None = None) -> Response:
+    """``chosen`` stays ticked on a page that was open for too long."""
     with store.read(site.app.engine) as session:
         visitor = find_manager(site.app, session, token, site.app.now())
         if visitor is None:
@@ -88,6 +96,8 @@ def _show(request: Request, site: Site, token: str, *, is_saved: bool = False, s
         face = load_face(site.app, session, visitor.organisation_id)
         language = site.language(request, visitor.language)
         known = load_preferences(session, visitor, language)
+    if chosen is not None:
+        known = chosen.over(known)
     return site.show(
         request, "preferences.html", face=face, stored=visitor.language, status=status, known=known, is_saved=is_saved,
         is_again=status != 200, key=make_key(site, "verwalten", token),

@@ -12,7 +12,7 @@ import pytest
 from om_campaigns.compose.links import Door, make_token
 from om_campaigns.pipeline.doors import make_form_key
 from tests.cli.shell import om
-from tests.journeys.workspace import LOOK, Workspace, house, local, person
+from tests.journeys.workspace import LOOK, SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 from tests.web.postbox import BASE_URL, letters, path_of
 
@@ -22,10 +22,11 @@ STEPS = {"a1": "distributor", "a2": "contacts_wanted", "a3": "interests", "a5": 
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Workspace:
     """The starter's own series, for one new house with neighbours; no caps, so that it is quick to walk."""
     made = Workspace(
         tmp_path / "ws",
+        database=request.getfixturevalue("database") if "database" in request.fixturenames else SQLITE,
         settings=f'[web]\nbase_url = "{BASE_URL}"\n[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n'
         "[caps]\nper_week = 9\nper_month = 30",
     )
@@ -167,21 +168,39 @@ def test_a6_keeps_the_words_with_the_record_and_forgets_them_with_the_person(wor
     assert workspace.ask("SELECT detail FROM response") == [("{}",)]
 
 
-def test_staff_see_what_was_answered_and_not_by_whom(workspace: Workspace, client: httpx.Client) -> None:
+@pytest.mark.usefixtures("database")
+def test_staff_see_what_was_answered_by_whom_and_to_which_step(workspace: Workspace, client: httpx.Client) -> None:
     assert "nobody has answered yet" in om(workspace.folder, "answer", "list").out
     letters = walk(workspace)
+    answer(workspace, client, letters["a1"], name="Vera Teil", email="vera@hwk-tal.example")
     answer(workspace, client, letters["a3"], auswahl=["refer", "shape"])
     answer(workspace, client, letters["a6"], **{"text-2": "Ja, mit der Kasse."})
-    last, first = om(workspace.folder, "answer", "list", "--format", "json").json
-    assert (first["house"], first["campaign"], first["step"], first["target"]) == ("hwk-tal", "wir-gedanke", "a3", "interests")
-    assert first["said"] == ["refer", "shape"]
+    last, second, first = listed = om(workspace.folder, "answer", "list", "--format", "json").json
+    assert [(row["step"], row["target"]) for row in listed] == [("a6", "note"), ("a3", "interests"), ("a1", "distributor")]
+    assert {(row["house"], row["campaign"], row["by"]) for row in listed} == {("hwk-tal", "wir-gedanke", "Jörg Müller")}
+    assert all(row["at"] for row in listed)
+    assert first["said"] == ["Vera Teil (vera@hwk-tal.example)"]
+    assert second["said"] == ["refer", "shape"]
     assert last["said"][0].endswith(": Ja, mit der Kasse.")
     table = om(workspace.folder, "answer", "list", "--house", "hwk-tal", "--campaign", "wir-gedanke").out
-    assert "refer" in table
-    assert "joerg" not in table.casefold()
+    assert "Vera Teil" in table
+    assert "joerg@" not in table
     assert om(workspace.folder, "answer", "list", "--house", "ihk-berg", "--format", "json").json == []
+
+
+@pytest.mark.usefixtures("database")
+def test_law_21_whoever_is_erased_stands_in_no_answer(workspace: Workspace, client: httpx.Client) -> None:
+    letters = walk(workspace, "2027-01-20")
+    answer(workspace, client, letters["a1"], name="Vera Teil", email="vera@hwk-tal.example")
+    answer(workspace, client, letters["a3"], auswahl=["use"])
+
+    def said() -> list[tuple[str, list[str]]]:
+        return [(row["by"], row["said"]) for row in om(workspace.folder, "answer", "list", "--format", "json").json]
+
+    assert om(workspace.folder, "person", "erase", "vera@hwk-tal.example", "--yes").code == 0
+    assert said() == [("Jörg Müller", ["use"]), ("Jörg Müller", [])]
     assert om(workspace.folder, "person", "erase", "joerg@hwk-tal.example", "--yes").code == 0
-    assert [row["said"] for row in om(workspace.folder, "answer", "list", "--format", "json").json] == [[], []]
+    assert said() == [("", []), ("", [])]
 
 
 def test_sec_08_forged_links_and_other_houses(workspace: Workspace, client: httpx.Client) -> None:

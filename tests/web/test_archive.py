@@ -34,13 +34,18 @@ Ein kurzer Draht.
 Rufen Sie **eine** Person an. [Wegweiser](https://haus.example/weg)
 :::
 """
+TOOLKITS = (
+    "code;name;name_en;url;version;released_on;status\n"
+    "BZ;Check Betrieb & Zukunft;Check Business & Future;https://hilfen.example/bz;2.0;2024-11-05;current\n"
+)
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
 @pytest.fixture
 def sent(workspace: Workspace) -> Workspace:
     """Two steps that left, one that did not, and a campaign that is not for everybody."""
-    workspace.text("reihe", "a1.de", TEXT, head='topics = ["health"]')
+    workspace.take(toolkits=TOOLKITS)
+    workspace.text("reihe", "a1.de", TEXT, head='topics = ["health"]\ntoolkits = ["BZ"]')
     workspace.campaign("intern", "i1 day = 0", head='public = false\nmailing_list = "monatsbrief"')
     workspace.publish()
     workspace.walk(local("2027-01-21"))
@@ -97,6 +102,22 @@ def test_it_is_found_by_idea_campaign_and_words(sent: Workspace, client: httpx.C
     assert "<script" not in answer.text
     assert "Dazu gibt es noch keinen Brief" in answer.text
     assert client.get("/archiv?suche=" + "x" * 101).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("lang", "aid", "by"), [("de", "Check Betrieb &amp; Zukunft", "Nach Hilfe"), ("en", "Check Business &amp; Future", "By aid")]
+)
+def test_a_toolkit_is_a_way_in(sent: Workspace, client: httpx.Client, lang: str, aid: str, by: str) -> None:
+    """From the list of everything by one click to the letters about one aid, and from a letter to its others."""
+    more = f"?lang={lang}"
+    page = client.get(f"/archiv{more}").text
+    assert f'<a href="/archiv/hilfe/BZ{more}">{aid}</a>' in page.partition(f"<h2>{by}</h2>")[2]
+    found = client.get(f"/archiv/hilfe/BZ{more}").text
+    assert f"<h1>{aid}</h1>" in found
+    assert "reihe a1.de" in found
+    assert "reihe a2.de" not in found
+    assert aid in client.get(f"/archiv/wir-gedanke/reihe/a1{more}").text
+    assert by not in client.get(f"/archiv/gedanke/we_opportunities{more}").text
 
 
 def test_fwd_13_feeds_keep_their_ids_and_change_only_with_their_content(sent: Workspace, client: httpx.Client) -> None:

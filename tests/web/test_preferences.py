@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -117,6 +118,26 @@ def test_nothing_changes_without_a_form_of_ours_or_twice(workspace: Workspace, c
     after = workspace.dump()
     assert save(workspace, client, link, takt="monthly", themen=["health"], reihen=["hilfen"]).status_code == 200
     assert workspace.dump() == after
+
+
+@pytest.mark.usefixtures("database")
+def test_a_page_that_was_open_for_too_long_keeps_what_was_ticked(workspace: Workspace, client: httpx.Client) -> None:
+    """Whoever presses once more gets what they chose, not what was stored before."""
+    workspace.people(person("Jörg Müller", "ihk-berg", email=JOERG, primary=""))
+    link = mailed_link(workspace, client)
+    stored = re.findall(r'name="(\w+)" value="([\w-]+)" checked', client.get(link).text)
+    ((other,),) = workspace.ask("SELECT s.id FROM seat s JOIN organisation o ON o.id = s.organisation_id WHERE o.slug = 'ihk-berg'"
+                                " AND s.person_id = (SELECT id FROM person WHERE full_name = 'Jörg Müller')")  # fmt: skip
+    before = workspace.dump()
+    ticked = [("reihen", "hilfen"), ("takt", "monthly"), ("themen", "health"), ("sprache", "en"), ("haus", str(other)), ("weg", "ja")]
+    answer = save(workspace, client, link, formular="alt", reihen=["hilfen"], takt="monthly", themen=["health"], sprache="en",
+                  haus=str(other), weg="ja")  # fmt: skip
+    assert answer.status_code == 400
+    assert re.findall(r'name="(\w+)" value="([\w-]+)" checked', answer.text) == ticked
+    assert stored != ticked
+    nothing = client.post(link, data={})  # no form of ours: what is stored
+    assert re.findall(r'name="(\w+)" value="([\w-]+)" checked', nothing.text) == stored
+    assert workspace.dump() == before
 
 
 @pytest.mark.usefixtures("database")
