@@ -190,11 +190,15 @@ class Library:
             )
         return self.sources[version_id]
 
-    def _wording_version(self, key: LetterKey) -> int:
+    def latest_version(self, key: LetterKey) -> int:
+        """The version of the letter's campaign that was published last."""
         if key.campaign_id not in self._latest:
             campaign = self.session.get_one(Campaign, key.campaign_id)
             self._latest[key.campaign_id] = campaign.latest_version_id or key.version_id
-        latest = self._latest[key.campaign_id]
+        return self._latest[key.campaign_id]
+
+    def _wording_version(self, key: LetterKey) -> int:
+        latest = self.latest_version(key)
         return latest if self._source(latest).definition.step(key.step) else key.version_id
 
     def pack_style(self, key: LetterKey) -> tuple[dict[str, str], str]:
@@ -246,7 +250,7 @@ class Library:
         about = self.step_file(replace(key, purpose=Purpose.pack)) if key.purpose is Purpose.cover else head
         context: dict[str, Any] = {
             "org": {name: fix_spaces(value) for name, value in self.houses.organisation(key.organisation_id).items()},
-            "region": self._with_page(
+            "region": self.with_page(
                 self.houses.region(key.organisation_id, language, with_contacts="region.contacts" in source.files[path])
             ),
             "campaign": {
@@ -255,7 +259,7 @@ class Library:
                 "mailing_list": definition.mailing_list,
                 "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, language),
             },
-            "step": _step_context(key, definition, head, about, language, is_alone=self._stands_alone(key)),
+            "step": step_context(key, definition, head, about, language, is_alone=self._stands_alone(key)),
             "toolkits": toolkits,
             "toolkit": toolkits[0] if toolkits else None,
             "om": om_context(self.sender, self.pages),
@@ -295,39 +299,7 @@ class Library:
         text = (key.step, key.variant, key.language, key.purpose is Purpose.pack)
         return self.readers.counting(self.session, key.campaign_id, version_id, text, key.organisation_id)
 
-    def neutral_input(self, version_id: int, step: str, language: str) -> EditionInput | None:
-        """All that a step of a published version is made from as anybody may read it, in OM's own name; None where it has no text.
-
-        Of a letter that is the cover of a pack, everybody reads what is passed on.
-        """
-        source = self._source(version_id)
-        names = sorted(path for path in source.files if path.startswith(f"campaigns/{source.name}/{step}."))
-        names = [path for path in names if f".{PACK}." in path] or names
-        wanted = [path for each in (language, "de", "en") for path in names if path.endswith(f".{each}.md")]
-        if not wanted:
-            return None
-        path = min(wanted, key=lambda each: (each.count("."), wanted.index(each)))
-        head, found = read_step(source.files[path], path), path.rsplit(".", 2)[-2]
-        definition, toolkits = source.definition, self.houses.toolkits(head.toolkits, found)
-        key = LetterKey(0, version_id, step, "", found, 0, Sender.om, 0)
-        context: dict[str, Any] = {
-            "org": {**dict.fromkeys(("slug", "level", "type", "type_name"), ""), **_YOUR_HOUSE[found]},
-            "region": self._with_page(self.houses.whole_country(found)),
-            "campaign": {
-                "name": source.name,
-                "title": (definition.title_en or definition.title) if found == "en" else definition.title,
-                "mailing_list": definition.mailing_list,
-                "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, found),
-            },
-            "step": _step_context(key, definition, replace(head, due_days=None), head, found, is_alone=True),
-            "toolkits": toolkits,
-            "toolkit": toolkits[0] if toolkits else None,
-            "om": om_context(self.sender, self.pages),
-            "sender": Sender.om.value,
-        }
-        return EditionInput(source.files, path, found, OM_BRAND, context, pages=self.pages)
-
-    def _with_page(self, region: dict[str, Any]) -> dict[str, Any]:
+    def with_page(self, region: dict[str, Any]) -> dict[str, Any]:
         """A region with the page that says who helps there; it knows nobody, so it may be passed on (FWD-01)."""
         place = "" if region["ags"] == NATIONWIDE else f"/{region['ags']}"
         return region | {"page": f"{self.pages}/{HELP_PAGE}{place}"}
@@ -351,14 +323,7 @@ class Library:
         return {"subject": subject, "after": after_text(_days_between(here, following), language)}
 
 
-_YOUR_HOUSE = {
-    "de": {"name": "Ihr Haus", "short_name": "Ihr Haus"},
-    "en": {"name": "your organisation", "short_name": "your organisation"},
-}
-"""How the archive calls the house of whoever reads."""
-
-
-def _step_context(
+def step_context(
     key: LetterKey, definition: CampaignDefinition, head: StepFile, about: StepFile, language: str, *, is_alone: bool
 ) -> dict[str, Any]:
     """``about``: the text that says what the step is about, where a cover only introduces it. Steps that only some get do not count."""

@@ -109,9 +109,11 @@ def holds_token(address: str) -> bool:
 
 
 def make_links(
-    base_url: str, keyring: Keyring, address_ref: str, organisation_ref: str, mailing_list: str, *, inert: bool = False
+    base_url: str, keyring: Keyring, address_ref: str, organisation_ref: str, mailing_list: str, *, letter: str = "", inert: bool = False
 ) -> Links:
     """The links of one letter. ``base_url`` is the configured one, never a request's host (SEC-20).
+
+    ``letter``: campaign/step of one that stands in the archive; to read any other in the browser leads to the archive of its list.
 
     The token of the one-click header differs from those in the body: a forwarded letter cannot be replayed (UNS-06, FWD-03).
     The web version carries no token at all (FWD-04). ``inert`` tokens, for tests and previews, open no door (MSG-26).
@@ -124,7 +126,7 @@ def make_links(
     slots = {
         "links.unsubscribe": urls[Door.unsubscribe],
         "links.preferences": urls[Door.preferences],
-        "links.web": f"{base_url}/archiv/{mailing_list}",
+        "links.web": "/".join((base_url, "archiv", mailing_list, letter)).rstrip("/"),
     }
     return Links(slots, urls[Door.one_click] if base_url.startswith("https://") else "")
 

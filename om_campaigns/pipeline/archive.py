@@ -22,6 +22,7 @@ from om_campaigns.compose.building import make_edition_id, make_neutral
 from om_campaigns.compose.edition import EditionInput
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.library import Library, Source
+from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import ProblemsError
 from om_campaigns.pipeline.libraries import open_library
@@ -101,7 +102,7 @@ class Archive:
         definition = library.source(version_id).definition
         if not definition.is_public or definition.step(step) is None:
             return None
-        given = library.neutral_input(version_id, step, language)
+        given = neutral_input(library, version_id, step, language)
         if given is None:
             return None
         key, made_from = (version_id, step, language), make_edition_id(given)

@@ -28,6 +28,7 @@ from om_campaigns.compose.edition import Edition, EditionInput, Purpose, show_ht
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.lint import Finding, Rendered, lint, lint_fragment, read_allowed
 from om_campaigns.compose.lint.specimen import make_specimen
+from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.pack import Format, make_file
 from om_campaigns.errors import InputError, Problem, ProblemsError, RefusedError
 from om_campaigns.pipeline.outgoing import Composer, Recipient, carries_pack
@@ -88,7 +89,7 @@ def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: dateti
 def _find_personal_steps(draft: Draft, version_id: int, library: Library) -> Iterator[Problem]:
     """Texts that will be missing in the archive, because they cannot be without their reader (SEC-24)."""
     for step, language in product(draft.definition.steps, LANGUAGES):
-        given = library.neutral_input(version_id, step.name, language)
+        given = neutral_input(library, version_id, step.name, language)
         try:
             if given is not None:
                 make_neutral(given)

@@ -25,6 +25,7 @@ from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Links, make_answer_link, make_leave_address, make_links, make_pack_link, make_return_path
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox
+from om_campaigns.compose.neutral import find_archived
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.delivery.models import Part
 from om_campaigns.delivery.sender import Due, Held, Prepared
@@ -128,6 +129,7 @@ class Composer:
     takes_mail: bool = False
     """Mail comes in here, so one may also leave by writing one."""
     _letters: OrderedDict[tuple[str, bool], Letter] = field(default_factory=OrderedDict)
+    _pages: dict[tuple[int, str, str], str] = field(default_factory=dict)
 
     def __call__(self, session: Session, dues: Sequence[Due], now: datetime) -> list[Prepared | Held]:
         """One answer per due dispatch: a letter, or why it is held back (domain rule 9)."""
@@ -200,7 +202,7 @@ class Composer:
         ref = earlier.ref if earlier else new_ref()
         message_id = earlier.message_id if earlier else f"<{ref}@{self.sender.domain}>"
         mailing_list = self.library.source(key.version_id).definition.mailing_list
-        links = self.links(recipient, key.organisation_id, mailing_list, inert=inert)
+        links = self.links(recipient, key.organisation_id, mailing_list, letter=self._page_of(key), inert=inert)
         values = {**self.values(key, edition, recipient), **extra.values}
         further = self.pack_link(recipient, key.organisation_id, extra.pack_ref, inert=inert) | self.answer_link(
             key, edition, recipient, inert=inert
@@ -244,7 +246,7 @@ class Composer:
         reason = words["why_subscribed"] if mine else words["why_house"] % {"house": fix_spaces(house)}
         return {**slot_values(recipient, edition.language), "contact.reason": reason}
 
-    def links(self, recipient: Recipient, organisation_id: int, mailing_list: str, *, inert: bool = False) -> Links:
+    def links(self, recipient: Recipient, organisation_id: int, mailing_list: str, *, letter: str = "", inert: bool = False) -> Links:
         """The links of one letter: for the body, and the one click of its header (UNS-06)."""
         return make_links(
             self.base_url or NO_PAGES,
@@ -252,8 +254,16 @@ class Composer:
             recipient.address_ref,
             self.houses.public_id(organisation_id),
             mailing_list,
+            letter=letter,
             inert=inert,
         )
+
+    def _page_of(self, key: LetterKey) -> str:
+        """Where a letter is read in the browser; the same for all its readers (FWD-04)."""
+        step = (key.campaign_id, key.step, key.language)
+        if step not in self._pages:
+            self._pages[step] = find_archived(self.library, key)
+        return self._pages[step]
 
     def leave_by_mail(self, recipient: Recipient, organisation_id: int, mailing_list: str, *, inert: bool) -> str:
         """The ``mailto:`` by which one leaves (UNS-11); '' where no mail comes in."""

@@ -43,7 +43,7 @@ def of_toolkit(request: Request, site: TheSite, code: Code) -> Response:
 
 @router.get("/archiv/{mailing_list}", response_class=Response)
 def of_list(request: Request, site: TheSite, mailing_list: Word, suche: Search = "") -> Response:
-    """Letters of one mailing list: where "read in the browser" of every letter leads."""
+    """Letters of one mailing list: where "read in the browser" leads of a letter that is not for everybody."""
     name = list_name(site, mailing_list, site.language(request))
     return _show(request, site, Question(mailing_list=mailing_list, words=suche), heading=name, feed=mailing_list)
 
@@ -59,11 +59,12 @@ def of_campaign(request: Request, site: TheSite, mailing_list: Word, campaign: W
 
 @router.get("/archiv/{mailing_list}/{campaign}/{step}", response_class=Response)
 def letter(request: Request, site: TheSite, mailing_list: Word, campaign: Word, step: Word) -> Response:
-    """One letter, as anybody may read it."""
+    """One letter, as anybody may read it: where "read in the browser" leads."""
     found = site.archive.load(site.language(request), Question(mailing_list=mailing_list, campaign=campaign))
     entry = next((each for each in found if each.step == step), None)
     if entry is None:
-        raise HTTPException(404)
+        name = list_name(site, mailing_list, site.language(request))
+        return _show(request, site, Question(mailing_list=mailing_list), heading=name, feed=mailing_list, is_gone=True)
     language = site.language(request)
     return site.show(
         request, "archive_letter.html", indexed=True, entry=entry, ideas=idea_names(language),
@@ -80,12 +81,13 @@ def list_name(site: Site, mailing_list: str, language: str) -> str:
     return names[mailing_list]
 
 
-def _show(request: Request, site: Site, question: Question, *, heading: str = "", feed: str = "") -> Response:
+def _show(request: Request, site: Site, question: Question, *, heading: str = "", feed: str = "", is_gone: bool = False) -> Response:
+    """``is_gone``: what was asked for is no letter of the archive (any more); these are the others of its mailing list."""
     language = site.language(request)
     with store.read(site.app.engine) as session:
         lists = [(slug, english if language == "en" else german) for slug, german, english in find_lists(session)]
     return site.show(
-        request, "archive.html", indexed=not question.words, entries=site.archive.load(language, question), question=question,
-        heading=heading, lists=lists, ideas=idea_names(language), toolkits=site.archive.toolkits(language), feed=feed,
-        plain=not heading,
+        request, "archive.html", status=404 if is_gone else 200, indexed=not (question.words or is_gone), is_gone=is_gone,
+        entries=site.archive.load(language, question), question=question, heading=heading, lists=lists, ideas=idea_names(language),
+        toolkits=site.archive.toolkits(language), feed=feed, plain=not heading,
     )  # fmt: skip

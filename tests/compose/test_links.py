@@ -124,8 +124,10 @@ def test_the_links_of_a_letter() -> None:
 def test_fwd_04_the_web_version_carries_nothing_of_its_reader() -> None:
     one = make_links("https://om-mail.example", FIRST, *PARTS).slots["links.web"]
     other = make_links("https://om-mail.example", FIRST, "another", "house", PARTS[2]).slots["links.web"]
-    assert one == other
-    assert one.startswith("https://om-mail.example/")
+    assert one == other == "https://om-mail.example/archiv/" + PARTS[2]
+    one, other = (make_links("https://om-mail.example", FIRST, *each, PARTS[2], letter="reihe/a1").slots["links.web"]
+                  for each in (PARTS[:2], ("another", "house")))  # fmt: skip
+    assert one == other == f"https://om-mail.example/archiv/{PARTS[2]}/reihe/a1"
 
 
 def test_msg_26_inert_tokens_look_alike_and_open_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from email.message import EmailMessage
 from pathlib import Path
 
 import httpx2 as httpx
@@ -13,6 +14,7 @@ from om_campaigns.compose.links import holds_token
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
+from tests.web.postbox import letters
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +55,7 @@ def sent(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def test_fwd_04_the_link_of_every_letter_leads_to_its_neutral_version(sent: Workspace, client: httpx.Client) -> None:
+def test_fwd_04_the_neutral_version_of_a_letter_can_be_read_by_everybody(sent: Workspace, client: httpx.Client) -> None:
     page = client.get("/archiv/wir-gedanke")
     assert page.headers["x-robots-tag"] == "all"
     assert "reihe a1.de" in page.text
@@ -64,6 +66,44 @@ def test_fwd_04_the_link_of_every_letter_leads_to_its_neutral_version(sent: Work
         assert f'<section class="{block}">' in letter
     assert "&lt;b&gt;niemand&lt;/b&gt;" in letter  # SEC-05
     assert 'href="https://haus.example/weg"' in letter
+
+
+def web_path(mail: EmailMessage) -> str:
+    """Where "read in the browser" leads, the same in both parts of a mail (MSG-11)."""
+    text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))  # type: ignore[union-attr]
+    [path] = set(re.findall(r"https?://[^\s/]+(/archiv/[\w/-]+)", text))
+    assert {path} == set(re.findall(r'href="https?://[^"/]+(/archiv/[^"]+)"', html))
+    return str(path)
+
+
+@pytest.mark.usefixtures("database")
+def test_fwd_04_read_in_the_browser_opens_the_letter_itself_the_same_for_all(sent: Workspace, client: httpx.Client) -> None:
+    """Every mail of a step has the same address without a token, and it opens that letter; the list where it is not public."""
+    found: dict[str, set[str]] = {}
+    for mail in letters(sent):
+        found.setdefault(str(mail["Subject"]), set()).add(web_path(mail))
+    assert found == {
+        "reihe a1.de": {"/archiv/wir-gedanke/reihe/a1"},
+        "reihe a2.de": {"/archiv/wir-gedanke/reihe/a2"},
+        "intern i1.de": {"/archiv/monatsbrief"},
+    }
+    assert not any(holds_token(path) for paths in found.values() for path in paths)
+    for subject, (path,) in ((subject, paths) for subject, paths in found.items() if subject.startswith("reihe")):
+        page = client.get(path)
+        assert (page.status_code, f"<h1>{subject}</h1>" in page.text) == (200, True)
+    assert client.get("/archiv/monatsbrief").status_code == 200
+
+
+def test_fwd_04_a_letter_that_is_not_there_leads_to_the_others_of_its_list(sent: Workspace, client: httpx.Client) -> None:
+    """Its step may have been taken out of the archive since the letter left."""
+    sent.now = local("2027-01-22")
+    (sent.folder / "templates/campaigns/reihe/a1.de.md").unlink()
+    sent.campaign("reihe", "a2 day = 7", "a3 day = 14")
+    sent.publish()
+    page = client.get("/archiv/wir-gedanke/reihe/a1")
+    assert (page.status_code, page.headers["x-robots-tag"]) == (404, "noindex, nofollow")
+    assert "steht nicht hier" in page.text
+    assert "reihe a2.de" in page.text
 
 
 def test_sec_24_nothing_of_anybody_stands_there(sent: Workspace, client: httpx.Client) -> None:

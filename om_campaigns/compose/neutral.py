@@ -1,0 +1,67 @@
+"""A step as anybody may read it: what it is made from, and whether its letter can be read so in the archive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from om_campaigns.audience.vocabulary import Sender
+from om_campaigns.campaign.reading import PACK
+from om_campaigns.compose.building import make_neutral
+from om_campaigns.compose.contexts import OM_BRAND
+from om_campaigns.compose.edition import EditionInput
+from om_campaigns.compose.frontmatter import read_step
+from om_campaigns.compose.library import LetterKey, Library, om_context, step_context
+from om_campaigns.errors import ProblemsError
+
+YOUR_HOUSE = {
+    "de": {"name": "Ihr Haus", "short_name": "Ihr Haus"},
+    "en": {"name": "your organisation", "short_name": "your organisation"},
+}
+"""How the archive calls the house of whoever reads."""
+
+
+def neutral_input(library: Library, version_id: int, step: str, language: str) -> EditionInput | None:
+    """All that a step of a published version is made from as anybody may read it, in OM's own name; None where it has no text.
+
+    Of a letter that is the cover of a pack, everybody reads what is passed on.
+    """
+    source = library.source(version_id)
+    names = sorted(path for path in source.files if path.startswith(f"campaigns/{source.name}/{step}."))
+    names = [path for path in names if f".{PACK}." in path] or names
+    wanted = [path for each in (language, "de", "en") for path in names if path.endswith(f".{each}.md")]
+    if not wanted:
+        return None
+    path = min(wanted, key=lambda each: (each.count("."), wanted.index(each)))
+    head, found = read_step(source.files[path], path), path.rsplit(".", 2)[-2]
+    definition, toolkits = source.definition, library.houses.toolkits(head.toolkits, found)
+    key = LetterKey(0, version_id, step, "", found, 0, Sender.om, 0)
+    context: dict[str, Any] = {
+        "org": {**dict.fromkeys(("slug", "level", "type", "type_name"), ""), **YOUR_HOUSE[found]},
+        "region": library.with_page(library.houses.whole_country(found)),
+        "campaign": {
+            "name": source.name,
+            "title": (definition.title_en or definition.title) if found == "en" else definition.title,
+            "mailing_list": definition.mailing_list,
+            "mailing_list_name": library.houses.mailing_list_name(definition.mailing_list, found),
+        },
+        "step": step_context(key, definition, replace(head, due_days=None), head, found, is_alone=True),
+        "toolkits": toolkits,
+        "toolkit": toolkits[0] if toolkits else None,
+        "om": om_context(library.sender, library.pages),
+        "sender": Sender.om.value,
+    }
+    return EditionInput(source.files, path, found, OM_BRAND, context, pages=library.pages)
+
+
+def find_archived(library: Library, key: LetterKey) -> str:
+    """campaign/step of a letter that stands in the archive; '' for one that is not public, or cannot be without its reader (SEC-24)."""
+    version_id = library.latest_version(key)
+    source = library.source(version_id)
+    if not source.definition.is_public or source.definition.step(key.step) is None:
+        return ""
+    try:
+        given = neutral_input(library, version_id, key.step, key.language)
+        return f"{source.name}/{key.step}" if given is not None and make_neutral(given) else ""
+    except ProblemsError:
+        return ""
