@@ -1,4 +1,7 @@
-"""The look of a house, chosen by its own people: one colour, and a logo, seen in letters, packs and pages at once."""
+"""The look of a house, chosen by its own people: one colour, and a logo, seen in letters, packs and pages at once.
+
+The colour is one field of the settings, the logo has a page of its own: a browser gives no file back with the faults of other fields.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ from om_campaigns.compose.logos import MAX_BYTES, renew_logo
 from om_campaigns.compose.logos import NoLogoError as NoLogoError
 from om_campaigns.compose.looks import load_looks
 from om_campaigns.compose.models import HouseLook, LogoPicture
-from om_campaigns.compose.own_look import KEY, OwnLook, lay_over
+from om_campaigns.compose.own_look import KEY, Logo, OwnLook, lay_over
 from om_campaigns.compose.pictures import encode, make_key
 from om_campaigns.pipeline.faces import load_page_brand, read_brands
-from om_campaigns.pipeline.house_settings import find_house, record_changes
+from om_campaigns.pipeline.house_desk import find_house, record_changes
 from om_campaigns.pipeline.pack_desk import Reach
 
 LOGO_BYTES = MAX_BYTES
@@ -37,49 +40,66 @@ class ColourFault:
     better: str = ""
 
 
-def show_look(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
-    """accent (their own, or ''), logo {name, width, height} or None; None for a foreign house."""
+def show_logo(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
+    """logo {name, width, height}, or None where they have none of their own; None for a foreign house."""
     with store.read(app.engine) as session:
         house = find_house(session, reach, slug)
         if house is None:
             return None
-        found = load_looks(session, house.public_id).get(house.id or 0)
-    logo = found.logo if found else None
-    shown = {"name": logo.name, "width": logo.width, "height": logo.height} if logo else None
-    return {"accent": found.accent if found else "", "logo": shown}
+        logo = load_look(session, house).logo
+    return {"logo": {"name": logo.name, "width": logo.width, "height": logo.height} if logo else None}
 
 
-def save_look(app: App, reach: Reach, slug: str, colour: str, logo: bytes, *, drop_logo: bool = False) -> ColourFault | None:
-    """Take over colour ('' for none of their own) and logo (a file as it was handed in; empty leaves the one they have), or nothing.
+def load_look(session: Session, house: Organisation) -> OwnLook:
+    """What a house chose; without colour and logo where it chose none."""
+    nothing = OwnLook(KEY + house.public_id, house.name, house.brand or "", "")
+    return load_looks(session, house.public_id).get(house.id or 0, nothing)
 
-    None where it holds. Raises NoLogoError. The look stands over the brand that the house's file names now, see ``HouseLook``.
+
+def read_accent(app: App, house: Organisation, text: str) -> str | ColourFault:
+    """A colour as it is stored, '' for none of their own; or why it cannot be taken."""
+    accent = _hex(text)
+    if accent is None:
+        return ColourFault()
+    return (_fault(app, house, accent) if accent else None) or accent
+
+
+def save_look(session: Session, house: Organisation, accent: str, logo: Logo | None) -> list[tuple[str, str | None, str | None]]:
+    """Put this in the place of what a house chose; returns what changed (field, old, new).
+
+    It stands over the brand that the house's file names now, see ``HouseLook``.
     """
-    accent, new = _hex(colour), renew_logo(logo) if logo else None
+    before = load_look(session, house)
+    old, new = (each.name if each else None for each in (before.logo, logo))
+    pairs = (("own_accent", before.accent or None, accent or None), ("own_logo", old, new))
+    changes = [each for each in pairs if each[1] != each[2]]
+    if changes:
+        session.execute(delete(HouseLook).where(col(HouseLook.organisation_id) == house.id))
+        if accent or logo:
+            session.add(HouseLook(organisation_id=house.id or 0, over=house.brand or "", accent=accent, logo=new))
+    return changes
+
+
+def save_logo(app: App, reach: Reach, slug: str, content: bytes, *, drop: bool = False) -> bool:
+    """Take over a logo (a file as it was handed in; empty leaves the one they have); False for a foreign house. Raises NoLogoError."""
+    new = renew_logo(content) if content else None
     with store.write(app.engine) as session:
         house = find_house(session, reach, slug)
-        if house is None or accent is None:
-            return ColourFault()
-        if accent and (fault := _fault(app, house, accent)):
-            return fault
-        before = load_looks(session, house.public_id).get(house.id or 0)
-        old_logo = before.logo.name if before and before.logo else None
-        new_logo = _keep(session, app, house, *new) if new else None if drop_logo else old_logo
-        session.execute(delete(HouseLook).where(col(HouseLook.organisation_id) == house.id))
-        if accent or new_logo:
-            session.add(HouseLook(organisation_id=house.id or 0, over=house.brand or "", accent=accent, logo=new_logo))
-        pairs = (("own_accent", (before.accent if before else "") or None, accent or None), ("own_logo", old_logo, new_logo))
-        changes = [each for each in pairs if each[1] != each[2]]
-        record_changes(session, "organisation", house.id or 0, changes, reach.actor, app.now())
-    return None
+        if house is None:
+            return False
+        before = load_look(session, house)
+        logo = _keep(session, app, house, *new) if new else None if drop else before.logo
+        record_changes(session, "organisation", house.id or 0, save_look(session, house, before.accent, logo), reach.actor, app.now())
+    return True
 
 
-def _keep(session: Session, app: App, house: Organisation, body: bytes, width: int, height: int) -> str:
-    """The name of a logo that is kept now; the same one is kept once."""
+def _keep(session: Session, app: App, house: Organisation, body: bytes, width: int, height: int) -> Logo:
+    """A logo that is kept now; the same one is kept once."""
     name = f"{make_key(encode(body))}/{house.slug}.png"
     if session.get(LogoPicture, name) is None:
         session.add(LogoPicture(name=name, organisation_id=house.id or 0, body=body, width=width, height=height, made_at=app.now()))
         session.flush()
-    return name
+    return Logo(name, width, height)
 
 
 def _hex(text: str) -> str | None:

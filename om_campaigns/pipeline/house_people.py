@@ -1,6 +1,6 @@
 """Who stands for a house: its people decide who deputises, and see at which offices nobody takes packs.
 
-Only people OM knows already can be chosen. Somebody new is told to OM (``house_settings.say_to_staff``), because nobody is written to
+Only people OM knows already can be chosen. Somebody new is told to OM (``house_desk.say_to_staff``), because nobody is written to
 at an address that a partner typed in.
 """
 
@@ -18,7 +18,7 @@ from om_campaigns.audience.entrance import find_receivers
 from om_campaigns.audience.models import Address, Organisation, Person, Seat, SeatRole
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, PersonStatus, Role
 from om_campaigns.columns import table_of
-from om_campaigns.pipeline.house_settings import find_house, record_changes
+from om_campaigns.pipeline.house_desk import find_house, record_changes
 from om_campaigns.pipeline.pack_desk import Reach
 
 NO_ROLE = 99

@@ -1,64 +1,73 @@
-"""What a house decides itself: how and when its packs come, in which language, in whose words, and for how many advisers.
+"""What a house decides itself, on one page with one save: how and when its letters come, in which language, in whose words, for how many
+advisers, and in which colour.
 
-Every change stands in the log with its author; an import does not undo it (``audience/intake/partners``). Nobody can enter an address
-here: the engine never writes to one that a partner typed in. What needs one is said to the people of OM.
+Every change stands in the log with its author; an import does not undo it (``audience/intake/partners``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
-from sqlalchemy import delete, exists, select
-from sqlmodel import Session, col
+from sqlalchemy import exists, select
+from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.house_days import spell_quiet_days
 from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
 from om_campaigns.audience.intake.journal import as_text
-from om_campaigns.audience.models import Change, Organisation, OrganisationRoute, Seat, SeatRole
-from om_campaigns.audience.vocabulary import ForwardPolicy, Origin, PackDelivery, Relay, Rhythm, Role, Route
-from om_campaigns.columns import digest, new_ref, table_of
-from om_campaigns.feedback.models import TaskKind
-from om_campaigns.feedback.tasks import open_task
+from om_campaigns.audience.models import Organisation, Seat, SeatRole
+from om_campaigns.audience.vocabulary import ForwardPolicy, PackDelivery, Relay, Rhythm, Role, Route
+from om_campaigns.columns import table_of
+from om_campaigns.pipeline.house_desk import find_house, record_changes, tell_staff
+from om_campaigns.pipeline.house_look import ColourFault, load_look, read_accent, save_look
+from om_campaigns.pipeline.house_routes import find_ways, load_routes, read_routes, save_routes
 from om_campaigns.pipeline.pack_desk import Reach
 
-TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "takt", "ruhe", "newsletter", "weitergabe", "berater")
-"""The fields of the form; '' where a house states nothing, and inherits or has no wish."""
+TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "takt", "ruhe", "newsletter", "weitergabe", "berater", "farbe")
+"""The fields of the form with one value; '' where a house states nothing, and inherits or has no wish."""
+
+TYPED_OFTEN = "sonst"
+"""The further ways of a house, one field for each; values parted by blanks."""
 
 LANGUAGES = ("", "de", "en")
 MOST_DAYS = 365
-MOST_ADVISERS = 999_999
-SAY_LENGTH = 1000
-OFFERED = (Route.forward_pack, Route.newsletter_block)
-"""Ways every house can choose; others only where OM has set them up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """What keeps a form from being saved: its fields, and for a colour why."""
+
+    fields: tuple[str, ...] = ()
+    colour: ColourFault | None = None
 
 
 def show_settings(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
-    """house {slug, name}, houses [{slug, name}], ways (those it can choose), now (by field of ``TYPED``), as_of,
+    """ways (those the house can choose), now (by field of the form), as_of, has_above (whether there is a house to inherit from),
     nobody_advises; None for a foreign house."""
     with store.read(app.engine) as session:
         house = find_house(session, reach, slug)
         if house is None:
             return None
-        rows = session.execute(select(Organisation).where(col(Organisation.id).in_(reach.houses)).order_by(col(Organisation.name)))
-        routes = _routes(session, house)
+        routes = load_routes(session, house)
         return {
-            "house": {"slug": house.slug, "name": house.name},
-            "houses": [{"slug": each.slug, "name": each.name} for each in rows.scalars()],
-            "ways": [each.value for each in _ways(house, routes)],
-            "now": _typed(house, routes),
+            "ways": [each.value for each in find_ways(session, house, routes)],
+            "now": _typed(session, house, routes),
             "as_of": house.headcount_as_of,
+            "has_above": house.parent_id is not None,
             "nobody_advises": not house.adviser_headcount and not _knows_advisers(session, house),
         }
 
 
-def _typed(house: Organisation, routes: list[Route]) -> dict[str, str]:
+def _typed(session: Session, house: Organisation, routes: list[Route]) -> dict[str, str]:
     """What holds now, as the form shows it."""
     return {
         "weg": routes[0].value if routes else "",
+        "sonst": " ".join(each.value for each in routes[1:]),
         "zustellung": house.pack_delivery.value if house.pack_delivery else "",
         "frist": str(house.shelf_life_days or ""),
         "worte": house.forward_policy.value,
@@ -68,80 +77,74 @@ def _typed(house: Organisation, routes: list[Route]) -> dict[str, str]:
         "newsletter": ", ".join((house.newsletter_days or "").split()),
         "weitergabe": house.relay.value if house.relay else "",
         "berater": "" if house.adviser_headcount is None else str(house.adviser_headcount),
+        "farbe": load_look(session, house).accent,
     }
 
 
-def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str]) -> tuple[str, ...]:
-    """Take over what was chosen (``TYPED``); () when it holds, else every field that is wrong."""
+def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str]) -> Wrong:
+    """Take over what was chosen, all of it or nothing; ``typed`` has the fields of ``TYPED`` and ``TYPED_OFTEN``."""
     now = app.now()
     with store.write(app.engine) as session:
         house = find_house(session, reach, slug)
         if house is None:
-            return ("weg",)
-        routes = _routes(session, house)
-        if wrong := _faults(session, house, routes, typed):
-            return wrong
+            return Wrong(("weg",))
+        routes, look = load_routes(session, house), load_look(session, house)
+        accent = look.accent if typed["farbe"] == look.accent else read_accent(app, house, typed["farbe"])
+        wrong = _faults(session, house, routes, typed)
+        if isinstance(accent, ColourFault):
+            return Wrong((*wrong, "farbe"), accent)
+        if wrong:
+            return Wrong(wrong)
         wanted = _wanted(house, typed)
         if wanted["adviser_headcount"] != house.adviser_headcount:
             wanted["headcount_as_of"] = app.today(now)
             if not wanted["adviser_headcount"] and not _knows_advisers(session, house):
-                _tell(session, house, reach, now, "nobody advises in this house any more; it gets no packs for advisers")
+                tell_staff(session, house, reach, now, "nobody advises in this house any more; it gets no packs for advisers")
         changes = _change(house, wanted)
-        if typed["weg"] and [Route(typed["weg"])] != routes[:1]:
-            new = [Route(typed["weg"]), *(each for each in routes if each != typed["weg"])]
-            _save_routes(session, house, new)
+        new = read_routes(typed["weg"], typed["sonst"].split(), find_ways(session, house, routes))
+        if new != routes:
+            save_routes(session, house, new)
             changes.append(("routes", as_text([each.value for each in routes]), as_text([each.value for each in new])))
+        changes += save_look(session, house, accent, look.logo)
         record_changes(session, "organisation", house.id or 0, changes, reach.actor, now)
-    return ()
-
-
-def record_changes(
-    session: Session, entity: str, entity_id: int, changes: Sequence[tuple[str, str | None, str | None]], actor: str, now: datetime
-) -> None:
-    """Write (field, old, new) into the change log, said by a partner."""
-    batch = new_ref()
-    session.add_all(
-        Change(batch=batch, entity=entity, entity_id=entity_id, field=field, old=old, new=new, origin=Origin.partner, actor=actor, at=now)
-        for field, old, new in changes
-    )
+    return Wrong()
 
 
 def _faults(session: Session, house: Organisation, routes: list[Route], typed: dict[str, str]) -> tuple[str, ...]:
-    advisers = _digits(typed["berater"])
     faults = {
-        "weg": typed["weg"] not in {"", *_ways(house, routes)} or (not typed["weg"] and bool(routes)),
         "zustellung": typed["zustellung"] not in {"", *PackDelivery},
-        "frist": not _is_number(typed["frist"], 1, MOST_DAYS),
+        "frist": not _is_read(read_count, typed["frist"]) or not 1 <= read_count(typed["frist"] or "1") <= MOST_DAYS,
+        "takt": typed["takt"] not in set(Rhythm),
+        "ruhe": not _is_read(read_quiet_days, typed["ruhe"]),
+        "newsletter": not _is_read(read_newsletter_days, typed["newsletter"]),
         "worte": typed["worte"] not in set(ForwardPolicy),
         "sprache": typed["sprache"] not in LANGUAGES,
-        "takt": typed["takt"] not in set(Rhythm),
-        "ruhe": not _can_read(read_quiet_days, typed["ruhe"]),
-        "newsletter": not _can_read(read_newsletter_days, typed["newsletter"]),
+        "berater": not _is_read(read_count, typed["berater"]),
+        "berater:leer": not typed["berater"] and house.adviser_headcount is not None and not _knows_advisers(session, house),
         "weitergabe": typed["weitergabe"] not in {"", *Relay},
-        "berater": not _is_number(advisers, 0, MOST_ADVISERS)
-        or (not advisers and house.adviser_headcount is not None and not _knows_advisers(session, house)),
     }
-    return tuple(name for name, is_wrong in faults.items() if is_wrong)
+    wrong = tuple(name for name, is_wrong in faults.items() if is_wrong)
+    try:
+        read_routes(typed["weg"], typed["sonst"].split(), find_ways(session, house, routes))
+    except ValueError as fault:
+        return (str(fault), *wrong)
+    return wrong
 
 
 def _wanted(house: Organisation, typed: dict[str, str]) -> dict[str, Any]:
     """What was typed, by column."""
-    advisers, rhythm = _digits(typed["berater"]), Rhythm(typed["takt"])
+    rhythm = Rhythm(typed["takt"])
     return {
         "pack_delivery": PackDelivery(typed["zustellung"]) if typed["zustellung"] else None,
-        "shelf_life_days": int(typed["frist"]) if typed["frist"] else None,
+        "shelf_life_days": read_count(typed["frist"]) if typed["frist"] else None,
         "forward_policy": ForwardPolicy(typed["worte"]),
         "language": typed["sprache"] or None,
         "rhythm": rhythm if house.rhythm or rhythm is not Rhythm.as_it_comes else None,
         "quiet_days": read_quiet_days(typed["ruhe"]) or None,
         "newsletter_days": read_newsletter_days(typed["newsletter"]) or None,
         "relay": Relay(typed["weitergabe"]) if typed["weitergabe"] else None,
-        "adviser_headcount": int(advisers) if advisers else None,
+        "adviser_headcount": read_count(typed["berater"]) if typed["berater"] else None,
     }
-
-
-def _ways(house: Organisation, routes: list[Route]) -> list[Route]:
-    return list(dict.fromkeys([*routes, *OFFERED, *([Route.list_address] if house.list_address_id else [])]))
 
 
 def _knows_advisers(session: Session, house: Organisation) -> bool:
@@ -149,24 +152,6 @@ def _knows_advisers(session: Session, house: Organisation) -> bool:
     role, seat = table_of(SeatRole), table_of(Seat)
     advises = (role.c.seat_id == seat.c.id) & (role.c.role == Role.adviser)
     return bool(session.execute(select(exists().where(seat.c.organisation_id == house.id, seat.c.until.is_(None), advises))).scalar())
-
-
-def say_to_staff(app: App, reach: Reach, slug: str, words: str) -> str:
-    """A sentence to the people of OM, as a task for them; '' when it is there (once a day), else which field is wrong."""
-    now, text = app.now(), " ".join(words.split())
-    if not text or len(text) > SAY_LENGTH:
-        return "nachricht"
-    with store.write(app.engine) as session:
-        house = find_house(session, reach, slug)
-        if house is None:
-            return "nachricht"
-        _tell(session, house, reach, now, text)
-    return ""
-
-
-def _tell(session: Session, house: Organisation, reach: Reach, now: datetime, text: str) -> None:
-    source_key = digest("says", house.slug, text, now.date().isoformat())
-    open_task(session, TaskKind.house_says, source_key, now, organisation_id=house.id, by=reach.actor, says=text)
 
 
 def _change(house: Organisation, wanted: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
@@ -184,38 +169,9 @@ def _text(value: Any) -> str | None:
     return value.isoformat() if isinstance(value, date) else as_text(value)
 
 
-def _digits(text: str) -> str:
-    """A number without the marks people put between its thousands."""
-    return text.translate(str.maketrans("", "", " .\u00a0\u202f"))
-
-
-def _can_read(read: Callable[[str], str], text: str) -> bool:
+def _is_read(read: Callable[[str], object], text: str) -> bool:
+    """Whether a field is empty, or says what its reader understands."""
     try:
-        read(text)
+        return not text or read(text) is not None
     except ValueError:
         return False
-    return True
-
-
-def _is_number(text: str, least: int, most: int) -> bool:
-    return not text or (text.isascii() and text.isdecimal() and len(text) < 8 and least <= int(text) <= most)
-
-
-def find_house(session: Session, reach: Reach, slug: str) -> Organisation | None:
-    """A house somebody acts for; every other one is not there (SEC-14)."""
-    query = select(Organisation).where(col(Organisation.slug) == slug, col(Organisation.id).in_(reach.houses))
-    found: Organisation | None = session.execute(query).scalar_one_or_none()
-    return found
-
-
-def _routes(session: Session, house: Organisation) -> list[Route]:
-    route = select(col(OrganisationRoute.route)).where(col(OrganisationRoute.organisation_id) == house.id)
-    return list(session.execute(route.order_by(col(OrganisationRoute.position))).scalars())
-
-
-def _save_routes(session: Session, house: Organisation, routes: list[Route]) -> None:
-    session.execute(delete(OrganisationRoute).where(col(OrganisationRoute.organisation_id) == house.id))
-    session.add_all(
-        OrganisationRoute(organisation_id=house.id or 0, position=position, route=route) for position, route in enumerate(routes)
-    )
-    session.flush()

@@ -18,6 +18,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.entrance import find_receivers, find_steward
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import Origin, Route
@@ -35,7 +36,6 @@ from om_campaigns.pipeline.packing import make_kept_file, make_pack_text
 from om_campaigns.pipeline.partner import LATEST, acknowledge, hand_over_pack, move_pack, open_text
 from om_campaigns.report.queries.house_packs import load_house_packs
 
-MOST_COUNTED = 999_999
 SENTENCE_LENGTH = 500
 
 CHOICES = (RelayState.accepted, RelayState.postponed, RelayState.skipped, RelayState.forwarded)
@@ -210,8 +210,9 @@ def answer(app: App, reach: Reach, public_id: str, *, level: str, count: str = "
     is_declined = level == "no"
     if not is_declined and level not in set(CascadeLevel):
         return "stufe"
-    digits = count.translate(str.maketrans("", "", " .,\u00a0\u202f"))
-    if digits and not (digits.isascii() and digits.isdigit() and int(digits) <= MOST_COUNTED):
+    try:
+        number = read_count(count) if count else None
+    except ValueError:
         return "zahl"
     if len(sentence) > SENTENCE_LENGTH:
         return "satz"
@@ -223,7 +224,7 @@ def answer(app: App, reach: Reach, public_id: str, *, level: str, count: str = "
         app.now(),
         actor=reach.actor,
         level=None if is_declined else CascadeLevel(level),
-        count=int(digits) if digits and not is_declined else None,
+        count=None if is_declined else number,
         sentence=" ".join(sentence.split()),
         house=house,
         is_declined=is_declined,

@@ -110,6 +110,7 @@ def test_sec_14_nobody_sees_or_changes_anything_of_another_house(office: Workspa
             data = {"formular": key, "tun": "accepted", "stufe": "adviser", "haus": "fremd", "satz": "x", "text": "x", "block": "say"}
             data |= {"wirkung": "1", "brief": "named", "hilfe": "BZ", "weg": "newsletter_block", "worte": "as_is", "nachricht": "x"}
             data |= {"takt": "monthly", "ruhe": "24.12.2027", "newsletter": "15", "weitergabe": "top", "berater": "7", "farbe": "#1f4e8c"}
+            data |= {"sonst": "forward_pack"}
             answer = client.get(path) if method == "GET" else client.post(path, data=data)
             asked += 1
             has_id = "{public_id}" in pattern or "{house}" in pattern

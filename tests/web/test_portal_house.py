@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from tests.cli.shell import om
-from tests.journeys.test_cascade import taker, to_house
+from tests.journeys.test_cascade import BODY, taker, to_house
 from tests.journeys.workspace import Workspace, local
 from tests.web.portal_help import form_key, open_office, sign_in
 from tests.web.test_portal_packs import act, pack_of
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 HERE = "/portal/haus/dach"
 NOW = {"weg": "forward_pack", "zustellung": "", "frist": "", "worte": "edit_allowed", "sprache": "", "takt": "as_it_comes", "berater": "5"}
+"""The form as it is shown at first."""
 
 
 @pytest.fixture
@@ -46,7 +48,15 @@ def settings(office: Workspace, house: str = "dach") -> tuple[object, ...]:
 
 def test_what_was_chosen_holds_with_its_author_and_once(office: Workspace, doris: TestClient) -> None:
     assert doris.get("/portal/haus").headers["location"] == HERE
-    page = save(doris, weg="newsletter_block", zustellung="portal", frist="14", worte="as_is", sprache="en", berater="1.200")
+    chosen = {
+        "weg": "newsletter_block",
+        "sonst": "forward_pack",
+        "zustellung": "portal",
+        "frist": "14 Tage",
+        "worte": "as_is",
+        "sprache": "en",
+    }
+    page = save(doris, **chosen, berater="ca. 1.200", farbe="#9c1f4a")
     assert "Saved." in page, "and in the language that was just chosen"
     assert settings(office) == ("portal", "14", "as_is", "en", "1200", "2027-01-06", ["newsletter_block", "forward_pack"])
     log = office.ask("SELECT field, old, new FROM change WHERE origin = 'partner' AND actor = 'Doris Dach' ORDER BY field")
@@ -55,12 +65,13 @@ def test_what_was_chosen_holds_with_its_author_and_once(office: Workspace, doris
         ("forward_policy", "edit_allowed", "as_is"),
         ("headcount_as_of", None, "2027-01-06"),
         ("language", None, "en"),
+        ("own_accent", None, "#9c1f4a"),
         ("pack_delivery", None, "portal"),
         ("routes", "forward_pack", "newsletter_block,forward_pack"),
         ("shelf_life_days", None, "14"),
     ]
     before = office.dump()
-    save(doris, weg="newsletter_block", zustellung="portal", frist="14", worte="as_is", sprache="en", berater="1200")
+    save(doris, **chosen, berater="1200", farbe="9C1F4A")
     assert office.dump() == before
 
 
@@ -78,7 +89,7 @@ def test_the_next_pack_comes_as_the_house_wants_it(office: Workspace, doris: Tes
 
 
 def test_a_file_that_says_what_it_said_before_takes_nothing_back(office: Workspace, doris: TestClient) -> None:
-    save(doris, weg="newsletter_block", worte="as_is", berater="80")
+    save(doris, weg="newsletter_block", sonst="forward_pack", worte="as_is", berater="80")
     before = settings(office)
     row = {"name": "Dachverband Nord", "forward_policy": "edit_allowed"}
     office.houses(taker("dach", **row))
@@ -101,17 +112,76 @@ WRONG = (
     ({"newsletter": "montags"}, "Tage des Monats"),
     ({"weitergabe": "alle"}, "wer Pakete bekommt"),
     ({"berater": ""}, "Ohne Zahl wüssten wir nicht"),
-    ({"berater": "viele"}, "nur mit Ziffern"),
-    ({"berater": "99999999"}, "nur mit Ziffern"),
+    ({"berater": "viele"}, "eine Zahl bis 999.999"),
+    ({"berater": "80–100"}, "Spannen wie"),
+    ({"berater": "99999999"}, "eine Zahl bis 999.999"),
+    ({"weg": "taube"}, "einen der genannten Wege"),
+    ({"sonst": "taube"}, "nur Wege aus der Liste"),
+    ({"weg": "", "sonst": "forward_pack"}, "Einen zweiten Weg gibt es nur"),
+    ({"farbe": "rot"}, "# mit sechs Zeichen"),
+    ({"farbe": "#ffd400"}, "Ihr Kontrast ist 1,4 : 1"),
 )
 
 
-def test_a_fault_changes_nothing_at_all(office: Workspace, doris: TestClient) -> None:
+TYPED = {"frist": "10", "ruhe": "24.12.2027", "newsletter": "15", "berater": "rund 200", "farbe": "#9c1f4a"}
+
+
+def test_a_fault_changes_nothing_at_all_and_loses_nothing(office: Workspace, doris: TestClient) -> None:
     before = office.dump()
     for fields, told in WRONG:
-        page = save(doris, **{"frist": "10"} | fields)
+        page = save(doris, **TYPED | fields)
         assert told in page, fields
+        for name in TYPED:
+            assert (TYPED | fields)[name] in page, (fields, name, "what was typed stands there again")
         assert office.dump() == before, fields
+
+
+def test_a_page_that_was_open_for_too_long_loses_nothing(office: Workspace, doris: TestClient) -> None:
+    old = form_key(doris.get(HERE).text)
+    again = sign_in(office, "doris@dach.example")
+    before = office.dump()
+    answer = again.post(HERE, data={"formular": old, **NOW, **TYPED})
+    assert answer.status_code == 400
+    for text in ("lag zu lange offen", *TYPED.values()):
+        assert text in answer.text
+    answer = again.post(f"{HERE}/nachricht", data={"formular": old, "nachricht": "Ein langer Satz."})
+    assert "Ein langer Satz." in answer.text
+    answer = again.post("/portal/berichte", data={"formular": old, "text": "Wir haben viel getan.", "mit": "der Kammer"})
+    assert (answer.status_code, "viel getan" in answer.text, "der Kammer" in answer.text) == (400, True, True)
+    assert office.dump() == before
+
+
+def test_ways_are_ordered_dropped_and_taken_up_again(office: Workspace, doris: TestClient) -> None:
+    """What a house dropped itself it can choose again; what OM has taken from it since, it cannot."""
+    office.take(organisations="slug;routes\ndach;forward_pack,direct_email,newsletter_block\n")
+    page = doris.get(HERE).text
+    assert page.count('name="sonst"') == 2
+    assert re.search(r'value="direct_email" selected', page)
+    assert "Gespeichert" in save(doris, weg="newsletter_block")
+    assert settings(office)[6] == ["newsletter_block"]
+    assert "Gespeichert" in save(doris, weg="")
+    assert settings(office)[6] == []
+    assert "Sie nennen keinen Weg" in doris.get(HERE).text
+    assert "Gespeichert" in save(doris, weg="direct_email", sonst="newsletter_block")
+    assert settings(office)[6] == ["direct_email", "newsletter_block"]
+    office.take(organisations="slug;routes\ndach;forward_pack,direct_email,newsletter_block\n")
+    assert settings(office)[6] == ["direct_email", "newsletter_block"], "the same file again"
+    office.take(organisations="slug;routes\ndach;forward_pack\n")
+    assert settings(office)[6] == ["forward_pack"]
+    assert "einen der genannten Wege" in save(doris, weg="direct_email")
+    before = office.dump()
+    save(doris, sonst="forward_pack")
+    assert office.dump() == before, "the same way twice is one"
+
+
+def test_a_way_that_was_dropped_brings_no_letters_any_more(office: Workspace, doris: TestClient) -> None:
+    office.campaign("nur-pakete", "c1 day = 0", audience='routes = ["forward_pack"]\nsender = "om"', segment="berater", texts=False)
+    office.text("nur-pakete", "c1.de", BODY)
+    office.publish("nur-pakete")
+    save(doris, weg="newsletter_block")
+    office.walk(local("2027-01-27"))
+    told = {each.organisation: each.status for each in office.ledger("nur-pakete")}
+    assert told == {"tal": "sent", "fremd": "sent"}, "offices have ways of their own"
 
 
 def test_no_house_loses_its_advisers_unsaid(office: Workspace, doris: TestClient) -> None:

@@ -18,6 +18,7 @@ from tests.compose.test_logos import REFUSED, picture
 from tests.journeys.test_cascade import taker, to_house
 from tests.journeys.workspace import Workspace, local
 from tests.web.portal_help import form_key, make_client, open_office, sign_in
+from tests.web.test_portal_house import save
 
 pytestmark = pytest.mark.slow
 
@@ -36,11 +37,16 @@ def doris(office: Workspace) -> TestClient:
     return sign_in(office, "doris@dach.example")
 
 
-def choose(client: TestClient, colour: str = "", logo: bytes | None = None, *, house: str = "dach", **fields: str) -> str:
-    path = f"/portal/haus/{house}"
+def choose(client: TestClient, colour: str, *, house: str = "dach") -> str:
+    """Save the settings of a house with this colour; the page that follows."""
+    return save(client, f"/portal/haus/{house}", farbe=colour)
+
+
+def show(client: TestClient, logo: bytes | None, **fields: str) -> str:
+    """Hand in a logo."""
+    path = f"{HERE}/logo"
     files = {"logo": ("logo.png", logo, "image/png")} if logo is not None else {}
-    data = {"formular": form_key(client.get(path).text), "farbe": colour, **fields}
-    answer = client.post(f"{path}/aussehen", data=data, files=files)
+    answer = client.post(path, data={"formular": form_key(client.get(path).text), **fields}, files=files)
     return client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
 
 
@@ -49,7 +55,8 @@ def logo_of(office: Workspace, house: str = "dach") -> str:
 
 
 def test_colour_and_logo_stand_in_the_next_letter_and_in_every_form_of_the_pack(office: Workspace, doris: TestClient) -> None:
-    assert "Gespeichert" in choose(doris, BERRY, picture())
+    assert "Gespeichert" in choose(doris, BERRY)
+    assert "Gespeichert" in show(doris, picture())
     name = logo_of(office)
     url = f"https://om.example/bild/{name}"
     office.walk(local("2027-01-20"))
@@ -85,9 +92,11 @@ def test_an_office_has_the_look_of_its_house_until_it_has_one_of_its_own(office:
 
 
 def test_it_is_logged_once_and_shown(office: Workspace, doris: TestClient) -> None:
-    choose(doris, "9C1F4A", picture())
+    choose(doris, "9C1F4A")
+    show(doris, picture())
     before = office.dump()
-    page = choose(doris, BERRY)
+    choose(doris, BERRY)
+    page = show(doris, picture())
     assert office.dump() == before
     assert f'src="/bild/{logo_of(office)}" width="240" height="60"' in page
     log = office.ask("SELECT field, old, new, origin, actor FROM change WHERE field LIKE 'own_%' ORDER BY field")
@@ -95,13 +104,13 @@ def test_it_is_logged_once_and_shown(office: Workspace, doris: TestClient) -> No
         ("own_accent", None, BERRY, "partner", "Doris Dach"),
         ("own_logo", None, logo_of(office), "partner", "Doris Dach"),
     ]
-    choose(doris, "", ohne="ja")
+    show(doris, None, ohne="ja")
     assert logo_of(office) == ""
     assert office.count("logo") == 1, "letters that were sent show it still (FWD-06)"
 
 
 def test_the_picture_is_for_everybody_and_for_ever(office: Workspace, doris: TestClient) -> None:
-    choose(doris, "", picture())
+    show(doris, picture())
     answer = make_client(office).get(f"/bild/{logo_of(office)}")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/png"
@@ -114,9 +123,9 @@ def test_the_picture_is_for_everybody_and_for_ever(office: Workspace, doris: Tes
 
 def test_ren_08_a_colour_that_cannot_be_read_is_refused_with_the_nearest_that_can(office: Workspace, doris: TestClient) -> None:
     before = office.dump()
-    page = choose(doris, "#ffd400", picture())
+    page = choose(doris, "#ffd400")
     assert "Ihr Kontrast ist 1,4 : 1" in page
-    assert office.dump() == before, "the logo neither"
+    assert office.dump() == before
     better = re.search(r"die geht, ist (#[0-9a-f]{6})", page)[1]  # type: ignore[index]
     assert contrast(better, "#fffefc") >= 4.5
     assert "Gespeichert" in choose(doris, better)
@@ -126,13 +135,13 @@ def test_ren_08_a_colour_that_cannot_be_read_is_refused_with_the_nearest_that_ca
 @pytest.mark.parametrize("name", ["svg", "a wall", "cut off", "too heavy"])
 def test_what_is_no_logo_changes_nothing(office: Workspace, doris: TestClient, name: str) -> None:
     before = office.dump()
-    assert "kein Bild, das wir nehmen können" in choose(doris, BERRY, REFUSED[name])
+    assert "kein Bild, das wir nehmen können" in show(doris, REFUSED[name])
     assert office.dump() == before
 
 
 def test_a_body_that_is_far_too_large_is_not_read(doris: TestClient) -> None:
     data = {"formular": form_key(doris.get(HERE).text)}
-    too_large = doris.post(f"{HERE}/aussehen", data=data, files={"logo": ("x.png", bytes(2_000_000), "image/png")})
+    too_large = doris.post(f"{HERE}/logo", data=data, files={"logo": ("x.png", bytes(2_000_000), "image/png")})
     assert (too_large.status_code, "höchstens 1 MB" in too_large.text) == (413, True)
 
 

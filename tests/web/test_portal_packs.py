@@ -102,7 +102,7 @@ def test_what_is_over_cannot_be_taken_up_again(office: Workspace, doris: TestCli
 
 def test_acknowledging_takes_two_clicks_and_counts_once(office: Workspace, doris: TestClient) -> None:
     path = pack_of(office, "dach")
-    page = act(doris, path, stufe="regional", zahl="1.200", satz="Kam\r\ngut an.")
+    page = act(doris, path, stufe="regional", zahl="ca. 1.200 Personen", satz="Kam\r\ngut an.")
     assert "Ihre Rückmeldung ist angekommen" in page
     assert "Regionalstellen" in page
     assert "etwa 1200" in page
@@ -125,9 +125,10 @@ def test_no_is_an_answer(office: Workspace, doris: TestClient) -> None:
 WRONG = (
     ({}, "wie weit es kam"),
     ({"stufe": "mond"}, "wie weit es kam"),
-    ({"stufe": "regional", "zahl": "viele"}, "nur mit Ziffern"),
-    ({"stufe": "regional", "zahl": "-3"}, "nur mit Ziffern"),
-    ({"stufe": "regional", "zahl": "9999999"}, "nur mit Ziffern"),
+    ({"stufe": "regional", "zahl": "viele"}, "eine Zahl bis 999.999"),
+    ({"stufe": "regional", "zahl": "-3"}, "eine Zahl bis 999.999"),
+    ({"stufe": "regional", "zahl": "80–100"}, "Spannen wie 80–100"),
+    ({"stufe": "regional", "zahl": "9999999"}, "eine Zahl bis 999.999"),
     ({"stufe": "regional", "satz": "x" * 501}, "höchstens 500"),
     ({"stufe": "regional", "haus": "fremd"}, "eines der genannten"),
 )

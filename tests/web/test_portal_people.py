@@ -14,7 +14,7 @@ from tests.web.portal_help import ask, form_key, make_client, open_office, sign_
 
 pytestmark = pytest.mark.slow
 
-HERE = "/portal/haus/dach"
+PEOPLE = "/portal/haus/dach/menschen"
 LEA = person("Lea Leitung", "dach", email="lea@dach.example", roles="leadership")
 
 
@@ -35,8 +35,8 @@ def ref(office: Workspace, name: str) -> str:
 
 
 def deputise(client: TestClient, *chosen: str) -> str:
-    data = {KEY: form_key(client.get(HERE).text), "vertretung": list(chosen)}
-    answer = client.post(f"{HERE}/stellvertretung", data=data)
+    data = {KEY: form_key(client.get(PEOPLE).text), "vertretung": list(chosen)}
+    answer = client.post(PEOPLE, data=data)
     return client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
 
 
@@ -46,7 +46,7 @@ def roles(office: Workspace, name: str) -> list[str]:
 
 
 def test_a_deputy_receives_and_comes_in(office: Workspace, doris: TestClient) -> None:
-    page = doris.get(HERE).text
+    page = doris.get(PEOPLE).text
     assert "Lea Leitung" in page
     assert "Ada Adler" not in page, "people who advise are not shown to their house for nothing"
     assert ask(make_client(office), office, "lea@dach.example") == []
@@ -86,10 +86,10 @@ def test_only_people_of_the_list_can_be_chosen(office: Workspace, doris: TestCli
 
 
 def test_offices_are_shown_with_who_receives_there(office: Workspace, doris: TestClient) -> None:
-    assert "Tim Tal" in doris.get(HERE).text
+    assert "Tim Tal" in doris.get(PEOPLE).text
     office.do("UPDATE seat SET until = '2026-12-31' WHERE person_id = (SELECT id FROM person WHERE full_name = 'Tim Tal')")
-    assert "Dort nimmt niemand Pakete an; sie kommen zu Ihnen." in doris.get(HERE).text
-    assert "Regionalstellen" not in sign_in(office, "frieda@fremd.example").get("/portal/haus/fremd").text
+    assert "Dort nimmt niemand Pakete an; sie kommen zu Ihnen." in doris.get(PEOPLE).text
+    assert "Regionalstellen" not in sign_in(office, "frieda@fremd.example").get("/portal/haus/fremd/menschen").text
 
 
 def test_interests_that_were_answered_hold_against_the_file_they_came_after(office: Workspace) -> None:

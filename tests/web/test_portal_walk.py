@@ -27,6 +27,8 @@ EXPECTED = re.compile(r"status of (404|422)|frame is sandboxed|Applying inline s
 Styles of our own in tags are found by html-validate.
 """
 
+ROUTES = "SELECT route FROM organisation_route r JOIN organisation o ON o.id = r.organisation_id WHERE o.slug = 'dach'"
+
 Enter = Callable[..., "Page"]
 
 
@@ -127,11 +129,17 @@ def test_a_house_chooses_its_look(enter: Enter, served: str, tmp_path: Path, wid
     page = enter(width=width, scripts=scripts)
     page.get_by_role("link", name="Unser Haus").click()
     page.get_by_label("Farbe Ihres Hauses").fill("#ffd400")
-    page.get_by_role("button", name="Aussehen speichern").click()
+    page.get_by_label("Wie viele Menschen beraten").fill("rund 200")
+    page.get_by_role("button", name="Speichern").click()
     page.get_by_text("Ihr Kontrast ist 1,4 : 1").first.wait_for()
+    assert page.get_by_label("Wie viele Menschen beraten").input_value() == "rund 200", "faults lose nothing"
     page.get_by_label("Farbe Ihres Hauses").fill("#9c1f4a")
+    page.get_by_role("button", name="Speichern").click()
+    page.get_by_text("Gespeichert").wait_for()
+    assert page.get_by_label("Wie viele Menschen beraten").input_value() == "200"
+    page.get_by_role("link", name="Logo").click()
     page.get_by_label("Logo", exact=True).set_input_files(tmp_path / "logo.png")
-    page.get_by_role("button", name="Aussehen speichern").click()
+    page.get_by_role("button", name="Logo speichern").click()
     page.get_by_text("Gespeichert").wait_for()
     image = page.get_by_role("img", name="Ihr Logo, wie es in Briefen steht")
     assert page.request.get(served + str(image.get_attribute("src"))).headers["content-type"] == "image/png"
@@ -156,6 +164,26 @@ def test_a_house_says_when_letters_rest_by_the_keyboard_alone(enter: Enter, offi
     page.keyboard.press("Enter")
     page.get_by_text("Gespeichert").wait_for()
     assert office.ask("SELECT quiet_days, newsletter_days FROM organisation WHERE slug = 'dach'") == [("2027-12-24..2028-01-06", "15")]
+
+
+def test_a_house_drops_a_way_by_the_keyboard_alone(enter: Enter, office: Workspace, served: str) -> None:
+    office.take(organisations="slug;routes\ndach;forward_pack,newsletter_block\n")
+    page = enter(scripts=False)
+    page.goto(f"{served}/portal/haus/dach")
+    second = page.get_by_label("Zweiter Weg")
+    assert second.input_value() == "newsletter_block"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.locator("select:focus").count():
+            break
+    page.keyboard.press("Home")
+    page.keyboard.press("Tab")
+    while page.locator("button:focus", has_text="Speichern").count() == 0:
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("Gespeichert").wait_for()
+    assert second.input_value() == ""
+    assert office.ask(ROUTES) == [("forward_pack",)]
 
 
 def test_the_letter_is_copied_with_its_looks(enter: Enter, office: Workspace, served: str) -> None:
@@ -195,6 +223,9 @@ def test_every_page_is_sound(enter: Enter, office: Workspace, served: str, tmp_p
         "pass-on": f"{pack}/weitergeben",
         "words": f"{pack}/worte",
         "house": "/portal/haus/dach",
+        "logo": "/portal/haus/dach/logo",
+        "people": "/portal/haus/dach/menschen",
+        "message": "/portal/haus/dach/nachricht",
         "mirror": "/portal/spiegel",
         "by-link": cover,
         "reports": "/portal/berichte",

@@ -20,6 +20,7 @@ from zoneinfo import available_timezones
 from om_campaigns.audience import columns_de as words
 from om_campaigns.audience.addresses import find_unsafe, normalise
 from om_campaigns.audience.columns_de import name_key as name_key
+from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE
 
 MAX_NAME = 200
@@ -135,10 +136,8 @@ def day(text: str, _known: Known | None = None) -> str:
 
 
 def whole_number(text: str, _known: Known) -> int:
-    digits = text.replace(".", "").replace(" ", "").replace("\u202f", "")
-    if not re.fullmatch(r"[0-9]{1,9}", digits):
-        raise ValueError(f"'{_short(text)}' is not a whole number")
-    return int(digits)
+    """As people write it, ``ca. 1.200`` too."""
+    return read_count(UNFIT.sub("·", text))
 
 
 def yes_or_no(text: str, _known: Known) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request, Response
@@ -15,6 +16,9 @@ from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite
 
 PATH = "/portal"
+
+TOO_OLD = "alles:alt"
+"""What is wrong with a form that was not shown in this session, or more than a day ago; its page is shown again with all that was typed."""
 
 
 class Desk:
@@ -32,6 +36,15 @@ class Desk:
     def reach(self) -> Reach:
         """What they may act on."""
         return Reach(self.partner.houses, self.partner.actor, self.partner.language)
+
+    def is_own(self, form: Form) -> bool:
+        """Whether a form came from a page that this session was shown (SEC-12)."""
+        return has_key(self.site, form, "portal", self.session_key)
+
+    @staticmethod
+    def status(wrong: Sequence[str]) -> int:
+        """Of a page that is shown again with its faults; 200 where there are none."""
+        return 400 if TOO_OLD in wrong else 422 if wrong else 200
 
     def show(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of the portal in the colours of the house."""
@@ -91,7 +104,7 @@ def _require_desk(site: TheSite, desk: Annotated[Desk | None, Depends(find_desk)
 
 
 def _require_form(desk: Annotated[Desk, Depends(_require_desk)], form: TheForm) -> Form:
-    if not has_key(desk.site, form, "portal", desk.session_key):
+    if not desk.is_own(form):
         raise HTTPException(400)
     return form
 

@@ -1,19 +1,28 @@
-"""The house itself: what it decides, and its own mirror."""
+"""The house itself: what it decides, its logo, its people, a word to staff, and its own mirror.
+
+Each page has one form with one save, so nothing that was typed is lost by saving something else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 
 from om_campaigns import store
-from om_campaigns.pipeline.house_look import LOGO_BYTES, ColourFault, NoLogoError, save_look, show_look
+from om_campaigns.pipeline.house_desk import say_to_staff, show_house
+from om_campaigns.pipeline.house_look import LOGO_BYTES, NoLogoError, save_logo, show_logo
 from om_campaigns.pipeline.house_people import save_deputies, show_people
-from om_campaigns.pipeline.house_settings import TYPED, save_settings, say_to_staff, show_settings
+from om_campaigns.pipeline.house_settings import TYPED, TYPED_OFTEN, Wrong, save_settings, show_settings
 from om_campaigns.report.queries.house_mirror import load_mirror
-from om_campaigns.web.portal.guard import PATH, Desk, OwnForm, TheDesk
+from om_campaigns.web.forms import TheForm
+from om_campaigns.web.portal.guard import PATH, TOO_OLD, Desk, TheDesk
 
 router = APIRouter()
+
+HOUSE = f"{PATH}/haus/{{house}}"
+NOTHING = Wrong()
 
 
 @router.get(f"{PATH}/haus", response_class=Response)
@@ -22,55 +31,92 @@ def own_house(desk: TheDesk) -> Response:
     return desk.go(f"/haus/{desk.partner.slug}")
 
 
-@router.get(f"{PATH}/haus/{{house}}", response_class=Response)
+def _show(desk: Desk, name: str, slug: str, about: Mapping[str, Any] | None, wrong: tuple[str, ...] = (), **values: Any) -> Response:
+    """A page about one house; ``about`` is what it shows, None where these people have no such house."""
+    found = show_house(desk.app, desk.reach, slug)
+    if found is None or about is None:
+        raise HTTPException(404)
+    return desk.show(f"house/{name}.html", page="house", part=name, wrong=wrong, status=desk.status(wrong), **found, **about, **values)
+
+
+@router.get(HOUSE, response_class=Response)
 def settings(desk: TheDesk, house: str) -> Response:
     """What the house has decided."""
-    return _show(desk, house)
+    return _show_settings(desk, house)
 
 
-def _show(
-    desk: Desk, house: str, wrong: tuple[str, ...] = (), typed: Mapping[str, str] | None = None, fault: ColourFault | None = None
-) -> Response:
-    found, look, people = (show(desk.app, desk.reach, house) for show in (show_settings, show_look, show_people))
-    if found is None or look is None or people is None:
-        raise HTTPException(404)
-    values = {**found["now"], "farbe": look["accent"], "nachricht": "", **(typed or {})}
-    given = {**found, **people, "logo": look["logo"], "fault": fault}
-    return desk.show("house.html", page="house", wrong=wrong, typed=values, status=422 if wrong else 200, **given)
+def _show_settings(desk: Desk, house: str, wrong: Wrong = NOTHING, typed: Mapping[str, str] | None = None) -> Response:
+    about = show_settings(desk.app, desk.reach, house)
+    return _show(desk, "settings", house, about, wrong.fields, typed=typed or (about and about["now"]), fault=wrong.colour)
 
 
-@router.post(f"{PATH}/haus/{{house}}", response_class=Response)
-def settings_saved(desk: TheDesk, form: OwnForm, house: str) -> Response:
+@router.post(HOUSE, response_class=Response)
+def settings_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
     """Takes over what was chosen, or nothing of it."""
-    typed = {name: form[name] for name in TYPED}
-    wrong = save_settings(desk.app, desk.reach, house, typed)
-    return _show(desk, house, wrong, typed) if wrong else desk.go(f"/haus/{house}", "gespeichert")
+    typed = {name: form[name] for name in TYPED} | {TYPED_OFTEN: " ".join(form.all(TYPED_OFTEN)).strip()}
+    wrong = save_settings(desk.app, desk.reach, house, typed) if desk.is_own(form) else Wrong((TOO_OLD,))
+    return _show_settings(desk, house, wrong, typed) if wrong.fields else desk.go(f"/haus/{house}", "gespeichert")
 
 
-@router.post(f"{PATH}/haus/{{house}}/aussehen", response_class=Response)
-def look_saved(desk: TheDesk, form: OwnForm, house: str) -> Response:
-    """Takes over colour and logo together, or nothing of them."""
-    colour = form["farbe"]
+@router.get(f"{HOUSE}/logo", response_class=Response)
+def logo(desk: TheDesk, house: str) -> Response:
+    """The logo that letters of the house show."""
+    return _show_logo(desk, house)
+
+
+def _show_logo(desk: Desk, house: str, *wrong: str) -> Response:
+    return _show(desk, "logo", house, show_logo(desk.app, desk.reach, house), wrong)
+
+
+@router.post(f"{HOUSE}/logo", response_class=Response)
+def logo_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
+    """Takes over another logo, or shows none any more."""
+    if not desk.is_own(form):
+        return _show_logo(desk, house, TOO_OLD)
     try:
-        fault = save_look(desk.app, desk.reach, house, colour, form.content("logo", LOGO_BYTES), drop_logo=form["ohne"] == "ja")
+        is_saved = save_logo(desk.app, desk.reach, house, form.content("logo", LOGO_BYTES), drop=form["ohne"] == "ja")
     except NoLogoError:
-        return _show(desk, house, ("logo",), {"farbe": colour})
-    return _show(desk, house, ("farbe",), {"farbe": colour}, fault) if fault else desk.go(f"/haus/{house}", "gespeichert")
+        is_saved = False
+    return desk.go(f"/haus/{house}/logo", "gespeichert") if is_saved else _show_logo(desk, house, "logo")
 
 
-@router.post(f"{PATH}/haus/{{house}}/stellvertretung", response_class=Response)
-def deputies_saved(desk: TheDesk, form: OwnForm, house: str) -> Response:
+@router.get(f"{HOUSE}/menschen", response_class=Response)
+def people(desk: TheDesk, house: str) -> Response:
+    """Who stands for the house, and its offices."""
+    return _show_people(desk, house)
+
+
+def _show_people(desk: Desk, house: str, *wrong: str, chosen: tuple[str, ...] = ()) -> Response:
+    about = show_people(desk.app, desk.reach, house)
+    return _show(desk, "people", house, about, wrong, chosen=chosen if wrong else about["deputies"] if about else ())
+
+
+@router.post(f"{HOUSE}/menschen", response_class=Response)
+def people_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
     """Lets those deputise who were ticked, and nobody else."""
-    done = save_deputies(desk.app, desk.reach, house, form.all("vertretung"))
-    return desk.go(f"/haus/{house}", "gespeichert") if done else _show(desk, house, ("vertretung",))
+    chosen = form.all("vertretung")
+    if not desk.is_own(form):
+        return _show_people(desk, house, TOO_OLD, chosen=chosen)
+    if not save_deputies(desk.app, desk.reach, house, chosen):
+        return _show_people(desk, house, "vertretung", chosen=chosen)
+    return desk.go(f"/haus/{house}/menschen", "gespeichert")
 
 
-@router.post(f"{PATH}/haus/{{house}}/nachricht", response_class=Response)
-def said_to_staff(desk: TheDesk, form: OwnForm, house: str) -> Response:
+@router.get(f"{HOUSE}/nachricht", response_class=Response)
+def message(desk: TheDesk, house: str) -> Response:
+    """Where a sentence to the people of OM is written."""
+    return _show(desk, "message", house, {"typed": ""})
+
+
+@router.post(f"{HOUSE}/nachricht", response_class=Response)
+def message_sent(desk: TheDesk, form: TheForm, house: str) -> Response:
     """A sentence to the people of OM."""
     words = form["nachricht"]
-    wrong = say_to_staff(desk.app, desk.reach, house, words)
-    return _show(desk, house, (wrong,), {"nachricht": words}) if wrong else desk.go(f"/haus/{house}", "nachricht")
+    if not desk.is_own(form):
+        return _show(desk, "message", house, {"typed": words}, (TOO_OLD,))
+    if not say_to_staff(desk.app, desk.reach, house, words):
+        return _show(desk, "message", house, {"typed": words}, ("nachricht",))
+    return desk.go(f"/haus/{house}/nachricht", "nachricht")
 
 
 @router.get(f"{PATH}/spiegel", response_class=Response)

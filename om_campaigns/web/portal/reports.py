@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from fastapi import APIRouter, HTTPException, Response
 
 from om_campaigns.pipeline.house_reports import TYPED, answer_toolkit, report_action, show_life
-from om_campaigns.web.portal.guard import PATH, Desk, OwnForm, TheDesk
+from om_campaigns.web.forms import TheForm
+from om_campaigns.web.portal.guard import PATH, TOO_OLD, Desk, OwnForm, TheDesk
 
 router = APIRouter()
 
@@ -22,14 +23,14 @@ def reports(desk: TheDesk) -> Response:
 
 def _show(desk: Desk, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING) -> Response:
     life = show_life(desk.app, desk.reach, desk.language)
-    return desk.show("reports.html", page="reports", wrong=wrong, typed={**NOTHING, **typed}, status=422 if wrong else 200, **life)
+    return desk.show("reports.html", page="reports", wrong=wrong, typed={**NOTHING, **typed}, status=desk.status(wrong), **life)
 
 
 @router.post(f"{PATH}/berichte", response_class=Response)
-def report(desk: TheDesk, form: OwnForm) -> Response:
+def report(desk: TheDesk, form: TheForm) -> Response:
     """Record what was done, once."""
     typed = {name: form[name] for name in TYPED}
-    wrong = report_action(desk.app, desk.reach, typed)
+    wrong = report_action(desk.app, desk.reach, typed) if desk.is_own(form) else (TOO_OLD,)
     return _show(desk, wrong, typed) if wrong else desk.go("/berichte", "bericht")
 
 
