@@ -9,6 +9,7 @@ from functools import cache
 import nh3
 from markdown_it import MarkdownIt
 
+from om_campaigns.compose.markdown import set_words
 from om_campaigns.compose.pictures import KEY_LENGTH, PICTURE_PATH
 
 TAGS = {
@@ -44,7 +45,15 @@ def make_page_html(markdown: str, labels: Mapping[str, str]) -> str:
     for block in BLOCK.finditer(markdown):
         parts += [_render(markdown[end : block.start()]), _section(block[1], block[2], labels)]
         end = block.end()
-    html = "".join([*parts, _render(markdown[end:])])
+    return _clean("".join([*parts, _render(markdown[end:])]))
+
+
+def make_words_html(text: str, language: str) -> str:
+    """Safe HTML of the words of one block, as a letter in this language sets them."""
+    return _clean(set_words(text, language))
+
+
+def _clean(html: str) -> str:
     clean = nh3.clean(
         html, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_only_own_pictures, url_schemes={"https", "mailto"}, link_rel=None
     )

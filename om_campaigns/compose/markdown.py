@@ -316,6 +316,11 @@ def _kind(statement: str) -> tuple[str, str]:
     return ("middle", word) if word in ("elif", "else") else ("alone", word)
 
 
+def set_words(text: str, language: str) -> str:
+    """HTML of plain words as a letter sets them: quotes and spaces of the language, headings below the subject. Not cleaned."""
+    return _render(_parser(language).parse(text))
+
+
 def _render(tokens: Sequence[Token]) -> str:
     demoted = [_demoted(token) for token in tokens]
     return str(_parser("de").renderer.render(demoted, _parser("de").options, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
@@ -11,8 +12,9 @@ from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.vocabulary import ForwardPolicy, Origin
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
-from om_campaigns.compose.overlay_text import MAX_LENGTH
-from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.compose.archived import make_words_html
+from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
+from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.pipeline.own_words import (
     OwnText,
     add_block,
@@ -28,6 +30,9 @@ from om_campaigns.pipeline.pack_desk import Reach, find_pack
 TYPED = ("tun", "block", "worte", "nach")
 """The fields of the forms about blocks."""
 
+LOOK = "ansehen"
+"""Look how the words would read, without keeping them."""
+
 ACTIONS = ("ersetzen", "weglassen", "zurueck", "behalten", "nehmen", "einfuegen")
 """Replace, leave out, go back to OM's, keep ours, take OM's, add one."""
 
@@ -36,7 +41,8 @@ KINDS = {"SEC-03": "vorlage", "FWD-01": "person", "FWD-02": "kennwort", "FWD-06"
 
 
 def show_words(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
-    """The blocks of what a pack passes on, as ``show_blocks`` gives them, with may_edit, language, conflicts (how many).
+    """The blocks of what a pack passes on, as ``show_blocks`` gives them, each with own_html and om_html: how its words are read; may_edit,
+    text_language, conflicts (how many), most (characters of a block).
 
     None for a pack these houses do not have, or one whose text is not published any more.
     """
@@ -50,7 +56,19 @@ def show_words(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
         except InputError:
             return None
     conflicts = [each["block"] for each in blocks if each["conflict"]]
+    blocks = [each | {f"{whose}_html": make_words_html(each[f"{whose}_text"], text.language) for whose in ("own", "om")} for each in blocks]
     return {"blocks": blocks, "may_edit": may_edit, "text_language": text.language, "conflicts": len(conflicts), "most": MAX_LENGTH}
+
+
+def look_at_words(app: App, reach: Reach, public_id: str, typed: dict[str, str]) -> tuple[tuple[str, ...], str]:
+    """How own words (``TYPED``) would be read, as safe HTML; or what is wrong with them, as ``change_words`` tells. Nothing is kept."""
+    field, words = f"worte-{typed['block'] or 'neu'}", typed["worte"]
+    with store.read(app.engine) as session:
+        found = _find(session, reach, public_id)
+    if found is None or not found[1]:
+        return (f"{field}:nicht",), ""
+    wrong = _length_fault(field, words) or _spell(field, check_words(words, found[0].place, 1))
+    return wrong, "" if wrong else make_words_html(words, found[0].language)
 
 
 def count_conflicts(app: App, reach: Reach, public_id: str) -> int:
@@ -74,18 +92,23 @@ def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str]) 
     field = f"worte-{block or 'neu'}"
     if found is None or not found[1] or action not in ACTIONS:
         return (f"{field}:nicht",)
-    if action in ("ersetzen", "einfuegen"):
-        if not words.strip():
-            return (f"{field}:leer",)
-        if len(words) > MAX_LENGTH:
-            return (f"{field}:lang",)
+    if action in ("ersetzen", "einfuegen") and (wrong := _length_fault(field, words)):
+        return wrong
     try:
         _change(app, found[0], action, block, words, after, reach.actor)
     except ProblemsError as error:
-        return tuple(dict.fromkeys(f"{field}:{KINDS.get(each.rule_id, 'setzen')}:{each.line or 1}" for each in error.problems))
+        return _spell(field, error.problems)
     except InputError:
         return (f"{field}:nicht",)
     return ()
+
+
+def _length_fault(field: str, words: str) -> tuple[str, ...]:
+    return (f"{field}:leer",) if not words.strip() else (f"{field}:lang",) if len(words) > MAX_LENGTH else ()
+
+
+def _spell(field: str, problems: Sequence[Problem]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"{field}:{KINDS.get(each.rule_id, 'setzen')}:{each.line or 1}" for each in problems))
 
 
 def _change(app: App, text: OwnText, action: str, block: str, words: str, after: str, actor: str) -> None:

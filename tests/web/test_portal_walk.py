@@ -186,6 +186,30 @@ def test_a_house_drops_a_way_by_the_keyboard_alone(enter: Enter, office: Workspa
     assert office.ask(ROUTES) == [("forward_pack",)]
 
 
+@pytest.mark.parametrize(("width", "scripts"), [(1280, True), (360, False)])
+def test_own_words_are_looked_at_before_they_hold(
+    enter: Enter, office: Workspace, served: str, tmp_path: Path, width: int, scripts: bool
+) -> None:
+    page = enter(width=width, scripts=scripts)
+    page.goto(f"{served}{pack_of(office, 'dach')}/worte")
+    block = page.locator("#block-say")
+    block.locator("summary").click()
+    block.get_by_label("Ihre Worte").fill("„Ich rufe **selbst** an.“")
+    block.get_by_role("button", name="Erst ansehen").click()
+    block.get_by_role("status").get_by_text("selbst").wait_for()
+    assert block.get_by_label("Ihre Worte").input_value() == "„Ich rufe **selbst** an.“"
+    assert page.get_by_role("link", name="English").count() == 0, "a click would lose what was typed"
+    assert html_faults({"looked-at": page.content()}, tmp_path) == []
+    if scripts:
+        assert axe(page) == []
+        assert block.evaluate("each => each.getBoundingClientRect().top < innerHeight"), "the page comes back where one was"
+    picture(page, f"portal-words-looked-at-{width}")
+    block.get_by_role("button", name="Übernehmen").click()
+    page.get_by_text("Alle Formen dieses Pakets sagen es jetzt so").wait_for()
+    assert block.locator("strong", has_text="selbst").count() == 1
+    assert office.ask("SELECT text FROM overlay_change") == [("„Ich rufe **selbst** an.“",)]
+
+
 def test_the_letter_is_copied_with_its_looks(enter: Enter, office: Workspace, served: str) -> None:
     page = enter()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=served)

@@ -47,6 +47,24 @@ def test_a_block_is_said_in_own_words_and_taken_back(office: Workspace, doris: T
     assert "halbe" in doris.get(f"{path}/brief.txt").text
 
 
+def test_blocks_are_shown_as_they_are_read_and_looked_at_before_they_hold(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    change(doris, path, tun="ersetzen", block="say", worte="Ich rufe **selbst** an:\n\n- heute\n- oder morgen")
+    page = doris.get(f"{path}/worte").text
+    assert "Ich rufe <strong>selbst</strong> an:" in page
+    assert "<li>oder morgen</li>" in page
+    before = office.dump()
+    page = change(doris, path, tun="ansehen", block="say", worte='Ich schreibe *selbst* "bald".')
+    assert "So würden es Ihre Beratenden lesen" in page
+    assert "Ich schreibe <em>selbst</em> „bald“." in page
+    assert "Ich schreibe *selbst* &#34;bald&#34;.</textarea>" in page, "what was typed is there to go on with"
+    assert "Zeile 1: Erlaubt sind" in change(doris, path, tun="ansehen", block="say", worte="<b>fett</b>")
+    assert "noch keine Worte" in change(doris, path, tun="ansehen", worte=" ")
+    page = change(doris, path, tun="ansehen", worte="[Hier](https://dach.example) **mehr**.", nach="say")
+    assert '<a href="https://dach.example">Hier</a> <strong>mehr</strong>' in page
+    assert office.dump() == before, "looking keeps nothing"
+
+
 def test_a_block_is_added_where_it_belongs_and_removed(office: Workspace, doris: TestClient) -> None:
     path = pack_of(office, "dach")
     change(doris, path, tun="einfuegen", worte="Fragen? Doris Dach hilft.", nach="say")
