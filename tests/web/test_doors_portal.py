@@ -125,6 +125,7 @@ def test_no_form_of_the_portal_breaks_or_reaches_another_house(
 ) -> None:
     routes = [(method, route) for router in ROUTERS for route in router.routes for method in route.methods]  # type: ignore[attr-defined]
     pages = [_fill(route.path, genuine) for method, route in routes if method == "GET" and route.path.startswith(("/portal", "/paket"))]
+    pages += [f"{page}?bearbeiten=neu" for page in pages if page.endswith("/worte")]
     forms = find_forms(base, cookie, [page for page in pages if "dateien" not in page])
     posted = {route.path for method, route in routes if method == "POST" and route.path.startswith(("/portal", "/paket"))}
     met = {route.path for method, route in routes if method == "POST" for action, _, _ in forms if route.path_regex.match(action)}

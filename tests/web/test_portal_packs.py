@@ -258,5 +258,6 @@ def test_the_pages_speak_the_partners_language(office: Workspace) -> None:
     path = pack_of(office, "fremd")
     assert 'lang="de"' in frieda.get(f"{path}?lang=de").text
     key = form_key(frieda.get(path).text)
+    assert f'href="{path}/vorschau?als=text&amp;lang=de"' in frieda.get(f"{path}/vorschau?lang=de").text
     moved = frieda.post(f"{path}?lang=de", data={"formular": key, "tun": "accepted"})
     assert moved.headers["location"] == f"{path}?gut=accepted&lang=de", "what was clicked stays"

@@ -193,7 +193,8 @@ def test_own_words_are_looked_at_before_they_hold(
     page = enter(width=width, scripts=scripts)
     page.goto(f"{served}{pack_of(office, 'dach')}/worte")
     block = page.locator("#block-say")
-    block.locator("summary").click()
+    block.get_by_role("link", name="Bearbeiten").click()
+    assert page.get_by_role("button", name=re.compile("Weglassen|Zurück zur OM|Einfügen")).count() == 0, "nothing could lose what is typed"
     block.get_by_label("Ihre Worte").fill("„Ich rufe **selbst** an.“")
     block.get_by_role("button", name="Erst ansehen").click()
     block.get_by_role("status").get_by_text("selbst").wait_for()
@@ -246,6 +247,8 @@ def test_every_page_is_sound(enter: Enter, office: Workspace, served: str, tmp_p
         "preview-text": f"{pack}/vorschau?als=text",
         "pass-on": f"{pack}/weitergeben",
         "words": f"{pack}/worte",
+        "words-edit": f"{pack}/worte?bearbeiten=say",
+        "words-new": f"{pack}/worte?bearbeiten=neu",
         "house": "/portal/haus/dach",
         "logo": "/portal/haus/dach/logo",
         "people": "/portal/haus/dach/menschen",

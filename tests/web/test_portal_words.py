@@ -65,6 +65,21 @@ def test_blocks_are_shown_as_they_are_read_and_looked_at_before_they_hold(office
     assert office.dump() == before, "looking keeps nothing"
 
 
+def test_one_block_is_written_at_a_time_so_that_nothing_is_lost(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    assert "<textarea" not in doris.get(f"{path}/worte").text
+    for block in ("say", "do", "neu"):
+        page = doris.get(f"{path}/worte?bearbeiten={block}&lang=en").text
+        assert page.count("<textarea") == 1
+        assert f'id="worte-{block}"' in page
+        assert page.count(f'action="{path}/worte?lang=en"') == 1, "no other form could throw away what is typed"
+    for block in ("offers", "gibt-es-nicht"):
+        assert "<textarea" not in doris.get(f"{path}/worte?bearbeiten={block}").text
+    page = change(doris, path, tun="ersetzen", block="do", worte="<b>fett</b>")
+    assert page.count("<textarea") == 1
+    assert "&lt;b&gt;fett&lt;/b&gt;</textarea>" in page
+
+
 def test_a_block_is_added_where_it_belongs_and_removed(office: Workspace, doris: TestClient) -> None:
     path = pack_of(office, "dach")
     change(doris, path, tun="einfuegen", worte="Fragen? Doris Dach hilft.", nach="say")

@@ -72,7 +72,7 @@ def test_ren_19_the_link_of_a_letter_asks_for_the_second_mail(workspace: Workspa
 def test_ren_19_own_words_are_written_and_taken_back(enter: Enter, office: Workspace, served: str) -> None:  # noqa: F811
     page = enter(width=360, scripts=False)
     page.goto(f"{served}{pack_of(office, 'dach')}/worte")
-    press(page, "summary")
+    press(page, "#block-say a[href*=bearbeiten]")
     write(page, "textarea", "Ich rufe selbst an.")
     press(page, "button[name=tun][value=ersetzen]")
     page.get_by_text("Ich rufe selbst an.").first.wait_for()

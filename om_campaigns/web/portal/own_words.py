@@ -14,22 +14,31 @@ from om_campaigns.web.portal.visit import TheVisit, Visit
 router = APIRouter()
 
 WORDS = f"{PATH}/pakete/{{public_id}}/worte"
+NEW = "neu"
 NOTHING = dict.fromkeys(TYPED, "")
 
 
 @router.get(WORDS, response_class=Response)
 def own_words(visit: TheVisit) -> Response:
-    """Every block of what is passed on."""
-    return _show(visit)
+    """Every block of what is passed on; or one of them to be written, and then nothing else that could be done."""
+    return _show(visit, editing=visit.request.query_params.get("bearbeiten", ""))
 
 
 def _show(
-    visit: Visit, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING, status: int = 422, looked_at: str = ""
+    visit: Visit,
+    wrong: tuple[str, ...] = (),
+    typed: Mapping[str, str] = NOTHING,
+    status: int = 422,
+    *,
+    editing: str = "",
+    looked_at: str = "",
 ) -> Response:
+    """``editing``: the block that is being written, ``NEW`` for one to be added. ``looked_at``: how what was typed would read."""
     words = show_words(visit.site.app, visit.reach, visit.public_id)
     if words is None:
         raise HTTPException(404)
-    given = {**words, "looked_at": looked_at, "typed": {**NOTHING, **typed}}
+    known = {NEW, *(each["block"] for each in words["blocks"])} if words["may_edit"] else set()
+    given = {**words, "editing": editing if editing in known else "", "looked_at": looked_at, "typed": {**NOTHING, **typed}}
     return visit.show("words_of_house.html", wrong=wrong, status=status if wrong else 200, **given)
 
 
@@ -37,10 +46,11 @@ def _show(
 def own_words_changed(visit: TheVisit, form: TheForm) -> Response:
     """One thing done with one block, and the packs that wait say it from now on; or only a look at how it would read."""
     typed = {name: form[name] for name in TYPED}
+    editing, looked_at = typed["block"] or NEW, ""
     if not visit.is_own(form):
-        return _show(visit, (f"worte-{typed['block'] or 'neu'}:alt",), typed, 400)
+        return _show(visit, (f"worte-{editing}:alt",), typed, 400, editing=editing)
     if typed["tun"] == LOOK:
         wrong, looked_at = look_at_words(visit.site.app, visit.reach, visit.public_id, typed)
-        return _show(visit, wrong, typed, looked_at=looked_at)
-    wrong = change_words(visit.site.app, visit.reach, visit.public_id, typed)
-    return _show(visit, wrong, typed) if wrong else visit.go("worte", "/worte")
+    else:
+        wrong = change_words(visit.site.app, visit.reach, visit.public_id, typed)
+    return _show(visit, wrong, typed, editing=editing, looked_at=looked_at) if wrong or looked_at else visit.go("worte", "/worte")
