@@ -43,7 +43,8 @@ def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Workspace:
     steps += ["b1 day = 35\nwhen = \"'refer' in interests\"", "b2 day = 36\nwhen = \"'use' in interests\""]
     made.campaign("wir-gedanke", *steps, texts=False, head='title = "Wir-Gedanke"')
     for name in STEPS:
-        shutil.copyfile(LOOK / f"campaigns/wir-gedanke/{name}.de.md", made.folder / f"templates/campaigns/wir-gedanke/{name}.de.md")
+        (source,) = (each for each in LOOK.glob(f"campaigns/wir-gedanke/{name}*.de.md") if "bundesweit" not in each.name)
+        shutil.copyfile(source, made.folder / f"templates/campaigns/wir-gedanke/{name}.de.md")
     for name in ("b1", "b2"):
         made.text("wir-gedanke", f"{name}.de")
     made.campaign("erinnerung", "e1 day = 20", head="exit_when = \"answered('wir-gedanke/a1')\"")
