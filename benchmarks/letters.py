@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 import structlog
 
 from om_campaigns.app import App, open_app
-from om_campaigns.pipeline.operator import init_workspace
-from om_campaigns.pipeline.previewing import Preview, preview
-from om_campaigns.pipeline.spam import Verdict, judge
-from om_campaigns.pipeline.staff import import_audience
+from om_campaigns.pipeline.operator.installation import init_workspace
+from om_campaigns.pipeline.staff.desk import import_audience
+from om_campaigns.pipeline.staff.previewing import Preview, preview
+from om_campaigns.pipeline.staff.spam import Verdict, judge
 from om_campaigns.pipeline.texts import campaign_names
 
 LANGUAGES = ("de", "en")

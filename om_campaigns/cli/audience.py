@@ -12,7 +12,7 @@ from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import counted, format_option, print_facts, print_json, print_rows
 
 if TYPE_CHECKING:
-    from om_campaigns.pipeline.staff import ImportReport
+    from om_campaigns.pipeline.staff.desk import ImportReport
 
 SHOWN_REJECTIONS = 40
 SHOWN_DIFFERENCES = 60
@@ -53,7 +53,7 @@ def import_(
     JSON: {"organisations": {"new", "changed", "unchanged"}, "people": {…}, "rejected": [{"file", "line", "column",
     "reason"}], "without_basis"}; with --dry-run also "changes".
     """
-    from om_campaigns.pipeline.staff import import_audience, load_actor, make_grant
+    from om_campaigns.pipeline.staff.desk import import_audience, load_actor, make_grant
 
     if basis is None and (source or obtained_on):
         raise click.UsageError("--source and --obtained-on describe a --basis; name one")

@@ -20,7 +20,7 @@ def backup(state: State, file: Path) -> None:
     Whoever has that file has every address and the keys: keep it like the workspace itself. On PostgreSQL pg_dump must be
     installed. A password_file lies elsewhere and is not in it.
     """
-    from om_campaigns.pipeline.backups import back_up
+    from om_campaigns.pipeline.operator.backups import back_up
 
     app = state.app()
     contents = back_up(app, file, app.now())
@@ -40,7 +40,7 @@ def restore(state: State, file: Path | None, replace: bool, confirm_live: bool) 
     """
     from om_campaigns.clock import system_clock
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.backups import restore as bring_back
+    from om_campaigns.pipeline.operator.backups import restore as bring_back
 
     if file is None and not confirm_live:
         raise InputError("say what to restore", hint="name a file that 'om-campaigns backup' made")
@@ -61,7 +61,7 @@ def restore(state: State, file: Path | None, replace: bool, confirm_live: bool) 
 
 def _confirm(state: State) -> None:
     from om_campaigns.pipeline.identity import confirm_live
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.staff.desk import load_actor
 
     app = state.app()
     due = confirm_live(app, app.now(), load_actor())

@@ -91,9 +91,9 @@ def publish(state: State, names: tuple[str, ...], format_: str) -> None:
     From then on people who match are enrolled. The same files again publish nothing new.
     JSON: name, version, new (whether anything had changed), first.
     """
-    from om_campaigns.pipeline.operator import require_real_clock
-    from om_campaigns.pipeline.publishing import publish_campaigns
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.operator.installation import require_real_clock
+    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.pipeline.staff.publishing import publish_campaigns
 
     app = state.app()
     require_real_clock(app)
@@ -110,7 +110,7 @@ def publish(state: State, names: tuple[str, ...], format_: str) -> None:
 @pass_state
 def pause(state: State, name: str) -> None:
     """Freeze a campaign; nobody enters, nothing is sent."""
-    from om_campaigns.pipeline.staff import load_actor, pause_campaign
+    from om_campaigns.pipeline.staff.desk import load_actor, pause_campaign
 
     app = state.app()
     done = pause_campaign(app, name, app.now(), load_actor())
@@ -122,7 +122,7 @@ def pause(state: State, name: str) -> None:
 @pass_state
 def resume(state: State, name: str) -> None:
     """Go on after a pause; every due time moves by its length, so nobody gets a burst."""
-    from om_campaigns.pipeline.staff import load_actor, resume_campaign
+    from om_campaigns.pipeline.staff.desk import load_actor, resume_campaign
 
     app = state.app()
     done = resume_campaign(app, name, app.now(), load_actor())
@@ -136,7 +136,7 @@ def resume(state: State, name: str) -> None:
 def stop(state: State, name: str, yes: bool) -> None:
     """End a campaign for good: everybody in it stops, what is owed is cancelled."""
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.staff import load_actor, stop_campaign
+    from om_campaigns.pipeline.staff.desk import load_actor, stop_campaign
     from om_campaigns.report.queries.campaigns import load_campaign
 
     with looking(state) as (app, session):

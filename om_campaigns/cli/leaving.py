@@ -57,8 +57,8 @@ def undo(state: State, since: str, until: str, through: str, mailing_list: str, 
     JSON: address, scope, at, fate (undone, left_otherwise, stopped_otherwise, over).
     """
     from om_campaigns.clock import parse_instant
-    from om_campaigns.pipeline.bursts import Channel, undo_leaving
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.staff.bursts import Channel, undo_leaving
+    from om_campaigns.pipeline.staff.desk import load_actor
 
     app = state.app()
     zone = app.settings.zone_info

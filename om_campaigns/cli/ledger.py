@@ -94,8 +94,8 @@ def settle(
     """
     from om_campaigns.cli.opening import looking
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.amends import Chosen, load_uncertain, settle_letters
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.staff.amends import Chosen, load_uncertain, settle_letters
+    from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.report.queries.finding import find_organisation, find_person
 
     if not (letters or all_ or campaign or person or house):

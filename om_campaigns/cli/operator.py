@@ -21,7 +21,7 @@ def init(state: State, folder: Path | None, blank: bool) -> None:
 
     Nothing that exists is overwritten.
     """
-    from om_campaigns.pipeline.operator import init_workspace
+    from om_campaigns.pipeline.operator.installation import init_workspace
 
     target = folder if folder is not None else state.workspace
     done = init_workspace(target, is_blank=blank)
@@ -49,7 +49,7 @@ def doctor(state: State, format_: str) -> None:
     JSON: a list of {level (ok, warn, fail), topic, text, hint}. The exit code is 4 if anything fails.
     """
     from om_campaigns.clock import system_clock
-    from om_campaigns.pipeline.doctor import examine
+    from om_campaigns.pipeline.operator.doctor import examine
 
     findings = examine(state.workspace, system_clock)
     rows = [{"level": each.level.value, "topic": each.topic, "text": each.text, "hint": each.hint} for each in findings]
@@ -80,11 +80,11 @@ def go_live(state: State, yes: bool, backup_done: bool) -> None:
     then shows the first plan; mail leaves only after that is confirmed.
     """
     from om_campaigns.clock import system_clock
-    from om_campaigns.pipeline.doctor import examine
-    from om_campaigns.pipeline.golive import go_live as switch
-    from om_campaigns.pipeline.golive import require_ready
-    from om_campaigns.pipeline.operator import unhalt as let_go
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.operator.doctor import examine
+    from om_campaigns.pipeline.operator.golive import go_live as switch
+    from om_campaigns.pipeline.operator.golive import require_ready
+    from om_campaigns.pipeline.operator.installation import unhalt as let_go
+    from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.pipeline.tick import look
 
     findings = examine(state.workspace, system_clock)
@@ -115,11 +115,11 @@ def go_live(state: State, yes: bool, backup_done: bool) -> None:
 @pass_state
 def halt(state: State, reason: str) -> None:
     """Stop all sending at once, also of a scheduler that is at it."""
-    from om_campaigns.pipeline import operator
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.operator import installation
+    from om_campaigns.pipeline.staff.desk import load_actor
 
     app = state.app()
-    done = operator.halt(app, app.now(), load_actor(), reason)
+    done = installation.halt(app, app.now(), load_actor(), reason)
     click.echo("halted: nothing is sent until 'om-campaigns unhalt'" if done else "it was halted already")
 
 
@@ -128,15 +128,15 @@ def halt(state: State, reason: str) -> None:
 @pass_state
 def unhalt(state: State, destination: str | None) -> None:
     """Let sending go on after a halt; with DOMAIN, to a destination that was left alone because it refused us."""
-    from om_campaigns.pipeline import operator
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.operator import installation
+    from om_campaigns.pipeline.staff.desk import load_actor
 
     app = state.app()
     if destination:
-        done = operator.let_destination_go(app, destination, app.now(), load_actor())
+        done = installation.let_destination_go(app, destination, app.now(), load_actor())
         click.echo(f"mail to {destination} may go again" if done else f"nothing holds mail to {destination}")
         return
-    done = operator.unhalt(app, app.now(), load_actor())
+    done = installation.unhalt(app, app.now(), load_actor())
     click.echo("sending may go on; 'om-campaigns plan' shows what is due" if done else "it was not halted")
 
 
@@ -165,7 +165,7 @@ def db() -> None:
 def upgrade(state: State, format_: str) -> None:
     """Bring the database to the newest shape; make a backup before. JSON: {"revision", "changed"}."""
     from om_campaigns import migrations
-    from om_campaigns.pipeline.operator import upgrade_database
+    from om_campaigns.pipeline.operator.installation import upgrade_database
 
     app = state.app(check_schema=False)
     changed = upgrade_database(app.engine)

@@ -142,8 +142,8 @@ def unsubscribe(state: State, address: str, mailing_list: str, house: str) -> No
     reader can, by subscribing again.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.leaving import unsubscribe as stop_mail
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.recipient.leaving import unsubscribe as stop_mail
+    from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.report.queries.finding import find_organisation
 
     if mailing_list and house:
@@ -166,8 +166,8 @@ def erase(state: State, who: str, yes: bool, format_: str) -> None:
     JSON: {"erased": {what: number}, "stays": [{"what", "number", "why"}]}.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.recipient import erase_person
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.recipient.forgetting import erase_person
+    from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.report.queries.finding import find_person
     from om_campaigns.report.queries.people import load_person
 

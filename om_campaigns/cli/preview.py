@@ -11,7 +11,7 @@ from om_campaigns.cli import State, pass_state
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.previewing import Preview
+    from om_campaigns.pipeline.staff.previewing import Preview
 
 
 @click.command()
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @pass_state
 def preview(state: State, target: str, reader: str | None, language: str | None, folder: Path | None, spam: bool) -> None:
     """Show the letters of a campaign, or one step, as the files say now, and what the lint says of them. Changes nothing."""
-    from om_campaigns.pipeline.previewing import preview as make_previews
-    from om_campaigns.pipeline.spam import judge
+    from om_campaigns.pipeline.staff.previewing import preview as make_previews
+    from om_campaigns.pipeline.staff.spam import judge
 
     app = state.app()
     person_id, organisation_id = _find(app, reader)
@@ -52,7 +52,7 @@ def preview(state: State, target: str, reader: str | None, language: str | None,
 @pass_state
 def test(state: State, target: str, to: str, reader: str | None) -> None:
     """Send the letters of a campaign, or one step, to yourself through the real mail server. Counts nowhere."""
-    from om_campaigns.pipeline.previewing import send_test
+    from om_campaigns.pipeline.staff.previewing import send_test
 
     app = state.app()
     person_id, organisation_id = _find(app, reader)

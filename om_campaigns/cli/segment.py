@@ -23,7 +23,7 @@ def segment() -> None:
 def list_(state: State, format_: str) -> None:
     """Segments with how many they match now. JSON: name, title, title_en, selects, members, where."""
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.staff import load_workspace_segments
+    from om_campaigns.pipeline.staff.desk import load_workspace_segments
     from om_campaigns.report.queries.campaigns import load_campaign_ids
     from om_campaigns.report.queries.members import count_members
 
@@ -61,7 +61,7 @@ def show(state: State, name: str, explain: bool, limit: int | None, format_: str
     "alone", "so_far"}]}. CSV has the rows or the parts.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.staff import explain_segment, get_segment
+    from om_campaigns.pipeline.staff.desk import explain_segment, get_segment
     from om_campaigns.report.queries.campaigns import load_campaign_ids
     from om_campaigns.report.queries.members import count_members, load_members
 

@@ -34,7 +34,7 @@ def plan(state: State, campaign: str | None, cascade: bool, until: str | None, f
     """
     from om_campaigns import store
     from om_campaigns.clock import parse_instant
-    from om_campaigns.pipeline.partner import who_passes_on
+    from om_campaigns.pipeline.partner.packs import who_passes_on
     from om_campaigns.pipeline.tick import look
 
     app = state.app()
@@ -86,7 +86,7 @@ def send(
     from om_campaigns.cli.output import print_json
     from om_campaigns.clock import parse_instant
     from om_campaigns.errors import InputError, RefusedError
-    from om_campaigns.pipeline.operator import require_real_clock
+    from om_campaigns.pipeline.operator.installation import require_real_clock
     from om_campaigns.pipeline.tick import look, tick
     from om_campaigns.store import Mode
 
@@ -124,8 +124,8 @@ def send(
 def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: bool, yes: bool, format_: str) -> None:
     from om_campaigns.cli.output import counted, print_json
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline import amends
-    from om_campaigns.pipeline.operator import require_real_clock
+    from om_campaigns.pipeline.operator.installation import require_real_clock
+    from om_campaigns.pipeline.staff import amends
     from om_campaigns.store import Mode
 
     app = state.app()
@@ -220,7 +220,7 @@ def _sent_data(result: TickResult) -> dict[str, Any]:
 
 def _print_plan(app: App, result: TickResult, now: datetime, until: datetime) -> None:
     from om_campaigns.cli.output import print_rows, shown
-    from om_campaigns.pipeline.explaining import REASONS
+    from om_campaigns.pipeline.staff.explaining import REASONS
 
     zone = app.settings.zone_info
     span = shown(now, zone) if until <= now else f"{shown(now, zone)} to {shown(until, zone)}"
@@ -249,7 +249,7 @@ def _print_plan(app: App, result: TickResult, now: datetime, until: datetime) ->
 
 def _print_cascade(passing: list[dict[str, Any]], *, is_full: bool) -> None:
     from om_campaigns.cli.output import print_rows
-    from om_campaigns.pipeline.explaining import REASONS
+    from om_campaigns.pipeline.staff.explaining import REASONS
 
     for each in passing:
         relays = {row["relay"] for row in each["served"]}
@@ -281,7 +281,7 @@ def _tell_sent(result: TickResult, format_: str) -> None:
 
 def _print_sent(result: TickResult) -> None:
     from om_campaigns.cli.output import counted
-    from om_campaigns.pipeline.explaining import REASONS
+    from om_campaigns.pipeline.staff.explaining import REASONS
 
     if result.is_clock_behind:
         click.echo("this moment lies before the latest one played; nothing was changed")

@@ -37,7 +37,7 @@ def list_(state: State, with_closed: bool, format_: str) -> None:
 
     JSON: number, kind, organisation, address, detail, at, closed_at, closed_by.
     """
-    from om_campaigns.pipeline.leaving import load_tasks
+    from om_campaigns.pipeline.recipient.leaving import load_tasks
 
     app = state.app()
     rows = [row | {"what": WORDS[row["kind"]], "more": _more(row["detail"])} for row in load_tasks(app, with_closed=with_closed)]
@@ -58,8 +58,8 @@ def _more(detail: object) -> str:
 @pass_state
 def close(state: State, number: int) -> None:
     """Say that you have seen to it."""
-    from om_campaigns.pipeline import leaving
-    from om_campaigns.pipeline.staff import load_actor
+    from om_campaigns.pipeline.recipient import leaving
+    from om_campaigns.pipeline.staff.desk import load_actor
 
     app = state.app()
     done = leaving.close_task(app, number, app.now(), load_actor())

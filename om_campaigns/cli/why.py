@@ -12,7 +12,7 @@ from om_campaigns.cli import State, pass_state
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from om_campaigns.pipeline.explaining import Answer, SeatAnswer
+    from om_campaigns.pipeline.staff.explaining import Answer, SeatAnswer
 
 
 @click.command()
@@ -29,7 +29,7 @@ def why(state: State, who: str, campaign: str, format_: str) -> None:
     seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail, due_at, sent_at}].
     """
     from om_campaigns.cli.output import print_json
-    from om_campaigns.pipeline.explaining import explain_recipient
+    from om_campaigns.pipeline.staff.explaining import explain_recipient
     from om_campaigns.report.queries.finding import find_person_or_organisation
     from om_campaigns.store import read
 
@@ -45,7 +45,7 @@ def why(state: State, who: str, campaign: str, format_: str) -> None:
 
 def _tell(answer: Answer, zone: ZoneInfo) -> None:
     from om_campaigns.cli.output import shown
-    from om_campaigns.pipeline.explaining import REASONS
+    from om_campaigns.pipeline.staff.explaining import REASONS
 
     click.echo(f"{answer.subject} and '{answer.campaign}' (campaign {answer.status})")
     if answer.is_enrolled:
@@ -71,7 +71,7 @@ def _tell(answer: Answer, zone: ZoneInfo) -> None:
 
 
 def _seat_lines(seat: SeatAnswer, *, is_enrolled: bool) -> list[str]:
-    from om_campaigns.pipeline.explaining import REASONS
+    from om_campaigns.pipeline.staff.explaining import REASONS
 
     verdict = "matches" if seat.matches else "does not match"
     lines = [f"  {seat.house}: {verdict} segment {seat.segment}" + (" (asked at entry only)" if is_enrolled else "")]

@@ -1,1 +1,1 @@
-"""The use cases, one file per actor, and the tick that joins the rooms."""
+"""The use cases, a room for each actor, and the tick that joins the rooms of the house; read ``tick`` first."""

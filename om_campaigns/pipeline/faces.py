@@ -20,7 +20,7 @@ from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.looks import load_looks
 from om_campaigns.compose.own_look import KEY, OwnLook, lay_over
 from om_campaigns.errors import ProblemsError
-from om_campaigns.pipeline.operator import starter_folder
+from om_campaigns.pipeline.operator.installation import starter_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import digest, new_ref
 from om_campaigns.feedback.models import TaskKind
 from om_campaigns.feedback.tasks import open_task
-from om_campaigns.pipeline.pack_desk import Reach
+from om_campaigns.pipeline.partner.pack_desk import Reach
 
 SAY_LENGTH = 1000
 

@@ -20,7 +20,7 @@ from om_campaigns.campaign.matching import is_waiting
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
 from om_campaigns.columns import table_of
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator import note_instance, require_real_clock
+from om_campaigns.pipeline.operator.installation import note_instance, require_real_clock
 from om_campaigns.store import Instance, Mode
 
 MIRROR_NAME = "installation.json"

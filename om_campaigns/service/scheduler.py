@@ -18,7 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.pipeline.operator import forget_old_values, take_leadership
+from om_campaigns.pipeline.operator.installation import forget_old_values, take_leadership
 from om_campaigns.pipeline.tick import tick
 from om_campaigns.service.stopping import told_to_stop, wait
 from om_campaigns.store import Instance

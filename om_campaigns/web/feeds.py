@@ -12,8 +12,8 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
 from feedgen.feed import FeedGenerator
 
-from om_campaigns.pipeline.archive import Entry, Question
 from om_campaigns.pipeline.faces import find_house_name
+from om_campaigns.pipeline.recipient.archive import Entry, Question
 from om_campaigns.web.archive import list_name
 from om_campaigns.web.site import Site, TheSite, Word
 

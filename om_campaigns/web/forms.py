@@ -10,7 +10,7 @@ from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException as FormError
 
-from om_campaigns.pipeline.doors import is_form_key, make_form_key
+from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
 from om_campaigns.web.faults import Fault as Fault
 from om_campaigns.web.site import Site
 

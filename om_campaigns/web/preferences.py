@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
-from om_campaigns.pipeline.doors import Door, Visitor, find_visitor, make_door_token
 from om_campaigns.pipeline.faces import Face, load_face
-from om_campaigns.pipeline.preferring import (
+from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor, make_door_token
+from om_campaigns.pipeline.recipient.preferring import (
     RHYTHMS,
     Chosen,
     ask_for_link,

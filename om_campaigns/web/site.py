@@ -16,8 +16,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from om_campaigns.app import App
-from om_campaigns.pipeline.archive import Archive
 from om_campaigns.pipeline.faces import Face, load_face
+from om_campaigns.pipeline.recipient.archive import Archive
 from om_campaigns.web.errands import Errands
 from om_campaigns.web.faults import spell
 from om_campaigns.web.words import LANGUAGES, choose_language, load_words

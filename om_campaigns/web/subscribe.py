@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
 from om_campaigns.pipeline.faces import Face, load_face
-from om_campaigns.pipeline.subscribing import (
+from om_campaigns.pipeline.recipient.subscribing import (
     Offer,
     Wanted,
     confirm,

@@ -6,9 +6,9 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from om_campaigns import store
-from om_campaigns.pipeline.doors import Door, Visitor, find_visitor, make_door_token
 from om_campaigns.pipeline.faces import Face, load_face
-from om_campaigns.pipeline.leaving import Wish, fulfil, leave_at_once, stands_for_house
+from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor, make_door_token
+from om_campaigns.pipeline.recipient.leaving import Wish, fulfil, leave_at_once, stands_for_house
 from om_campaigns.web.forms import TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.pipeline.operator import init_workspace
+from om_campaigns.pipeline.operator.installation import init_workspace
 from tests.cli.shell import om
 from tests.journeys.workspace import STEP, Workspace, house, person
 

@@ -16,7 +16,7 @@ CONTEXT.set_forkserver_preload(["tests.crash.harness", "tests.crash.commands"])
 
 def do_import(folder: Path, begun: Any) -> None:
     from om_campaigns.app import open_app
-    from om_campaigns.pipeline.staff import import_audience
+    from om_campaigns.pipeline.staff.desk import import_audience
 
     app = open_app(folder)
     begun.set()
@@ -25,7 +25,7 @@ def do_import(folder: Path, begun: Any) -> None:
 
 def do_publish(folder: Path, begun: Any) -> None:
     from om_campaigns.app import open_app
-    from om_campaigns.pipeline.publishing import publish_campaigns
+    from om_campaigns.pipeline.staff.publishing import publish_campaigns
 
     app = open_app(folder)
     begun.set()
@@ -34,7 +34,7 @@ def do_publish(folder: Path, begun: Any) -> None:
 
 def do_migrate(folder: Path, begun: Any) -> None:
     from om_campaigns.app import open_app
-    from om_campaigns.pipeline.operator import upgrade_database
+    from om_campaigns.pipeline.operator.installation import upgrade_database
 
     app = open_app(folder, check_schema=False)
     begun.set()
@@ -43,7 +43,7 @@ def do_migrate(folder: Path, begun: Any) -> None:
 
 def do_backup(folder: Path, begun: Any) -> None:
     from om_campaigns.app import open_app
-    from om_campaigns.pipeline.backups import back_up
+    from om_campaigns.pipeline.operator.backups import back_up
 
     app = open_app(folder)
     begun.set()

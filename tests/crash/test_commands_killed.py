@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from om_campaigns import migrations
-from om_campaigns.pipeline.backups import read_contents
+from om_campaigns.pipeline.operator.backups import read_contents
 from tests.crash.commands import do_backup, do_import, do_migrate, do_publish, kill_at, moments, run_whole
 from tests.journeys.workspace import PEOPLE_COLUMNS, SQLITE, Workspace, house, person
 from tests.pipeline.test_backups import use_its_programs

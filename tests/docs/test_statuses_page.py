@@ -14,7 +14,7 @@ from om_campaigns.cli.ledger import STATUSES
 from om_campaigns.compose.overlay import Conflict, OverlayKind
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.feedback.models import TaskKind
-from om_campaigns.pipeline.explaining import REASONS
+from om_campaigns.pipeline.staff.explaining import REASONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "statuses.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator import halt, unhalt
+from om_campaigns.pipeline.operator.installation import halt, unhalt
 from om_campaigns.pipeline.tick import TickResult, look, tick
 from tests.journeys.workspace import Workspace, house, is_quiet, local, person
 

@@ -10,7 +10,7 @@ import pytest
 
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope
-from om_campaigns.pipeline.staff import pause_campaign, resume_campaign, stop_campaign
+from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign, stop_campaign
 from om_campaigns.pipeline.tick import tick
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person
 

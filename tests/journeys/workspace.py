@@ -22,8 +22,8 @@ from sqlalchemy import text
 from om_campaigns import migrations, store
 from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.pipeline.publishing import publish_campaigns
-from om_campaigns.pipeline.staff import import_audience
+from om_campaigns.pipeline.staff.desk import import_audience
+from om_campaigns.pipeline.staff.publishing import publish_campaigns
 from om_campaigns.pipeline.tick import TickResult, tick
 
 LOOK = Path(__file__).parents[2] / "templates"

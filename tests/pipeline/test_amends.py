@@ -10,7 +10,7 @@ import pytest
 from om_campaigns.delivery.memory import MemoryConnection, MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
 from om_campaigns.errors import InputError, RefusedError
-from om_campaigns.pipeline.amends import Chosen, look_at_correction, look_at_gaps, send_correction, send_gaps, settle_letters
+from om_campaigns.pipeline.staff.amends import Chosen, look_at_correction, look_at_gaps, send_correction, send_gaps, settle_letters
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, assert_no_double, house, local, person
 

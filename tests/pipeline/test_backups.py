@@ -21,12 +21,12 @@ from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope
 from om_campaigns.delivery.workers import start_worker
 from om_campaigns.errors import InputError, InstallationError, RefusedError
-from om_campaigns.pipeline.backups import back_up, read_contents, restore
-from om_campaigns.pipeline.doors import find_visitor_of
 from om_campaigns.pipeline.identity import MIRROR_NAME, read_mirror
 from om_campaigns.pipeline.notices import send_asked_notices
-from om_campaigns.pipeline.operator import LEADER, take_leadership
-from om_campaigns.pipeline.preferring import ask_for_link
+from om_campaigns.pipeline.operator.backups import back_up, read_contents, restore
+from om_campaigns.pipeline.operator.installation import LEADER, take_leadership
+from om_campaigns.pipeline.recipient.doors import find_visitor_of
+from om_campaigns.pipeline.recipient.preferring import ask_for_link
 from om_campaigns.store import open_engine
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
@@ -228,7 +228,7 @@ def test_the_kind_of_database_must_be_the_same(ws: Workspace, elsewhere: Path, t
 
 
 def test_without_pg_dump_the_backup_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from om_campaigns.pipeline.backups import copy_database
+    from om_campaigns.pipeline.operator.backups import copy_database
 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InstallationError, match="pg_dump is not installed"):

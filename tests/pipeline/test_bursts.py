@@ -12,7 +12,7 @@ import pytest
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import SuppressionScope
 from om_campaigns.feedback.leaving import Channel, Leaver, record_leaving
-from om_campaigns.pipeline.bursts import undo_leaving, watch_leaving
+from om_campaigns.pipeline.staff.bursts import undo_leaving, watch_leaving
 from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture

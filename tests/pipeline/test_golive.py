@@ -16,8 +16,8 @@ from aiosmtpd.handlers import Sink
 from om_campaigns.app import make_keys
 from om_campaigns.clock import system_clock
 from om_campaigns.delivery.workers import take_lock
-from om_campaigns.pipeline.doctor import Level, examine, is_reserved
-from om_campaigns.pipeline.operator import LEADER
+from om_campaigns.pipeline.operator.doctor import Level, examine, is_reserved
+from om_campaigns.pipeline.operator.installation import LEADER
 from om_campaigns.web.server import serving
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person

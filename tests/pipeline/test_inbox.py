@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.app import open_app
-from om_campaigns.pipeline.inbox import collect, take
-from om_campaigns.pipeline.operator import forget_old_values
+from om_campaigns.pipeline.operator.installation import forget_old_values
+from om_campaigns.pipeline.recipient.inbox import collect, take
 from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture

@@ -14,9 +14,9 @@ from om_campaigns.app import open_app
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.clock import system_clock
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.pipeline import operator
-from om_campaigns.pipeline.operator import forget_old_values, init_workspace, starter_folder
-from om_campaigns.pipeline.staff import import_audience
+from om_campaigns.pipeline.operator import installation
+from om_campaigns.pipeline.operator.installation import forget_old_values, init_workspace, starter_folder
+from om_campaigns.pipeline.staff.desk import import_audience
 from tests.journeys.workspace import Workspace, house, local, person
 
 ROOT = Path(__file__).parents[2]
@@ -89,8 +89,8 @@ def test_law09_lost_keys_are_not_replaced_beside_old_hashes(tmp_path: Path) -> N
 def test_the_starter_is_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert starter_folder() == ROOT
     package = tmp_path / "site-packages/om_campaigns"
-    (package / "pipeline").mkdir(parents=True)
-    monkeypatch.setattr(operator, "__file__", str(package / "pipeline/operator.py"))
+    (package / "pipeline/operator").mkdir(parents=True)
+    monkeypatch.setattr(installation, "__file__", str(package / "pipeline/operator/installation.py"))
     with pytest.raises(InstallationError, match="starter workspace is missing"):
         starter_folder()
     for name in ("templates", "audiences"):

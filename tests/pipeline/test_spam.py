@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.letters import make_letters, name_of
-from om_campaigns.pipeline import spam
-from om_campaigns.pipeline.previewing import Preview
+from om_campaigns.pipeline.staff import spam
+from om_campaigns.pipeline.staff.previewing import Preview
 
 GTUBE = b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 HEAD = (

@@ -10,7 +10,7 @@ import httpx2 as httpx
 import pytest
 
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.pipeline.doors import make_form_key
+from om_campaigns.pipeline.recipient.doors import make_form_key
 from tests.cli.shell import om
 from tests.journeys.workspace import LOOK, SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
@@ -246,7 +246,7 @@ def test_what_is_missing_is_said_and_nothing_recorded(
 
 
 def test_a_preview_of_the_letter_answers_nothing(workspace: Workspace, client: httpx.Client) -> None:
-    from om_campaigns.pipeline.previewing import preview
+    from om_campaigns.pipeline.staff.previewing import preview
 
     (shown,) = preview(workspace.app, "wir-gedanke/a1", workspace.now)
     assert "/antwort/" in shown.text

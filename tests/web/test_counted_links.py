@@ -12,8 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from om_campaigns.app import open_app
-from om_campaigns.pipeline.following import count_click, find_link
-from om_campaigns.pipeline.partner import write_pack
+from om_campaigns.pipeline.partner.packs import write_pack
+from om_campaigns.pipeline.recipient.following import count_click, find_link
 from om_campaigns.web.application import make_application
 from om_campaigns.web.server import serving
 from tests.cli.shell import om

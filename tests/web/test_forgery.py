@@ -16,9 +16,9 @@ from om_campaigns.audience.addresses import Keyring, normalise
 from om_campaigns.audience.entrance import make_link
 from om_campaigns.compose.links import Door, make_token
 from om_campaigns.feedback import opting_in
-from om_campaigns.pipeline.doors import is_form_key, make_form_key
-from om_campaigns.pipeline.entering import ENTRANCE, LINK_LIFE
 from om_campaigns.pipeline.notices import CONFIRM, MANAGE
+from om_campaigns.pipeline.partner.entering import ENTRANCE, LINK_LIFE
+from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
 from om_campaigns.web.application import ROUTERS, make_application
 from tests.journeys.workspace import LOOK, Workspace
 from tests.web.portal_help import open_office, sign_in

@@ -15,8 +15,8 @@ from om_campaigns.columns import new_ref
 from om_campaigns.compose.links import Door
 from om_campaigns.errors import InstallationError
 from om_campaigns.events import set_up_logs
-from om_campaigns.pipeline.doors import is_form_key, make_form_key
 from om_campaigns.pipeline.pages import find_fault
+from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
 from om_campaigns.web.application import make_application
 from om_campaigns.web.headers import ALWAYS, BODY_LIMIT
 from om_campaigns.web.server import _listen, serving

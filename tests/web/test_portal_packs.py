@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from om_campaigns.compose.pack import FILE_NAMES
-from om_campaigns.pipeline.partner import write_pack
+from om_campaigns.pipeline.partner.packs import write_pack
 from tests.journeys.test_cascade import to_house
 from tests.journeys.workspace import Workspace, local, person
 from tests.web.portal_help import form_key, make_client, open_office, sign_in

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from om_campaigns.pipeline.doors import make_form_key
+from om_campaigns.pipeline.recipient.doors import make_form_key
 from tests.journeys.workspace import LOOK, Workspace, local
 from tests.web.postbox import BASE_URL, letters, path_of
 

@@ -11,9 +11,9 @@ import httpx2 as httpx
 import pytest
 
 from om_campaigns.feedback.opting_in import PER_ADDRESS, PER_NETWORK
-from om_campaigns.pipeline.doors import make_form_key
-from om_campaigns.pipeline.operator import forget_old_values
-from om_campaigns.pipeline.subscribing import network_of
+from om_campaigns.pipeline.operator.installation import forget_old_values
+from om_campaigns.pipeline.recipient.doors import make_form_key
+from om_campaigns.pipeline.recipient.subscribing import network_of
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, local
 from tests.web.conftest import Open, axe, html_faults, overflow, picture

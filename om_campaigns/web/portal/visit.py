@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from om_campaigns import store
 from om_campaigns.pipeline.faces import load_face
-from om_campaigns.pipeline.pack_desk import Reach, reach_of_link, show_pack
+from om_campaigns.pipeline.partner.pack_desk import Reach, reach_of_link, show_pack
 from om_campaigns.web.forms import Form, has_key, make_key
 from om_campaigns.web.portal.guard import PATH, Desk, find_desk
 from om_campaigns.web.site import Site, TheSite

@@ -26,9 +26,9 @@ from om_campaigns.feedback.leaving import Channel, Leaver, record_leaving
 from om_campaigns.feedback.mails import Mail, MailKind, read_mail
 from om_campaigns.feedback.models import InboundMail, TaskKind
 from om_campaigns.feedback.tasks import open_task
-from om_campaigns.pipeline.doors import Visitor, find_visitor_of
 from om_campaigns.pipeline.identity import find_difference
-from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.operator.installation import require_real_clock
+from om_campaigns.pipeline.recipient.doors import Visitor, find_visitor_of
 from om_campaigns.store import Instance, Mode
 
 

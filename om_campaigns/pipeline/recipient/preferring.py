@@ -28,9 +28,9 @@ from om_campaigns.feedback import leaving, opting_in
 from om_campaigns.feedback.leaving import Channel, Leaver
 from om_campaigns.feedback.models import OptIn, TaskKind
 from om_campaigns.feedback.tasks import open_task
-from om_campaigns.pipeline.doors import Visitor, find_lists, find_visitor_of
 from om_campaigns.pipeline.notices import MANAGE
-from om_campaigns.pipeline.subscribing import Offer, consent_text
+from om_campaigns.pipeline.recipient.doors import Visitor, find_lists, find_visitor_of
+from om_campaigns.pipeline.recipient.subscribing import Offer, consent_text
 
 VALID_MINUTES = 24 * 60
 LINKS_A_DAY = 3

@@ -27,9 +27,9 @@ from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
-from om_campaigns.pipeline.linting import lint_drafts
-from om_campaigns.pipeline.operator import origin_of, require_real_clock
-from om_campaigns.pipeline.overlay_files import check_overlays, overlay_paths
+from om_campaigns.pipeline.operator.installation import origin_of, require_real_clock
+from om_campaigns.pipeline.staff.linting import lint_drafts
+from om_campaigns.pipeline.staff.overlay_files import check_overlays, overlay_paths
 from om_campaigns.pipeline.texts import SHARED, STOCK, campaign_names, read_drafts, read_tree
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 from om_campaigns.settings import CONFIG_NAME, find_imprint_gap

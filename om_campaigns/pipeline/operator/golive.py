@@ -19,10 +19,10 @@ from om_campaigns.compose.models import CountedLink, EditionRow, LinkDay, PackRe
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, ActionReport, ActionReportPartner, InboundMail, Task
-from om_campaigns.pipeline.backups import copy_database
-from om_campaigns.pipeline.doctor import Finding, Level
 from om_campaigns.pipeline.identity import settle_down
-from om_campaigns.pipeline.operator import SAMPLE_MARK, note_instance, take_leadership
+from om_campaigns.pipeline.operator.backups import copy_database
+from om_campaigns.pipeline.operator.doctor import Finding, Level
+from om_campaigns.pipeline.operator.installation import SAMPLE_MARK, note_instance, take_leadership
 from om_campaigns.pipeline.pages import RESERVED
 from om_campaigns.store import Instance, Mode
 

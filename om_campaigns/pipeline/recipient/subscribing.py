@@ -20,8 +20,8 @@ from om_campaigns.compose.links import read_token
 from om_campaigns.compose.notices import make_consent_text
 from om_campaigns.feedback import opting_in
 from om_campaigns.feedback.models import OptIn
-from om_campaigns.pipeline.doors import find_lists
 from om_campaigns.pipeline.notices import CONFIRM
+from om_campaigns.pipeline.recipient.doors import find_lists
 
 MAX_NAME = 120
 

@@ -34,7 +34,7 @@ from om_campaigns.delivery.recovery import recover_claims
 from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InputError, InstallationError, RefusedError
 from om_campaigns.pipeline.identity import RESTORED
-from om_campaigns.pipeline.operator import LEADER
+from om_campaigns.pipeline.operator.installation import LEADER
 from om_campaigns.settings import CONFIG_NAME, load_settings
 
 FORMAT = 1

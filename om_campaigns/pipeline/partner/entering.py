@@ -22,7 +22,7 @@ from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.limits import hide, take_turn
 from om_campaigns.pipeline.notices import ENTRANCE, send_asked_notices
-from om_campaigns.pipeline.subscribing import network_of
+from om_campaigns.pipeline.recipient.subscribing import network_of
 
 LINK_LIFE = timedelta(hours=1)
 SESSION_LIFE = timedelta(hours=12)

@@ -20,8 +20,8 @@ from om_campaigns.errors import InputError
 from om_campaigns.feedback import leaving, tasks
 from om_campaigns.feedback.leaving import Channel, Leaver
 from om_campaigns.feedback.models import Task
-from om_campaigns.pipeline.doors import Door, Visitor, find_visitor
-from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.operator.installation import require_real_clock
+from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor
 from om_campaigns.report.queries.finding import require_mailing_list
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from om_campaigns.app import App
 from om_campaigns.feedback import opting_in
-from om_campaigns.pipeline.entering import SESSION_LIFE
-from om_campaigns.pipeline.operator import ENTRANCE_DAYS
+from om_campaigns.pipeline.operator.installation import ENTRANCE_DAYS
+from om_campaigns.pipeline.partner.entering import SESSION_LIFE
 
 
 @dataclass(frozen=True, slots=True)

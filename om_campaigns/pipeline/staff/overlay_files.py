@@ -26,8 +26,8 @@ from om_campaigns.compose.overlay import OverlayKind, OwnBlock
 from om_campaigns.compose.overlay_log import load_history
 from om_campaigns.compose.overlay_text import RULE, WrittenBlock, read_overlay
 from om_campaigns.errors import InputError, Problem, ProblemsError
-from om_campaigns.pipeline.operator import origin_of, require_real_clock
-from om_campaigns.pipeline.own_words import UNCHANGED, Desk, OwnText, check_pack, find_block_fault, open_desk, record, renew_packs
+from om_campaigns.pipeline.operator.installation import origin_of, require_real_clock
+from om_campaigns.pipeline.partner.own_words import UNCHANGED, Desk, OwnText, check_pack, find_block_fault, open_desk, record, renew_packs
 
 FOLDER = "overlays"
 FROM_FILES = (Origin.file, Origin.sample)

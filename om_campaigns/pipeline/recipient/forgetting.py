@@ -21,7 +21,7 @@ from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.operator.installation import require_real_clock
 
 _OPEN = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.retry)
 

@@ -33,7 +33,7 @@ from om_campaigns.delivery.settling import find_uncertain, reopen_failed, settle
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.libraries import open_library
-from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.operator.installation import require_real_clock
 from om_campaigns.pipeline.outgoing import keys_where
 from om_campaigns.pipeline.tick import CampaignPlan, TickResult, hand_over
 

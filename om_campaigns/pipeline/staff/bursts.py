@@ -16,7 +16,7 @@ from om_campaigns.errors import InputError
 from om_campaigns.feedback import bursts
 from om_campaigns.feedback.bursts import Fate as Fate
 from om_campaigns.feedback.leaving import Channel as Channel
-from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.operator.installation import require_real_clock
 from om_campaigns.report.queries.finding import require_mailing_list
 
 

@@ -15,7 +15,7 @@ from om_campaigns.columns import digest
 from om_campaigns.feedback.action_reports import Said, record_action_report
 from om_campaigns.feedback.confirmations import confirm_version, end_use
 from om_campaigns.feedback.models import LetterUse
-from om_campaigns.pipeline.pack_desk import Reach
+from om_campaigns.pipeline.partner.pack_desk import Reach
 from om_campaigns.report.queries.house_life import load_action_reports, load_networks, load_toolkits
 
 TYPED = ("haus", "wirkung", "text", "mit", "netzwerk", "gedanke", "brief")

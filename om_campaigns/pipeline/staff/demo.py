@@ -25,12 +25,12 @@ from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enr
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.demo_page import Shown, View, write_pages
-from om_campaigns.pipeline.operator import init_workspace
-from om_campaigns.pipeline.overlay_files import import_overlays
-from om_campaigns.pipeline.partner import acknowledge, write_pack
-from om_campaigns.pipeline.publishing import publish_campaigns
-from om_campaigns.pipeline.staff import check_workspace, import_audience
+from om_campaigns.pipeline.operator.installation import init_workspace
+from om_campaigns.pipeline.partner.packs import acknowledge, write_pack
+from om_campaigns.pipeline.staff.demo_page import Shown, View, write_pages
+from om_campaigns.pipeline.staff.desk import check_workspace, import_audience
+from om_campaigns.pipeline.staff.overlay_files import import_overlays
+from om_campaigns.pipeline.staff.publishing import publish_campaigns
 from om_campaigns.pipeline.tick import tick
 from om_campaigns.report.queries.packs import load_packs
 from om_campaigns.settings import SmtpSettings, Tls

@@ -15,7 +15,7 @@ from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.compose.archived import make_words_html
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
 from om_campaigns.errors import InputError, Problem, ProblemsError
-from om_campaigns.pipeline.own_words import (
+from om_campaigns.pipeline.partner.own_words import (
     OwnText,
     add_block,
     count_conflicts_of,
@@ -25,7 +25,7 @@ from om_campaigns.pipeline.own_words import (
     reset_block,
     show_blocks,
 )
-from om_campaigns.pipeline.pack_desk import Reach, find_pack
+from om_campaigns.pipeline.partner.pack_desk import Reach, find_pack
 
 TYPED = ("tun", "block", "worte", "nach")
 """The fields of the forms about blocks."""

@@ -108,7 +108,7 @@ def upgrade_database(engine: Engine) -> bool:
 
 def starter_folder() -> Path:
     """The starter workspace: inside the wheel, else the checkout this program runs from. Raises InstallationError."""
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parents[2]
     for folder in (package / "_starter", package.parent):
         if (folder / EXAMPLE_NAME).is_file() and (folder / "templates").is_dir() and (folder / "audiences").is_dir():
             return folder

@@ -32,7 +32,7 @@ from om_campaigns.compose.overlay_text import RULE, check_words
 from om_campaigns.compose.pack import make_files
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.pipeline.libraries import open_library
-from om_campaigns.pipeline.operator import require_real_clock
+from om_campaigns.pipeline.operator.installation import require_real_clock
 from om_campaigns.pipeline.outgoing import key_of_row
 from om_campaigns.pipeline.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 

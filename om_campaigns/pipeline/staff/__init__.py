@@ -1,0 +1,1 @@
+"""What OM's staff do: bring in audiences, write, check, look at and publish campaigns, make good what went wrong."""
