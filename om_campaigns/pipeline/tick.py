@@ -42,10 +42,11 @@ from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
 from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.identity import note_claim
-from om_campaigns.pipeline.libraries import open_library
+from om_campaigns.pipeline.letters.composer import Composer
+from om_campaigns.pipeline.letters.keys import key_of_row, keys_of_parts, open_keys
+from om_campaigns.pipeline.letters.libraries import open_library
+from om_campaigns.pipeline.letters.packing import local_date, pack_key, record_revisions
 from om_campaigns.pipeline.notices import send_asked_notices
-from om_campaigns.pipeline.outgoing import Composer, key_of_row, keys_of_parts, open_keys
-from om_campaigns.pipeline.packing import local_date, pack_key, record_revisions
 from om_campaigns.pipeline.recipient.inbox import collect
 from om_campaigns.pipeline.staff.bursts import watch_leaving
 from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step, topics_by_step

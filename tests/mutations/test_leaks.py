@@ -19,7 +19,8 @@ NEEDED = ("om_campaigns", "templates", "audiences", "benchmarks", "tests", "pypr
 SUITE = ("tests/compose/test_pack.py", "tests/journeys/test_cascade.py", "tests/journeys/test_ready_mail.py")
 
 BUILDING, FORWARDABLE = "om_campaigns/compose/building.py", "om_campaigns/compose/forwardable.py"
-OUTGOING, PACKING, PACK = "om_campaigns/pipeline/outgoing.py", "om_campaigns/pipeline/packing.py", "om_campaigns/compose/pack.py"
+COMPOSER, HEADS = "om_campaigns/pipeline/letters/composer.py", "om_campaigns/pipeline/letters/heads.py"
+PACKING, PACK = "om_campaigns/pipeline/letters/packing.py", "om_campaigns/compose/pack.py"
 
 MUTATIONS = {
     "the foot of a letter in what is passed on": ("templates/layouts/letter.mjml", 'purpose == "pack"', 'purpose == "never"'),
@@ -27,23 +28,23 @@ MUTATIONS = {
     "personal values allowed in packs": (BUILDING, "constants={", "constants=None and {"),
     "the letter itself as the ready mail": (PACKING, "purpose=Purpose.pack, sender", "purpose=Purpose.letter, sender"),
     "no guard before the files": (PACK, "if problems := find_personal(", "if problems := (lambda *_: [])("),
-    "no guard before the ready mail": (OUTGOING, "require_forwardable(self.library, each.key)", "pass"),
+    "no guard before the ready mail": (COMPOSER, "require_forwardable(self.library, each.key)", "pass"),
     "a guard that knows no tokens": (FORWARDABLE, "if holds_token(address):", "if False:"),
     "a guard that knows no doors": (FORWARDABLE, "elif _DOORS.search(address):", "elif False:"),
     "a guard that knows no masked addresses": (FORWARDABLE, "if masked := _MASKED.search(text):", "if masked := None:"),
     "a guard that knows no codes": (FORWARDABLE, "if is_valid(code", "if not is_valid(code"),
     "a guard that knows no notes": (FORWARDABLE, "if note := _NOTE.search(text):", "if note := None:"),
     "the head of a letter on the ready mail": (
-        OUTGOING,
+        HEADS,
         "        if key.purpose is Purpose.pack:\n            return",
         "        if False:\n            return",
     ),
     "a one-click button on a mail to a list": (
-        OUTGOING,
+        HEADS,
         '"unsubscribe_mailto": leave,',
         '"one_click_url": "https://om.example/one-click/k1.x",',
     ),
-    "the reader's name on the ready mail": (OUTGOING, "Mailbox(recipient.address),", "Mailbox(recipient.address, recipient.full_name),"),
+    "the reader's name on the ready mail": (HEADS, "Mailbox(recipient.address),", "Mailbox(recipient.address, recipient.full_name),"),
     "the note in what is passed on": (PACKING, 'sender=Sender.home, note="")', 'sender=Sender.home, note="content/so-leiten-sie-weiter")'),
 }
 

@@ -31,10 +31,10 @@ from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current, l
 from om_campaigns.compose.overlay_text import RULE, check_words
 from om_campaigns.compose.pack import make_files
 from om_campaigns.errors import InputError, Problem, ProblemsError
-from om_campaigns.pipeline.libraries import open_library
+from om_campaigns.pipeline.letters.keys import key_of_row
+from om_campaigns.pipeline.letters.libraries import open_library
+from om_campaigns.pipeline.letters.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 from om_campaigns.pipeline.operator.installation import require_real_clock
-from om_campaigns.pipeline.outgoing import key_of_row
-from om_campaigns.pipeline.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 
 UNCHANGED = "passes on what it gets as it is; with forward_policy = edit_allowed it may use own words"
 OWN_NAME = re.compile(r"[a-z][a-z0-9_-]*")

@@ -31,7 +31,7 @@ from om_campaigns.compose.pictures import Picture, media_of
 from om_campaigns.delivery.states import RELAY
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.models import CascadeLevel
-from om_campaigns.pipeline.packing import make_kept_file, make_pack_text
+from om_campaigns.pipeline.letters.packing import make_kept_file, make_pack_text
 from om_campaigns.pipeline.partner.own_words import count_conflicts_by_text
 from om_campaigns.pipeline.partner.packs import LATEST, acknowledge, hand_over_pack, move_pack, open_text
 from om_campaigns.report.queries.house_packs import load_house_packs

@@ -35,9 +35,9 @@ from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answer, record_acknowledgement, says_passed_on
 from om_campaigns.feedback.models import CascadeLevel as CascadeLevel
 from om_campaigns.feedback.relay import move, offer_again, postpone
-from om_campaigns.pipeline.libraries import open_library
-from om_campaigns.pipeline.outgoing import key_of_row
-from om_campaigns.pipeline.packing import OPEN_STATES, local_date, make_pack_text, pack_key, record_revisions
+from om_campaigns.pipeline.letters.keys import key_of_row
+from om_campaigns.pipeline.letters.libraries import open_library
+from om_campaigns.pipeline.letters.packing import OPEN_STATES, local_date, make_pack_text, pack_key, record_revisions
 from om_campaigns.pipeline.staff.explaining import REASONS
 
 

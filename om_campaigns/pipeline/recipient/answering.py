@@ -20,7 +20,7 @@ from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.errors import ProblemsError
 from om_campaigns.feedback.answers import Said, record_answer
-from om_campaigns.pipeline.libraries import open_library
+from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.recipient.doors import Visitor, find_visitor_of
 
 MAX_LINE, MAX_TEXT = 120, 2000

@@ -25,7 +25,7 @@ from om_campaigns.compose.library import Library, Source
 from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import ProblemsError
-from om_campaigns.pipeline.libraries import open_library
+from om_campaigns.pipeline.letters.libraries import open_library
 
 
 @dataclass(frozen=True, slots=True)

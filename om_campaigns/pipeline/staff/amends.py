@@ -32,9 +32,9 @@ from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
 from om_campaigns.delivery.settling import find_uncertain, reopen_failed, settle
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.gate import begin
-from om_campaigns.pipeline.libraries import open_library
+from om_campaigns.pipeline.letters.keys import keys_where
+from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.operator.installation import require_real_clock
-from om_campaigns.pipeline.outgoing import keys_where
 from om_campaigns.pipeline.tick import CampaignPlan, TickResult, hand_over
 
 OVERLAP = timedelta(minutes=1)

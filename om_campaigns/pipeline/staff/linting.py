@@ -31,8 +31,10 @@ from om_campaigns.compose.lint.specimen import make_specimen
 from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.pack import Format, make_file
 from om_campaigns.errors import InputError, Problem, ProblemsError, RefusedError
-from om_campaigns.pipeline.outgoing import Composer, Recipient, carries_pack
-from om_campaigns.pipeline.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
+from om_campaigns.pipeline.letters.addressees import Recipient
+from om_campaigns.pipeline.letters.composer import Composer
+from om_campaigns.pipeline.letters.keys import carries_pack
+from om_campaigns.pipeline.letters.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
 from om_campaigns.pipeline.texts import Draft, has_text, languages_by_step, read_tree
 from om_campaigns.pipeline.tick import make_composer
 
