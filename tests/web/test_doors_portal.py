@@ -112,8 +112,10 @@ def find_forms(base: str, headers: dict[str, str], paths: list[str]) -> list[For
     found: dict[str, Form] = {}
     for path in paths:
         answer = httpx.get(base + path, headers=headers, follow_redirects=True)
-        for form in LexborHTMLParser(answer.text).css("form[method=post]"):
-            fields = {str(each.attributes["name"]): str(each.attributes.get("value") or "") for each in form.css("[name]")}
+        page = LexborHTMLParser(answer.text)
+        for form in page.css("form[method=post]"):
+            named = [*form.css("[name]"), *page.css(f'[name][form="{form.attributes.get("id", "")}"]')]
+            fields = {str(each.attributes["name"]): str(each.attributes.get("value") or "") for each in named}
             action = re.sub(r"\?.*", "", str(form.attributes.get("action") or path)) or path
             key, others = fields.pop("formular"), tuple(fields)
             found[action] = (action, key, tuple(dict.fromkeys((*found.get(action, ("", "", ()))[2], *others))))

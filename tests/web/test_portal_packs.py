@@ -76,6 +76,25 @@ def test_what_becomes_of_a_pack_is_one_click(office: Workspace, doris: TestClien
         assert office.dump() == before, "twice is once"
 
 
+def test_a_choice_throws_away_no_answer_that_was_begun(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    begun = {"stufe": "regional", "zahl": "ca. 12", "satz": "Kam gut an."}
+    page = act(doris, path, tun="forwarded", **begun)
+    assert "Danke für das Weitergeben" in page
+    assert state_of(office, "dach") == "forwarded"
+    assert re.search(r'value="regional" checked', page)
+    assert 'value="ca. 12"' in page
+    assert "Kam gut an.</textarea>" in page
+    assert office.count("acknowledgement") == 0, "sent is only what somebody sends"
+    act(doris, path, **begun)
+    assert office.ask("SELECT level, count, sentence FROM acknowledgement") == [("regional", 12, "Kam gut an.")]
+
+
+def test_the_enter_key_in_the_field_of_the_day_puts_off(office: Workspace, doris: TestClient) -> None:
+    assert "Verschoben" in act(doris, pack_of(office, "dach"), bis="2027-03-01")
+    assert state_of(office, "dach") == "postponed"
+
+
 def test_a_pack_is_put_off_to_a_day_that_makes_sense(office: Workspace, doris: TestClient) -> None:
     path, before = pack_of(office, "dach"), office.dump()
     for wrong, told in (

@@ -105,6 +105,21 @@ def test_a_pack_is_passed_on_and_acknowledged(enter: Enter, office: Workspace, w
     assert state_of(office, "dach") == "reported"
 
 
+def test_the_enter_key_in_a_field_sends_the_answer_and_makes_no_choice(enter: Enter, office: Workspace, served: str) -> None:
+    page = enter(width=360, scripts=False)
+    page.goto(served + pack_of(office, "dach"))
+    page.get_by_label("unsere Regionalstellen").check()
+    page.get_by_label("Ungefähr wie viele").fill("rund 12")
+    page.get_by_role("button", name="Ich gebe es weiter").click()
+    page.get_by_text("vorgemerkt: Sie geben dieses Paket weiter").wait_for()
+    assert page.get_by_label("Ungefähr wie viele").input_value() == "rund 12"
+    assert page.get_by_role("link", name="English").count() == 0
+    page.get_by_label("Ungefähr wie viele").press("Enter")
+    page.get_by_text("Ihre Rückmeldung ist angekommen").wait_for()
+    assert office.ask("SELECT level, count FROM acknowledgement") == [("regional", 12)]
+    assert state_of(office, "dach") == "reported"
+
+
 def test_the_keyboard_alone_will_do(enter: Enter, office: Workspace, served: str) -> None:
     page = enter()
     page.goto(served + pack_of(office, "dach"))
@@ -256,6 +271,7 @@ def test_every_page_is_sound(enter: Enter, office: Workspace, served: str, tmp_p
         "mirror": "/portal/spiegel",
         "by-link": cover,
         "reports": "/portal/berichte",
+        "toolkits": "/portal/hilfen",
     }
     bodies: dict[str, str] = {}
     for width, dark in ((1280, False), (360, False), (1280, True)):

@@ -91,6 +91,7 @@ def test_ren_19_a_report_is_sent_and_a_version_confirmed(enter: Enter, office: W
     press(page, "form:has(textarea) button[type=submit]")
     page.get_by_role("status").wait_for()
     assert office.count("action_report") == 1
+    press(page, "nav a[href$='/hilfen']")
     press(page, "button[name=nutzen][value=ja]")
     page.get_by_role("status").wait_for()
     assert office.ask("SELECT count(*) FROM toolkit_use WHERE confirmed_on IS NOT NULL") == [(1,)]

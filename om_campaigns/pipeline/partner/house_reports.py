@@ -26,7 +26,7 @@ WITH_LENGTH = 300
 
 
 def show_life(app: App, reach: Reach, language: str) -> dict[str, Any]:
-    """What the page of reports needs: houses [{slug, name}], networks, ideas [(value, name)], reports, toolkits."""
+    """What the page of reports needs: houses [{slug, name}], networks, ideas [(value, name)], reports."""
     with store.read(app.engine) as session:
         query = select(col(Organisation.slug), col(Organisation.name)).where(col(Organisation.id).in_(reach.houses))
         names: dict[str, str] = dict(session.execute(query.order_by(col(Organisation.name))).all())
@@ -36,8 +36,13 @@ def show_life(app: App, reach: Reach, language: str) -> dict[str, Any]:
             "networks": load_networks(session, reach.houses),
             "ideas": [(idea.value, IDEA_NAMES[idea][language]) for idea in Idea],
             "reports": load_action_reports(session, houses=reach.houses),
-            "toolkits": load_toolkits(session, reach.houses),
         }
+
+
+def show_toolkits(app: App, reach: Reach) -> list[dict[str, Any]]:
+    """The toolkits these houses work with, as ``load_toolkits`` gives them."""
+    with store.read(app.engine) as session:
+        return load_toolkits(session, reach.houses)
 
 
 def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, ...]:

@@ -58,8 +58,7 @@ class Desk:
             status=status,
             partner=self.partner,
             key=make_key(self.site, "portal", self.session_key),
-            said=self.request.query_params.get("gut", ""),
-            **values,
+            **{"said": self.request.query_params.get("gut", ""), **values},
         )
 
     def go(self, path: str, said: str = "") -> Response:

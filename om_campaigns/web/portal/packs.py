@@ -13,7 +13,7 @@ from om_campaigns.web.forms import TheForm
 from om_campaigns.web.headers import POLICY
 from om_campaigns.web.portal.entrance import show_entrance
 from om_campaigns.web.portal.guard import PATH, MaybeDesk
-from om_campaigns.web.portal.visit import TheVisit, Visit
+from om_campaigns.web.portal.visit import TheVisit, Visit, find_visit
 from om_campaigns.web.site import TheSite
 
 router = APIRouter()
@@ -36,6 +36,9 @@ AS_LETTER = {
 NOTHING = dict.fromkeys(TYPED, "")
 """Forms to which nobody has put anything yet."""
 
+BEGUN = ("stufe", "zahl", "satz")
+"""What of the form is an answer."""
+
 SCREENS = {"breit": "wide", "schmal": "narrow", "text": "text"}
 
 
@@ -56,16 +59,19 @@ def pack(visit: TheVisit) -> Response:
     return _show(visit)
 
 
-def _show(visit: Visit, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING, status: int = 422) -> Response:
+def _show(visit: Visit, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING, status: int = 422, **said: str) -> Response:
     conflicts = count_conflicts(visit.site.app, visit.reach, visit.public_id) if visit.desk is not None else 0
-    return visit.show("pack.html", wrong=wrong, typed={**NOTHING, **typed}, conflicts=conflicts, status=status if wrong else 200)
+    return visit.show("pack.html", wrong=wrong, typed={**NOTHING, **typed}, conflicts=conflicts, status=status if wrong else 200, **said)
 
 
 @router.post(PACK, response_class=Response)
 @router.post(LINK, response_class=Response)
 def pack_answered(visit: TheVisit, form: TheForm) -> Response:
-    """A choice about the pack, somebody else to receive it, or how far it came."""
+    """A choice about the pack, somebody else to receive it, or how far it came. A choice keeps an answer that was begun and not sent."""
     typed = {name: form[name] for name in TYPED}
+    is_begun = any(typed[name] for name in BEGUN)
+    if typed["bis"] and not is_begun and not typed["tun"]:
+        typed["tun"] = "postponed"  # the enter key in the field of the day
     if not visit.is_own(form):
         return _show(visit, ("tun:alt",), typed, 400)
     app, reach, public_id = visit.site.app, visit.reach, visit.public_id
@@ -76,6 +82,8 @@ def pack_answered(visit: TheVisit, form: TheForm) -> Response:
     else:
         level, count, sentence, house = (typed[name] for name in ("stufe", "zahl", "satz", "haus"))
         said, wrong = "quittung", answer(app, reach, public_id, level=level, count=count, sentence=sentence, house=house)
+    if typed["tun"] and is_begun and not wrong:
+        return _show(find_visit(visit.request, visit.site), (), typed | {"tun": "", "bis": ""}, said=said)
     return _show(visit, (wrong,), typed) if wrong else visit.go(said)
 
 

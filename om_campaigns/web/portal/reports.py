@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, HTTPException, Response
 
-from om_campaigns.pipeline.partner.house_reports import TYPED, answer_toolkit, report_action, show_life
+from om_campaigns.pipeline.partner.house_reports import TYPED, answer_toolkit, report_action, show_life, show_toolkits
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.portal.guard import PATH, TOO_OLD, Desk, OwnForm, TheDesk
 
@@ -17,7 +17,7 @@ NOTHING = dict.fromkeys(TYPED, "") | {"brief": "no"}
 
 @router.get(f"{PATH}/berichte", response_class=Response)
 def reports(desk: TheDesk) -> Response:
-    """Tell what was done; what was told; the toolkits of the house."""
+    """Tell what was done; what was told."""
     return _show(desk)
 
 
@@ -34,9 +34,16 @@ def report(desk: TheDesk, form: TheForm) -> Response:
     return _show(desk, wrong, typed) if wrong else desk.go("/berichte", "bericht")
 
 
+@router.get(f"{PATH}/hilfen", response_class=Response)
+def toolkits(desk: TheDesk) -> Response:
+    """The toolkits of the house, and whether their versions are the current ones."""
+    found = show_toolkits(desk.app, desk.reach)
+    return desk.show("toolkits.html", page="toolkits", toolkits=found, several=len(desk.reach.houses) > 1)
+
+
 @router.post(f"{PATH}/hilfen", response_class=Response)
 def toolkit(desk: TheDesk, form: OwnForm) -> Response:
     """The current version is in use, or the toolkit is not used any more."""
     if not answer_toolkit(desk.app, desk.reach, form["haus"], form["hilfe"], is_used=form["nutzen"] != "nein"):
         raise HTTPException(404)
-    return desk.go("/berichte", "hilfe")
+    return desk.go("/hilfen", "hilfe")

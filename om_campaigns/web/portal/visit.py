@@ -56,8 +56,7 @@ class Visit:
             status=status,
             frame="portal/link.html",
             key=make_key(self.site, self.purpose, self.subject),
-            said=self.request.query_params.get("gut", ""),
-            **values,
+            **{"said": self.request.query_params.get("gut", ""), **values},
         )
 
     def go(self, said: str, path: str = "") -> Response:
@@ -66,7 +65,7 @@ class Visit:
         return RedirectResponse(f"{self.here}{path}?gut={said}{'&lang=' if language else ''}{language}", 303)
 
 
-def _find_visit(request: Request, site: TheSite) -> Visit:
+def find_visit(request: Request, site: TheSite) -> Visit:
     """Raises HTTPException: to the entrance for whoever is not signed in, 404 for what is not theirs, is no pack, or is forged."""
     token = request.path_params.get("token")
     if token is not None:
@@ -87,5 +86,5 @@ def _find_visit(request: Request, site: TheSite) -> Visit:
     return Visit(request, site, reach, pack, here, purpose, subject, desk)
 
 
-TheVisit = Annotated[Visit, Depends(_find_visit)]
+TheVisit = Annotated[Visit, Depends(find_visit)]
 """Parameter type of every page about one pack."""
