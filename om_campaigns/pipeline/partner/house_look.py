@@ -24,7 +24,7 @@ from om_campaigns.compose.models import HouseLook, LogoPicture
 from om_campaigns.compose.own_look import KEY, Logo, OwnLook, lay_over
 from om_campaigns.compose.pictures import encode, make_key
 from om_campaigns.pipeline.faces import load_page_brand, read_brands
-from om_campaigns.pipeline.house_desk import find_house, record_changes
+from om_campaigns.pipeline.partner.house_desk import find_house, record_changes
 from om_campaigns.pipeline.partner.pack_desk import Reach
 
 LOGO_BYTES = MAX_BYTES

@@ -18,7 +18,7 @@ from om_campaigns.audience.entrance import find_receivers
 from om_campaigns.audience.models import Address, Organisation, Person, Seat, SeatRole
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, PersonStatus, Role
 from om_campaigns.columns import table_of
-from om_campaigns.pipeline.house_desk import find_house, record_changes
+from om_campaigns.pipeline.partner.house_desk import find_house, record_changes
 from om_campaigns.pipeline.partner.pack_desk import Reach
 
 NO_ROLE = 99

@@ -23,9 +23,9 @@ from om_campaigns.audience.intake.journal import as_text
 from om_campaigns.audience.models import Organisation, Seat, SeatRole
 from om_campaigns.audience.vocabulary import ForwardPolicy, PackDelivery, Relay, Rhythm, Role, Route
 from om_campaigns.columns import table_of
-from om_campaigns.pipeline.house_desk import find_house, record_changes, tell_staff
-from om_campaigns.pipeline.house_routes import find_ways, load_routes, read_routes, save_routes
+from om_campaigns.pipeline.partner.house_desk import find_house, record_changes, tell_staff
 from om_campaigns.pipeline.partner.house_look import ColourFault, load_look, read_accent, save_look
+from om_campaigns.pipeline.partner.house_routes import find_ways, load_routes, read_routes, save_routes
 from om_campaigns.pipeline.partner.pack_desk import Reach
 
 TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "takt", "ruhe", "newsletter", "weitergabe", "berater", "farbe")

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Response
 
 from om_campaigns import store
-from om_campaigns.pipeline.house_desk import say_to_staff, show_house
+from om_campaigns.pipeline.partner.house_desk import say_to_staff, show_house
 from om_campaigns.pipeline.partner.house_look import LOGO_BYTES, NoLogoError, save_logo, show_logo
 from om_campaigns.pipeline.partner.house_people import save_deputies, show_people
 from om_campaigns.pipeline.partner.house_settings import TYPED, TYPED_OFTEN, Wrong, save_settings, show_settings
