@@ -10,15 +10,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.audience.sheets import read_sheet
+from om_campaigns.audience.tables import MAX_COLUMNS, Row, Table, refuse
+from om_campaigns.errors import InputError
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
-MAX_ROWS = 1_000_000
-MAX_COLUMNS = 200
 MAX_CELL = 100_000
 """Characters in one cell; the limits of single columns are far lower."""
 
@@ -26,24 +24,6 @@ SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_UMLAUT = re.compile(rb"\xc3[\xa4\xb6\xbc\x84\x96\x9c\x9f]|\xe2\x80[\x93\x94\x9e\x9c]")
-
-
-class Row(NamedTuple):
-    """One record. ``line`` is where it begins (from 1). ``fault`` says why it could not be read; then ``cells`` is empty."""
-
-    line: int
-    cells: list[str]
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A file that was opened: its header and its rows still to come."""
-
-    file: str
-    header: list[str]
-    header_line: int
-    rows: Iterator[Row]
 
 
 def read_table(path: Path) -> Table:
@@ -60,15 +40,8 @@ def read_table(path: Path) -> Table:
     if size > MAX_FILE_BYTES:
         raise refuse(path.name, f"the file has {size // 1_000_000} MB, more than {MAX_FILE_BYTES // 1_000_000} MB; split it")
     if path.suffix.lower() == ".xlsx" or data[:2] == b"PK" or data[:4] == b"\xd0\xcf\x11\xe0":
-        from om_campaigns.audience.sheets import read_sheet
-
         return _with_header(path.name, read_sheet(path, data))
     return _read_csv(path.name, data)
-
-
-def refuse(file: str, text: str, line: int = 0, rule_id: str = "audience.file") -> ProblemsError:
-    """The error for a file that is not taken at all."""
-    return ProblemsError([Problem(file, line, 0, rule_id, text)])
 
 
 def _read_csv(file: str, data: bytes) -> Table:

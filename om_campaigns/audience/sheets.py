@@ -16,7 +16,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from om_campaigns.audience import files
+from om_campaigns.audience.tables import MAX_COLUMNS, MAX_ROWS, Row, refuse
 
 MAX_ENTRIES = 1_000
 MAX_TOTAL = 160 * 1024 * 1024
@@ -32,12 +32,12 @@ _DTD = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{1,4})(\d{1,9})["']""")
 
 
-def read_sheet(path: Path, data: bytes) -> Iterator[files.Row]:
+def read_sheet(path: Path, data: bytes) -> Iterator[Row]:
     """Rows of the first sheet that has any; line numbers are those Excel shows. Raises ProblemsError (SEC-15)."""
     if data[:4] == b"\xd0\xcf\x11\xe0":
-        raise files.refuse(path.name, "this is an old .xls or a password-protected workbook; save it as .xlsx without a password")
+        raise refuse(path.name, "this is an old .xls or a password-protected workbook; save it as .xlsx without a password")
     if path.suffix.lower() != ".xlsx":
-        raise files.refuse(path.name, f"this is a zip or Office file, not a table; only .xlsx is read, not '{path.suffix}'")
+        raise refuse(path.name, f"this is a zip or Office file, not a table; only .xlsx is read, not '{path.suffix}'")
     inspect(path.name, data)
     return _sheet_rows(path.name, data)
 
@@ -48,7 +48,7 @@ def inspect(file: str, data: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, OSError):
-        raise files.refuse(file, "this is not a readable .xlsx file; open it in Excel or LibreOffice and save it again") from None
+        raise refuse(file, "this is not a readable .xlsx file; open it in Excel or LibreOffice and save it again") from None
     _check_declared(file, entries)
     for entry in entries:
         if not entry.is_dir():
@@ -57,20 +57,20 @@ def inspect(file: str, data: bytes) -> None:
 
 def _check_declared(file: str, entries: list[zipfile.ZipInfo]) -> None:
     if len(entries) > MAX_ENTRIES:
-        raise files.refuse(file, f"the workbook has {len(entries):,} parts, more than {MAX_ENTRIES:,}: refused as a zip bomb")
+        raise refuse(file, f"the workbook has {len(entries):,} parts, more than {MAX_ENTRIES:,}: refused as a zip bomb")
     if sum(entry.file_size for entry in entries) > MAX_TOTAL:
-        raise files.refuse(file, f"unpacked the workbook has more than {MAX_TOTAL // _SMALL} MB: refused as a zip bomb")
+        raise refuse(file, f"unpacked the workbook has more than {MAX_TOTAL // _SMALL} MB: refused as a zip bomb")
     if len({entry.filename for entry in entries}) != len(entries):
-        raise files.refuse(file, "two parts of the workbook have the same name: refused")
+        raise refuse(file, "two parts of the workbook have the same name: refused")
     for entry in entries:
         if entry.flag_bits & 1:
-            raise files.refuse(file, "the workbook is protected by a password; save it without one")
+            raise refuse(file, "the workbook is protected by a password; save it without one")
         if entry.filename.lower().endswith("vbaproject.bin"):
-            raise files.refuse(file, "the workbook holds macros; save it as .xlsx")
+            raise refuse(file, "the workbook holds macros; save it as .xlsx")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise files.refuse(file, "the workbook is packed in an unusual way; save it again")
+            raise refuse(file, "the workbook is packed in an unusual way; save it again")
         if entry.file_size > _SMALL and entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
-            raise files.refuse(file, f"part '{entry.filename[:80]}' unpacks to over {MAX_RATIO} times its size: refused as a zip bomb")
+            raise refuse(file, f"part '{entry.filename[:80]}' unpacks to over {MAX_RATIO} times its size: refused as a zip bomb")
 
 
 def _check_content(file: str, entry: zipfile.ZipInfo, data: bytes) -> None:
@@ -80,26 +80,26 @@ def _check_content(file: str, entry: zipfile.ZipInfo, data: bytes) -> None:
     for chunk in _unpack(file, entry, data):
         size += len(chunk)
         if size > entry.file_size:
-            raise files.refuse(file, f"part '{entry.filename[:80]}' is larger than it says: refused as a zip bomb")
+            raise refuse(file, f"part '{entry.filename[:80]}' is larger than it says: refused as a zip bomb")
         if not xml:
             continue
         seen = tail + chunk
         if _DTD.search(seen):
-            raise files.refuse(file, "the workbook holds a document type definition: refused")
+            raise refuse(file, "the workbook holds a document type definition: refused")
         if sheet:
             for letters, number in set(_CELL.findall(seen)):
                 width, height = max(width, _column(letters)), max(height, int(number))
         tail = chunk[-64:]
-    if width > files.MAX_COLUMNS:
-        raise files.refuse(file, f"a sheet has cells up to column {width:,}, more than {files.MAX_COLUMNS}; delete what stands far right")
-    if width * height > MAX_CELLS or height > files.MAX_ROWS:
-        raise files.refuse(file, f"a sheet spans {height:,} rows and {width:,} columns; delete what stands far below or split it")
+    if width > MAX_COLUMNS:
+        raise refuse(file, f"a sheet has cells up to column {width:,}, more than {MAX_COLUMNS}; delete what stands far right")
+    if width * height > MAX_CELLS or height > MAX_ROWS:
+        raise refuse(file, f"a sheet spans {height:,} rows and {width:,} columns; delete what stands far below or split it")
 
 
 def _unpack(file: str, entry: zipfile.ZipInfo, data: bytes) -> Iterator[bytes]:
     start = entry.header_offset
     if data[start : start + 4] != b"PK\x03\x04" or len(data) < start + 30:
-        raise files.refuse(file, "the workbook's parts are not where they should be; save it again")
+        raise refuse(file, "the workbook's parts are not where they should be; save it again")
     name_size, extra_size = struct.unpack_from("<HH", data, start + 26)
     begin = start + 30 + name_size + extra_size
     packed = memoryview(data)[begin : begin + entry.compress_size]
@@ -114,7 +114,7 @@ def _unpack(file: str, entry: zipfile.ZipInfo, data: bytes) -> Iterator[bytes]:
             yield chunk
             chunk = inflater.decompress(inflater.unconsumed_tail, _CHUNK)
     except zlib.error:
-        raise files.refuse(file, f"part '{entry.filename[:80]}' of the workbook is damaged; save it again") from None
+        raise refuse(file, f"part '{entry.filename[:80]}' of the workbook is damaged; save it again") from None
 
 
 def _column(letters: bytes) -> int:
@@ -124,7 +124,7 @@ def _column(letters: bytes) -> int:
     return number
 
 
-def _sheet_rows(file: str, data: bytes) -> Iterator[files.Row]:
+def _sheet_rows(file: str, data: bytes) -> Iterator[Row]:
     from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum, ZipError
 
     try:
@@ -135,10 +135,10 @@ def _sheet_rows(file: str, data: bytes) -> Iterator[files.Row]:
                 sheet = book.get_sheet_by_name(known.name)
                 if sheet.height:
                     for line, cells in enumerate(sheet.to_python(skip_empty_area=False), 1):
-                        yield files.Row(line, [_as_text(cell) for cell in cells])
+                        yield Row(line, [_as_text(cell) for cell in cells])
                     return
     except (CalamineError, ZipError, OSError, ValueError) as error:
-        raise files.refuse(file, f"the workbook cannot be read ({error}); save it again") from None
+        raise refuse(file, f"the workbook cannot be read ({error}); save it again") from None
 
 
 def _as_text(value: Any) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from om_campaigns.audience import columns_de as words
-from om_campaigns.audience.files import Table
 from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.cells import Reader, did_you_mean
 from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
+from om_campaigns.audience.tables import Table
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     ChangeKind,

@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from om_campaigns.audience import columns_de as words
 from om_campaigns.audience.addresses import Keyring
-from om_campaigns.audience.files import Table
 from om_campaigns.audience.intake import bulk, cells
 from om_campaigns.audience.intake.cells import Known
 from om_campaigns.audience.intake.journal import Journal
 from om_campaigns.audience.intake.kinds import FileKind
 from om_campaigns.audience.intake.report import BasisGrant, CellError, ImportReport, Rejected
+from om_campaigns.audience.tables import Table
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, ORGANISATION_TYPES
 
 
