@@ -191,14 +191,27 @@ class Houses:
         return [(self._organisations[each].slug, self._organisations[each].name) for each in strangers]
 
     def _around(self, organisation_id: int) -> tuple[str, list[int], list[int]]:
-        """The smallest region of a house in which there are neighbours to name; its houses, and those of them not of its own family."""
-        ags, partners, strangers = NATIONWIDE, [], []
-        for ags in (each for each in _ladder(self._regions.get(organisation_id, ())) if each in self._region_names):
-            partners = self._partners_in(ags)
-            strangers = [each for each in partners if not self._is_family(organisation_id, each)]
-            if len(strangers) >= EXAMPLES:
+        """Where a house has neighbours to name; the houses there, and those of them not of its own family.
+
+        The smallest of its regions with enough of them, else its Land with those there are; the country only where that has none.
+        """
+        found: tuple[str, list[int], list[int]] = NATIONWIDE, [], []
+        for ags in self._known_ladder(organisation_id):
+            if ags == NATIONWIDE and found[2]:
                 break
-        return ags, partners, strangers
+            partners = self._partners_in(ags)
+            found = ags, partners, [each for each in partners if not self._is_family(organisation_id, each)]
+            if len(found[2]) >= EXAMPLES:
+                break
+        return found
+
+    def _known_ladder(self, organisation_id: int) -> list[str]:
+        """Every region around all of a house that has a name, from small to large."""
+        return [each for each in _ladder(self._regions.get(organisation_id, ())) if each in self._region_names]
+
+    def home_region(self, organisation_id: int) -> str:
+        """The smallest region around all of a house that has a name, whoever else is there."""
+        return self._known_ladder(organisation_id)[0]
 
     def whole_country(self, language: str) -> dict[str, Any]:
         """``region`` where the reader's house is not known: the country, and nobody by name but houses."""

@@ -251,7 +251,8 @@ class Library:
         context: dict[str, Any] = {
             "org": {name: fix_spaces(value) for name, value in self.houses.organisation(key.organisation_id).items()},
             "region": self.with_page(
-                self.houses.region(key.organisation_id, language, with_contacts="region.contacts" in source.files[path])
+                self.houses.region(key.organisation_id, language, with_contacts="region.contacts" in source.files[path]),
+                self.houses.home_region(key.organisation_id),
             ),
             "campaign": {
                 "name": source.name,
@@ -299,9 +300,12 @@ class Library:
         text = (key.step, key.variant, key.language, key.purpose is Purpose.pack)
         return self.readers.counting(self.session, key.campaign_id, version_id, text, key.organisation_id)
 
-    def with_page(self, region: dict[str, Any]) -> dict[str, Any]:
-        """A region with the page that says who helps there; it knows nobody, so it may be passed on (FWD-01)."""
-        place = "" if region["ags"] == NATIONWIDE else f"/{region['ags']}"
+    def with_page(self, region: dict[str, Any], ags: str) -> dict[str, Any]:
+        """A region with the page that says who helps in that place; it knows nobody, so it may be passed on (FWD-01).
+
+        The page looks further by itself where nobody helps there, so it is that of the house and not of its neighbours.
+        """
+        place = "" if ags == NATIONWIDE else f"/{ags}"
         return region | {"page": f"{self.pages}/{HELP_PAGE}{place}"}
 
     def _stands_alone(self, key: LetterKey) -> bool:

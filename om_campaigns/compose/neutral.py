@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from om_campaigns.audience.vocabulary import Sender
+from om_campaigns.audience.vocabulary import NATIONWIDE, Sender
 from om_campaigns.campaign.reading import PACK
 from om_campaigns.compose.building import make_neutral
 from om_campaigns.compose.contexts import OM_BRAND
@@ -38,7 +38,7 @@ def neutral_input(library: Library, version_id: int, step: str, language: str) -
     key = LetterKey(0, version_id, step, "", found, 0, Sender.om, 0)
     context: dict[str, Any] = {
         "org": {**dict.fromkeys(("slug", "level", "type", "type_name"), ""), **YOUR_HOUSE[found]},
-        "region": library.with_page(library.houses.whole_country(found)),
+        "region": library.with_page(library.houses.whole_country(found), NATIONWIDE),
         "campaign": {
             "name": source.name,
             "title": (definition.title_en or definition.title) if found == "en" else definition.title,

@@ -47,6 +47,7 @@ class Said:
     address_id: int
     target: AnswerTarget
     name: str = ""
+    """Of a person, or of a house that is not among those one could choose."""
     email: NormalAddress | None = None
     chosen: tuple[str, ...] = ()
     offered: tuple[str, ...] = ()
@@ -60,7 +61,8 @@ class Said:
             return {"target": self.target.value}
         if self.target is AnswerTarget.note:
             return {"target": self.target.value, "texts": [list(each) for each in self.texts]}
-        return {"target": self.target.value, "chosen": list(self.chosen)}
+        proposed = {"proposed": self.name} if self.name and self.target is AnswerTarget.contacts_wanted else {}
+        return {"target": self.target.value, "chosen": list(self.chosen)} | proposed
 
 
 def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime) -> bool:
@@ -155,9 +157,11 @@ def _name_networks(session: Session, _keyring: Keyring, said: Said, now: datetim
 
 
 def _want_contacts(session: Session, _keyring: Keyring, said: Said, now: datetime) -> None:
-    houses = ",".join(said.chosen)
-    note_change(session, "organisation", said.organisation_id, "contacts_wanted", None, houses, now, ACTOR)
-    _ask_people(session, TaskKind.contacts_wanted, said, now, address_id=said.address_id, houses=houses)
+    """Houses that are known by slug; one that was proposed by the name it was given."""
+    wanted = {"houses": ",".join(said.chosen)} | ({"proposed": said.name} if said.name else {})
+    named = ",".join((*said.chosen, *([said.name] if said.name else [])))
+    note_change(session, "organisation", said.organisation_id, "contacts_wanted", None, named, now, ACTOR)
+    _ask_people(session, TaskKind.contacts_wanted, said, now, address_id=said.address_id, **wanted)
 
 
 def _keep_note(_session: Session, _keyring: Keyring, _said: Said, _now: datetime) -> None:

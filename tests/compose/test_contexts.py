@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from om_campaigns import store
-from om_campaigns.audience.models import Address, Basis, Organisation, OrganisationRegion, OrganisationType, Person, Seat, SeatRole
+from om_campaigns.audience.models import Address, Basis, Organisation, OrganisationRegion, OrganisationType, Person, Region, Seat, SeatRole
 from om_campaigns.audience.vocabulary import AddressKind, BasisKind, Level, Origin, Role
+from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses, format_date, join_names
 
 
@@ -44,6 +45,40 @@ def test_neighbours_are_strangers_of_the_smallest_region_that_has_some_r6(engine
     assert region["partner_count"] == 6
     assert region["neighbours"] == ["Haus 3", "Haus 4", "Haus 5", "Haus 6"]
     assert region["neighbour_examples"] == "Haus 3, Haus 4 und Haus 5"
+
+
+@pytest.mark.parametrize(
+    ("moved", "name", "neighbours"),
+    [
+        ([], "Nordrhein-Westfalen", ["Haus 3", "Haus 4", "Haus 5", "Haus 6"]),
+        ([5, 6], "Nordrhein-Westfalen", ["Haus 3", "Haus 4"]),  # few, but near
+        ([3, 4, 5, 6], "Deutschland", ["Haus 3", "Haus 4", "Haus 5", "Haus 6"]),  # nobody in the whole Land
+    ],
+)
+def test_the_country_is_named_only_where_nobody_is_in_the_land_r6(
+    engine_with_houses: Engine, moved: list[int], name: str, neighbours: list[str]
+) -> None:
+    with store.write(engine_with_houses) as session:
+        place = table_of(OrganisationRegion)
+        session.execute(update(place).where(place.c.organisation_id.in_(moved)).values(ags="09"))
+    with store.read(engine_with_houses) as session:
+        region = Houses(session).region(2, "de")
+    assert (region["name"], region["neighbours"]) == (name, neighbours)
+
+
+@pytest.mark.parametrize(
+    ("places", "home"),
+    [(["05991"], "05991"), (["05991", "05992"], "05"), (["05992", "05993"], "05"), (["05", "09"], "DE"), (["DE"], "DE"), ([], "DE")],
+)
+def test_a_house_has_one_place_whoever_else_is_there_r6(engine_with_houses: Engine, places: list[str], home: str) -> None:
+    """The smallest that has a name: of these counties only the first has one, and no district between them and the Land."""
+    with store.write(engine_with_houses) as session:
+        session.add(Region(ags="05991", name="Kreis Probe"))
+        session.add(Organisation(id=9, slug="neu", name="Neu", name_key="neu", org_type="guild", level=Level.local))
+        session.flush()
+        session.add_all(OrganisationRegion(organisation_id=9, ags=ags) for ags in places)
+    with store.read(engine_with_houses) as session:
+        assert Houses(session).home_region(9) == home
 
 
 def test_an_umbrella_is_not_introduced_to_its_own_office(engine_with_houses: Engine) -> None:

@@ -127,14 +127,46 @@ def test_a2_marks_houses_of_the_region_to_be_introduced_to(workspace: Workspace,
 
 def test_a2_asks_as_the_letter_of_that_house_does(workspace: Workspace, client: httpx.Client) -> None:
     """Its subject with the region filled in; where too few are near, the houses of the next larger region, as the letter names them."""
-    workspace.houses(house("aok", "09", name="Kasse"))
+    workspace.take(regions="ags;name\n05315;Stadt Tal\n")
+    workspace.houses(house("aok", "05382", name="Kasse"))
     second = walk(workspace, "2027-01-13")["a2"]
     page = client.get(path_of(second, "antwort")).text
     assert "{{" not in page
     assert str(second["Subject"]).split(":")[0] in page
     named = second.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    assert all(name in page for name in ("IHK Berg", "Fernes Haus", "Kasse"))
-    assert "Fernes Haus" in " ".join(named.split())
+    assert all(name in page for name in ("IHK Berg", "Innung Bau", "Kasse"))
+    assert "Fernes Haus" not in page
+    assert "Nordrhein-Westfalen" in " ".join(named.split())
+
+
+@pytest.mark.usefixtures("database")
+def test_a2_proposes_a_house_where_few_are_near_as_the_letter_asks(workspace: Workspace, client: httpx.Client) -> None:
+    workspace.houses(house("aok", "09", name="Kasse"))
+    second = walk(workspace, "2027-01-13")["a2"]
+    named = " ".join(second.get_body(("plain",)).get_content().split())  # type: ignore[union-attr]
+    assert "Neben Ihnen: IHK Berg und Innung Bau" in named
+    assert "Ein Haus vorschlagen" in named
+    page = client.get(path_of(second, "antwort")).text
+    assert [name in page for name in ("IHK Berg", "Innung Bau", "Kasse", "Ein Haus, das hier noch fehlt")] == [True, True, False, True]
+    for _ in range(2):
+        assert answer(workspace, client, second, auswahl=["bau"], **{"text-1": "  Kasse   am Fluss "}).status_code == 200
+    (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
+    assert (task["kind"], task["detail"]["houses"], task["detail"]["proposed"]) == ("contacts_wanted", "bau", "Kasse am Fluss")
+    (row,) = om(workspace.folder, "answer", "list", "--format", "json").json
+    assert row["said"] == ["bau", "Kasse am Fluss"]
+    assert workspace.ask("SELECT new FROM change WHERE field = 'contacts_wanted'") == [("bau,Kasse am Fluss",)]
+
+
+def test_a2_the_first_house_of_all_can_still_answer(workspace: Workspace, client: httpx.Client) -> None:
+    """Nobody to tick: the page asks for a name, and says at that field when it is missing."""
+    workspace.take(organisations="slug;status\nihk-berg;left\naok;left\nbau;left\nfern;left\n")
+    second = walk(workspace, "2027-01-13")["a2"]
+    page = client.get(path_of(second, "antwort")).text
+    assert ("Ihre Auswahl" in page, 'id="text-1"' in page) == (False, True)
+    empty = answer(workspace, client, second)
+    assert (empty.status_code, 'href="#text-1"' in empty.text) == (400, True)
+    assert answer(workspace, client, second, **{"text-1": "Kasse am Fluss"}).status_code == 200
+    assert om(workspace.folder, "answer", "list", "--format", "json").json[0]["said"] == ["Kasse am Fluss"]
 
 
 def test_a3_afterwards_only_material_that_fits(workspace: Workspace, client: httpx.Client) -> None:
@@ -230,6 +262,7 @@ def test_sec_08_forged_links_and_other_houses(workspace: Workspace, client: http
         ("a1", {"name": "", "email": "vera@hwk-tal.example"}, "Namen der Person"),
         ("a1", {"name": "Vera", "email": "vera@"}, "vollständige E-Mail-Adresse"),
         ("a2", {}, "Bitte kreuzen Sie etwas an"),
+        ("a2", {"auswahl": ["ihk-berg"], "text-1": "A\x1bB"}, "Bitte schreiben Sie etwas"),
         ("a3", {"auswahl": ["nonsense"]}, "Bitte kreuzen Sie etwas an"),
         ("a5", {"text-1": " "}, "Bitte schreiben Sie etwas"),
         ("a5", {"text-1": "A\x1bB"}, "Bitte schreiben Sie etwas"),

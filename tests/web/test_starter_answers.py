@@ -1,4 +1,4 @@
-"""The starter keeps what its third letter promises: after the answer a house gets only what fits, without one everything."""
+"""The starter keeps what its letters promise: after an answer only what fits, without one everything; who helps near a house."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from om_campaigns import store
+from om_campaigns.audience.vocabulary import Sender
+from om_campaigns.compose.edition import Purpose
+from om_campaigns.compose.library import LetterKey
+from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.recipient.doors import make_form_key
 from tests.journeys.workspace import LOOK, Workspace, local
 from tests.web.postbox import BASE_URL, letters, path_of
@@ -76,3 +81,19 @@ def test_a3_the_letter_and_its_page_say_so(workspace: Workspace, client: httpx.C
     assert "nur noch Material, das dazu passt" in " ".join(told.split())
     assert "Teil 3 von 6" in told
     assert "Ohne Kreuz bekommen Sie weiter alles" in client.get(path_of(letter, "antwort")).text
+
+
+@pytest.mark.parametrize(("house", "place"), [("ihk-morgental", "07"), ("ihk-morgental-rebstadt", "07882"), ("kh-ahornfeld", "05882")])
+def test_r6_a_letter_leads_to_who_helps_near_its_house(workspace: Workspace, client: httpx.Client, house: str, place: str) -> None:
+    """Also of a house with few neighbours, and of one that works in two counties without a district around them."""
+    ((house_id, campaign_id, version_id),) = workspace.ask(
+        "SELECT o.id, c.id, c.latest_version_id FROM organisation o, campaign c WHERE o.slug = :slug AND c.name = 'fuenf-gedanken'",
+        slug=house,
+    )
+    key = LetterKey(campaign_id, version_id, "b2", "", "de", house_id, Sender.home, 0, Purpose.pack)
+    with store.read(workspace.app.engine) as session:
+        region = open_library(workspace.app, session, counts=False).given(key).context["region"]
+    assert region["page"] == f"{BASE_URL}/wer-hilft/{place}"
+    assert region["name"] != "Deutschland"
+    assert region["contacts"]
+    assert "<h2>Vor Ort</h2>" in client.get(f"/wer-hilft/{place}").text

@@ -24,15 +24,17 @@ from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.recipient.doors import Visitor, find_visitor_of
 
 MAX_LINE, MAX_TEXT = 120, 2000
-NETWORKS = 3
-"""Lines for networks."""
+OWN_LABELS = {AnswerTarget.networks: 3, AnswerTarget.contacts_wanted: 1}
+"""Lines whose label is the page's own."""
 
 MOST_HOUSES = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a page asks. ``options``: (value, label) to tick; ``lines``: texts to fill in, each with its label ('' for networks)."""
+    """What a page asks. ``options``: (value, label) to tick; ``lines``: texts to fill in, each with its label ('' where the page has one:
+    networks, and a house that is not among those to tick).
+    """
 
     visitor: Visitor
     campaign_id: int
@@ -98,7 +100,8 @@ def _read(library: Library, key: LetterKey, visitor: Visitor, name: str) -> Ques
         options = asked.choices
         if asked.target is AnswerTarget.contacts_wanted:
             options = tuple(library.houses.neighbours(visitor.organisation_id)[:MOST_HOUSES])
-        lines = {AnswerTarget.note: asked.questions or (asked.question,), AnswerTarget.networks: ("",) * NETWORKS}.get(asked.target, ())
+        notes = asked.questions or (asked.question,) if asked.target is AnswerTarget.note else ()
+        lines = notes or ("",) * OWN_LABELS.get(asked.target, 0)
         title = _title(library, key, head)
         return Question(visitor, key.campaign_id, name, key.step, title, asked.question, asked.help, asked.target.value, options, lines)
     return None
@@ -121,14 +124,15 @@ def find_faults(question: Question, typed: Typed) -> list[str]:
     if target is AnswerTarget.distributor:
         name_is_good = 0 < len(typed.name) <= MAX_LINE and not find_unsafe(typed.name) and "@" not in typed.name
         return [*([] if name_is_good else ["name"]), *([] if _is_address(typed.email) else ["email"])]
-    if target in (AnswerTarget.interests, AnswerTarget.contacts_wanted):
-        known = {value for value, _ in question.options}
-        is_good = set(typed.chosen) <= known and (bool(typed.chosen) or target is AnswerTarget.interests)
-        return [] if is_good else ["auswahl"]
-    most = MAX_LINE if target is AnswerTarget.networks else MAX_TEXT
     texts = [text for text in typed.texts if text]
-    is_safe = target is AnswerTarget.note or not any(find_unsafe(text) for text in texts)
-    return [] if texts and is_safe and all(len(text) <= most for text in texts) else ["text-1"]
+    is_ticked = set(typed.chosen) <= {value for value, _ in question.options}
+    most = MAX_TEXT if target is AnswerTarget.note else MAX_LINE
+    is_sound = all(len(text) <= most and (target is AnswerTarget.note or not find_unsafe(text)) for text in texts)
+    if target is AnswerTarget.interests:
+        return [] if is_ticked else ["auswahl"]
+    if target is AnswerTarget.contacts_wanted and is_sound:
+        return [] if is_ticked and (typed.chosen or texts) else ["auswahl" if question.options else "text-1"]
+    return [] if texts and is_sound else ["text-1"]
 
 
 def _is_address(text: str) -> bool:
@@ -143,9 +147,9 @@ def answer(app: App, question: Question, typed: Typed, now: datetime) -> bool:
     """Record an answer; False when the very same was given before. ``find_faults`` comes first."""
     target = AnswerTarget(question.target)
     texts = tuple(zip(question.lines, typed.texts, strict=False)) if target is AnswerTarget.note else ()
-    chosen = typed.chosen
+    chosen, lines = typed.chosen, tuple(dict.fromkeys(" ".join(text.split()) for text in typed.texts if text))
     if target is AnswerTarget.networks:
-        chosen = tuple(dict.fromkeys(" ".join(text.split()) for text in typed.texts if text))
+        chosen = lines
     with store.write(app.engine) as session:
         said = Said(
             campaign_id=question.campaign_id,
@@ -155,7 +159,7 @@ def answer(app: App, question: Question, typed: Typed, now: datetime) -> bool:
             organisation_id=question.visitor.organisation_id,
             address_id=question.visitor.address_id,
             target=target,
-            name=typed.name,
+            name=" ".join(lines) if target is AnswerTarget.contacts_wanted else typed.name,
             email=normalise(typed.email) if target is AnswerTarget.distributor else None,
             chosen=chosen,
             offered=tuple(value for value, _ in question.options),

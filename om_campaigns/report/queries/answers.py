@@ -17,8 +17,8 @@ from om_campaigns.columns import table_of
 def load_answers(session: Session, *, campaign: str = "", house: str = "") -> list[dict[str, Any]]:
     """Answers, the newest first: number, at, house (slug), house_name, by, campaign, step, target ('' where it was forgotten), said.
 
-    ``by``: the name of who answered; '' for a role address and for whoever was erased. ``said`` lists what was chosen, each question
-    with its answer as ``question: answer``, or the person who was named as ``name (address)``.
+    ``by``: the name of who answered; '' for a role address and for whoever was erased. ``said`` lists what was chosen or proposed,
+    each question with its answer as ``question: answer``, or the person who was named as ``name (address)``.
     """
     response, organisation, campaigns, person = (table_of(each) for each in (Response, Organisation, Campaign, Person))
     query = (
@@ -60,5 +60,5 @@ def _load_named(session: Session, ids: Collection[int]) -> dict[int, str]:
 
 def _said(detail: dict[str, Any], named: Mapping[int, str]) -> dict[str, Any]:
     texts = [f"{question}: {text}" for question, text in detail.get("texts", ())]
-    person = named.get(detail.get("person", 0))
-    return {"target": detail.get("target", ""), "said": [*detail.get("chosen", ()), *texts, *([person] if person else [])]}
+    more = [each for each in (detail.get("proposed"), named.get(detail.get("person", 0))) if each]
+    return {"target": detail.get("target", ""), "said": [*detail.get("chosen", ()), *texts, *more]}
