@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from babel.dates import format_date
 from babel.numbers import format_decimal
@@ -67,11 +67,13 @@ class Site:
         ``indexed``: search engines may list it; only for pages without a token.
         """
         language = self.language(request, stored)
+        other = next(each for each in LANGUAGES if each != language)
         page = self._pages[language].get_template(name)
         body = page.render(
             face=face or load_face(self.app),
             language=language,
-            other=next(each for each in LANGUAGES if each != language),
+            other=other,
+            switch=_switch(request, other) if status < 400 else urlencode({"lang": other}),
             is_chosen=request.query_params.get("lang", "") == language,
             is_answer=request.method == "POST",  # many of these addresses only take forms: there is nothing to switch to
             root=self.root,
@@ -86,6 +88,12 @@ class Site:
     def render(self, name: str, language: str, **values: Any) -> str:
         """A template that is no page of its own: a style sheet, a fragment."""
         return self._pages[language].get_template(name).render(root=self.root, **values)
+
+
+def _switch(request: Request, other: str) -> str:
+    """The query of the same page in the other language: what was asked for stays, what was just done is not said again."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("lang", "gut")]
+    return urlencode([*kept, ("lang", other)])
 
 
 def _make_environment(language: str) -> Environment:

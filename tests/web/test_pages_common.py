@@ -59,6 +59,12 @@ def test_the_front_door_and_every_page_lead_partners_to_their_portal(quick: Test
         assert 'href="/portal"' in quick.get(path).text, path
 
 
+def test_the_other_language_shows_what_was_asked_for(quick: TestClient) -> None:
+    assert 'href="?suche=Wir+%26+Sie&amp;lang=en"' in quick.get("/archiv?suche=Wir+%26+Sie&lang=de").text
+    assert 'href="?lang=en"' in quick.get("/impressum?lang=de&gut=gespeichert").text, "what was just done is not said again"
+    assert "geheim" not in quick.get("/gibt-es-nicht?suche=geheim").text, "a page of a fault repeats no word of the request"
+
+
 def test_https_is_for_ever_once_it_is_there(workspace: Workspace) -> None:
     assert "strict-transport-security" not in TestClient(make_application(workspace.app)).get("/").headers
     workspace.write("config.toml", 'format = 1\n[web]\nbase_url = "https://om.example/briefe"\n')

@@ -212,6 +212,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
     assert answer.status_code == 400
     assert answer.text.count(told) == 2  # in the summary and at the field
     assert 'value="Rosa Lindner"' in answer.text or "name" in wrong
+    assert "hreflang" not in answer.text, "a click on the other language would lose what was typed"
     assert workspace.count("opt_in") == 0
 
 
