@@ -147,6 +147,16 @@ def test_sessions_end(office: Workspace) -> None:
     assert "Ihre Pakete" not in other.get("/portal").text
 
 
+def test_what_is_sent_after_the_session_has_ended_is_said_to_be_lost(office: Workspace) -> None:
+    client = sign_in(office, "doris@dach.example")
+    key = form_key(client.get("/portal").text)
+    office.now += timedelta(hours=12, minutes=1)
+    for path in ("/portal/haus/dach", "/portal/pakete/aaaaaaaaaaaaaaaa"):
+        answer = client.post(path, data={"formular": key, "berater": "80"})
+        assert "nicht bei uns angekommen" in client.get(answer.headers["location"]).text
+        assert "nicht bei uns angekommen" not in client.get(client.get(path).headers["location"]).text, "who only looks has lost nothing"
+
+
 def test_signing_out_everywhere_ends_the_other_sessions(office: Workspace) -> None:
     one, two = (sign_in(office, "doris@dach.example") for _ in range(2))
     one.post("/portal/abmelden", data={"formular": form_key(one.get("/portal").text), "ueberall": "ja"})

@@ -96,9 +96,15 @@ def find_desk(request: Request, site: TheSite) -> Desk | None:
     return Desk(request, site, session_key, partner) if partner is not None else None
 
 
-def _require_desk(site: TheSite, desk: Annotated[Desk | None, Depends(find_desk)]) -> Desk:
+def to_entrance(request: Request, site: Site) -> HTTPException:
+    """On to the entrance for somebody who is not signed in (any more); whoever sent a form is told that it did not arrive."""
+    said = "" if request.method in ("GET", "HEAD") else "?gut=zuende"
+    return HTTPException(303, headers={"Location": f"{site.root}{PATH}{said}"})
+
+
+def _require_desk(request: Request, site: TheSite, desk: Annotated[Desk | None, Depends(find_desk)]) -> Desk:
     if desk is None:
-        raise HTTPException(303, headers={"Location": f"{site.root}{PATH}"})
+        raise to_entrance(request, site)
     return desk
 
 

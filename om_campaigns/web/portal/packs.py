@@ -46,8 +46,8 @@ SCREENS = {"breit": "wide", "schmal": "narrow", "text": "text"}
 def home(request: Request, site: TheSite, desk: MaybeDesk) -> Response:
     """What waits for the house, or the entrance."""
     if desk is None:
-        has_left = request.query_params.get("gut") == "abgemeldet"
-        return show_entrance(request, site, said="abgemeldet" if has_left else "")
+        said = request.query_params.get("gut", "")
+        return show_entrance(request, site, said=said if said in ("abgemeldet", "zuende") else "")
     today = desk.app.today(desk.app.now())
     return desk.show("packs.html", page="packs", packs=list_packs(desk.app, desk.reach), today=today, several=len(desk.reach.houses) > 1)
 

@@ -13,7 +13,7 @@ from om_campaigns import store
 from om_campaigns.pipeline.faces import load_face
 from om_campaigns.pipeline.partner.pack_desk import Reach, reach_of_link, show_pack
 from om_campaigns.web.forms import Form, has_key, make_key
-from om_campaigns.web.portal.guard import PATH, Desk, find_desk
+from om_campaigns.web.portal.guard import PATH, Desk, find_desk, to_entrance
 from om_campaigns.web.site import Site, TheSite
 
 PUBLIC_ID = re.compile("[a-z2-7]{16}")
@@ -77,7 +77,7 @@ def find_visit(request: Request, site: TheSite) -> Visit:
     else:
         desk = find_desk(request, site)
         if desk is None:
-            raise HTTPException(303, headers={"Location": f"{site.root}{PATH}"})
+            raise to_entrance(request, site)
         reach, public_id = desk.reach, str(request.path_params["public_id"])
         here, purpose, subject = f"{site.root}{PATH}/pakete/{public_id}", "portal", desk.session_key
     pack = show_pack(site.app, reach, public_id) if PUBLIC_ID.fullmatch(public_id) else None
