@@ -98,7 +98,7 @@ def normalise(text: str) -> NormalAddress:
     """
     text = text.strip(" \t\u00a0")
     local, _, domain = text.rpartition("@")
-    if 0 < len(local) <= 64 and len(text) <= 254 and _PLAIN_LOCAL.fullmatch(local) and "%0" not in local:
+    if 0 < len(local) <= 64 and len(text) <= 254 and _PLAIN_LOCAL.fullmatch(local) and not UNSAFE.search(local):
         lower = _lower_plain_domain(domain)
         if lower is not None:
             return NormalAddress(f"{local}@{lower}", f"{local.lower()}@{lower}", lower)

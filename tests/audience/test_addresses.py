@@ -8,7 +8,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from om_campaigns.audience import addresses
@@ -122,6 +122,9 @@ def test_unsafe_characters_are_found_and_named(unsafe: str) -> None:
 
 
 @given(st.text(max_size=60) | st.from_regex(r"[ -~]{0,20}@[ -~]{0,20}\.example", fullmatch=True))
+@example("%}@0.AA")
+@example("{{x}}@haus.example")
+@example("x%0a@haus.example")
 def test_a_normal_form_stays_as_it_is(text: str) -> None:
     """Whatever is accepted is safe in one line, has an ASCII domain, is NFC, and is its own normal form."""
     try:
