@@ -2,7 +2,8 @@
 
 Whole processes, from start to exit, in pairs one after the other; the figure is the median of the pairs' ratios. Ours
 reads the file into an audience that has its schema and its 400 houses, checks every row, finds every person, hashes every
-address and writes people, seats, roles, bases and the change log; theirs copies the cells into one table.
+address and writes people, seats, roles, bases and the change log; theirs copies the cells into one table and commits a
+thousand times. So the figure depends on how fast the disk confirms a write.
 Run alone: ``python benchmarks/importing.py``.
 """
 

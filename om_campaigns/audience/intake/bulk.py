@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from om_campaigns.columns import ALPHABET
 
 BATCH = 20_000
-TOGETHER = 100
+TOGETHER = 400
 """Rows in one statement; SQLite takes 32,766 values in one."""
 
 MANY = 5_000
