@@ -13,7 +13,11 @@ from benchmarks.telling import DOORS, measure, signed_ranks
 from tests.journeys.workspace import SQLITE
 
 SURE = 4.9
-"""|z| of which one in a million doors that tell nothing is beyond: nobody shall be called for chance."""
+"""|z| beyond which is one in a million doors that tell nothing: nobody shall be called for chance.
+
+Seven doors on two databases are fourteen chances, so at most one run in 70,000 fails without a cause. However busy the machine is: each
+difference is one of two requests in an order drawn by lot, so that load makes them larger, and neither sign more likely.
+"""
 
 
 @pytest.mark.slow
