@@ -54,7 +54,8 @@ def of_campaign(request: Request, site: TheSite, mailing_list: Word, campaign: W
     found = site.archive.load(site.language(request), Question(mailing_list=mailing_list, campaign=campaign))
     if not found:
         raise HTTPException(404)
-    return _show(request, site, Question(mailing_list=mailing_list, campaign=campaign), heading=found[0].campaign_title, feed=mailing_list)
+    first, asked = found[0], Question(mailing_list=mailing_list, campaign=campaign)
+    return _show(request, site, asked, heading=first.campaign_title, written_in=first.campaign_language, feed=mailing_list)
 
 
 @router.get("/archiv/{mailing_list}/{campaign}/{step}", response_class=Response)
@@ -81,13 +82,18 @@ def list_name(site: Site, mailing_list: str, language: str) -> str:
     return names[mailing_list]
 
 
-def _show(request: Request, site: Site, question: Question, *, heading: str = "", feed: str = "", is_gone: bool = False) -> Response:
-    """``is_gone``: what was asked for is no letter of the archive (any more); these are the others of its mailing list."""
+def _show(
+    request: Request, site: Site, question: Question, *, heading: str = "", written_in: str = "", feed: str = "", is_gone: bool = False
+) -> Response:
+    """``written_in``: the language of the heading, where it may be another than the reader's.
+
+    ``is_gone``: what was asked for is no letter of the archive (any more); these are the others of its mailing list.
+    """
     language = site.language(request)
     with store.read(site.app.engine) as session:
         lists = [(slug, english if language == "en" else german) for slug, german, english in find_lists(session)]
     return site.show(
         request, "archive.html", status=404 if is_gone else 200, indexed=not (question.words or is_gone), is_gone=is_gone,
-        entries=site.archive.load(language, question), question=question, heading=heading, lists=lists, ideas=idea_names(language),
-        toolkits=site.archive.toolkits(language), feed=feed, plain=not heading,
+        entries=site.archive.load(language, question), question=question, heading=heading, heading_language=written_in or language,
+        lists=lists, ideas=idea_names(language), toolkits=site.archive.toolkits(language), feed=feed, plain=not heading,
     )  # fmt: skip

@@ -115,6 +115,7 @@ def _make_json(site: Site, name: str, path: str, entries: Sequence[Entry], langu
                 "url": _url(site, each.path),
                 "title": each.title,
                 "summary": each.summary,
+                "language": each.language,
                 "content_html": each.html,
                 "date_published": each.first_at.isoformat(),
                 "date_modified": max(each.updated_at, each.first_at).isoformat(),
@@ -129,7 +130,8 @@ def _make_json(site: Site, name: str, path: str, entries: Sequence[Entry], langu
 def _make_block(site: Site, name: str, path: str, entries: Sequence[Entry], language: str) -> bytes:
     """A fragment for a partner's page: no script, no style sheet, pure ASCII, whatever charset the page has."""
     items = "".join(
-        f'<li style="margin:0 0 12px"><a href="{escape(_url(site, each.path))}">{escape(each.title)}</a><br>{escape(each.summary)}</li>'
+        f'<li lang="{each.language}" style="margin:0 0 12px">'
+        f'<a href="{escape(_url(site, each.path))}">{escape(each.title)}</a><br>{escape(each.summary)}</li>'
         for each in entries[:IN_BLOCK]
     )
     fragment = f'<div lang="{language}"><p><strong>{escape(name)}</strong></p><ul style="padding-left:20px">{items}</ul></div>\n'

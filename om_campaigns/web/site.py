@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from om_campaigns.app import App
 from om_campaigns.pipeline.faces import Face, load_face
@@ -109,6 +110,8 @@ def _make_environment(language: str) -> Environment:
     environment.filters["day"] = _day(language)
     environment.filters["decimal"] = lambda value: format_decimal(value, "0.0", "de" if language == "de" else "en_GB")
     environment.filters["call"] = _call
+    environment.filters["lang"] = lambda written: "" if written == language else Markup(' lang="{}"').format(written)
+    environment.filters["written_in"] = _written_in(language)
     environment.globals["spell"] = spell
     return environment
 
@@ -117,6 +120,11 @@ def _day(language: str) -> Callable[[date | datetime], str]:
     """A date as people write it: 5. Januar 2027, 5 January 2027."""
     pattern, locale = ("d. MMMM y", "de") if language == "de" else ("d MMMM y", "en_GB")
     return lambda day: format_date(day, pattern, locale)
+
+
+def _written_in(language: str) -> Callable[[str, str], str]:
+    """Words in whatever language they were written, marked where that is not the language of the page (WCAG 3.1.2)."""
+    return lambda text, written: text if written == language else Markup('<span lang="{}">{}</span>').format(written, text)
 
 
 def _call(phone: str) -> str:

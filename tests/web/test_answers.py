@@ -278,6 +278,15 @@ def test_what_is_missing_is_said_and_nothing_recorded(
     assert workspace.count("response") == 0
 
 
+def test_wcag_3_1_2_the_letters_words_keep_their_language_on_an_english_page(workspace: Workspace, visit: Open) -> None:
+    path = path_of(walk(workspace, "2027-01-20")["a3"], "antwort")
+    told = "node => node.closest('[lang]').lang"
+    page = visit(f"{path}?lang=en")
+    words = {name: page.eval_on_selector(name, told) for name in ("h1", ".eyebrow", ".choice label span", "legend", "button")}
+    assert words == {"h1": "de", ".eyebrow": "de", ".choice label span": "de", "legend": "en", "button": "en"}
+    assert visit(f"{path}?lang=de").query_selector("main [lang]") is None
+
+
 def test_a_preview_of_the_letter_answers_nothing(workspace: Workspace, client: httpx.Client) -> None:
     from om_campaigns.pipeline.staff.previewing import preview
 

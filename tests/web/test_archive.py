@@ -192,6 +192,32 @@ def test_fwd_13_every_form_holds_the_same_with_absolute_addresses(sent: Workspac
     assert "health" in feed["items"][1]["tags"]
 
 
+def test_wcag_3_1_2_german_words_on_an_english_page_say_that_they_are_german(sent: Workspace, client: httpx.Client, visit: Open) -> None:
+    """A letter without a translation, the title of its campaign; and nothing is marked where the languages agree."""
+    for path in ("/archiv", "/archiv/wir-gedanke/reihe", "/archiv/wir-gedanke/reihe/a1"):
+        assert 'lang="de"' not in client.get(f"{path}?lang=de").text.partition("<main")[2].partition("</main>")[0], path
+    page = visit("/archiv/wir-gedanke/reihe/a1?lang=en")
+    told = "node => node.closest('[lang]').lang"
+    assert page.eval_on_selector("h1", told) == page.eval_on_selector(".letter p", told) == "de"
+    assert page.eval_on_selector(".eyebrow span", told) == "de"
+    assert page.eval_on_selector("p.after", told) == "en"
+    page = visit("/archiv?lang=en")
+    assert page.eval_on_selector("h1", told) == "en"
+    assert page.eval_on_selector(".items h2", told) == page.eval_on_selector(".items h2 + p", told) == "de"
+    assert visit("/archiv/wir-gedanke/reihe?lang=en").eval_on_selector("h1", told) == "de"
+    assert client.get("/feeds/wir-gedanke.json?lang=en").json()["items"][0]["language"] == "de"
+    assert '<li lang="de"' in client.get("/feeds/wir-gedanke.html?lang=en").text
+
+
+def test_wcag_3_1_2_a_translated_letter_is_read_in_its_own_language(sent: Workspace, client: httpx.Client) -> None:
+    sent.now = local("2027-01-22")
+    sent.text("reihe", "a1.en", "Hello,\n\nanother step.")
+    sent.publish()
+    page = client.get("/archiv/wir-gedanke/reihe/a1?lang=en").text
+    assert "<h1>reihe a1.en</h1>" in page
+    assert '<div class="letter">' in page
+
+
 def test_a_house_has_a_feed_of_what_reached_it(sent: Workspace, client: httpx.Client) -> None:
     sent.houses(house("neu", "05"))
     sent.people(person("Ida Neu", "neu"))

@@ -40,6 +40,8 @@ class Question:
     campaign_id: int
     campaign: str
     step: str
+    language: str
+    """That of the words below, which come from the letter."""
     title: str
     text: str
     help: str
@@ -102,8 +104,8 @@ def _read(library: Library, key: LetterKey, visitor: Visitor, name: str) -> Ques
             options = tuple(library.houses.neighbours(visitor.organisation_id)[:MOST_HOUSES])
         notes = asked.questions or (asked.question,) if asked.target is AnswerTarget.note else ()
         lines = notes or ("",) * OWN_LABELS.get(asked.target, 0)
-        title = _title(library, key, head)
-        return Question(visitor, key.campaign_id, name, key.step, title, asked.question, asked.help, asked.target.value, options, lines)
+        title, target, language = _title(library, key, head), asked.target.value, path.rsplit(".", 2)[-2]
+        return Question(visitor, key.campaign_id, name, key.step, language, title, asked.question, asked.help, target, options, lines)
     return None
 
 

@@ -30,10 +30,13 @@ from om_campaigns.pipeline.letters.libraries import open_library
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One step in the archive. ``first_at``: when it first left; ``updated_at``: when its words last changed (FWD-13)."""
+    """One step in the archive. ``language`` is that of its words, which may be another than the reader's, as may that of the campaign's
+    title. ``first_at``: when it first left; ``updated_at``: when its words last changed (FWD-13).
+    """
 
     campaign: str
     campaign_title: str
+    campaign_language: str
     mailing_list: str
     mailing_list_name: str
     step: str
@@ -148,10 +151,11 @@ def _make_entry(library: Library, version_id: int, step: str, language: str, giv
     return Entry(
         campaign=definition.name,
         campaign_title=(definition.title_en or definition.title) if language == "en" else definition.title,
+        campaign_language=language if definition.title_en else "de",
         mailing_list=definition.mailing_list,
         mailing_list_name=library.houses.mailing_list_name(definition.mailing_list, language),
         step=step,
-        language=language,
+        language=given.language,
         title=neutral.subject,
         summary=neutral.preheader,
         ideas=_joined(heads, "ideas"),
