@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from om_campaigns.delivery.keeping import KeepingConnection
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
 
 
@@ -19,42 +20,13 @@ class MemoryTransport:
         self._lock = threading.Lock()
         self._known: set[str] = set()
 
-    def connect(self) -> MemoryConnection:
-        return MemoryConnection(self)
+    def connect(self) -> KeepingConnection:
+        return KeepingConnection(self.keep)
 
-    def keep(self, envelope: Envelope, content: bytes) -> None:
+    def keep(self, envelope: Envelope, content: bytes) -> Outcome:
         """Add a letter, once per ref."""
         with self._lock:
             if envelope.ref not in self._known:
                 self._known.add(envelope.ref)
                 self.letters.append((envelope, content))
-
-
-class MemoryConnection:
-    """One thread's way into a MemoryTransport."""
-
-    prefetches = False
-
-    def __init__(self, transport: MemoryTransport) -> None:
-        self._transport = transport
-        self._offered: Envelope | None = None
-        self.alive = True
-
-    def offer(self, envelope: Envelope) -> None:
-        self._offered = envelope
-
-    def answer(self) -> Outcome | None:
-        return None
-
-    def hand_over(self, content: bytes, then: Envelope | None) -> Outcome:
-        envelope, self._offered = self._offered, then
-        if envelope is None:
-            raise RuntimeError("nothing was offered")
-        self._transport.keep(envelope, content)
         return Outcome(Kind.accepted, 250, "kept in memory", Stage.dot)
-
-    def call_off(self) -> None:
-        self._offered = None
-
-    def close(self) -> None:
-        self.alive = False

@@ -8,6 +8,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from om_campaigns.delivery.keeping import KeepingConnection
 from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
 
 _DATE = re.compile(rb"^Date: ([^\r\n]+)", re.MULTILINE)
@@ -23,7 +24,7 @@ class OutboxTransport:
         self._lock = threading.Lock()
         self._known: set[str] | None = None
 
-    def connect(self) -> OutboxConnection:
+    def connect(self) -> KeepingConnection:
         try:
             with self._lock:
                 if self._known is None:
@@ -31,22 +32,23 @@ class OutboxTransport:
                     self._known = {path.stem.rpartition("-")[2] for path in self.folder.glob("*.eml")}
         except OSError as error:
             raise NoConnectionError(Trouble.unreachable, f"{self.folder}: {error.strerror}") from error
-        return OutboxConnection(self)
+        return KeepingConnection(self.keep)
 
-    def keep(self, envelope: Envelope, content: bytes) -> None:
-        """Write one letter so that a reader sees all of it or nothing. Raises OSError."""
+    def keep(self, envelope: Envelope, content: bytes) -> Outcome:
+        """Write one letter, once per ref, so that a reader sees all of it or nothing."""
         with self._lock:
             known = self._known if self._known is not None else set()
-            if envelope.ref in known:
-                return
+            is_new = envelope.ref not in known
             known.add(envelope.ref)
-        draft = self.folder / f".{envelope.ref}.part"
-        try:
-            draft.write_bytes(content)
-            draft.replace(self.folder / f"{_stamp(content)}-{envelope.ref}.eml")
-        except OSError:
-            known.discard(envelope.ref)
-            raise
+        if is_new:
+            draft = self.folder / f".{envelope.ref}.part"
+            try:
+                draft.write_bytes(content)
+                draft.replace(self.folder / f"{_stamp(content)}-{envelope.ref}.eml")
+            except OSError as error:
+                known.discard(envelope.ref)
+                return Outcome(Kind.temporary, None, f"outbox: {error.strerror}", Stage.content)
+        return Outcome(Kind.accepted, 250, "written to the outbox", Stage.dot)
 
 
 def _stamp(content: bytes) -> str:
@@ -54,36 +56,3 @@ def _stamp(content: bytes) -> str:
     if found is None:
         return "undated"
     return parsedate_to_datetime(found[1].decode("ascii", "replace")).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
-class OutboxConnection:
-    """One thread's way into the folder."""
-
-    prefetches = False
-
-    def __init__(self, transport: OutboxTransport) -> None:
-        self._transport = transport
-        self._offered: Envelope | None = None
-        self.alive = True
-
-    def offer(self, envelope: Envelope) -> None:
-        self._offered = envelope
-
-    def answer(self) -> Outcome | None:
-        return None
-
-    def hand_over(self, content: bytes, then: Envelope | None) -> Outcome:
-        envelope, self._offered = self._offered, then
-        if envelope is None:
-            raise RuntimeError("nothing was offered")
-        try:
-            self._transport.keep(envelope, content)
-        except OSError as error:
-            return Outcome(Kind.temporary, None, f"outbox: {error.strerror}", Stage.content)
-        return Outcome(Kind.accepted, 250, "written to the outbox", Stage.dot)
-
-    def call_off(self) -> None:
-        self._offered = None
-
-    def close(self) -> None:
-        self.alive = False

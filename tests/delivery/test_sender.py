@@ -27,8 +27,9 @@ from om_campaigns.audience.vocabulary import (
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
 from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.due import of_campaign
+from om_campaigns.delivery.keeping import KeepingConnection
 from om_campaigns.delivery.letters import Compose, Due, Ended, Held, Prepared, Sent
-from om_campaigns.delivery.memory import MemoryConnection, MemoryTransport
+from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.models import Message, MessageSlots, MessageState, Pace, Part, Worker
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.transport import Connection, Envelope, Kind, NoConnectionError, Outcome, Stage, Transport, Trouble
@@ -45,13 +46,13 @@ class AnsweringTransport(MemoryTransport):
         self.answers = answers or {}
         self.on_offer = on_offer
 
-    def connect(self) -> MemoryConnection:
+    def connect(self) -> KeepingConnection:
         return AnsweringConnection(self)
 
 
-class AnsweringConnection(MemoryConnection):
+class AnsweringConnection(KeepingConnection):
     def __init__(self, transport: AnsweringTransport) -> None:
-        super().__init__(transport)
+        super().__init__(transport.keep)
         self.mine = transport
         self.recipient = ""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.delivery.memory import MemoryConnection, MemoryTransport
+from om_campaigns.delivery.keeping import KeepingConnection
+from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.staff.amends import Chosen, look_at_correction, look_at_gaps, send_correction, send_gaps, settle_letters
@@ -29,13 +30,13 @@ class Postman(MemoryTransport):
         super().__init__()
         self.answers: dict[str, Outcome] = {}
 
-    def connect(self) -> MemoryConnection:
+    def connect(self) -> KeepingConnection:
         return Round(self)
 
 
-class Round(MemoryConnection):
+class Round(KeepingConnection):
     def __init__(self, postman: Postman) -> None:
-        super().__init__(postman)
+        super().__init__(postman.keep)
         self.postman = postman
         self.envelope: Envelope | None = None
 
