@@ -200,6 +200,9 @@ def test_wcag_3_1_2_german_words_on_an_english_page_say_that_they_are_german(sen
     told = "node => node.closest('[lang]').lang"
     assert page.eval_on_selector("h1", told) == page.eval_on_selector(".letter p", told) == "de"
     assert page.eval_on_selector(".eyebrow span", told) == "de"
+    assert page.eval_on_selector(".letter .say h2", "node => node.textContent") == "Was Sie sagen können", (
+        "all of a letter is in its language"
+    )
     assert page.eval_on_selector("p.after", told) == "en"
     page = visit("/archiv?lang=en")
     assert page.eval_on_selector("h1", told) == "en"

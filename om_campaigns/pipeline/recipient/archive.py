@@ -145,7 +145,7 @@ def _make_entry(library: Library, version_id: int, step: str, language: str, giv
     except ProblemsError as error:
         events.step_not_archived(definition.name, step, str(error.problems[0]))
         return None
-    words = load_wording(files, language)
+    words = load_wording(files, given.language)
     labels = {name: words[name] for name in ("offers", "say", "do") if name in words} | {"action": words["step_now"]}
     heads = [parse_step(body, path)[0] for path, body in files.items() if path.startswith(f"campaigns/{definition.name}/{step}.")]
     return Entry(
