@@ -67,6 +67,18 @@ def test_a_deputy_receives_and_comes_in(office: Workspace, doris: TestClient) ->
     assert all("lea@dach.example" in str(mail["To"]) for mail in mails)
 
 
+def test_who_no_longer_deputises_can_do_so_again(office: Workspace, doris: TestClient) -> None:
+    vera = ref(office, "Vera Vertretung")
+    assert "Gespeichert" in deputise(doris)
+    assert roles(office, "Vera Vertretung") == []
+    assert "Vera Vertretung" in doris.get(PEOPLE).text, "deputising was all she did, and she is still there"
+    assert "Gespeichert" in deputise(doris, vera)
+    assert roles(office, "Vera Vertretung") == ["deputy"]
+    assert len(ask(make_client(office), office, "vera@dach.example")) == 1
+    office.do("UPDATE seat SET until = '2026-12-31' WHERE person_id = (SELECT id FROM person WHERE full_name = 'Vera Vertretung')")
+    assert "Vera Vertretung" not in doris.get(PEOPLE).text
+
+
 def test_the_same_file_takes_no_deputy_back_and_a_new_one_does(office: Workspace, doris: TestClient) -> None:
     deputise(doris, ref(office, "Lea Leitung"))
     office.people(LEA)

@@ -61,13 +61,16 @@ def save_deputies(app: App, reach: Reach, slug: str, chosen: tuple[str, ...]) ->
 
 
 def _people(session: Session, house_id: int, app: App) -> list[dict[str, Any]]:
-    """seat_id, ref, name, roles of everybody in a house who is more than an adviser, can be reached and is not its contact; by name."""
+    """seat_id, ref, name, roles of everybody in a house who does not only advise, can be reached and is not its contact; by name.
+
+    Somebody without a role is one of them: who does not deputise any more may do so again.
+    """
     person, seat, role, address = (table_of(each) for each in (Person, Seat, SeatRole, Address))
     query = (
         select(seat.c.id, person.c.public_id, person.c.full_name, role.c.role)
         .join_from(seat, person, person.c.id == seat.c.person_id)
         .join(address, address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
-        .join(role, role.c.seat_id == seat.c.id)
+        .outerjoin(role, role.c.seat_id == seat.c.id)
         .where(
             seat.c.organisation_id == house_id,
             person.c.status == PersonStatus.active,
@@ -80,7 +83,7 @@ def _people(session: Session, house_id: int, app: App) -> list[dict[str, Any]]:
     roles: dict[int, list[Role]] = defaultdict(list)
     for seat_id, ref, name, each in session.execute(query):
         names[seat_id] = (ref, name)
-        roles[seat_id].append(each)
+        roles[seat_id] += [each] if each else []
     return [
         {"seat_id": seat_id, "ref": ref, "name": name, "roles": roles[seat_id]}
         for seat_id, (ref, name) in names.items()
