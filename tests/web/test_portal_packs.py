@@ -8,9 +8,12 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+from sqlmodel import Session
 from starlette.testclient import TestClient
 
+from om_campaigns.campaign.models import Dispatch, Pack, RelayState
 from om_campaigns.compose.pack import FILE_NAMES
+from om_campaigns.pipeline.partner.pack_desk import MOST_DONE
 from om_campaigns.pipeline.partner.packs import write_pack
 from tests.journeys.test_cascade import to_house
 from tests.journeys.workspace import Workspace, local, person
@@ -55,6 +58,41 @@ def test_the_portal_shows_what_waits_for_the_house_and_its_offices(office: Works
     tim = sign_in(office, "tim@tal.example").get("/portal").text
     assert "Ein Paket wartet" in tim
     assert "Dach" not in tim.replace("dachverband", "")
+
+
+def hand_over_more(office: Workspace, number: int, state: RelayState) -> None:
+    """Later packs for *dach*, copied from the one that is there."""
+    (pack_id,) = office.ask("SELECT p.id FROM pack p JOIN organisation o ON o.id = p.organisation_id WHERE o.slug = 'dach'")[0]
+    with Session(office.app.engine) as session:
+        pack = session.get_one(Pack, pack_id)
+        dispatch = session.get_one(Dispatch, pack.dispatch_id)
+        for each in range(1, number + 1):
+            step, later = f"{state.value}-{each}", timedelta(hours=each)
+            copy = Dispatch(**dispatch.model_dump(exclude={"id", "message_id"}) | {"step": step, "sent_at": dispatch.sent_at + later})
+            session.add(copy)
+            session.flush()
+            new = {"dispatch_id": copy.id, "step": step, "code": f"{pack.code}-{step}", "relay_state": state}
+            due_on = pack.due_on + timedelta(days=each) if pack.due_on else None
+            session.add(Pack(**pack.model_dump(exclude={"id", "public_id"}) | new | {"due_on": due_on}))
+        session.commit()
+
+
+def test_no_pack_that_waits_is_cut_off_and_the_mirror_counts_all(office: Workspace, doris: TestClient) -> None:
+    oldest = pack_of(office, "dach")
+    hand_over_more(office, 65, RelayState.offered)
+    hand_over_more(office, MOST_DONE, RelayState.skipped)
+    page = doris.get("/portal").text
+    assert "67 Pakete warten" in page
+    first, last = page.index(oldest), page.index("offered-65")
+    assert first < page.index("offered-1<") < last < page.index("Erledigt"), "the most urgent comes first"
+    assert f"skipped-{MOST_DONE}<" in page
+    assert "Hier stehen die neuesten" not in page
+    act(doris, oldest, tun="skipped")
+    page = doris.get("/portal").text
+    assert "66 Pakete warten" in page
+    assert f"Hier stehen die neuesten {MOST_DONE}." in page
+    assert oldest not in page, "the oldest of those that are done"
+    assert f"{67 + MOST_DONE} Pakete" in doris.get("/portal/spiegel").text
 
 
 def test_soon_is_said_before_it_is_late(office: Workspace, doris: TestClient) -> None:

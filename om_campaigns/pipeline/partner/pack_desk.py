@@ -38,6 +38,9 @@ from om_campaigns.report.queries.house_packs import load_house_packs
 
 SENTENCE_LENGTH = 500
 
+MOST_DONE = 60
+"""Packs of one page that are done; all that wait are shown."""
+
 CHOICES = (RelayState.accepted, RelayState.postponed, RelayState.skipped, RelayState.forwarded)
 """What people say about a pack, in the order pages offer it."""
 
@@ -76,14 +79,18 @@ class Shown:
     pictures: tuple[Picture, ...]
 
 
-def list_packs(app: App, reach: Reach) -> list[dict[str, Any]]:
-    """The packs of these houses, as ``load_house_packs`` gives them, with ``conflicts``: blocks of a waiting one to decide about."""
+def list_packs(app: App, reach: Reach) -> dict[str, Any]:
+    """packs, as ``load_house_packs`` gives them, with ``conflicts``: blocks of a waiting one to decide about; most_done, and has_more
+    where more than these are done."""
     with store.read(app.engine) as session:
-        packs = load_house_packs(session, reach.houses)
+        packs = load_house_packs(session, reach.houses, most_done=MOST_DONE + 1)
+        has_more = sum(not each["is_waiting"] for each in packs) > MOST_DONE
+        packs = packs[:-1] if has_more else packs
         texts = [OverlayKey(each["house_id"], each["campaign_id"], each["step"], each["language"]) for each in packs]
         waiting = {key for key, each in zip(texts, packs, strict=True) if each["is_waiting"]}
         conflicts = count_conflicts_by_text(session, app, waiting)
-    return [each | {"conflicts": conflicts.get(key, 0)} for key, each in zip(texts, packs, strict=True)]
+    told = [each | {"conflicts": conflicts.get(key, 0)} for key, each in zip(texts, packs, strict=True)]
+    return {"packs": told, "most_done": MOST_DONE, "has_more": has_more}
 
 
 def show_pack(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:

@@ -17,8 +17,9 @@ PASSED_ON = ("forwarded", "reported")
 
 
 def load_mirror(session: Session, houses: Sequence[int], today: date) -> dict[str, Any]:
-    """since, packs, offered, passed_on, answered, by_level [(level, how many packs)], the deepest last; of the packs of a year that
-    can be had (see ``load_house_packs``). Each pack has ``deepest`` and ``count`` of its latest answer, None where there is none.
+    """since, packs, offered, passed_on, answered, by_level [(level, how many packs)], the deepest last; of all packs of a year.
+
+    Each pack has ``deepest`` and ``count`` of its latest answer, None where there is none.
     """
     since = today - PERIOD
     packs = [pack for pack in load_house_packs(session, houses) if pack["offered_on"] is None or pack["offered_on"].date() >= since]

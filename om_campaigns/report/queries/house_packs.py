@@ -17,17 +17,14 @@ from om_campaigns.compose.models import EditionRow, PackRevision
 from om_campaigns.feedback.models import Acknowledgement
 from om_campaigns.feedback.relay import WAITING
 
-MOST = 60
-"""Packs of one page; older ones can be had from staff."""
 
-
-def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str = "") -> list[dict[str, Any]]:
-    """Packs these houses received: those that wait first, by their last day, then the others, the newest first.
+def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str = "", most_done: int | None = None) -> list[dict[str, Any]]:
+    """Packs these houses received: all that wait first, by their last day, then the others, the newest first.
 
     id, public_id, code, title, series, language, step, campaign, campaign_id, house, house_id, route, state, is_waiting, due_on,
     offered_on, serves [{id, slug, name}], answers [{at, house, level, count, sentence}], the newest first.
 
-    One pack, if ``public_id`` names it.
+    One pack, if ``public_id`` names it. Of those that do not wait any more, ``most_done`` at most.
     """
     pack, dispatch, campaign, house = table_of(Pack), table_of(Dispatch), table_of(Campaign), table_of(Organisation)
     query = (
@@ -50,12 +47,14 @@ def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str 
         .join(campaign, campaign.c.id == pack.c.campaign_id)
         .join(house, house.c.id == pack.c.organisation_id)
         .where(pack.c.organisation_id.in_(houses), pack.c.relay_state != RelayState.planned)
-        .order_by(pack.c.relay_state.in_(WAITING).desc(), dispatch.c.sent_at.desc(), pack.c.id.desc())
-        .limit(MOST)
+        .order_by(dispatch.c.sent_at.desc(), pack.c.id.desc())
     )
     if public_id:
         query = query.where(pack.c.public_id == public_id)
-    rows = [dict(row._mapping) for row in session.execute(query)]
+    is_waiting = pack.c.relay_state.in_(WAITING)
+    waiting = [dict(row._mapping) for row in session.execute(query.where(is_waiting))]
+    waiting.sort(key=lambda row: (row["due_on"] is None, row["due_on"]))
+    rows = waiting + [dict(row._mapping) for row in session.execute(query.where(~is_waiting).limit(most_done))]
     ids = [row["id"] for row in rows]
     titles, serves, answers = _load_titles(session, ids), _load_served(session, ids), _load_answers(session, ids)
     series = _load_series(session, {row["latest_version_id"] for row in rows})
@@ -64,8 +63,7 @@ def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str 
         row["title"], row["language"] = titles.get(row["id"], (row["step"], ""))
         row["series"] = series.get(row["latest_version_id"], row["campaign"])
         row["serves"], row["answers"] = serves[row["id"]], answers[row["id"]]
-    waiting = sorted((row for row in rows if row["is_waiting"]), key=lambda row: (row["due_on"] is None, row["due_on"]))
-    return waiting + [row for row in rows if not row["is_waiting"]]
+    return rows
 
 
 def _load_titles(session: Session, ids: Sequence[int]) -> dict[int, tuple[str, str]]:

@@ -49,7 +49,7 @@ def home(request: Request, site: TheSite, desk: MaybeDesk) -> Response:
         said = request.query_params.get("gut", "")
         return show_entrance(request, site, said=said if said in ("abgemeldet", "zuende") else "")
     today = desk.app.today(desk.app.now())
-    return desk.show("packs.html", page="packs", packs=list_packs(desk.app, desk.reach), today=today, several=len(desk.reach.houses) > 1)
+    return desk.show("packs.html", page="packs", today=today, several=len(desk.reach.houses) > 1, **list_packs(desk.app, desk.reach))
 
 
 @router.get(PACK, response_class=Response)
