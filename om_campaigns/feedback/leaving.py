@@ -112,12 +112,24 @@ def find_scope(session: Session, leaver: Leaver, scope_kind: SuppressionScope) -
     return leaver.mailing_list if scope_kind is SuppressionScope.mailing_list else ""
 
 
+def hold_address(session: Session, address_id: int) -> Address:
+    """The address, for this transaction alone: what its reader sends twice at once is stored one after the other."""
+    return session.get_one(Address, address_id, with_for_update={"key_share": True})
+
+
+def find_rhythm(session: Session, address_id: int) -> Rhythm:
+    """How often the reader of an address wants to read."""
+    preference = session.get(Preference, address_id)
+    return preference.rhythm if preference else Rhythm.as_it_comes
+
+
 def record_rhythm(session: Session, address_id: int, organisation_id: int, rhythm: Rhythm, channel: Channel, now: datetime) -> bool:
     """Let the reader of an address read as slowly as they like; False when that was said before."""
-    preference = session.get(Preference, address_id)
-    old = preference.rhythm if preference else Rhythm.as_it_comes
+    hold_address(session, address_id)
+    old = find_rhythm(session, address_id)
     if old is rhythm:
         return False
+    preference = session.get(Preference, address_id)
     if preference is None:
         preference = Preference(address_id=address_id, at=now)
     preference.rhythm, preference.at = rhythm, now

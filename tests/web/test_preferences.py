@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -225,6 +226,31 @@ def test_language_home_and_having_left(workspace: Workspace, client: httpx.Clien
     other = workspace.ask("SELECT s.id FROM seat s JOIN person p ON p.id = s.person_id WHERE p.full_name LIKE 'Mira%'")[0][0]
     save(workspace, client, link, sprache="en", haus=str(other))  # somebody else's seat
     assert workspace.ask("SELECT count(*) FROM seat WHERE is_primary_home") == [(2,)]
+
+
+@pytest.mark.usefixtures("database")
+def test_an_address_without_a_person_is_not_asked_for_a_language_that_is_kept_nowhere(workspace: Workspace, client: httpx.Client) -> None:
+    workspace.people(person("", "ihk-berg", email="info@ihk-berg.example"))
+    ask_for_link(workspace, client, "info@ihk-berg.example", "ihk-berg")
+    workspace.tick()
+    link = link_in(letters(workspace, "info@")[-1], "verwalten")
+    assert 'name="takt"' in client.get(link).text
+    assert 'name="sprache"' not in client.get(link).text
+    before = workspace.dump()
+    assert save(workspace, client, link, sprache="de").status_code == 200
+    assert workspace.dump() == before
+
+
+@pytest.mark.usefixtures("database")
+def test_the_same_form_sent_six_times_at_once_is_stored_once(workspace: Workspace, client: httpx.Client) -> None:
+    """By an impatient reader, or by a program that follows every button: the first preference of an address has no row to wait for."""
+    link = mailed_link(workspace, client)
+    with ThreadPoolExecutor(6) as pool:
+        sent = [pool.submit(save, workspace, client, link, takt="monthly", themen=["health"], reihen=["hilfen"]) for _ in range(6)]
+        assert [each.result().status_code for each in sent] == [200] * 6
+    assert workspace.ask("SELECT rhythm FROM preference") == [("monthly",)]
+    assert workspace.ask("SELECT topic FROM preference_topic") == [("health",)]
+    assert workspace.ask("SELECT count(*) FROM change WHERE field IN ('rhythm', 'topics')") == [(2,)]
 
 
 @pytest.fixture

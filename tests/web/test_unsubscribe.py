@@ -274,6 +274,28 @@ def test_a_slower_rhythm_delays_and_drops_nothing(
     assert suppressions(workspace) == []
 
 
+@pytest.mark.usefixtures("database")
+def test_fwd_03_the_link_of_a_letter_slows_down_and_never_speeds_up(
+    workspace: Workspace, letter: EmailMessage, client: httpx.Client
+) -> None:
+    """Whoever a letter was forwarded to could ask for more of them otherwise."""
+    path, offered = path_of(letter, "abmelden"), re.compile('value="(monthly|quarterly)"')
+    assert offered.findall(client.get(path).text) == ["monthly", "quarterly"]
+    assert choose(workspace, client, path, "monthly").status_code == 200
+    assert offered.findall(client.get(path).text) == ["quarterly"]
+    assert choose(workspace, client, path, "quarterly").status_code == 200
+    assert offered.findall(client.get(path).text) == []
+    before = workspace.dump()
+    refused = choose(workspace, client, path, "monthly")
+    assert refused.status_code == 409
+    assert "Es hat sich nichts geändert" in refused.text
+    assert workspace.dump() == before
+    (preferences,) = re.findall('href="(/einstellungen/[^"]+)"', refused.text)
+    assert client.get(preferences).status_code == 200
+    assert choose(workspace, client, path, "quarterly").status_code == 200, "the same once more is no fault"
+    assert workspace.ask("SELECT rhythm FROM preference") == [("quarterly",)]
+
+
 def test_fwd_03_what_is_forwarded_carries_nothing_that_acts_alone(workspace: Workspace, letter: EmailMessage, client: httpx.Client) -> None:
     """A stranger clicks everything in a forwarded letter, and lets a browser load it: the reader's state is untouched."""
     before = workspace.dump()

@@ -15,7 +15,6 @@ from om_campaigns.audience.models import (
     Address,
     Organisation,
     Person,
-    Preference,
     PreferenceTopic,
     Seat,
     Suppression,
@@ -49,7 +48,9 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is stored of an address and its reader. ``topics`` empty: everything."""
+    """What is stored of an address and its reader. ``topics`` empty: everything. ``language`` '': that of the house, as there is no one
+    person behind the address who has their own.
+    """
 
     address: str
     name: str
@@ -81,7 +82,7 @@ class Chosen:
             lists=[(slug, name, slug in self.lists) for slug, name, _ in known.lists],
             rhythm=self.rhythm,
             topics=[(topic, name, topic in self.topics) for topic, name, _ in known.topics],
-            language=self.language,
+            language=self.language if known.language else "",
             homes=[replace(each, is_primary=each.seat_id == self.home) for each in known.homes],
             left_home=self.left_home,
         )
@@ -124,15 +125,14 @@ def find_manager(app: App, session: Session, token: str, now: datetime) -> Visit
 def load_preferences(session: Session, visitor: Visitor, language: str) -> Settings:
     """Everything the page shows."""
     address = session.get_one(Address, visitor.address_id)
-    preference = session.get(Preference, visitor.address_id)
     person = _person(session, visitor.address_id)
     chosen = table_of(PreferenceTopic)
     topics = set(session.execute(select(chosen.c.topic).where(chosen.c.address_id == visitor.address_id)).scalars())
     return Settings(
         address=address.address,
         name=person.full_name if person else "",
-        language=(person.language if person else None) or visitor.language or language,
-        rhythm=preference.rhythm if preference else Rhythm.as_it_comes,
+        language=(person.language or visitor.language or language) if person else "",
+        rhythm=leaving.find_rhythm(session, visitor.address_id),
         lists=[
             (slug, english if language == "en" else german, _comes(session, visitor, slug)) for slug, german, english in find_lists(session)
         ],
@@ -174,6 +174,7 @@ def _homes(session: Session, person: Person | None) -> list[Home]:
 def save_preferences(app: App, visitor: Visitor, chosen: Chosen, language: str, path: str, now: datetime) -> None:
     """Store what was chosen; doing it twice changes nothing more. Lists, topics and homes that are not there are ignored."""
     with store.write(app.engine) as session:
+        leaving.hold_address(session, visitor.address_id)
         before = load_preferences(session, visitor, language)
         left = [slug for slug, _, comes in before.lists if comes and slug not in chosen.lists]
         leavers = [Leaver(visitor.address_id, visitor.organisation_id, slug) for slug in left]
