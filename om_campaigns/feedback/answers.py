@@ -15,10 +15,12 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
 from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.entrance import find_receivers
 from om_campaigns.audience.models import (
     Address,
     Network,
     NetworkOrganisation,
+    Organisation,
     OrganisationInterest,
     Person,
     Response,
@@ -64,14 +66,32 @@ class Said:
         proposed = {"proposed": self.name} if self.name and self.target is AnswerTarget.contacts_wanted else {}
         return {"target": self.target.value, "chosen": list(self.chosen)} | proposed
 
+    def key_after(self, response_id: int) -> str:
+        """Under which it is recorded after that response: the same twice in a row is one answer, the same again later is another."""
+        named = [self.name, self.email.normal_key if self.email else ""]
+        return digest(self.campaign, self.step, str(self.address_id), dump_json([self.detail(), named]), str(response_id))
+
 
 def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime) -> bool:
-    """Record what was said and let it take effect; False when the very same was said before."""
-    named = [said.name, said.email.normal_key if said.email else ""]
-    key = digest(said.campaign, said.step, str(said.address_id), dump_json([said.detail(), named]))
+    """Record what was said and let it take effect; False when it is what the house said last to this step."""
+    session.execute(
+        select(col(Organisation.id)).where(col(Organisation.id) == said.organisation_id).with_for_update()
+    )  # one after the other
+    response = table_of(Response)
+    mine = (
+        response.c.kind == ResponseKind.answer,
+        response.c.organisation_id == said.organisation_id,
+        response.c.campaign_id == said.campaign_id,
+        response.c.step == said.step,
+    )
+    last = session.execute(select(response.c.id, response.c.source_key).where(*mine).order_by(response.c.id.desc()).limit(2)).all()
+    before = [row.id for row in last] + [0, 0]
+    if last and last[0].source_key == said.key_after(before[1]):
+        return False
+    key = said.key_after(before[0])
     is_new = store.add_new(
         session,
-        table_of(Response),
+        response,
         kind=ResponseKind.answer,
         source_key=key,
         at=now,
@@ -84,49 +104,56 @@ def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime)
     )
     if is_new:
         if more := _EFFECTS[said.target](session, keyring, said, now):
-            response = table_of(Response)
-            mine = response.c.kind == ResponseKind.answer, response.c.source_key == key
-            session.execute(update(response).where(*mine).values(detail=said.detail() | more))
+            session.execute(update(response).where(*mine, response.c.source_key == key).values(detail=said.detail() | more))
         session.flush()
     return is_new
 
 
 def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datetime) -> dict[str, Any]:
-    """The person gets a seat and the role; an address that was typed in gets no basis, so nobody writes to it (BGH I ZR 208/12)."""
+    """Who was named is noted, and people of OM ask them; until then nobody writes to them (BGH I ZR 208/12) and they act for nobody.
+
+    Whoever holds the letter can send this form. A role that came with it would open the portal of the house, and its packs, to a
+    stranger (SEC-14). Only who stands for the house already has the role at once.
+    """
     given = said.email
     if given is None:
         return {}
-    address = session.execute(select(Address).where(col(Address.normal_key) == given.normal_key)).scalar_one_or_none()
-    if address is None:
-        address = Address(
-            address=given.address,
-            normal_key=given.normal_key,
-            domain=given.domain,
-            kind=AddressKind.personal,
-            hmac=hash_address(keyring, given.normal_key),
-            key_id=keyring.current,
-        )
-        session.add(address)
-        session.flush()
-    number = person_of(session, address.id or 0)
+    address_id = _find_or_make_address(session, keyring, given)
+    number = person_of(session, address_id)
     if number is None:
-        person = Person(full_name=said.name, name_key=fold(said.name), main_address_id=address.id, origin=Origin.answer)
+        person = Person(full_name=said.name, name_key=fold(said.name), main_address_id=address_id, origin=Origin.answer)
         session.add(person)
         session.flush()
         number = person.id or 0
         note_change(session, "person", number, "name", None, said.name, now, ACTOR)
-    seat = session.execute(
-        select(Seat).where(col(Seat.person_id) == number, col(Seat.organisation_id) == said.organisation_id)
-    ).scalar_one_or_none()
-    if seat is None:
-        seat = Seat(person_id=number, organisation_id=said.organisation_id, is_primary_home=True)
-        session.add(seat)
-    seat.strength = min(seat.strength, ROLE_STRENGTH[Role.distributor])
-    session.flush()
-    if store.add_new(session, table_of(SeatRole), seat_id=seat.id, role=Role.distributor):
-        note_change(session, "organisation", said.organisation_id, "distributor", None, f"person {number}", now, ACTOR)
-    _ask_people(session, TaskKind.distributor_named, said, now, address_id=address.id)
+    if address_id in {each.address_id for each in find_receivers(session, said.organisation_id, now.date())}:
+        seat = session.execute(
+            select(Seat).where(col(Seat.person_id) == number, col(Seat.organisation_id) == said.organisation_id)
+        ).scalar_one_or_none()
+        if seat is not None and store.add_new(session, table_of(SeatRole), seat_id=seat.id, role=Role.distributor):
+            seat.strength = min(seat.strength, ROLE_STRENGTH[Role.distributor])
+            note_change(session, "organisation", said.organisation_id, "distributor", None, f"person {number}", now, ACTOR)
+    else:
+        note_change(session, "organisation", said.organisation_id, "distributor_named", None, f"person {number}", now, ACTOR)
+    _ask_people(session, TaskKind.distributor_named, said, now, address_id=address_id)
     return {"person": number}
+
+
+def _find_or_make_address(session: Session, keyring: Keyring, given: NormalAddress) -> int:
+    known = session.execute(select(col(Address.id)).where(col(Address.normal_key) == given.normal_key)).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    address = Address(
+        address=given.address,
+        normal_key=given.normal_key,
+        domain=given.domain,
+        kind=AddressKind.personal,
+        hmac=hash_address(keyring, given.normal_key),
+        key_id=keyring.current,
+    )
+    session.add(address)
+    session.flush()
+    return address.id or 0
 
 
 def _set_interests(session: Session, _keyring: Keyring, said: Said, now: datetime) -> None:

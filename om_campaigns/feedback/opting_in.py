@@ -200,23 +200,23 @@ def _record_consent(session: Session, opt_in: OptIn, address_id: int, mailing_li
 
 
 def _reopen(session: Session, address: Address, opt_in: OptIn, now: datetime) -> None:
-    """Take back what the person themselves had left, as far as they now subscribe, and nothing else."""
+    """Take back what the person themselves had left, as far as they now subscribe, and nothing else: of everything they had left
+    (all of OM's mail, or all through a house) the other lists stay left (UNS-09)."""
     blocked = table_of(Suppression)
     mine = (blocked.c.hmac == address.hmac, blocked.c.key_id == address.key_id, blocked.c.reason == SuppressionReason.opt_out)
-    whole = session.execute(select(blocked.c.id).where(*mine, blocked.c.scope_kind == SuppressionScope.all)).first()
-    if whole is not None:
+    house = session.get(Organisation, opt_in.organisation_id) if opt_in.organisation_id else None
+    is_wide = or_(
+        blocked.c.scope_kind == SuppressionScope.all,
+        and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == (house.public_id if house else "")),
+    )
+    if session.execute(select(blocked.c.id).where(*mine, is_wide).limit(1)).first() is not None:
         others = session.execute(select(table_of(MailingList).c.slug)).scalars()
         for slug in (each for each in others if each not in opt_in.mailing_lists):
             store.add_new(
                 session, blocked, hmac=address.hmac, key_id=address.key_id, scope_kind=SuppressionScope.mailing_list, scope=slug,
                 reason=SuppressionReason.opt_out, at=now,
             )  # fmt: skip
-    house = session.get(Organisation, opt_in.organisation_id) if opt_in.organisation_id else None
-    lifted = or_(
-        blocked.c.scope_kind == SuppressionScope.all,
-        and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope.in_(opt_in.mailing_lists)),
-        and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == (house.public_id if house else "")),
-    )
+    lifted = or_(is_wide, and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope.in_(opt_in.mailing_lists)))
     if store.change(session, delete(blocked).where(*mine, lifted)):
         _note(session, "address", address.id or 0, "suppressed", "lifted by a new subscription", now)
 

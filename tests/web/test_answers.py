@@ -8,9 +8,12 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from sqlalchemy import text
 
+from om_campaigns.audience.entrance import find_address, find_receivers, find_steward
 from om_campaigns.compose.links import Door, make_token
 from om_campaigns.pipeline.recipient.doors import make_form_key
+from om_campaigns.store import read
 from tests.cli.shell import om
 from tests.journeys.workspace import LOOK, SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
@@ -78,26 +81,46 @@ def test_every_question_of_the_starter_opens_from_its_letter_and_changes_nothing
     assert workspace.dump() == before
 
 
+@pytest.mark.usefixtures("database")
 def test_a1_names_the_distributor_who_is_not_written_to_until_they_agree(workspace: Workspace, client: httpx.Client) -> None:
     first = walk(workspace, "2027-01-06")["a1"]
     for _ in range(2):
         assert "Danke" in answer(workspace, client, first, name="Vera Teil", email="vera@hwk-tal.example").text
-    assert workspace.ask(
-        "SELECT p.full_name, p.origin, o.slug FROM seat_role r JOIN seat s ON s.id = r.seat_id JOIN person p ON p.id = s.person_id"
-        " JOIN organisation o ON o.id = s.organisation_id WHERE r.role = 'distributor'"
-    ) == [("Vera Teil", "answer", "hwk-tal")]
+    assert workspace.ask("SELECT full_name, origin FROM person ORDER BY id DESC LIMIT 1") == [("Vera Teil", "answer")]
     assert workspace.ask("SELECT count(*) FROM basis b JOIN address a ON a.id = b.address_id WHERE a.address LIKE 'vera%'") == [(0,)]
     (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
     assert (task["kind"], task["address"]) == ("distributor_named", "vera@hwk-tal.example")
     assert workspace.ask("SELECT field, origin, actor FROM change WHERE entity = 'organisation' AND origin = 'answer'") == [
-        ("distributor", "answer", "answer page")
+        ("distributor_named", "answer", "answer page")
     ]
     assert workspace.count("response") == 1
     workspace.walk(local("2027-02-10"))
     assert {each.to for each in workspace.ledger(status="sent")} == {"joerg@hwk-tal.example"}
 
 
-def test_a1_somebody_known_only_gets_the_role(workspace: Workspace, client: httpx.Client) -> None:
+@pytest.mark.parametrize("named", ["eve@stranger.example", "clara@ihk-berg.example"])
+@pytest.mark.usefixtures("database")
+def test_sec_14_who_is_named_in_a1_acts_for_nobody_until_staff_give_the_role(
+    workspace: Workspace, client: httpx.Client, named: str
+) -> None:
+    """Whoever holds a forwarded letter can name themselves, or somebody of another house: no portal opens, no pack turns aside."""
+    first = walk(workspace, "2027-01-06")["a1"]
+    workspace.people(person("Clara Berg", "ihk-berg", email="clara@ihk-berg.example", roles="contact"))
+    assert answer(workspace, client, first, name="Clara Berg", email=named).status_code == 200
+    with read(workspace.app.engine) as session:
+        (house_id,) = session.execute(text("SELECT id FROM organisation WHERE slug = 'hwk-tal'")).one()
+        number = find_address(session, named) or 0
+        steward = find_steward(session, number, workspace.now.date())
+        assert house_id not in (steward.houses if steward else ())
+        assert number not in {each.address_id for each in find_receivers(session, house_id, workspace.now.date())}
+    workspace.people(person("Clara Berg", "hwk-tal", email=named, roles="distributor", primary=""))
+    with read(workspace.app.engine) as session:
+        steward = find_steward(session, number, workspace.now.date())
+        assert steward is not None
+        assert house_id in steward.own
+
+
+def test_a1_who_stands_for_the_house_already_gets_the_role_at_once(workspace: Workspace, client: httpx.Client) -> None:
     first = walk(workspace, "2027-01-06")["a1"]
     answer(workspace, client, first, name="Jörg Müller", email="JOERG@hwk-tal.example")
     assert workspace.ask("SELECT count(*) FROM person") == [(1,)]
@@ -178,6 +201,15 @@ def test_a3_afterwards_only_material_that_fits(workspace: Workspace, client: htt
     workspace.walk(local("2027-02-20"))
     later = {each.step: each.status for each in workspace.ledger("wir-gedanke") if each.step in ("b1", "b2")}
     assert later == {"b1": "sent", "b2": "skipped"}
+
+
+@pytest.mark.usefixtures("database")
+def test_a3_the_last_answer_counts_even_if_it_was_given_before(workspace: Workspace, client: httpx.Client) -> None:
+    third = walk(workspace, "2027-01-20")["a3"]
+    for chosen in ("use", "use", "shape", "shape", "use", "use"):
+        assert "Ab jetzt richten wir uns danach" in answer(workspace, client, third, auswahl=[chosen]).text
+        assert workspace.ask("SELECT topic FROM organisation_interest") == [(chosen,)]
+    assert workspace.count("response") == 3
 
 
 def test_a5_names_networks_known_or_new(workspace: Workspace, client: httpx.Client) -> None:

@@ -163,6 +163,24 @@ def test_leaving_and_joining_lists_joining_is_a_consent_with_proof(workspace: Wo
 
 
 @pytest.mark.usefixtures("database")
+def test_uns_09_one_list_ticked_after_leaving_a_whole_house_brings_back_that_list_alone(workspace: Workspace, client: httpx.Client) -> None:
+    link = mailed_link(workspace, client)
+    workspace.do(
+        "INSERT INTO suppression (hmac, key_id, scope_kind, scope, reason, at)"
+        " SELECT hmac, key_id, 'organisation', (SELECT public_id FROM organisation WHERE slug = 'hwk-tal'), 'opt_out', :at"
+        f" FROM address WHERE address = '{JOERG}'",
+        at=workspace.bound(workspace.now),
+    )
+    for _ in range(2):
+        page = save(workspace, client, link, reihen=["monatsbrief"]).text
+        assert page.count("checked") == 1 + 1 + 1  # the list, the rhythm, the language
+        assert workspace.ask("SELECT scope_kind, scope FROM suppression ORDER BY scope") == [
+            ("mailing_list", "hilfen"),
+            ("mailing_list", "wir-gedanke"),
+        ]
+
+
+@pytest.mark.usefixtures("database")
 def test_lists_left_at_once_are_one_errand_for_staff(workspace: Workspace, client: httpx.Client) -> None:
     """Whoever receives the packs of a house leaves several lists with one press: one task, which names them."""
     workspace.houses(house("hwk-tal", "05", name="Handwerkskammer Tal", routes="forward_pack", adviser_headcount="5"))

@@ -127,13 +127,18 @@ def test_law_07_a_proof_lives_three_years_beyond_the_year_it_last_served(workspa
     assert workspace.count("opt_in") == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "scope"), [("all", "''"), ("organisation", "(SELECT public_id FROM organisation WHERE slug = 'hwk-tal')")]
+)
 @pytest.mark.usefixtures("database")
-def test_uns_09_subscribing_again_reopens_what_one_left_oneself_and_no_more(workspace: Workspace, client: httpx.Client) -> None:
+def test_uns_09_subscribing_again_reopens_what_one_left_oneself_and_no_more(
+    workspace: Workspace, client: httpx.Client, kind: str, scope: str
+) -> None:
     ask(workspace, client)
     confirm(workspace, client, link_in(mail_of(workspace)))
     workspace.do(
         "INSERT INTO suppression (hmac, key_id, scope_kind, scope, reason, at)"
-        " SELECT hmac, key_id, 'all', '', 'opt_out', :at FROM address WHERE address LIKE 'rosa%'",
+        f" SELECT hmac, key_id, '{kind}', {scope}, 'opt_out', :at FROM address WHERE address LIKE 'rosa%'",
         at=workspace.bound(workspace.now),
     )
     ask(workspace, client, reihen=["wir-gedanke"])

@@ -17,9 +17,8 @@ from om_campaigns.audience.models import (
     Person,
     PreferenceTopic,
     Seat,
-    Suppression,
 )
-from om_campaigns.audience.vocabulary import TOPIC_NAMES, TOPICS, Rhythm, Sender, SuppressionReason, SuppressionScope
+from om_campaigns.audience.vocabulary import TOPIC_NAMES, TOPICS, Rhythm, Sender
 from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.links import read_token
 from om_campaigns.delivery.models import Message, Notice
@@ -211,16 +210,6 @@ def _join(
     session.add(opt_in)
     session.flush()
     opting_in.confirm(session, app.keyring, opt_in, now)
-    blocked = table_of(Suppression)
-    session.execute(
-        delete(blocked).where(
-            blocked.c.hmac == address.hmac,
-            blocked.c.key_id == address.key_id,
-            blocked.c.scope_kind == SuppressionScope.organisation,
-            blocked.c.scope == visitor.organisation_ref,
-            blocked.c.reason == SuppressionReason.opt_out,
-        )
-    )
 
 
 def _latest_mail(session: Session, visitor: Visitor) -> tuple[str, datetime | None, str]:
