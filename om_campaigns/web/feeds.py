@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
+from feedgen.entry import FeedEntry
 from feedgen.feed import FeedGenerator
 
 from om_campaigns.pipeline.faces import find_house_name
@@ -26,6 +28,7 @@ MIME = {
     "json": "application/feed+json",
     "html": "text/html; charset=us-ascii",
 }
+XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 LATEST = 30
 IN_BLOCK = 3
 
@@ -50,7 +53,8 @@ def of_house(request: Request, site: TheSite, house: Word, form: Form) -> Respon
 
 def _answer(request: Request, site: Site, form: str, name: str, path: str, entries: Sequence[Entry]) -> Response:
     """The same bytes until a text changes, so that readers may ask with If-None-Match."""
-    body = MAKERS[form](site, name, path, entries[:LATEST], site.language(request))
+    shelf = Shelf(site, name, path, site.language(request), f"?lang={chosen}" if (chosen := site.chosen(request)) else "")
+    body = MAKERS[form](shelf, entries[:LATEST])
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "public, max-age=900", "Vary": "Accept-Language", "X-Robots-Tag": "noindex"}
     if tag in request.headers.get("if-none-match", ""):
@@ -58,67 +62,89 @@ def _answer(request: Request, site: Site, form: str, name: str, path: str, entri
     return Response(body, media_type=MIME[form], headers=headers)
 
 
-def _url(site: Site, path: str) -> str:
-    return f"{site.base_url}/{path}"
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a feed is about. ``query`` goes on with the language that was clicked, in every address of ours."""
+
+    site: Site
+    name: str
+    path: str
+    language: str
+    query: str
+
+    def url(self, path: str) -> str:
+        """An absolute address."""
+        return f"{self.site.base_url}/{path}{self.query}"
+
+    def id(self, path: str) -> str:
+        """Permanent, also when the pages move to another address (RFC 4151)."""
+        return f"tag:{self.site.app.settings.sender.list_domain},2026:{path}"
 
 
-def _id(site: Site, entry: Entry) -> str:
-    """Permanent, also when the pages move to another address (RFC 4151)."""
-    return f"tag:{site.app.settings.sender.list_domain},2026:{entry.campaign}/{entry.step}"
+class WrittenEntry(FeedEntry):  # type: ignore[misc]
+    """An entry that says which language it is in, which may be another than that of the feed."""
+
+    written_in = ""
+
+    def atom_entry(self, extensions: bool = True) -> Any:
+        entry = super().atom_entry(extensions)
+        entry.set(XML_LANGUAGE, self.written_in)
+        return entry
 
 
-def _make_feed(site: Site, name: str, path: str, entries: Sequence[Entry], language: str, form: str) -> FeedGenerator:
+def _make_feed(shelf: Shelf, entries: Sequence[Entry], form: str) -> FeedGenerator:
     feed = FeedGenerator()
-    feed.id(f"tag:{site.app.settings.sender.list_domain},2026:{path}")
-    feed.title(name)
-    feed.subtitle(name)
-    feed.author({"name": site.app.settings.sender.name})
-    feed.link(href=_url(site, "archiv"), rel="alternate")
-    feed.link(href=_url(site, f"{path}.{form}"), rel="self")
-    feed.language(language)
-    latest = max((each.updated_at for each in entries), default=None)
+    feed.id(shelf.id(shelf.path))
+    feed.title(shelf.name)
+    feed.subtitle(shelf.name)
+    feed.author({"name": shelf.site.app.settings.sender.name})
+    feed.link(href=shelf.url("archiv"), rel="alternate")
+    feed.link(href=shelf.url(f"{shelf.path}.{form}"), rel="self")
+    feed.language(shelf.language)
+    latest = max((each.changed_at for each in entries), default=None)
     feed.updated(latest or "2026-01-01T00:00:00Z")
     feed.lastBuildDate(latest or "2026-01-01T00:00:00Z")
     feed.generator("om_campaigns")
     for each in entries:
-        item = feed.add_entry(order="append")
-        item.id(_id(site, each))
-        item.guid(_id(site, each), permalink=False)
+        item = feed.add_entry(WrittenEntry(), order="append")
+        item.written_in = each.language
+        item.id(shelf.id(f"{each.campaign}/{each.step}"))
+        item.guid(shelf.id(f"{each.campaign}/{each.step}"), permalink=False)
         item.title(each.title)
-        item.link(href=_url(site, each.path))
+        item.link(href=shelf.url(each.path))
         item.summary(each.summary)
         item.content(each.html, type="html")
         item.published(each.first_at)
-        item.updated(max(each.updated_at, each.first_at))
+        item.updated(each.changed_at)
     return feed
 
 
-def _make_rss(site: Site, name: str, path: str, entries: Sequence[Entry], language: str) -> bytes:
-    return bytes(_make_feed(site, name, path, entries, language, "rss").rss_str(pretty=True))
+def _make_rss(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
+    return bytes(_make_feed(shelf, entries, "rss").rss_str(pretty=True))
 
 
-def _make_atom(site: Site, name: str, path: str, entries: Sequence[Entry], language: str) -> bytes:
-    return bytes(_make_feed(site, name, path, entries, language, "atom").atom_str(pretty=True))
+def _make_atom(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
+    return bytes(_make_feed(shelf, entries, "atom").atom_str(pretty=True))
 
 
-def _make_json(site: Site, name: str, path: str, entries: Sequence[Entry], language: str) -> bytes:
+def _make_json(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
     feed = {
         "version": "https://jsonfeed.org/version/1.1",
-        "title": name,
-        "home_page_url": _url(site, "archiv"),
-        "feed_url": _url(site, f"{path}.json"),
-        "language": language,
-        "authors": [{"name": site.app.settings.sender.name}],
+        "title": shelf.name,
+        "home_page_url": shelf.url("archiv"),
+        "feed_url": shelf.url(f"{shelf.path}.json"),
+        "language": shelf.language,
+        "authors": [{"name": shelf.site.app.settings.sender.name}],
         "items": [
             {
-                "id": _id(site, each),
-                "url": _url(site, each.path),
+                "id": shelf.id(f"{each.campaign}/{each.step}"),
+                "url": shelf.url(each.path),
                 "title": each.title,
                 "summary": each.summary,
                 "language": each.language,
                 "content_html": each.html,
                 "date_published": each.first_at.isoformat(),
-                "date_modified": max(each.updated_at, each.first_at).isoformat(),
+                "date_modified": each.changed_at.isoformat(),
                 "tags": [*each.ideas, *each.topics],
             }
             for each in entries
@@ -127,14 +153,16 @@ def _make_json(site: Site, name: str, path: str, entries: Sequence[Entry], langu
     return json.dumps(feed, ensure_ascii=False, indent=1).encode()
 
 
-def _make_block(site: Site, name: str, path: str, entries: Sequence[Entry], language: str) -> bytes:
+def _make_block(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
     """A fragment for a partner's page: no script, no style sheet, pure ASCII, whatever charset the page has."""
     items = "".join(
         f'<li lang="{each.language}" style="margin:0 0 12px">'
-        f'<a href="{escape(_url(site, each.path))}">{escape(each.title)}</a><br>{escape(each.summary)}</li>'
+        f'<a href="{escape(shelf.url(each.path))}">{escape(each.title)}</a><br>{escape(each.summary)}</li>'
         for each in entries[:IN_BLOCK]
     )
-    fragment = f'<div lang="{language}"><p><strong>{escape(name)}</strong></p><ul style="padding-left:20px">{items}</ul></div>\n'
+    fragment = (
+        f'<div lang="{shelf.language}"><p><strong>{escape(shelf.name)}</strong></p><ul style="padding-left:20px">{items}</ul></div>\n'
+    )
     return fragment.encode("ascii", "xmlcharrefreplace")
 
 

@@ -234,6 +234,15 @@ def test_a6_keeps_the_words_with_the_record_and_forgets_them_with_the_person(wor
 
 
 @pytest.mark.usefixtures("database")
+@pytest.mark.usefixtures("database")
+def test_a_letter_of_a_campaign_that_was_stopped_can_still_be_answered(workspace: Workspace, client: httpx.Client) -> None:
+    letter = walk(workspace)["a6"]
+    assert om(workspace.folder, "campaign", "stop", "wir-gedanke", "--yes").code == 0
+    assert client.get(path_of(letter, "antwort")).status_code == 200
+    assert answer(workspace, client, letter, **{"text-1": "Eine Liste der Häuser."}).status_code == 200
+    assert workspace.ask("SELECT step FROM response WHERE kind <> 'preference'") == [("a6",)]
+
+
 def test_staff_see_what_was_answered_by_whom_and_to_which_step(workspace: Workspace, client: httpx.Client) -> None:
     assert "nobody has answered yet" in om(workspace.folder, "answer", "list").out
     letters = walk(workspace)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from datetime import datetime
 from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx2 as httpx
@@ -190,6 +192,38 @@ def test_fwd_13_every_form_holds_the_same_with_absolute_addresses(sent: Workspac
     assert all(item["url"].startswith("https://") for item in feed["items"])
     assert all(str(each.findtext("link")).startswith("https://") for each in rss.iter("item"))
     assert "health" in feed["items"][1]["tags"]
+
+
+def test_fwd_13_a_feed_is_as_new_as_its_newest_entry(sent: Workspace, client: httpx.Client) -> None:
+    """A step leaves weeks after its text was published; readers of feeds ask the date of the whole first."""
+    feed = ElementTree.fromstring(client.get("/feeds/wir-gedanke.atom").content)
+    newest = max(str(each.findtext(f"{ATOM}updated")) for each in feed.findall(f"{ATOM}entry"))
+    assert feed.findtext(f"{ATOM}updated") == newest
+    assert newest.startswith("2027-01-1")
+    built = str(ElementTree.fromstring(client.get("/feeds/wir-gedanke.rss").content).findtext("channel/lastBuildDate"))
+    assert parsedate_to_datetime(built) == datetime.fromisoformat(newest)
+
+
+def test_fwd_13_an_english_feed_stays_english_and_names_the_language_of_each_entry(sent: Workspace, client: httpx.Client) -> None:
+    feed = ElementTree.fromstring(client.get("/feeds/wir-gedanke.atom?lang=en").content)
+    ours = [each.get("href", "") for each in feed.iter(f"{ATOM}link")]
+    assert len(ours) == 4
+    assert all(each.endswith("?lang=en") for each in ours)
+    language = "{http://www.w3.org/XML/1998/namespace}lang"
+    assert feed.get(language) == "en"
+    assert [each.get(language) for each in feed.findall(f"{ATOM}entry")] == ["de", "de"]
+    shown = client.get("/feeds/wir-gedanke.json?lang=en").json()
+    assert shown["feed_url"].endswith("/feeds/wir-gedanke.json?lang=en")
+    assert all(item["url"].endswith("?lang=en") for item in shown["items"])
+    assert "lang=" not in client.get("/feeds/wir-gedanke.json").text
+
+
+@pytest.mark.usefixtures("database")
+def test_fwd_13_what_was_sent_stays_in_archive_and_feeds_when_its_campaign_is_stopped(sent: Workspace, client: httpx.Client) -> None:
+    paths = ("/archiv/wir-gedanke/reihe/a1", "/archiv", "/feeds/wir-gedanke.atom", "/feeds/haus/hwk-tal.json")
+    before = [client.get(path).text for path in paths]
+    assert om(sent.folder, "campaign", "stop", "reihe", "--yes").code == 0
+    assert [client.get(path).text for path in paths] == before
 
 
 def test_wcag_3_1_2_german_words_on_an_english_page_say_that_they_are_german(sent: Workspace, client: httpx.Client, visit: Open) -> None:

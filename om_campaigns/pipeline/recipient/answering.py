@@ -13,7 +13,7 @@ from om_campaigns.app import App
 from om_campaigns.audience.addresses import find_unsafe, normalise
 from om_campaigns.audience.models import Touch
 from om_campaigns.audience.vocabulary import Sender
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
+from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import AnswerTarget, StepFile, parse_step
 from om_campaigns.compose.library import LetterKey, Library
@@ -61,13 +61,16 @@ class Typed:
 
 
 def find_question(app: App, session: Session, token: str, language: str = "") -> Question | None:
-    """The question behind the link of a letter; None for every other text, and where the step asks nothing (any more)."""
+    """The question behind the link of a letter; None for every other text, and where the step asks nothing (any more).
+
+    A campaign that was stopped sends no more, but whoever has its letter may still answer.
+    """
     parts = read_token(app.keyring, Door.answer, token) or ("", "", "", "")
     ref, organisation, name, step = parts if len(parts) == 4 else ("", "", "", "")
     campaign = table_of(Campaign)
     row = session.execute(
         select(campaign.c.id, campaign.c.mailing_list, campaign.c.latest_version_id).where(
-            campaign.c.name == name, campaign.c.status != CampaignStatus.stopped, campaign.c.latest_version_id.is_not(None)
+            campaign.c.name == name, campaign.c.latest_version_id.is_not(None)
         )
     ).one_or_none()
     visitor = find_visitor_of(session, ref, organisation, row.mailing_list if row else "")

@@ -15,7 +15,7 @@ from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation, Toolkit, Touch
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
-from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignStatus, CampaignVersion
+from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion
 from om_campaigns.columns import table_of
 from om_campaigns.compose.archived import make_page_html
 from om_campaigns.compose.building import make_edition_id, make_neutral
@@ -55,6 +55,11 @@ class Entry:
     def path(self) -> str:
         """Below the base URL; the same for ever."""
         return f"archiv/{self.mailing_list}/{self.campaign}/{self.step}"
+
+    @property
+    def changed_at(self) -> datetime:
+        """When it last became something new to its readers: a text is published before it first leaves."""
+        return max(self.updated_at, self.first_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +127,12 @@ def idea_names(language: str) -> dict[str, str]:
 
 
 def _sent_steps(session: Session, house: str) -> list[tuple[int, str, datetime]]:
-    """(latest version, step, first hand-over) of every step that reached anybody, or one house."""
+    """(latest version, step, first hand-over) of every step that reached anybody, or one house, also of stopped campaigns."""
     touch, campaign, organisation = table_of(Touch), table_of(Campaign), table_of(Organisation)
     query = (
         select(campaign.c.latest_version_id, touch.c.step, func.min(touch.c.at))
         .join(campaign, campaign.c.id == touch.c.campaign_id)
-        .where(campaign.c.latest_version_id.is_not(None), campaign.c.status != CampaignStatus.stopped, ~touch.c.service)
+        .where(campaign.c.latest_version_id.is_not(None), ~touch.c.service)
         .group_by(campaign.c.latest_version_id, touch.c.step)
     )
     if house:
