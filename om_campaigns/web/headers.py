@@ -49,7 +49,8 @@ class Guard:
         answer = _Answer(send, self.headers, is_head=method == "HEAD")
         if method == "HEAD":
             scope["method"], scope["is_head"] = "GET", True
-        body = _Body(receive, next((limit for start, limit in BODY_LIMITS.items() if scope["path"].startswith(start)), BODY_LIMIT))
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        body = _Body(receive, next((limit for start, limit in BODY_LIMITS.items() if path.startswith(start)), BODY_LIMIT))
         try:
             if body.is_announced_too_large(scope):
                 await self.fault_page(scope, 413)(scope, receive, answer.send)

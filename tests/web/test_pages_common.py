@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,13 @@ import httpx2 as httpx
 import pytest
 from starlette.testclient import TestClient
 
+from om_campaigns.app import open_app
 from om_campaigns.columns import new_ref
+from om_campaigns.compose.brand import contrast
 from om_campaigns.compose.links import Door
 from om_campaigns.errors import InstallationError
 from om_campaigns.events import set_up_logs
+from om_campaigns.pipeline.operator.installation import starter_folder
 from om_campaigns.pipeline.pages import find_fault
 from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
 from om_campaigns.web.application import make_application
@@ -68,11 +72,19 @@ def test_the_other_language_shows_what_was_asked_for(quick: TestClient) -> None:
 def test_https_is_for_ever_once_it_is_there(workspace: Workspace) -> None:
     assert "strict-transport-security" not in TestClient(make_application(workspace.app)).get("/").headers
     workspace.write("config.toml", 'format = 1\n[web]\nbase_url = "https://om.example/briefe"\n')
-    from om_campaigns.app import open_app
-
     answer = TestClient(make_application(open_app(workspace.folder))).get("/")
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
     assert 'href="/briefe/impressum"' in answer.text  # pages may live below a path of another site
+
+
+def test_a_logo_may_be_as_large_below_a_path(workspace: Workspace) -> None:
+    workspace.write("config.toml", 'format = 1\n[web]\nbase_url = "https://om.example/briefe"\n')
+    client = TestClient(
+        make_application(open_app(workspace.folder)), root_path="/briefe", base_url="https://om.example", follow_redirects=False
+    )
+    logo = {"logo": ("logo.png", bytes(2 * BODY_LIMIT), "image/png")}
+    assert client.post("/briefe/portal/haus/dach/logo", files=logo).status_code == 303, "read, and sent to the entrance"
+    assert client.post("/briefe/portal/berichte", files=logo).status_code == 413
 
 
 def test_head_is_get_without_a_body(quick: TestClient) -> None:
@@ -106,6 +118,22 @@ def test_the_style_sheet_speaks_in_a_houses_colours(quick: TestClient, workspace
     workspace.write("templates/brands/hwk.toml", 'format = 1\n[colours]\naccent = "#fffff0"\n')
     assert "--accent: #0b5d5e" in quick.get("/stil/hwk.css").text  # unreadable colours are OM's instead
     assert quick.get("/stil/..%2f..%2fconfig.css").status_code == 404
+
+
+BRANDS = sorted(path.stem for path in (starter_folder() / "templates" / "brands").glob("*.toml"))
+FAULT = re.compile(r"--fault: (#[0-9a-f]{6})")
+
+
+@pytest.mark.parametrize("brand", BRANDS)
+def test_ren_08_a_fault_looks_the_same_in_every_house_and_can_be_read(quick: TestClient, workspace: Workspace, brand: str) -> None:
+    workspace.write(f"templates/brands/{brand}.toml", (starter_folder() / "templates" / "brands" / f"{brand}.toml").read_text("utf-8"))
+    style = quick.get(f"/stil/{brand}.css").text
+    colours = FAULT.findall(style)
+    assert colours == FAULT.findall(quick.get("/stil/om.css").text)
+    for ground in ("sheet", "panel"):
+        for colour, under in zip(colours, re.findall(rf"--{ground}: (#[0-9a-f]{{6}})", style), strict=True):
+            assert contrast(colour, under) >= 4.5, (ground, colour, under)
+    assert not re.search(r"(\.faults?\b|aria-invalid)[^}]*--a(ction|ccent)", style)
 
 
 def test_a_form_key_holds_a_day_for_its_purpose_and_subject(workspace: Workspace) -> None:

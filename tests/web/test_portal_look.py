@@ -139,6 +139,14 @@ def test_what_is_no_logo_changes_nothing(office: Workspace, doris: TestClient, n
     assert office.dump() == before
 
 
+def test_no_file_is_not_called_saved(office: Workspace, doris: TestClient) -> None:
+    before = office.dump()
+    for page in (show(doris, None), show(doris, b"")):
+        assert "wählen Sie bitte zuerst" in page.replace("Wählen", "wählen")
+        assert "Gespeichert." not in page
+    assert office.dump() == before
+
+
 def test_a_body_that_is_far_too_large_is_not_read(doris: TestClient) -> None:
     data = {"formular": form_key(doris.get(HERE).text)}
     too_large = doris.post(f"{HERE}/logo", data=data, files={"logo": ("x.png", bytes(2_000_000), "image/png")})

@@ -74,6 +74,18 @@ def test_r7_a_report_is_recorded_once_with_all_that_follows(office: Workspace, d
     assert "Niemand" in om(office.folder, "action", "list", "--house", "dach").out
 
 
+def test_a_report_in_other_words_is_kept_beside_the_first(office: Workspace, doris: TestClient) -> None:
+    send(doris, **REPORT | {"brief": "no"})
+    assert office.ask("SELECT kind FROM task") == []
+    for number, other in enumerate(({"brief": "named"}, {"mit": "Kammer Tal"}, {"gedanke": ""}), 2):
+        send(doris, **REPORT | {"brief": "no"} | other)
+        assert office.count("action_report") == number, other
+    assert office.ask("SELECT kind FROM task") == [("case_offered",)], "the case was offered the second time"
+    before = office.dump()
+    send(doris, **REPORT | {"brief": "named", "mit": " Kammer Tal  und Niemand, Innung Fremd"})
+    assert office.dump() == before
+
+
 def test_every_fault_is_told_at_once_and_what_was_typed_stays(office: Workspace, doris: TestClient) -> None:
     before = office.dump()
     page = send(doris, **REPORT | {"haus": "fremd", "text": " ", "wirkung": "4", "netzwerk": "geheim", "gedanke": "x", "brief": ""})

@@ -140,6 +140,21 @@ def test_r5_both_texts_stand_side_by_side_until_somebody_decides(office: Workspa
     assert "eine dritte" in doris.get(f"{path}/brief.txt").text
 
 
+def test_a_second_window_is_told_that_the_other_decided(office: Workspace, doris: TestClient) -> None:
+    path, told = pack_of(office, "dach"), "schon anders entschieden"
+    for first, second, holds in (("behalten", "nehmen", "Unser Satz"), ("nehmen", "behalten", "eine dritte")):
+        change(doris, path, tun="ersetzen", block="say", worte="„Unser Satz.“")
+        office.text("reihe", "b1.de", BODY.replace("eine halbe", "eine ganze" if first == "behalten" else "eine dritte"))
+        office.publish("reihe")
+        assert "Übernommen" in change(doris, path, tun=first, block="say")
+        before = office.dump()
+        page = change(doris, path, tun=second, block="say")
+        assert (told in page, "Übernommen" in page, 'href="#block-say"' in page) == (True, False, True)
+        assert holds in doris.get(f"{path}/brief.txt").text
+        assert "Übernommen" in change(doris, path, tun=first, block="say"), "the same answer twice is one"
+        assert office.dump() == before
+
+
 def test_a_link_of_a_cover_changes_no_words(office: Workspace) -> None:
     assert make_client(office).get(cover_link(office, "dach") + "/worte").status_code == 404
 

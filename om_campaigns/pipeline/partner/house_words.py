@@ -36,6 +36,12 @@ LOOK = "ansehen"
 ACTIONS = ("ersetzen", "weglassen", "zurueck", "behalten", "nehmen", "einfuegen")
 """Replace, leave out, go back to OM's, keep ours, take OM's, add one."""
 
+DECISIONS = ("behalten", "nehmen")
+"""Those that answer a change of OM's."""
+
+WRITING = ("ersetzen", "einfuegen")
+"""Those with words, which have a field where faults are shown; faults of the others stand at the block."""
+
 KINDS = {"SEC-03": "vorlage", "FWD-01": "person", "FWD-02": "kennwort", "FWD-06": "bild", "REN-16": "kurzlink", "own-words": "zeichen"}
 """Rule that is broken → how the page explains it; everything else is ``setzen``."""
 
@@ -89,18 +95,20 @@ def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str]) 
         rows = show_blocks(session, app, found[0]) if found is not None else []
     for own in (row for row in rows if row["state"] == "added" and row["block"] == block and action == "ersetzen"):
         action, after = "einfuegen", own["after"]  # a block of the house's own has nothing of OM's to replace
-    field = f"worte-{block or 'neu'}"
+    field = f"{'worte' if action in WRITING else 'block'}-{block or 'neu'}"
     if found is None or not found[1] or action not in ACTIONS:
         return (f"{field}:nicht",)
-    if action in ("ersetzen", "einfuegen") and (wrong := _length_fault(field, words)):
+    if action in WRITING and (wrong := _length_fault(field, words)):
         return wrong
     try:
-        _change(app, found[0], action, block, words, after, reach.actor)
+        is_done = _change(app, found[0], action, block, words, after, reach.actor)
     except ProblemsError as error:
         return _spell(field, error.problems)
     except InputError:
         return (f"{field}:nicht",)
-    return ()
+    is_own = any(row["block"] == block and row["state"] != "om" for row in rows)
+    is_decided_otherwise = not is_done and action in DECISIONS and is_own != (action == "behalten")
+    return (f"{field}:entschieden",) if is_decided_otherwise else ()
 
 
 def _length_fault(field: str, words: str) -> tuple[str, ...]:
@@ -111,18 +119,17 @@ def _spell(field: str, problems: Sequence[Problem]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{field}:{KINDS.get(each.rule_id, 'setzen')}:{each.line or 1}" for each in problems))
 
 
-def _change(app: App, text: OwnText, action: str, block: str, words: str, after: str, actor: str) -> None:
+def _change(app: App, text: OwnText, action: str, block: str, words: str, after: str, actor: str) -> bool:
     now = app.now()
     if action == "ersetzen":
-        replace_block(app, text, block, words, now, actor=actor, origin=Origin.partner)
-    elif action == "einfuegen":
-        add_block(app, text, words, now, name=block, after=after, actor=actor, origin=Origin.partner)
-    elif action == "weglassen":
-        hide_block(app, text, block, now, actor=actor, origin=Origin.partner)
-    elif action == "zurueck":
-        reset_block(app, text, block, now, actor=actor, origin=Origin.partner)
-    else:
-        decide(app, text, block, now, keep_own=action == "behalten", actor=actor, origin=Origin.partner)
+        return replace_block(app, text, block, words, now, actor=actor, origin=Origin.partner)
+    if action == "einfuegen":
+        return add_block(app, text, words, now, name=block, after=after, actor=actor, origin=Origin.partner)
+    if action == "weglassen":
+        return hide_block(app, text, block, now, actor=actor, origin=Origin.partner)
+    if action == "zurueck":
+        return reset_block(app, text, block, now, actor=actor, origin=Origin.partner)
+    return decide(app, text, block, now, keep_own=action == "behalten", actor=actor, origin=Origin.partner)
 
 
 def _find(session: Session, reach: Reach, public_id: str) -> tuple[OwnText, bool] | None:

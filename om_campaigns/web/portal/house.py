@@ -73,8 +73,11 @@ def logo_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
     """Takes over another logo, or shows none any more."""
     if not desk.is_own(form):
         return _show_logo(desk, house, TOO_OLD)
+    content, drop = form.content("logo", LOGO_BYTES), form["ohne"] == "ja"
+    if not content and not drop:
+        return _show_logo(desk, house, "logo:leer")
     try:
-        is_saved = save_logo(desk.app, desk.reach, house, form.content("logo", LOGO_BYTES), drop=form["ohne"] == "ja")
+        is_saved = save_logo(desk.app, desk.reach, house, content, drop=drop)
     except NoLogoError:
         is_saved = False
     return desk.go(f"/haus/{house}/logo", "gespeichert") if is_saved else _show_logo(desk, house, "logo")

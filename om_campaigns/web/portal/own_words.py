@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, HTTPException, Response
 
-from om_campaigns.pipeline.partner.house_words import LOOK, TYPED, change_words, look_at_words, show_words
+from om_campaigns.pipeline.partner.house_words import LOOK, TYPED, WRITING, change_words, look_at_words, show_words
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.portal.guard import PATH
 from om_campaigns.web.portal.visit import TheVisit, Visit
@@ -46,9 +46,9 @@ def _show(
 def own_words_changed(visit: TheVisit, form: TheForm) -> Response:
     """One thing done with one block, and the packs that wait say it from now on; or only a look at how it would read."""
     typed = {name: form[name] for name in TYPED}
-    editing, looked_at = typed["block"] or NEW, ""
+    editing, looked_at = (typed["block"] or NEW) if typed["tun"] in (LOOK, *WRITING) else "", ""
     if not visit.is_own(form):
-        return _show(visit, (f"worte-{editing}:alt",), typed, 400, editing=editing)
+        return _show(visit, (f"worte-{editing or typed['block']}:alt",), typed, 400, editing=editing)
     if typed["tun"] == LOOK:
         wrong, looked_at = look_at_words(visit.site.app, visit.reach, visit.public_id, typed)
     else:
