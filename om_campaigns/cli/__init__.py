@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = root(args=arguments, standalone_mode=False)  # click hands back the code of ctx.exit() instead of raising
     except click.Abort:
-        click.echo("stopped", err=True)
+        click.echo("broken off", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -34,6 +34,7 @@ def plan(state: State, campaign: str | None, cascade: bool, until: str | None, f
     """
     from om_campaigns import store
     from om_campaigns.clock import parse_instant
+    from om_campaigns.errors import InputError
     from om_campaigns.pipeline.partner.packs import who_passes_on
     from om_campaigns.pipeline.tick import look
 
@@ -42,6 +43,8 @@ def plan(state: State, campaign: str | None, cascade: bool, until: str | None, f
     end = parse_instant(until, app.settings.zone_info) if until else now
     if until and "T" not in until and ":" not in until:
         end += timedelta(days=1, microseconds=-1)  # a day means the whole day
+    if end < now:
+        raise InputError(f"--until {until} lies before now", hint="what is due already stands in every plan; leave --until out")
     result = look(app, now, until=end, campaign=campaign)
     with store.read(app.engine) as session:
         passing = who_passes_on(app, session, now, campaign)

@@ -60,6 +60,12 @@ def test_a_person_gets_address_seat_roles_and_basis(office: Office) -> None:
     assert (kind, mailing_list, str(obtained_on)) == ("membership_or_service_duty", "*", "2026-12-31")
 
 
+def test_law_01_a_basis_of_tomorrow_is_none(office: Office) -> None:
+    report = office.people(HEAD + ANNA.replace("31.12.26", "01.12.28"))
+    assert [(each.line, "future" in each.reason) for each in report.rejected] == [(2, True)]
+    assert office.ask("SELECT count(*) FROM basis") == [(0,)]
+
+
 def test_the_same_files_again_change_nothing(office: Office) -> None:
     content = (
         HEAD + ANNA + ";;info@hwk.example;hwk-sued;Presse;;;;;;;;\n"

@@ -47,6 +47,8 @@ def test_plan_shows_the_cascade_and_whom_nobody_serves(folder: Path) -> None:
     assert "1 houses pass on" in told
     assert "nobody serves leer" in told
     assert "it takes packs itself" in told
+    early = om(folder, "plan", "--until", "2026-12-01", now="2027-01-07T08:00")
+    assert (early.code, "--until 2026-12-01 lies before now" in early.err) == (2, True)
 
 
 def test_write_puts_the_files_into_a_folder(folder: Path, tmp_path: Path) -> None:

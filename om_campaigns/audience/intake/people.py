@@ -174,6 +174,8 @@ class _PersonReader:
         values, faults = self.basis.read(self.sheet, texts, self.run)
         if "basis" not in values and not self.run.grant and any(values.get(each) for each in ("obtained_on", "text_version", "proof_ref")):
             faults.append(CellError("basis", "there are details of a basis, but not which one"))
+        if (values.get("obtained_on") or "") > self.run.today.isoformat():
+            faults.append(CellError("obtained_on", "the day lies in the future: a basis is recorded when it has been obtained (LAW-01)"))
         self._raise(faults)
         return tuple(_grounds(self.run, values))
 
