@@ -31,7 +31,7 @@ from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.models import CampaignKind
 from om_campaigns.campaign.releases import publish
 from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope
+from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
 from om_campaigns.pipeline.tick import plan_all, tick
 
 SEATS = 1_000_000
@@ -167,9 +167,10 @@ class Sink(MemoryTransport):
         self.stop = threading.Event()
         self._taken = itertools.count(1)
 
-    def keep(self, envelope: Envelope, content: bytes) -> None:
+    def keep(self, envelope: Envelope, content: bytes) -> Outcome:
         if next(self._taken) >= SENT:
             self.stop.set()
+        return Outcome(Kind.accepted, 250, "counted", Stage.dot)
 
 
 def run_once(folder: Path) -> None:

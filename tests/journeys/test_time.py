@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope
+from om_campaigns.delivery.transport import Envelope, Outcome
 from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign, stop_campaign
 from om_campaigns.pipeline.tick import tick
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person
@@ -142,9 +142,9 @@ class Closing(MemoryTransport):
 
     office: Workspace
 
-    def keep(self, envelope: Envelope, content: bytes) -> None:
-        super().keep(envelope, content)
+    def keep(self, envelope: Envelope, content: bytes) -> Outcome:
         self.office.now = local("2027-01-05", "12:00")
+        return super().keep(envelope, content)
 
 
 def test_a_window_that_closes_while_sending_keeps_the_rest_for_the_next_opening(tmp_path: Path) -> None:

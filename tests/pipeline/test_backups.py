@@ -18,7 +18,7 @@ from om_campaigns import store
 from om_campaigns.app import open_app
 from om_campaigns.clock import system_clock
 from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope
+from om_campaigns.delivery.transport import Envelope, Outcome
 from om_campaigns.delivery.workers import start_worker
 from om_campaigns.errors import InputError, InstallationError, RefusedError
 from om_campaigns.pipeline.identity import MIRROR_NAME, read_mirror
@@ -334,9 +334,9 @@ def test_a_service_mail_is_counted_before_it_leaves(live: Workspace) -> None:
     seen: list[int] = []
 
     class Watched(MemoryTransport):
-        def keep(self, envelope: Envelope, content: bytes) -> None:
+        def keep(self, envelope: Envelope, content: bytes) -> Outcome:
             seen.append(read_mirror(live.folder).send_counter)
-            super().keep(envelope, content)
+            return super().keep(envelope, content)
 
     transport = Watched()
     assert send_asked_notices(app, transport) == len(transport.letters) == 1
