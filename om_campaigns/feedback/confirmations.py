@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -49,15 +50,41 @@ def confirm_version(session: Session, organisation_id: int, code: str, now: date
 
 
 def end_use(session: Session, organisation_id: int, code: str, now: datetime, *, origin: Origin, actor: str) -> bool:
-    """A house does not use a toolkit any more, so nobody asks again; False where it did not."""
+    """A house does not use a toolkit any more, so nobody asks again; False where it never did. Said twice it is said once."""
     use = _find_use(session, organisation_id, code)
     if use is None:
-        return False
+        return (organisation_id, code) in find_ended(session, [organisation_id])
     before = session.get_one(ToolkitVersion, use.version_id)
     _note(session, organisation_id, code, [("version", before.version, None)], now, origin, actor)
     session.delete(use)
     session.flush()
     return True
+
+
+def resume_use(session: Session, organisation_id: int, code: str, now: datetime, *, origin: Origin, actor: str) -> bool:
+    """A house uses a toolkit again after ``end_use``, in the version it had; False where it did not end it itself."""
+    if _find_use(session, organisation_id, code) is not None:
+        return True
+    before = find_ended(session, [organisation_id]).get((organisation_id, code))
+    query = select(ToolkitVersion).join(Toolkit, col(Toolkit.id) == col(ToolkitVersion.toolkit_id))
+    query = query.where(col(Toolkit.code) == code, col(ToolkitVersion.version) == before)
+    version = session.execute(query).scalar_one_or_none() if before else None
+    if version is None:
+        return False
+    session.add(ToolkitUse(organisation_id=organisation_id, toolkit_id=version.toolkit_id, version_id=version.id or 0))
+    _note(session, organisation_id, code, [("version", None, version.version)], now, origin, actor)
+    session.flush()
+    return True
+
+
+def find_ended(session: Session, houses: Sequence[int]) -> dict[tuple[int, str], str]:
+    """(house, code) → version, where the last word about a toolkit is that of the house itself: it is not used any more."""
+    columns = (col(Change.entity_id), col(Change.field), col(Change.old), col(Change.new), col(Change.origin))
+    query = select(*columns).where(col(Change.entity) == "organisation", col(Change.entity_id).in_(houses))
+    last: dict[tuple[int, str], str] = {}
+    for house, field, old, new, origin in session.execute(query.where(col(Change.field).like("uses % version")).order_by(col(Change.id))):
+        last[house, field.removeprefix("uses ").removesuffix(" version")] = old if new is None and origin == Origin.partner else ""
+    return {key: version for key, version in last.items() if version}
 
 
 def _find_use(session: Session, organisation_id: int, code: str) -> ToolkitUse | None:

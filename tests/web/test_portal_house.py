@@ -75,6 +75,28 @@ def test_what_was_chosen_holds_with_its_author_and_once(office: Workspace, doris
     assert office.dump() == before
 
 
+def fields_of(page: str) -> dict[str, str]:
+    """What goes along in the form of the settings unseen."""
+    return dict(re.findall(r'name="(gezeigt-[a-z]+)" value="([^"]*)"', page))
+
+
+def test_a_second_window_undoes_nothing_that_was_saved_in_the_first(office: Workspace, doris: TestClient) -> None:
+    opened = fields_of(doris.get(HERE).text)
+    assert opened["gezeigt-berater"] == "5"
+    days, ways = "24.12.2026 – 06.01.2027\r\n01.05.2027", {"weg": "newsletter_block", "sonst": "forward_pack"}
+    assert "Gespeichert" in save(doris, **opened, ruhe=days, frist="14", **ways)
+    page = save(doris, **opened, berater="viele")
+    assert "eine Zahl bis 999.999" in page
+    assert fields_of(page) == opened, "a fault forgets nothing of what was shown first"
+    assert "Gespeichert" in save(doris, **opened, berater="9")
+    assert settings(office)[1:5] == ("14", "edit_allowed", None, "9")
+    assert settings(office)[6] == ["newsletter_block", "forward_pack"]
+    page = doris.get(HERE).text
+    assert "01.05.2027" in re.search(r"<textarea.*?</textarea>", page, re.DOTALL)[0]  # type: ignore[index]
+    assert "Gespeichert" in save(doris, **fields_of(page), **ways, ruhe="", frist="14", berater="9")
+    assert office.ask("SELECT quiet_days FROM organisation WHERE slug = 'dach'") == [(None,)], "who empties what is shown means it"
+
+
 def test_the_next_pack_comes_as_the_house_wants_it(office: Workspace, doris: TestClient) -> None:
     save(doris, zustellung="portal", frist="7")
     office.walk(local("2027-01-20"))

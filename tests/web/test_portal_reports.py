@@ -120,6 +120,28 @@ def test_what_is_not_used_any_more_is_not_asked_for_again(office: Workspace, dor
     assert office.dump() == before
 
 
+def test_what_is_not_used_any_more_can_be_taken_up_again(office: Workspace, doris: TestClient) -> None:
+    uses = "SELECT o.slug, v.version FROM toolkit_use u JOIN organisation o ON o.id = u.organisation_id JOIN toolkit_version v"
+    uses += " ON v.id = u.version_id ORDER BY o.slug"
+    assert "Nutzen wir doch" not in doris.get("/portal/hilfen").text
+    page = send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="nein")
+    assert "Nutzen wir doch: Check Betrieb" in page
+    before = office.dump()
+    assert "wir haben es eingetragen" in send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="nein")
+    assert office.dump() == before, "not used twice is not used"
+    assert "Nutzen wir doch" not in sign_in(office, "frieda@fremd.example").get("/portal/hilfen").text
+    page = send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="wieder")
+    assert "Bei Ihnen eingetragen: Fassung 2.0." in page
+    assert "Nutzen wir doch" not in page
+    assert office.ask(uses) == [("dach", "2.0"), ("fremd", "2.0")]
+    before = office.dump()
+    send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="wieder")
+    assert office.dump() == before
+    send(doris, "/hilfen", haus="dach", hilfe="BZ", nutzen="nein")
+    office.take(toolkit_uses=USES)
+    assert office.ask(uses) == [("fremd", "2.0")], "the same file takes nothing back"
+
+
 def test_sec_14_networks_and_reports_of_others_are_not_shown(office: Workspace, doris: TestClient) -> None:
     send(doris, **REPORT)
     frieda = sign_in(office, "frieda@fremd.example").get("/portal/berichte").text

@@ -25,9 +25,15 @@ from om_campaigns.pipeline.partner.pack_desk import Reach
 SAY_LENGTH = 1000
 
 
-def find_house(session: Session, reach: Reach, slug: str) -> Organisation | None:
-    """A house somebody acts for; every other one is not there (SEC-14)."""
+def find_house(session: Session, reach: Reach, slug: str, *, locks: bool = False) -> Organisation | None:
+    """A house somebody acts for; every other one is not there (SEC-14).
+
+    ``locks``: until the end of the transaction nobody else changes it here. Whatever reads what a house has and writes it anew asks for
+    that, because PostgreSQL lets two read the same at once.
+    """
     query = select(Organisation).where(col(Organisation.slug) == slug, col(Organisation.id).in_(reach.houses))
+    if locks:
+        query = query.with_for_update(key_share=True)
     found: Organisation | None = session.execute(query).scalar_one_or_none()
     return found
 

@@ -84,7 +84,7 @@ def save_logo(app: App, reach: Reach, slug: str, content: bytes, *, drop: bool =
     """Take over a logo (a file as it was handed in; empty leaves the one they have); False for a foreign house. Raises NoLogoError."""
     new = renew_logo(content) if content else None
     with store.write(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, reach, slug, locks=True)
         if house is None:
             return False
         before = load_look(session, house)

@@ -46,7 +46,7 @@ def save_deputies(app: App, reach: Reach, slug: str, chosen: tuple[str, ...]) ->
     """Let exactly these people (by ``ref``) deputise; False, and nothing changed, where one of them cannot."""
     now = app.now()
     with store.write(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, reach, slug, locks=True)
         people = _people(session, house.id or 0, app) if house else []
         if house is None or not set(chosen) <= {each["ref"] for each in people}:
             return False

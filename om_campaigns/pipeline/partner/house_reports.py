@@ -13,10 +13,11 @@ from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea, Origin
 from om_campaigns.columns import digest
 from om_campaigns.feedback.action_reports import Said, record_action_report
-from om_campaigns.feedback.confirmations import confirm_version, end_use
+from om_campaigns.feedback.confirmations import confirm_version, end_use, resume_use
 from om_campaigns.feedback.models import LetterUse
+from om_campaigns.pipeline.partner.house_desk import find_house
 from om_campaigns.pipeline.partner.pack_desk import Reach
-from om_campaigns.report.queries.house_life import load_action_reports, load_networks, load_toolkits
+from om_campaigns.report.queries.house_life import load_action_reports, load_ended_toolkits, load_networks, load_toolkits
 
 TYPED = ("haus", "wirkung", "text", "mit", "netzwerk", "gedanke", "brief")
 """The fields of a report's form."""
@@ -39,10 +40,10 @@ def show_life(app: App, reach: Reach, language: str) -> dict[str, Any]:
         }
 
 
-def show_toolkits(app: App, reach: Reach) -> list[dict[str, Any]]:
-    """The toolkits these houses work with, as ``load_toolkits`` gives them."""
+def show_toolkits(app: App, reach: Reach) -> dict[str, Any]:
+    """toolkits these houses work with, as ``load_toolkits`` gives them; ended: those they could take up again."""
     with store.read(app.engine) as session:
-        return load_toolkits(session, reach.houses)
+        return {"toolkits": load_toolkits(session, reach.houses), "ended": load_ended_toolkits(session, reach.houses)}
 
 
 def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, ...]:
@@ -76,14 +77,15 @@ def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, .
     return ()
 
 
-def answer_toolkit(app: App, reach: Reach, house: str, code: str, *, is_used: bool) -> bool:
-    """A house works with the current version of a toolkit, or does not use it any more; False where neither can be said."""
+def answer_toolkit(app: App, reach: Reach, house: str, code: str, choice: str) -> bool:
+    """A house works with the current version of a toolkit (``ja``), does not use it any more (``nein``), or does again (``wieder``); False
+    where that cannot be said."""
     now = app.now()
     with store.write(app.engine) as session:
-        query = select(col(Organisation.id)).where(col(Organisation.slug) == house, col(Organisation.id).in_(reach.houses))
-        number = session.execute(query).scalar_one_or_none()
-        if number is None:
-            return False
-        if is_used:
-            return confirm_version(session, number, code, now, app.today(now), origin=Origin.partner, actor=reach.actor)
-        return end_use(session, number, code, now, origin=Origin.partner, actor=reach.actor)
+        found = find_house(session, reach, house, locks=True)
+        number = found.id or 0 if found else 0
+        if choice == "nein":
+            return end_use(session, number, code, now, origin=Origin.partner, actor=reach.actor)
+        if choice == "wieder":
+            return resume_use(session, number, code, now, origin=Origin.partner, actor=reach.actor)
+        return confirm_version(session, number, code, now, app.today(now), origin=Origin.partner, actor=reach.actor)

@@ -6,7 +6,7 @@ Every change stands in the log with its author; an import does not undo it (``au
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -81,14 +81,19 @@ def _typed(session: Session, house: Organisation, routes: list[Route]) -> dict[s
     }
 
 
-def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str]) -> Wrong:
-    """Take over what was chosen, all of it or nothing; ``typed`` has the fields of ``TYPED`` and ``TYPED_OFTEN``."""
+def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], shown: Mapping[str, str]) -> Wrong:
+    """Take over what was chosen, all of it or nothing; ``typed`` has the fields of ``TYPED`` and ``TYPED_OFTEN``.
+
+    ``shown`` is what stood in them when the page was opened: a field that was left as it was undoes nothing that was saved since.
+    """
     now = app.now()
     with store.write(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, reach, slug, locks=True)
         if house is None:
             return Wrong(("weg",))
         routes, look = load_routes(session, house), load_look(session, house)
+        now_there = _typed(session, house, routes)
+        typed = {name: now_there[name] if _is_same(shown.get(name), text) else text for name, text in typed.items()}
         accent = look.accent if typed["farbe"] == look.accent else read_accent(app, house, typed["farbe"])
         wrong = _faults(session, house, routes, typed)
         if isinstance(accent, ColourFault):
@@ -108,6 +113,11 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str]) -> W
         changes += save_look(session, house, accent, look.logo)
         record_changes(session, "organisation", house.id or 0, changes, reach.actor, now)
     return Wrong()
+
+
+def _is_same(shown: str | None, text: str) -> bool:
+    """Whatever a browser makes of line ends."""
+    return shown is not None and shown.split() == text.split()
 
 
 def _faults(session: Session, house: Organisation, routes: list[Route], typed: dict[str, str]) -> tuple[str, ...]:

@@ -264,6 +264,7 @@ def own_history(session: Session, app: App, text: OwnText) -> list[dict[str, Any
 def _change(app: App, text: OwnText, make: Callable[[Desk], OwnBlock | None], now: datetime, actor: str, origin: Origin) -> bool:
     require_real_clock(app)
     with store.write(app.engine) as session:
+        session.execute(select(col(Organisation.id)).where(col(Organisation.slug) == text.house).with_for_update(key_share=True))
         desk = open_desk(session, app, text)
         own = make(desk)
         if own is None:

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from om_campaigns.audience.models import Network, NetworkOrganisation, Organisation, Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.vocabulary import ToolkitStatus
 from om_campaigns.columns import table_of
+from om_campaigns.feedback.confirmations import find_ended
 from om_campaigns.feedback.models import ActionReport, ActionReportPartner, LetterUse
 
 
@@ -98,6 +99,19 @@ def load_toolkits(session: Session, houses: Sequence[int]) -> list[dict[str, Any
         row["current"], row["changes"] = newest.get(row.pop("id"), (None, ""))
         row["is_current"] = row["current"] == row["version"] and row["confirmed_on"] is not None
     return rows
+
+
+def load_ended_toolkits(session: Session, houses: Sequence[int]) -> list[dict[str, Any]]:
+    """Toolkits these houses said they do not use any more and could take up again, by house and name: house (slug), house_name, code,
+    name, name_en."""
+    toolkit, house, use = table_of(Toolkit), table_of(Organisation), table_of(ToolkitUse)
+    ended, newest = find_ended(session, houses), _load_current(session)
+    used = set(session.execute(select(use.c.organisation_id, use.c.toolkit_id).where(use.c.organisation_id.in_(houses))).all())
+    columns = (house.c.id, house.c.slug.label("house"), house.c.name.label("house_name"), toolkit.c.code, toolkit.c.name, toolkit.c.name_en)
+    query = select(toolkit.c.id.label("toolkit_id"), *columns).join_from(house, toolkit, toolkit.c.id.in_(newest))
+    query = query.where(house.c.id.in_({number for number, _ in ended})).order_by(house.c.name, toolkit.c.name)
+    rows = (row._mapping for row in session.execute(query))
+    return [dict(row) for row in rows if (row["id"], row["code"]) in ended and (row["id"], row["toolkit_id"]) not in used]
 
 
 def _load_current(session: Session) -> dict[int, tuple[str, str]]:

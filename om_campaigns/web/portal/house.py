@@ -45,17 +45,24 @@ def settings(desk: TheDesk, house: str) -> Response:
     return _show_settings(desk, house)
 
 
-def _show_settings(desk: Desk, house: str, wrong: Wrong = NOTHING, typed: Mapping[str, str] | None = None) -> Response:
+def _show_settings(
+    desk: Desk, house: str, wrong: Wrong = NOTHING, typed: Mapping[str, str] | None = None, shown: Mapping[str, str] | None = None
+) -> Response:
+    """``shown``: what stood in the fields before anything was typed; it goes along in the form."""
     about = show_settings(desk.app, desk.reach, house)
-    return _show(desk, "settings", house, about, wrong.fields, typed=typed or (about and about["now"]), fault=wrong.colour)
+    now = about["now"] if about else {}
+    return _show(
+        desk, "settings", house, about, wrong.fields, typed=typed or now, shown=now if shown is None else shown, fault=wrong.colour
+    )
 
 
 @router.post(HOUSE, response_class=Response)
 def settings_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
     """Takes over what was chosen, or nothing of it."""
     typed = {name: form[name] for name in TYPED} | {TYPED_OFTEN: " ".join(form.all(TYPED_OFTEN)).strip()}
-    wrong = save_settings(desk.app, desk.reach, house, typed) if desk.is_own(form) else Wrong((TOO_OLD,))
-    return _show_settings(desk, house, wrong, typed) if wrong.fields else desk.go(f"/haus/{house}", "gespeichert")
+    shown = {name: form[f"gezeigt-{name}"] for name in typed if form.all(f"gezeigt-{name}")}
+    wrong = save_settings(desk.app, desk.reach, house, typed, shown) if desk.is_own(form) else Wrong((TOO_OLD,))
+    return _show_settings(desk, house, wrong, typed, shown) if wrong.fields else desk.go(f"/haus/{house}", "gespeichert")
 
 
 @router.get(f"{HOUSE}/logo", response_class=Response)

@@ -37,13 +37,12 @@ def report(desk: TheDesk, form: TheForm) -> Response:
 @router.get(f"{PATH}/hilfen", response_class=Response)
 def toolkits(desk: TheDesk) -> Response:
     """The toolkits of the house, and whether their versions are the current ones."""
-    found = show_toolkits(desk.app, desk.reach)
-    return desk.show("toolkits.html", page="toolkits", toolkits=found, several=len(desk.reach.houses) > 1)
+    return desk.show("toolkits.html", page="toolkits", several=len(desk.reach.houses) > 1, **show_toolkits(desk.app, desk.reach))
 
 
 @router.post(f"{PATH}/hilfen", response_class=Response)
 def toolkit(desk: TheDesk, form: OwnForm) -> Response:
-    """The current version is in use, or the toolkit is not used any more."""
-    if not answer_toolkit(desk.app, desk.reach, form["haus"], form["hilfe"], is_used=form["nutzen"] != "nein"):
+    """The current version is in use, or the toolkit is not used any more, or is again."""
+    if not answer_toolkit(desk.app, desk.reach, form["haus"], form["hilfe"], form["nutzen"]):
         raise HTTPException(404)
     return desk.go("/hilfen", "hilfe")

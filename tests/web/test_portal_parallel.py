@@ -1,0 +1,60 @@
+"""Several people of one house at the same time: each of them is heard, and nobody meets a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from om_campaigns.pipeline.partner.house_look import save_logo
+from om_campaigns.pipeline.partner.house_settings import Wrong, save_settings, show_settings
+from om_campaigns.pipeline.partner.own_words import OwnText, add_block, replace_block
+from om_campaigns.pipeline.partner.pack_desk import Reach
+from tests.compose.test_logos import picture
+from tests.journeys.workspace import Workspace
+from tests.web.portal_help import open_office
+
+pytestmark = pytest.mark.slow
+
+AT_ONCE = 6
+TEXT = OwnText("dach", "reihe", "b1", "de")
+
+
+@pytest.fixture
+def office(tmp_path: Path, database: str) -> Workspace:
+    return open_office(tmp_path, database=database)
+
+
+def at_once(do: Callable[[int], Any]) -> list[Any]:
+    with ThreadPoolExecutor(AT_ONCE) as many:
+        return list(many.map(do, range(AT_ONCE)))
+
+
+def test_own_words_of_several_people_do_not_overwrite_each_other(office: Workspace) -> None:
+    at_once(lambda each: add_block(office.app, TEXT, f"Termin {each}.", office.now, actor="x"))
+    rows = office.ask("SELECT block, text FROM overlay_change ORDER BY block")
+    assert [row[0] for row in rows] == [f"own-{number}" for number in range(1, AT_ONCE + 1)]
+    assert {row[1] for row in rows} == {f"Termin {each}." for each in range(AT_ONCE)}
+    at_once(lambda _: replace_block(office.app, TEXT, "say", "„Unser Satz.“", office.now, actor="x"))
+    assert office.ask("SELECT count(*) FROM overlay_change WHERE block = 'say'") == [(1,)]
+
+
+def test_settings_and_logo_of_several_people_are_saved_one_after_the_other(office: Workspace) -> None:
+    (number,) = office.ask("SELECT id FROM organisation WHERE slug = 'dach'")[0]
+    reach = Reach((number,), "x")
+    shown = show_settings(office.app, reach, "dach")
+    assert shown is not None
+    typed = shown["now"] | {"weg": "newsletter_block", "sonst": "forward_pack"}
+    assert at_once(lambda each: save_settings(office.app, reach, "dach", typed | {"frist": str(each + 1)}, shown["now"])) == AT_ONCE * [
+        Wrong()
+    ]
+    routes = "SELECT route FROM organisation_route WHERE organisation_id = :id ORDER BY position"
+    assert [row[0] for row in office.ask(routes, id=number)] == ["newsletter_block", "forward_pack"]
+    log = "SELECT old, new FROM change WHERE field = 'shelf_life_days' AND origin = 'partner' ORDER BY id"
+    days = office.ask(log)
+    assert [old for old, _ in days] == [None, *(new for _, new in days[:-1])], "each saw what the one before had saved"
+    assert all(at_once(lambda _: save_logo(office.app, reach, "dach", picture())))
+    assert office.count("logo") == 1
