@@ -12,7 +12,8 @@ from om_campaigns.cli import State, pass_state
 @click.option("--port", type=click.IntRange(1, 65535), default=None, help="Which port (default: [web] port).")
 @pass_state
 def web(state: State, host: str | None, port: int | None) -> None:
-    """Serve the pages behind the links of mails until Ctrl-C or SIGTERM; no letter is sent, only the links people ask for.
+    """Serve the pages behind the links of mails until Ctrl-C or SIGTERM; no letter is sent, only the mails with links
+    that people ask for.
 
     'run' serves them too where [web] base_url is set. Needs the extra 'web'.
     """

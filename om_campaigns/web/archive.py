@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
 
 from om_campaigns import store
@@ -14,12 +14,12 @@ from om_campaigns.web.site import Site, TheSite, Word
 
 router = APIRouter()
 
-Search = Annotated[str, Query(max_length=100)]
+SEARCH_LENGTH = 100
 Code = Annotated[str, InPath(pattern="^[A-Za-z0-9._-]{1,40}$")]
 
 
 @router.get("/archiv", response_class=Response)
-def everything(request: Request, site: TheSite, suche: Search = "") -> Response:
+def everything(request: Request, site: TheSite, suche: str = "") -> Response:
     """Every letter, by words."""
     return _show(request, site, Question(words=suche))
 
@@ -42,7 +42,7 @@ def of_toolkit(request: Request, site: TheSite, code: Code) -> Response:
 
 
 @router.get("/archiv/{mailing_list}", response_class=Response)
-def of_list(request: Request, site: TheSite, mailing_list: Word, suche: Search = "") -> Response:
+def of_list(request: Request, site: TheSite, mailing_list: Word, suche: str = "") -> Response:
     """Letters of one mailing list: where "read in the browser" leads of a letter that is not for everybody."""
     name = list_name(site, mailing_list, site.language(request))
     return _show(request, site, Question(mailing_list=mailing_list, words=suche), heading=name, feed=mailing_list)
@@ -89,11 +89,13 @@ def _show(
 
     ``is_gone``: what was asked for is no letter of the archive (any more); these are the others of its mailing list.
     """
-    language = site.language(request)
+    language, is_too_long = site.language(request), len(question.words) > SEARCH_LENGTH
     with store.read(site.app.engine) as session:
         lists = [(slug, english if language == "en" else german) for slug, german, english in find_lists(session)]
     return site.show(
-        request, "archive.html", status=404 if is_gone else 200, indexed=not (question.words or is_gone), is_gone=is_gone,
-        entries=site.archive.load(language, question), question=question, heading=heading, heading_language=written_in or language,
+        request, "archive.html", status=404 if is_gone else 422 if is_too_long else 200, indexed=not (question.words or is_gone),
+        is_gone=is_gone, is_too_long=is_too_long, longest=SEARCH_LENGTH,
+        entries=[] if is_too_long else site.archive.load(language, question), question=question,
+        heading=heading, heading_language=written_in or language,
         lists=lists, ideas=idea_names(language), toolkits=site.archive.toolkits(language), feed=feed, plain=not heading,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
 from om_campaigns.pipeline.faces import Face, load_face
+from om_campaigns.pipeline.notices import send_at_once
 from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor, make_door_token
 from om_campaigns.pipeline.recipient.preferring import (
     RHYTHMS,
@@ -35,6 +36,7 @@ def send_link(request: Request, site: TheSite, token: Token, form: TheForm) -> R
     if not has_key(site, form, Door.preferences, token):
         return _offer(request, site, token, visitor, face, status=400)
     ask_for_link(site.app, visitor, site.language(request, visitor.language), site.app.now())
+    site.errands.do(send_at_once, site.app)
     return site.show(request, "preferences_sent.html", face=face, stored=visitor.language, visitor=visitor)
 
 

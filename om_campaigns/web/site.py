@@ -83,7 +83,7 @@ class Site:
             indexed=indexed,
             **values,
         )
-        headers = {"X-Robots-Tag": "all", "Cache-Control": "public, max-age=300"} if indexed else {}
+        headers = {"X-Robots-Tag": "all", "Cache-Control": "public, max-age=300", "Vary": "Accept-Language"} if indexed else {}
         return HTMLResponse(body, status, headers | {"Content-Language": language})
 
     def render(self, name: str, language: str, **values: Any) -> str:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
 from om_campaigns.pipeline.faces import Face, load_face
+from om_campaigns.pipeline.notices import send_at_once
 from om_campaigns.pipeline.recipient.subscribing import (
     Offer,
     Wanted,
@@ -100,6 +101,7 @@ def _ask(request: Request, site: Site, form: Form, offer: Offer) -> Response:
     if not form[TRAP]:
         network = request.client.host if request.client else ""
         subscribe(site.app, wanted, offer, site.language(request), request.url.path, network, site.app.now())
+        site.errands.do(send_at_once, site.app)
     return site.show(request, "opt_in_asked.html", face=_face(site, offer))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import re
+import time
 from email.message import EmailMessage
 from email.policy import default
 
@@ -14,7 +15,10 @@ BASE_URL = "https://briefe.om-probe.de"
 
 
 def letters(workspace: Workspace, to: str = "") -> list[EmailMessage]:
-    """What went out to an address that begins so, in order."""
+    """What went out to an address that begins so, in order; what the pages send at this moment is waited for."""
+    settled_by = time.monotonic() + 10
+    while workspace.ask("SELECT id FROM message WHERE state IN ('claimed', 'sending')") and time.monotonic() < settled_by:
+        time.sleep(0.02)
     found = [email.message_from_bytes(content, policy=default) for _, content in workspace.transport.letters]
     return [each for each in found if str(each["To"]).find(to) >= 0]  # type: ignore[misc]
 

@@ -143,7 +143,26 @@ def test_it_is_found_by_idea_campaign_and_words(sent: Workspace, client: httpx.C
     answer = client.get('/archiv?suche="><script>')
     assert "<script" not in answer.text
     assert "Dazu gibt es noch keinen Brief" in answer.text
-    assert client.get("/archiv?suche=" + "x" * 101).status_code == 404
+
+
+def test_a_search_that_is_too_long_is_told_so_at_its_field(sent: Workspace, client: httpx.Client, tmp_path: Path) -> None:
+    assert client.get("/archiv?suche=" + "x" * 100).status_code == 200
+    pages = {}
+    for path in ("/archiv", "/archiv/wir-gedanke"):
+        answer = client.get(f"{path}?suche=" + "x" * 101)
+        assert answer.status_code == 422, path
+        assert "höchstens 100 Zeichen" in answer.text
+        assert "Dazu gibt es noch keinen Brief" not in answer.text
+        pages[path.rpartition("/")[2]] = answer.text
+    assert html_faults(pages, tmp_path) == []
+
+
+def test_a_page_that_may_be_kept_is_kept_for_each_language(sent: Workspace, client: httpx.Client) -> None:
+    """What lies between us and the reader must not show an English reader the German page that somebody asked for before."""
+    for path in ("/archiv", "/archiv/wir-gedanke/reihe/a1", "/impressum", "/feeds/wir-gedanke.atom"):
+        answer = client.get(path)
+        assert answer.headers["cache-control"].startswith("public"), path
+        assert "Accept-Language" in answer.headers["vary"], path
 
 
 @pytest.mark.parametrize(

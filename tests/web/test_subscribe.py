@@ -9,15 +9,18 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+from fastapi.testclient import TestClient
 
+from om_campaigns.compose.links import Door
 from om_campaigns.feedback.opting_in import PER_ADDRESS, PER_NETWORK
 from om_campaigns.pipeline.operator.installation import forget_old_values
 from om_campaigns.pipeline.recipient.doors import make_form_key
 from om_campaigns.pipeline.recipient.subscribing import network_of
+from om_campaigns.web.application import make_application
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, local
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
-from tests.web.postbox import body, letters
+from tests.web.postbox import body, letters, token_of
 
 pytestmark = pytest.mark.slow  # every test talks to a real server
 
@@ -50,6 +53,24 @@ def bases(workspace: Workspace) -> list[tuple[object, ...]]:
         "SELECT b.kind, b.mailing_list FROM basis b JOIN address a ON a.id = b.address_id"
         " WHERE a.address LIKE 'rosa%' AND b.withdrawn_at IS NULL ORDER BY b.mailing_list"
     )
+
+
+def test_the_mail_leaves_by_itself_where_only_the_pages_are_served(workspace: Workspace) -> None:
+    """Known or not, the answer is the same and comes first (SEC-09)."""
+    web = make_application(workspace.app)
+    web.state.site.errands.delay = (0, 0)
+    client: httpx.Client = TestClient(web, follow_redirects=False)  # type: ignore[assignment]
+    for email in ("rosa@neu.example", "joerg@hwk-tal.example"):
+        assert ask(workspace, client, email=email).status_code == 200
+    token = token_of(workspace, Door.preferences, "mira@ihk-berg.example", "ihk-berg")
+    key = make_form_key(workspace.app, Door.preferences, token, workspace.now)
+    assert client.post(f"/einstellungen/{token}", data={"formular": key}).status_code == 200
+    web.state.site.errands.finish(10)
+    assert [each["To"] for each in letters(workspace)] == ["rosa@neu.example", "joerg@hwk-tal.example", "mira@ihk-berg.example"]
+    assert om(workspace.folder, "halt", "--reason", "probe").code == 0
+    ask(workspace, client, email="vera@neu.example")
+    web.state.site.errands.finish(10)
+    assert letters(workspace, "vera@") == []
 
 
 @pytest.mark.usefixtures("database")

@@ -7,9 +7,8 @@ used up by pressing its button and never by opening it, because scanners open ev
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from om_campaigns import store
 from om_campaigns.app import App
@@ -18,10 +17,8 @@ from om_campaigns.audience.addresses import MAX_TEXT, normalise
 from om_campaigns.audience.entrance import Steward
 from om_campaigns.compose.links import read_token
 from om_campaigns.delivery.models import Notice
-from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.gate import begin
 from om_campaigns.pipeline.limits import hide, take_turn
-from om_campaigns.pipeline.notices import ENTRANCE, send_asked_notices
+from om_campaigns.pipeline.notices import ENTRANCE, send_at_once
 from om_campaigns.pipeline.recipient.subscribing import network_of
 
 LINK_LIFE = timedelta(hours=1)
@@ -95,15 +92,8 @@ def send_entrance_link(app: App, typed: str) -> bool:
                 due_at=now,
             )
         )
-    _send_at_once(app, now)
+    send_at_once(app)
     return True
-
-
-def _send_at_once(app: App, now: datetime) -> None:
-    """Somebody is waiting for it. What may not be sent now (a halt, a copied database) is left to the next tick that may."""
-    with suppress(RefusedError):
-        if begin(app, now):
-            send_asked_notices(app)
 
 
 def look_at_link(app: App, token: str) -> Partner | None:
