@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,9 @@ import click
 FORMATS = ("table", "json", "csv")
 SHORT = 10
 """Cells of at most so many characters are not broken: a day has ten."""
+
+GAP = 3
+"""Characters between two columns on a terminal."""
 
 FORMULA_STARTS = frozenset("=+-@\t\r\0＝＋－＠")
 
@@ -158,16 +162,61 @@ def _print_table(headings: Sequence[str], cells: Sequence[Sequence[str]], numeri
 
 
 def _print_rich(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    """On a terminal: long cells are wrapped at words inside their column, never cut; days, codes and numbers stay in one piece."""
+    """On a terminal: cells are wrapped inside their column, never cut; where even the pieces of words do not fit, rows stand as blocks."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for at, (heading, right) in enumerate(zip(headings, numeric, strict=True)):
-        is_short = max(len(row[at]) for row in cells) <= SHORT
-        table.add_column(heading, justify="right" if right else "left", no_wrap=right or is_short, overflow="fold")
+    console = Console()
+    widths = _fit([[heading, *(row[at] for row in cells)] for at, heading in enumerate(headings)], numeric, console.width)
+    if not widths:
+        for row in cells:
+            print_facts(dict(zip(headings, row, strict=True)))
+            click.echo()
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for heading, width, right in zip(headings, widths, numeric, strict=True):
+        table.add_column(heading, justify="right" if right else "left", width=width, overflow="fold")
     for row in cells:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+        table.add_row(*(Text(_wrap(cell, width)) for cell, width in zip(row, widths, strict=True)))
+    console.print(table)
+
+
+def _fit(columns: Sequence[Sequence[str]], numeric: Sequence[bool], room: int) -> list[int]:
+    """Widths of columns in which every piece of a word stays whole, and so do days, codes and numbers; none where that is too wide."""
+    wanted = [max(max(map(len, text.split("\n"))) for text in column) for column in columns]
+    widths = [
+        full if right or full <= SHORT else max(len(piece) for text in column for word in text.split() or [""] for piece in _pieces(word))
+        for column, full, right in zip(columns, wanted, numeric, strict=True)
+    ]
+    spare = room - sum(widths) - GAP * (len(columns) - 1)
+    if spare < 0:
+        return []
+    for at in sorted(range(len(columns)), key=lambda each: wanted[each] - widths[each]):
+        more = min(wanted[at] - widths[at], spare)
+        widths[at] += more
+        spare -= more
+    return widths
+
+
+def _wrap(text: str, width: int) -> str:
+    """The text in lines of this width, broken between words or after the marks that join the parts of a slug or an address."""
+    lines = []
+    for part in text.split("\n"):
+        line = ""
+        for word in part.split():
+            for number, piece in enumerate(_pieces(word)):
+                glue = " " if line and not number else ""
+                if line and len(line + glue + piece) > width:
+                    lines.append(line)
+                    line = piece
+                else:
+                    line += glue + piece
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _pieces(word: str) -> list[str]:
+    """What stays together of a word: all of a short one; of a long one what stands between its marks."""
+    return [word] if len(word) <= SHORT else re.findall(r"[^@/_.-]*[@/_.-]|[^@/_.-]+", word)

@@ -122,6 +122,31 @@ def test_a_table_on_a_terminal_wraps_and_never_cuts(monkeypatch: pytest.MonkeyPa
     assert "…" not in printed
 
 
+def test_slugs_and_addresses_are_broken_after_their_marks_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = make_terminal(monkeypatch)
+    row = {
+        "house": "beraterverband-klarsee-bodenmoor",
+        "person": "anneke.poeppelmann@klarsee.example",
+        "day": "2027-01-05",
+        "why": "weil " * 9,
+    }
+    print_rows([row], "table", {each: each for each in row})
+    pieces = [piece for line in screen.getvalue().splitlines()[2:] for piece in line.split() if piece != "weil"]
+    for name in ("house", "person"):
+        mine = [piece for piece in pieces if piece in row[name]]
+        assert "".join(mine) == row[name]
+        assert len(mine) > 1
+        assert all(piece[-1] in "@.-" for piece in mine[:-1])
+    assert "2027-01-05" in pieces
+
+
+def test_rows_stand_as_blocks_where_a_terminal_is_too_narrow_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = make_terminal(monkeypatch)
+    row = {f"column {number}": "wortohnepause" + str(number) for number in range(9)}
+    print_rows([row, row], "table", {each: each for each in row})
+    assert screen.getvalue() == 2 * ("".join(f"{name}  {value}\n" for name, value in row.items()) + "\n")
+
+
 def test_control_characters_are_made_visible() -> None:
     assert shown("a\x1b[31mb\u202ec") == "a�[31mb�c"
     assert shown(datetime(2027, 1, 5, 8, tzinfo=UTC)) == "2027-01-05 08:00"
