@@ -128,10 +128,10 @@ def test_slugs_and_addresses_are_broken_after_their_marks_only(monkeypatch: pyte
         "house": "beraterverband-klarsee-bodenmoor",
         "person": "anneke.poeppelmann@klarsee.example",
         "day": "2027-01-05",
-        "why": "weil " * 9,
+        "why": "w" * 30,
     }
     print_rows([row], "table", {each: each for each in row})
-    pieces = [piece for line in screen.getvalue().splitlines()[2:] for piece in line.split() if piece != "weil"]
+    pieces = [piece for line in screen.getvalue().splitlines()[2:] for piece in line.split()]
     for name in ("house", "person"):
         mine = [piece for piece in pieces if piece in row[name]]
         assert "".join(mine) == row[name]
