@@ -87,6 +87,14 @@ def test_sec_11_only_so_many_links_a_day(workspace: Workspace, client: httpx.Cli
     assert len(letters(workspace)) == LINKS_A_DAY
 
 
+@pytest.mark.usefixtures("database")
+def test_sec_11_as_many_links_a_day_when_all_are_asked_for_at_once(workspace: Workspace, client: httpx.Client) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(ask_for_link, workspace, client) for _ in range(6)]
+        assert [each.result().status_code for each in asked] == [200] * 6
+    assert workspace.count("notice") == LINKS_A_DAY
+
+
 def test_sec_08_no_other_token_manages(workspace: Workspace, client: httpx.Client) -> None:
     genuine = mailed_link(workspace, client).rpartition("/")[2]
     key, signature, *parts = genuine.split(".")

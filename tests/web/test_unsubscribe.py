@@ -7,6 +7,7 @@ import random
 import re
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -249,6 +250,17 @@ def test_uns_09_list_house_or_everything(
     assert (kind, named, reason) == (scope[0], house_id if wish == "this_house" else scope[1], "opt_out")
 
 
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("wish", ["this_list", "monthly"])
+def test_the_same_wish_sent_six_times_at_once_is_one(workspace: Workspace, letter: EmailMessage, client: httpx.Client, wish: str) -> None:
+    path = path_of(letter, "abmelden")
+    with ThreadPoolExecutor(6) as pool:
+        sent = [pool.submit(choose, workspace, client, path, wish) for _ in range(6)]
+        assert [each.result().status_code for each in sent] == [200] * 6
+    assert len(suppressions(workspace)) + workspace.count("preference") == 1
+    assert workspace.ask("SELECT count(*) FROM change WHERE field IN ('rhythm', 'suppressed') AND entity = 'address'") == [(1,)]
+
+
 def test_law_08_what_was_agreed_to_is_written_down_as_withdrawn(workspace: Workspace, letter: EmailMessage, client: httpx.Client) -> None:
     workspace.people(person("Jörg Müller", "hwk-tal", email="joerg@hwk-tal.example", basis="consent_written"))
     choose(workspace, client, path_of(letter, "abmelden"), "everything")
@@ -276,7 +288,7 @@ def test_a_slower_rhythm_delays_and_drops_nothing(
 
 @pytest.mark.usefixtures("database")
 def test_fwd_03_the_link_of_a_letter_slows_down_and_never_speeds_up(
-    workspace: Workspace, letter: EmailMessage, client: httpx.Client
+    workspace: Workspace, letter: EmailMessage, client: httpx.Client, tmp_path: Path
 ) -> None:
     """Whoever a letter was forwarded to could ask for more of them otherwise."""
     path, offered = path_of(letter, "abmelden"), re.compile('value="(monthly|quarterly)"')
@@ -290,6 +302,8 @@ def test_fwd_03_the_link_of_a_letter_slows_down_and_never_speeds_up(
     assert refused.status_code == 409
     assert "Es hat sich nichts geändert" in refused.text
     assert workspace.dump() == before
+    pages = {"refused": refused.text, "slowest": client.get(path).text, "english": client.get(f"{path}?lang=en").text}
+    assert html_faults(pages, tmp_path) == []
     (preferences,) = re.findall('href="(/einstellungen/[^"]+)"', refused.text)
     assert client.get(preferences).status_code == 200
     assert choose(workspace, client, path, "quarterly").status_code == 200, "the same once more is no fault"

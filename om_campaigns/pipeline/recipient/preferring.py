@@ -91,12 +91,12 @@ def ask_for_link(app: App, visitor: Visitor, language: str, now: datetime) -> No
     """Owe the mail with the link, three times a day at most; whether it was owed already shows nowhere."""
     notice, since = table_of(Notice), now.replace(hour=0, minute=0, second=0, microsecond=0)
     with store.write(app.engine) as session:
+        address = leaving.hold_address(session, visitor.address_id)
         asked = select(func.count()).where(
             notice.c.purpose == PURPOSE, notice.c.address_id == visitor.address_id, notice.c.made_at >= since
         )
         if session.execute(asked).scalar_one() >= LINKS_A_DAY:
             return
-        address = session.get_one(Address, visitor.address_id)
         session.add(
             Notice(
                 purpose=PURPOSE,
