@@ -62,7 +62,7 @@ def unsubscribe_confirmed(request: Request, site: TheSite, token: Token, form: T
     if not has_key(site, form, Door.unsubscribe, token) or wish not in set(Wish):
         return _show(request, site, token, visitor, face, status=400, chosen=wish)
     if not fulfil(site.app, visitor, Wish(wish), site.app.now()):
-        return _show(request, site, token, visitor, face, status=409)
+        return _show(request, site, token, visitor, face, status=409, chosen=wish)
     return site.show(
         request, "unsubscribed.html", face=face, stored=visitor.language, visitor=visitor, wish=wish,
         list_name=visitor.list_name(site.language(request, visitor.language)),
@@ -81,7 +81,9 @@ def _meet(site: Site, token: str) -> tuple[Visitor, Face]:
 def _show(
     request: Request, site: Site, token: str, visitor: Visitor, face: Face, status: int = 200, chosen: str = Wish.this_list
 ) -> Response:
-    """``chosen`` is ticked; what somebody ticked on a page that was open for too long stays so."""
+    """``chosen`` is ticked; what somebody ticked on a page that was open for too long stays so. A rhythm that is not offered ticks nothing:
+    whoever wanted to read more must not leave by pressing once more.
+    """
     return site.show(
         request, "unsubscribe.html", face=face, stored=visitor.language, status=status, visitor=visitor,
         is_again=status == 400, is_faster=status == 409, slower=find_slower(site.app, visitor),

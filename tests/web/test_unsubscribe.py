@@ -301,6 +301,7 @@ def test_fwd_03_the_link_of_a_letter_slows_down_and_never_speeds_up(
     refused = choose(workspace, client, path, "monthly")
     assert refused.status_code == 409
     assert "Es hat sich nichts geändert" in refused.text
+    assert " checked" not in refused.text, "nobody who wanted to read more may leave by pressing once more"
     assert workspace.dump() == before
     pages = {"refused": refused.text, "slowest": client.get(path).text, "english": client.get(f"{path}?lang=en").text}
     assert html_faults(pages, tmp_path) == []
