@@ -74,9 +74,8 @@ class Said:
 
 def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime) -> bool:
     """Record what was said and let it take effect; False when it is what the house said last to this step."""
-    session.execute(
-        select(col(Organisation.id)).where(col(Organisation.id) == said.organisation_id).with_for_update()
-    )  # one after the other
+    one_at_a_time = select(col(Organisation.id)).where(col(Organisation.id) == said.organisation_id)
+    session.execute(one_at_a_time.with_for_update(key_share=True))
     response = table_of(Response)
     mine = (
         response.c.kind == ResponseKind.answer,

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from om_campaigns.feedback.models import TaskKind
+from om_campaigns.feedback.tasks import open_task
+from om_campaigns.store import write
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person
 
@@ -125,10 +128,14 @@ def test_law21_erasing_reaches_every_room_and_says_what_stays(published: Workspa
     assert published.count("message_slots") == 4
     ref = published.ask("SELECT ref FROM message WHERE envelope_to LIKE 'jörg%' OR envelope_to LIKE 'j%' LIMIT 1")[0][0]
     copy = published.write(f"outbox/20270105T080000Z-{ref}.eml", "To: Jörg")
+    published.do("UPDATE change SET origin = 'partner', actor = 'Jörg Müller' WHERE id = (SELECT min(id) FROM change)")
+    with write(published.app.engine) as session:
+        open_task(session, TaskKind.house_says, "k", published.now, by="Jörg Müller", says="Ein Wort")
     asked = om(published.folder, "person", "erase", "Jörg Müller", typed="n\n")
     assert (asked.code, published.count("message_slots")) == (130, 4)
     answer = om(published.folder, "person", "erase", "Jörg Müller", "--yes", "--format", "json", now="2027-01-13").json
     assert (answer["erased"]["addresses"], answer["erased"]["values_in_sent_mails"], copy.exists()) == (1, 2, False)
+    assert answer["erased"]["signatures"] == 2
     assert {each["what"]: each["number"] for each in answer["stays"]} == {
         "facts that a letter went out": 2, "ledger rows": 2, "suppressions": 1,
     }  # fmt: skip

@@ -14,14 +14,19 @@ from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience import consent
 from om_campaigns.audience.contact_lines import forget_person
-from om_campaigns.audience.models import Address, Person, Response, Seat, Suppression, Touch
-from om_campaigns.audience.vocabulary import PersonStatus, RecipientKind, SuppressionReason
+from om_campaigns.audience.models import Address, Change, Person, Response, Seat, Suppression, Touch
+from om_campaigns.audience.vocabulary import Origin, PersonStatus, RecipientKind, SuppressionReason
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import new_ref, table_of
+from om_campaigns.compose.models import OverlayChange
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.errors import RefusedError
+from om_campaigns.feedback.models import Acknowledgement, ActionReport, OptIn, Task
 from om_campaigns.pipeline.operator.installation import require_real_clock
+
+_SIGNED = tuple(table_of(each) for each in (Change, Acknowledgement, ActionReport, OverlayChange))
+"""Where what people of houses do in the portal stands with their name."""
 
 _OPEN = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.retry)
 
@@ -58,6 +63,7 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             raise RefusedError("this person was erased before")
         known, name = _addresses(session, person), person.full_name
         emptied = consent.erase_person(session, person, now, actor=actor, batch=new_ref())
+        keys = [known[each].normal_key for each in emptied]
         for address_id in emptied:
             nameless = Address(address="", normal_key="", domain="", hmac=known[address_id].hmac, key_id=known[address_id].key_id)
             consent.record_suppression(session, nameless, SuppressionReason.staff, now)
@@ -69,11 +75,13 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             "enrolments_stopped": _stop(session, person_id, now),
             "values_in_sent_mails": _forget_letters(session, letters),
             "answers": _forget_answers(session, person_id),
-            "contact_lines": forget_person(session, name, [known[each].normal_key for each in emptied]),
+            "contact_lines": forget_person(session, name, keys),
+            "signatures": _forget_signatures(session, name, person.public_id),
+            "subscriptions_asked_for": _forget_requests(session, keys),
         }
-        stays = _what_stays(session, person_id, [each.hmac for each in known.values()], len(known) - len(emptied))
+        stays = _what_stays(session, person_id, [each.hmac for each in known.values()], keys, len(known) - len(emptied))
     erased["copies_in_outbox"] = _delete_copies(app, refs)
-    erased["mails_of_theirs"] = _delete_mails(app, [known[each].normal_key for each in emptied])
+    erased["mails_of_theirs"] = _delete_mails(app, keys)
     events.person_erased(person_id, len(emptied))
     return Erased(erased, stays)
 
@@ -146,8 +154,29 @@ def _forget_answers(session: Session, person_id: int) -> int:
     return int(forgotten.rowcount)
 
 
-def _what_stays(session: Session, person_id: int, hashes: list[str], shared: int) -> list[Stays]:
-    touch, suppression = table_of(Touch), table_of(Suppression)
+def _forget_signatures(session: Session, name: str, public_id: str) -> int:
+    """What they did in the portal stays, signed by the id of somebody who has no name any more. A namesake loses theirs with them."""
+    number = 0
+    for table in _SIGNED:
+        signed = update(table).where(table.c.origin == Origin.partner, table.c.actor == name).values(actor=public_id)
+        number += store.change(session, signed)
+    for task in session.execute(select(Task)).scalars():
+        if (task.detail or {}).get("by") == name:
+            task.detail = {**task.detail, "by": public_id}
+            number += 1
+    return number
+
+
+def _forget_requests(session: Session, keys: list[str]) -> int:
+    """Subscriptions that were never confirmed."""
+    opt_in = table_of(OptIn)
+    return store.change(session, delete(opt_in).where(opt_in.c.normal_key.in_(keys), opt_in.c.confirmed_at.is_(None)))
+
+
+def _what_stays(session: Session, person_id: int, hashes: list[str], keys: list[str], shared: int) -> list[Stays]:
+    """``keys``: the addresses that were theirs alone."""
+    touch, suppression, opt_in = table_of(Touch), table_of(Suppression), table_of(OptIn)
+    proofs = select(func.count()).where(opt_in.c.normal_key.in_(keys))
     touches = select(func.count()).where(touch.c.recipient_kind == RecipientKind.person, touch.c.recipient_id == person_id)
     blocked = select(func.count()).where(suppression.c.hmac.in_(hashes))
     rows = select(func.count()).where(*_mine(person_id))
@@ -155,6 +184,7 @@ def _what_stays(session: Session, person_id: int, hashes: list[str], shared: int
         Stays("facts that a letter went out", session.execute(touches).scalar_one(), "without a name; so that nothing is sent twice"),
         Stays("ledger rows", session.execute(rows).scalar_one(), "without a name; the count of what was sent stays true"),
         Stays("suppressions", session.execute(blocked).scalar_one(), "a keyed hash; so that no later file brings mail there (Art. 21)"),
+        Stays("proofs of consent", session.execute(proofs).scalar_one(), "with name and address, three years, to prove consent (LAW-07)"),
         Stays("shared addresses", shared, "somebody else uses them too; their own bases count"),
     ]
     return [each for each in found if each.number]
