@@ -1,8 +1,8 @@
 """Own words of the houses (Hausfassung): what partners, or staff for them, do with the blocks of what is passed on.
 
 Every change is checked as the whole pack it leads to, written to the log, and gives the packs that wait a new revision – never a
-new mail. A page for partners calls the same functions with ``origin=Origin.partner``; the log is for ever, so ``actor`` is then the ``ref``
-of their address and never a name.
+new mail. A page for partners calls the same functions with ``origin=Origin.partner``; ``actor`` is then the name of who is signed in.
+The log is for ever: when a person is erased, their public id takes the place of the name (``recipient.forgetting``).
 """
 
 from __future__ import annotations
