@@ -30,8 +30,9 @@ def test_a_large_file_goes_in_whole_and_leaves_every_index(engine: Engine, tmp_p
     if engine.dialect.name == "postgresql":
         master = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname"
     schema = office.ask(master)
-    rows = "".join(f"Anna Nr {number};a{number}@x.example;dach;contact,adviser;DOI;{number % 2 or ''}\n" for number in range(MANY))
-    content = "name;email;organisation;roles;basis;primary\n" + rows
+    ground = "DOI;1.3.2026;Formular"
+    rows = "".join(f"Anna Nr {number};a{number}@x.example;dach;contact,adviser;{ground};{number % 2 or ''}\n" for number in range(MANY))
+    content = "name;email;organisation;roles;basis;obtained_on;source;primary\n" + rows
     assert office.people(content).people == Counts(new=MANY)
     assert office.ask(master) == schema
     for table, count in (("person", MANY), ("address", MANY), ("seat", MANY), ("seat_role", 2 * MANY), ("basis", MANY)):

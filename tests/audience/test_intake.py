@@ -66,6 +66,18 @@ def test_law_01_a_basis_of_tomorrow_is_none(office: Office) -> None:
     assert office.ask("SELECT count(*) FROM basis") == [(0,)]
 
 
+def test_law_01_a_row_proves_its_basis_like_the_option(office: Office) -> None:
+    """A row that names a basis names its day and its source; granted for all rows, the option's hold for those that name none."""
+    rows = ("A B;a@x.example;dach;DOI;;\n", "C D;c@x.example;dach;DOI;1.2.2026;-\n", "E F;e@x.example;dach;DOI;nie;Messe\n")
+    report = office.people("name;email;organisation;basis;obtained_on;source\n" + "".join(rows))
+    assert reasons(report.rejected) == [(2, 5), (2, 6), (3, 6), (4, 5)]
+    assert report.rejected[2].reason == "source: source is missing: a basis without proof is none (LAW-01)"
+    assert office.ask("SELECT count(*) FROM person") == [(0,)]
+    report = office.people("name;email;organisation;basis\nA B;a@x.example;dach;DOI\n")
+    assert reasons(report.rejected) == [(2, 0), (2, 0)]
+    assert [each.reason.split(":")[0] for each in report.rejected] == ["obtained_on is missing", "source is missing"]
+
+
 def test_the_same_files_again_change_nothing(office: Office) -> None:
     content = (
         HEAD + ANNA + ";;info@hwk.example;hwk-sued;Presse;;;;;;;;\n"
@@ -82,7 +94,8 @@ def test_the_same_files_again_change_nothing(office: Office) -> None:
 
 def test_law_01_rows_without_a_basis_are_counted_and_stored_without(office: Office) -> None:
     report = office.people(
-        "name;email;organisation;basis\nA B;a@x.example;dach;\nC D;c@x.example;dach;keine\nE F;e@x.example;dach;intern\n"
+        "name;email;organisation;basis;obtained_on;source\nA B;a@x.example;dach;;;\nC D;c@x.example;dach;keine;;\n"
+        "E F;e@x.example;dach;intern;1.3.2026;Haus\n"
     )
     assert (report.people.new, report.without_basis, report.people_total) == (3, 3, 3)
     assert office.ask("SELECT kind FROM basis") == [("employer_internal",)]
@@ -91,12 +104,13 @@ def test_law_01_rows_without_a_basis_are_counted_and_stored_without(office: Offi
 
 def test_a_granted_basis_serves_rows_that_state_none(office: Office) -> None:
     grant = BasisGrant(BasisKind.consent_written, "wir-gedanke", "dach", "Messe", date(2026, 5, 1))
-    report = office.people("name;email;organisation;basis\nA B;a@x.example;dach;\nC D;c@x.example;dach;DOI\n", basis=grant)
+    own = "C D;c@x.example;dach;DOI;2.3.2026;Formular\n"
+    report = office.people("name;email;organisation;basis;obtained_on;source\nA B;a@x.example;dach;;;\n" + own, basis=grant)
     assert report.without_basis == 0
     found = office.ask(
         "SELECT b.kind, mailing_list, slug, source FROM basis b LEFT JOIN organisation o ON o.id = collector_id ORDER BY b.kind"
     )
-    assert found == [("consent_doi", "*", None, ""), ("consent_written", "wir-gedanke", "dach", "Messe")]
+    assert found == [("consent_doi", "*", None, "Formular"), ("consent_written", "wir-gedanke", "dach", "Messe")]
 
 
 def test_a_grant_for_an_unknown_list_or_house_is_an_error(office: Office) -> None:
@@ -249,9 +263,9 @@ BAD = {
     ";A B;a@x.example;dach;Zauberer": 5,
     ";A B;a@x.example;dach;;vielleicht": 6,
     ";A B;a@x.example;dach;;;;31.02.2027": 8,
-    ";A B;a@x.example;dach;;;;;DOI;unbekannt": 10,
-    ";A B;a@x.example;dach;;;;;DOI;*;niemand": 11,
-    ";A B;a@x.example;dach;;;;;DOI;*;om;2026-13-01": 12,
+    ";A B;a@x.example;dach;;;;;DOI;unbekannt;;2026-01-01;s": 10,
+    ";A B;a@x.example;dach;;;;;DOI;*;niemand;2026-01-01;s": 11,
+    ";A B;a@x.example;dach;;;;;DOI;*;om;2026-13-01;s": 12,
     ";A B;a@x.example;dach;;;;;DOI;*;om;2026-01-01;s;zuviel": 0,
 }
 
@@ -442,7 +456,7 @@ PERSON = st.tuples(
     st.sampled_from(["", "ja", "nein"]),
     st.sampled_from(["", "aktiv", "left"]),
     st.sampled_from(["", "2027-06-01"]),
-    st.sampled_from(["", "DOI", "keine"]),
+    st.sampled_from([";;", "DOI;1.3.2026;Messe", "DOI;;", "keine;;"]),
 )
 
 
@@ -457,7 +471,7 @@ def test_any_files_keep_the_house_in_order(sqlite_engine: Engine, tmp_path: Path
     office.take({"organisations.csv": HOUSES})
     for rows in files:
         random.Random(seed).shuffle(rows)
-        content = "person;name;email;organisation;roles;primary;status;until;basis\n" + "".join(
+        content = "person;name;email;organisation;roles;primary;status;until;basis;obtained_on;source\n" + "".join(
             ";".join((*who, *row)) + "\n" for who, *row in rows
         )
         first = office.people(content)

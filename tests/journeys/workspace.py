@@ -34,7 +34,7 @@ HOUSE_COLUMNS = (
     "slug;name;type;level;parent;regions;status;joined_on;routes;data_role;language;holiday_land;zone;"
     "adviser_headcount;forward_policy;relay;pack_delivery;shelf_life_days;list_address\n"
 )
-PEOPLE_COLUMNS = "person;name;email;organisation;roles;language;primary;until;status;basis\n"
+PEOPLE_COLUMNS = "person;name;email;organisation;roles;language;primary;until;status;basis;obtained_on;source\n"
 
 SQLITE = "sqlite:///om-campaigns.db"
 
@@ -93,8 +93,13 @@ def person(name: str, organisation: str, **values: str) -> str:
         "until": "",
         "status": "active",
         "basis": "membership_or_service_duty",
+        "obtained_on": "2026-01-15",
+        "source": "Partnerschaftsantrag",
     }
-    return ";".join({**known, **values}.values()) + "\n"
+    row = known | values
+    if not row["basis"]:
+        row["obtained_on"] = row["source"] = ""
+    return ";".join(row.values()) + "\n"
 
 
 def upgrade(database: str, folder: Path) -> None:

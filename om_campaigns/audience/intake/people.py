@@ -176,6 +176,9 @@ class _PersonReader:
             faults.append(CellError("basis", "there are details of a basis, but not which one"))
         if (values.get("obtained_on") or "") > self.run.today.isoformat():
             faults.append(CellError("obtained_on", "the day lies in the future: a basis is recorded when it has been obtained (LAW-01)"))
+        if values.get("basis", BasisKind.none) != BasisKind.none:
+            unsaid = (each for each in ("obtained_on", "source") if not values.get(each) and all(each != fault.column for fault in faults))
+            faults += [CellError(each, f"{each} is missing: a basis without proof is none (LAW-01)") for each in unsaid]
         self._raise(faults)
         return tuple(_grounds(self.run, values))
 
