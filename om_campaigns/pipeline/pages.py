@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ PAGE_SECONDS = 10
 RESERVED = ("example", "test", "invalid", "localhost", "example.com", "example.net", "example.org")
 """Domains that never reach anybody (RFC 2606, RFC 6761)."""
 
+NO_POSTAL_CODE = "00000"
+"""Stands for one in the starter's imprint."""
+
+_NAMED = re.compile(rf"^[\w-]+$|[\w-]+(?:\.[\w-]+)+|\b{NO_POSTAL_CODE}(?= [^\W\d])")
 
 PROOF = "proof"
 """Audience of the token by which pages show that they hold the keys."""
@@ -33,6 +38,11 @@ class PagesFault:
 def is_reserved(domain: str) -> bool:
     """Whether a domain can only be an example."""
     return any(domain == each or domain.endswith(f".{each}") for each in RESERVED)
+
+
+def find_example(value: str) -> str:
+    """What of a setting can only be an example: a domain nobody reaches, or the postal code of no place; '' where nothing is."""
+    return next((each for each in _NAMED.findall(value) if is_reserved(each.lower()) or each == NO_POSTAL_CODE), "")
 
 
 def find_fault(base_url: str, keyring: Keyring) -> PagesFault | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import sqlite3
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +17,9 @@ from aiosmtpd.handlers import Sink
 from om_campaigns.app import make_keys
 from om_campaigns.clock import system_clock
 from om_campaigns.delivery.workers import take_lock
-from om_campaigns.pipeline.operator.doctor import Level, examine, is_reserved
+from om_campaigns.pipeline.operator.doctor import Level, examine
 from om_campaigns.pipeline.operator.installation import LEADER
+from om_campaigns.pipeline.pages import find_example, is_reserved
 from om_campaigns.web.server import serving
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person
@@ -97,7 +99,7 @@ def test_doctor_names_what_is_wrong_and_what_to_do(ready: Workspace, page: str) 
     ready.write("config.toml", CONFIG.format(mode="live", port=1, page=page).replace("om-probe.de", "om.example"))
     assert {topic for topic, level in levels(ready.folder).items() if level is Level.fail} == {"keys", "mail server", "sender"}
     said = om(ready.folder, "doctor", now="")
-    assert (said.code, "chmod 600" in said.out, "set it to a domain of your own" in said.out) == (4, True, True)
+    assert (said.code, "chmod 600" in said.out, "set [sender] domain to your own" in said.out) == (4, True, True)
     ready.write("config.toml", "format = 1\nmood = 'live'\n")
     rows = om(ready.folder, "doctor", "--format", "json", now="").json
     assert [(row["topic"], row["level"]) for row in rows] == [("python", "ok"), ("config", "fail")]
@@ -114,6 +116,36 @@ def test_doctor_sees_an_unreachable_page_and_an_old_database(ready: Workspace) -
 @pytest.mark.parametrize(("domain", "answer"), [("a.example", True), ("example.com", True), ("notexample.com", False), ("ihk.de", False)])
 def test_domains_of_rfc_2606(domain: str, answer: bool) -> None:
     assert is_reserved(domain) is answer
+
+
+@pytest.mark.parametrize(
+    ("value", "example"),
+    [
+        ("OM, Hauptstraße 1, 10115 Berlin, Post@OM.Example", "OM.Example"),
+        ("OM, Musterweg 1, 00000 Beispielstadt, post@om-verein.de", "00000"),
+        ("https://wir.om-beispiel.example/impressum", "wir.om-beispiel.example"),
+        ("Beispiel für einen Test e. V., 10115 Berlin, Tel. 0345 00000-1, post@om-verein.de", ""),
+    ],
+)
+def test_what_of_a_setting_is_an_example(value: str, example: str) -> None:
+    assert find_example(value) == example
+
+
+def test_law_15_the_imprint_of_the_example_is_seen_and_never_goes_live(ready: Workspace) -> None:
+    """``init`` copies it; doctor says so while rehearsing, and going live is refused until every word is one's own."""
+    config = (ready.folder / "config.toml").read_text(encoding="utf-8")
+    example = tomllib.loads((Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8"))["sender"]
+    kept = "".join(f'{name} = "{example[name]}"\n' for name in ("imprint", "imprint_url", "privacy_url"))
+    config = re.sub(r"(?m)^imprint = .*\n", kept, config) + '[privacy]\ncontact = "datenschutz@om.example"\n'
+    ready.write("config.toml", config.replace('"live"', '"rehearsal"'))
+    assert [levels(ready.folder)[topic] for topic in ("sender", "privacy")] == [Level.warn, Level.warn]
+    ready.write("config.toml", config)
+    before = ready.dump()
+    said = om(ready.folder, "go-live", "--yes", now="")
+    assert said.code == 3
+    for name in ("sender: [sender] imprint", "[sender] imprint_url", "[sender] privacy_url", "privacy: [privacy] contact"):
+        assert f"{name} names" in said.err, name
+    assert ready.dump() == before
 
 
 def test_going_live_backs_up_forgets_the_rehearsal_and_waits_for_a_word(ready: Workspace) -> None:

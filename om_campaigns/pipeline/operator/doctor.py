@@ -21,7 +21,7 @@ from om_campaigns.delivery.transport import NoConnectionError, Trouble
 from om_campaigns.errors import OmError
 from om_campaigns.feedback.mailbox import open_maildir
 from om_campaigns.pipeline.identity import find_difference
-from om_campaigns.pipeline.pages import find_fault, is_reserved
+from om_campaigns.pipeline.pages import find_example, find_fault
 from om_campaigns.settings import Settings, find_imprint_gap, load_settings
 from om_campaigns.store import Instance, Mode
 
@@ -45,6 +45,12 @@ class Finding:
     hint: str = ""
 
 
+SPOKEN = {
+    "sender": ("domain", "list_domain", "reply_to", "imprint", "imprint_url", "privacy_url"),
+    "privacy": ("contact", "notes", "notes_en"),
+}
+"""Settings that stand before readers, by section; of ``[web] base_url`` the pages are asked."""
+
 TROUBLES = {
     Trouble.unreachable: "check [smtp] host and port, and the firewall",
     Trouble.tls_failed: "check [smtp] tls (port 587: starttls, 465: tls) and the server's certificate",
@@ -67,7 +73,7 @@ def examine(workspace: Path, clock: Clock) -> list[Finding]:
     found.append(_clock(workspace, clock))
     found.append(_mail_server(workspace, settings))
     found += _pages(workspace, settings)
-    found += _sender(settings)
+    found += _words(settings)
     found += _inbox(workspace, settings)
     return found
 
@@ -175,13 +181,16 @@ def _pages(workspace: Path, settings: Settings) -> list[Finding]:
     return [Finding(Level.fail if settings.mode is Mode.live else Level.warn, "pages", fault.text, fault.hint)]
 
 
-def _sender(settings: Settings) -> list[Finding]:
+def _words(settings: Settings) -> list[Finding]:
+    """What is said to readers about the sender."""
     sender = settings.sender
     needed = Level.fail if settings.mode is Mode.live else Level.warn
-    found = []
-    for name, domain in (("domain", sender.domain), ("list_domain", sender.list_domain)):
-        if is_reserved(domain):
-            found.append(Finding(needed, "sender", f"[sender] {name} {domain} is an example", "set it to a domain of your own"))
+    found = [
+        Finding(needed, section, f"[{section}] {name} names {example}, which can only be an example", f"set [{section}] {name} to your own")
+        for section, names in SPOKEN.items()
+        for name in names
+        if (example := find_example(getattr(getattr(settings, section), name)))
+    ]
     if gap := find_imprint_gap(sender):
         found.append(Finding(needed, "sender", gap, "set [sender] imprint and imprint_url (LAW-15)"))
     return found or [Finding(Level.ok, "sender", f"{sender.name} <{sender.local_part}@{sender.domain}>")]
