@@ -7,7 +7,7 @@ Only for what leaves the stored bytes as they are: a CHECK, a NOT NULL. SQLite d
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,16 +16,41 @@ from alembic import op
 def renew_check(table: str, name: str, condition: str) -> None:
     """Let the CHECK ``name`` (as it stands in the database) say ``condition``. Raises LookupError where there is none."""
     if op.get_bind().dialect.name == "sqlite":
-        _rewrite(table, lambda sql: _with_check(sql, name, condition))
+        _rewrite([table], lambda sql: _with_check(sql, name, condition))
         return
     op.drop_constraint(op.f(name), table, type_="check")
     op.create_check_constraint(op.f(name), table, condition)
 
 
+def compare_one_by_one() -> None:
+    """Let every CHECK that says ``column IN (…)`` say ``column = … OR column = …``, which means the same.
+
+    SQLite makes a table of the values of an ``IN`` for every statement. PostgreSQL keeps ``IN`` as ``= ANY (ARRAY[…])``.
+    """
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        tables = connection.exec_driver_sql("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '% IN (%'").scalars()
+        _rewrite(tables.all(), lambda sql: _IN.sub(lambda found: f"CHECK ({_alternatives(found[1], found[2])})", sql))
+        return
+    looked = sa.inspect(connection)
+    for table in looked.get_table_names():
+        for check in looked.get_check_constraints(table):
+            if found := _ANY.match(check["sqltext"]):
+                renew_check(table, str(check["name"]), _alternatives(found[1], found[2]))
+
+
+_IN = re.compile(r"CHECK \((\w+) IN \(([^)]*)\)\)")
+_ANY = re.compile(r"\(?(\w+) = ANY \(ARRAY\[([^\]]*)\]")
+
+
+def _alternatives(column: str, values: str) -> str:
+    return " OR ".join(f"{column} = '{value}'" for value in re.findall(r"'([^']*)'", values))
+
+
 def allow_null(table: str, column: str) -> None:
     """Let ``column`` be empty. Raises LookupError where the table does not have it, or has it so already."""
     if op.get_bind().dialect.name == "sqlite":
-        _rewrite(table, lambda sql: _without_not_null(sql, column))
+        _rewrite([table], lambda sql: _without_not_null(sql, column))
         return
     op.alter_column(table, column, nullable=True)
 
@@ -48,15 +73,16 @@ def _without_not_null(sql: str, column: str) -> str:
     return changed
 
 
-def _rewrite(table: str, change: Callable[[str], str]) -> None:
+def _rewrite(tables: Iterable[str], change: Callable[[str], str]) -> None:
     run = op.get_bind().exec_driver_sql
     query = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?"
-    changed = change(str(run(query, (table,)).scalar_one()))
+    changed = {table: change(str(run(query, (table,)).scalar_one())) for table in tables}
     version = int(run("PRAGMA schema_version").scalar_one())
     run("PRAGMA writable_schema = ON")
-    run("UPDATE sqlite_schema SET sql = ? WHERE type = 'table' AND name = ?", (changed, table))
+    for table, sql in changed.items():
+        run("UPDATE sqlite_schema SET sql = ? WHERE type = 'table' AND name = ?", (sql, table))
     run(f"PRAGMA schema_version = {version + 1}")
     run("PRAGMA writable_schema = RESET")
     faults = run("PRAGMA quick_check").scalars().all()
     if faults != ["ok"]:
-        raise sa.exc.IntegrityError(f"rewriting {table}", None, RuntimeError("; ".join(map(str, faults))))
+        raise sa.exc.IntegrityError(f"rewriting {', '.join(changed)}", None, RuntimeError("; ".join(map(str, faults))))
