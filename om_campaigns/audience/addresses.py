@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import email_validator
 
@@ -30,7 +31,7 @@ UNSAFE = re.compile(
 """What no name, subject, address or other one-line value may hold (SEC-01, SEC-03, MSG-14)."""
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_ATOM = r"[A-Za-z0-9!#$&'*+/=?^_`|~-]++"  # '%' and braces are rare and need a closer look
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}+(?<!-))?+"
 _PLAIN_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+")
 _PLAIN_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
@@ -63,8 +64,7 @@ class Keyring:
             raise InstallationError(f"there is no key '{key_id}'", hint="old keys must stay in keys.toml") from None
 
 
-@dataclass(frozen=True, slots=True)
-class NormalAddress:
+class NormalAddress(NamedTuple):
     """``address`` as it is written to, ``normal_key`` as it is compared, ``domain`` as lower-case A-label (MSG-08).
 
     Where ``address`` is not ASCII its local part is not: it needs a server with SMTPUTF8 (MSG-09).
@@ -98,7 +98,7 @@ def normalise(text: str) -> NormalAddress:
     """
     text = text.strip(" \t\u00a0")
     local, _, domain = text.rpartition("@")
-    if 0 < len(local) <= 64 and len(text) <= 254 and _PLAIN_LOCAL.fullmatch(local) and not UNSAFE.search(local):
+    if 0 < len(local) <= 64 and len(text) <= 254 and _PLAIN_LOCAL.fullmatch(local):
         lower = _lower_plain_domain(domain)
         if lower is not None:
             return NormalAddress(f"{local}@{lower}", f"{local.lower()}@{lower}", lower)

@@ -207,7 +207,7 @@ class Address(SQLModel, table=True):
     ref: str = key(default_factory=new_ref, unique=True)
     address: str
     normal_key: str = key(unique=True)
-    domain: str = key(index=True)
+    domain: str = key()
     kind: AddressKind = Field(default=AddressKind.personal, sa_type=by_value(AddressKind), nullable=False)
     hmac: str = key()
     key_id: str = key()

@@ -143,8 +143,10 @@ class People:
         """By number; else somebody without a number (or with the same) who has this name and this address or house."""
         if row.staff_key and (found := self.by_staff_key.get(row.staff_key)) is not None:
             return found
-        known = (each for each in self._look_up(row) if each is not None and each != SEVERAL)
-        return next((each for each in known if self.staff_key_of.get(each, row.staff_key) == row.staff_key), None)
+        for each in self._look_up(row):
+            if each is not None and each != SEVERAL and self.staff_key_of.get(each, row.staff_key) == row.staff_key:
+                return each
+        return None
 
     def _look_up(self, row: Staged) -> tuple[int | None, int | None]:
         """Who has this name at this address, and who has it in this house."""
