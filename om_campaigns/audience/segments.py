@@ -5,7 +5,6 @@ A segment decides who enters a campaign, nothing else (domain rule 11); a runnin
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,14 +16,15 @@ from sqlmodel import Session
 
 from om_campaigns.audience.expressions import Selects, check, compile_condition, split
 from om_campaigns.audience.models import Organisation, Person, Seat
-from om_campaigns.audience.places import Key, Place, locate
 from om_campaigns.audience.vocabulary import PersonStatus
 from om_campaigns.columns import table_of
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
+from om_campaigns.places import Findings, Place, load_toml
 
 FORMAT = 1
 RULE = "SEG-01"
-_TEXTS = ("title", "title_en", "selects", "where")
+KEYS = ("format", "title", "title_en", "selects", "where")
 _NEEDED = ("format", "title", "selects", "where")
 _START = Place(0, 0, 0, 0, exact=False)
 
@@ -95,15 +95,15 @@ def read_segment(path: Path) -> Segment | list[Problem]:
     file = path.as_posix()
     try:
         source = path.read_bytes().decode("utf-8-sig")
-        values = tomllib.loads(source)
     except UnicodeDecodeError as error:
         return [Problem(file, 0, 0, RULE, f"this file is not UTF-8 (byte {error.start + 1})")]
-    except tomllib.TOMLDecodeError as error:
-        return [_unreadable(file, error)]
-    places = locate(source)
-    problems = _shape_problems(file, values, places)
+    values, findings = load_toml(source, file, RULE)
+    if values is None:
+        return findings.in_order()
+    _check_shape(values, findings)
+    problems = findings.in_order()
     where, selects = values.get("where"), values.get("selects")
-    at = places.get(("where",), _START)
+    at = findings.place_of(("where",)) or _START
     if isinstance(where, str) and isinstance(selects, str) and selects in set(Selects):
         problems += _rule_problems(file, where, selects, at)
     if problems:
@@ -120,35 +120,21 @@ def read_segment(path: Path) -> Segment | list[Problem]:
     )
 
 
-def _unreadable(file: str, error: tomllib.TOMLDecodeError) -> Problem:
-    text, _, place = str(error).partition(" (at ")
-    numbers = [int(word.strip(",)")) for word in place.split() if word.strip(",)").isdigit()]
-    line, column = numbers if len(numbers) == 2 else (0, 0)
-    return Problem(file, line, column, RULE, f"this is not TOML: {text[:1].lower()}{text[1:]}")
-
-
-def _shape_problems(file: str, values: Mapping[str, Any], places: Mapping[Key, Place]) -> list[Problem]:
-    problems = []
-
-    def wrong(key: str, text: str, *, value: bool = True) -> None:
-        at = places.get((key,), _START)
-        line, column = (at.value_line, at.value_column) if value else (at.line, at.column)
-        problems.append(Problem(file, line, column, RULE, text))
-
+def _check_shape(values: Mapping[str, Any], findings: Findings) -> None:
     for key, value in values.items():
-        if key not in {"format", *_TEXTS}:
-            wrong(key, f"unknown key '{key}'; a segment has format, title, title_en, selects, where", value=False)
+        if key not in KEYS:
+            near = suggest(key, KEYS) or f"; a segment has {', '.join(KEYS)}"
+            findings.at_key((key,), RULE, f"unknown key '{key}'{near}")
         elif key == "format":
             if value != FORMAT or isinstance(value, bool):
-                wrong(key, f"format {value!r} is not known here; this version reads format = {FORMAT}")
+                findings.at_value((key,), RULE, f"format {value!r} is not known here; this version reads format = {FORMAT}")
         elif not isinstance(value, str):
-            wrong(key, f"'{key}' is a text in quotation marks")
+            findings.at_value((key,), RULE, f"'{key}' is a text in quotation marks")
         elif key in _NEEDED and not value.strip():
-            wrong(key, f"'{key}' is empty")
+            findings.at_value((key,), RULE, f"'{key}' is empty")
         elif key == "selects" and value not in set(Selects):
-            wrong(key, f'selects is "seats" or "organisations", not "{value}"')
-    problems += [Problem(file, 0, 0, RULE, f"'{key}' is missing") for key in _NEEDED if key not in values]
-    return problems
+            findings.at_value((key,), RULE, f'selects is "seats" or "organisations", not "{value}"')
+    findings.add(*(Problem(findings.file, 0, 0, RULE, f"'{key}' is missing") for key in _NEEDED if key not in values))
 
 
 def _rule_problems(file: str, where: str, selects: str, at: Place) -> list[Problem]:

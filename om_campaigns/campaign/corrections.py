@@ -30,6 +30,7 @@ from om_campaigns.campaign.models import (
 )
 from om_campaigns.columns import Instant, new_ref, table_of
 from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.nearest import make_hint
 from om_campaigns.store import change
 
 MARK = "+c"
@@ -112,7 +113,9 @@ def _worded_since(session: Session, campaign: Campaign, step: str) -> datetime:
             wordings.setdefault(number, set()).add((path, body))
     latest = max(times)
     if not any(path.startswith(own) for path, _ in wordings.get(latest, ())):
-        raise InputError(f"campaign '{campaign.name}' has no step '{step}'", hint=f"see 'om-campaigns campaign show {campaign.name}'")
+        known = {path.removeprefix(other).partition(".")[0] for number, _, path, _ in rows if number == latest and path.startswith(other)}
+        hint = make_hint(step, sorted(known), f"see 'om-campaigns campaign show {campaign.name}'")
+        raise InputError(f"campaign '{campaign.name}' has no step '{step}'", hint=hint)
     since = latest
     while wordings.get(since - 1) == wordings[latest]:
         since -= 1

@@ -10,7 +10,6 @@ from typing import NamedTuple, Protocol
 
 from om_campaigns.audience import expressions
 from om_campaigns.audience.expressions import Refers, Selects
-from om_campaigns.audience.places import Key
 from om_campaigns.audience.vocabulary import Route, Sender
 from om_campaigns.campaign.definition import (
     WORKING_HOURS,
@@ -22,7 +21,7 @@ from om_campaigns.campaign.definition import (
     Window,
 )
 from om_campaigns.campaign.models import CampaignKind
-from om_campaigns.campaign.tables import Findings, Table, load_toml, suggest
+from om_campaigns.campaign.tables import Table
 from om_campaigns.campaign.words import (
     AUDIENCE_KEYS,
     CAMPAIGN_KEYS,
@@ -41,6 +40,8 @@ from om_campaigns.campaign.words import (
     parse_duration,
 )
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
+from om_campaigns.places import Findings, Key, load_toml
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")

@@ -29,6 +29,7 @@ from om_campaigns.campaign.models import (
 )
 from om_campaigns.columns import digest, dump_json, table_of
 from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.nearest import make_hint
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,9 @@ def get_campaign(session: Session, name: str) -> Campaign:
     """A published campaign by name; raises InputError otherwise."""
     found: Campaign | None = session.execute(select(Campaign).where(table_of(Campaign).c.name == name)).scalar_one_or_none()
     if found is None:
-        raise InputError(f"no campaign '{name}' is published", hint="see 'om-campaigns campaign list', then 'campaign publish'")
+        published = session.execute(select(table_of(Campaign).c.name)).scalars()
+        hint = make_hint(name, published, "see 'om-campaigns campaign list', then 'campaign publish'")
+        raise InputError(f"no campaign '{name}' is published", hint=hint)
     return found
 
 

@@ -2,76 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from om_campaigns.audience.columns_de import fold
-from om_campaigns.audience.places import Key, Place, locate
-from om_campaigns.errors import Problem
+from om_campaigns.nearest import suggest
+from om_campaigns.places import Findings, Key
 
 T = TypeVar("T")
-
-TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` with the nearest known word, '' if none is near."""
-    by_fold = {fold(each): each for each in known}
-    near = difflib.get_close_matches(fold(word), by_fold, n=1)
-    return f"; did you mean '{by_fold[near[0]]}'?" if near else ""
-
-
-class Findings:
-    """Everything wrong in one file, in the order of the file. ``places``: where each key and value of it stands."""
-
-    def __init__(self, file: str, places: Mapping[Key, Place] | None = None) -> None:
-        self.file = file
-        self._places = places or {}
-        self._problems: list[Problem] = []
-
-    def place_of(self, path: Key) -> Place | None:
-        """The place of what stands at ``path``, else of the nearest table around it; None if that is the file."""
-        while path and path not in self._places:
-            path = path[:-1]
-        return self._places.get(path)
-
-    def at_key(self, path: Key, rule_id: str, text: str) -> None:
-        place = self.place_of(path)
-        self._problems.append(Problem(self.file, place.line if place else 1, place.column if place else 1, rule_id, text))
-
-    def at_value(self, path: Key, rule_id: str, text: str) -> None:
-        place = self.place_of(path)
-        line, column = (place.value_line, place.value_column) if place else (1, 1)
-        self._problems.append(Problem(self.file, line, column, rule_id, text))
-
-    def add(self, *problems: Problem) -> None:
-        self._problems.extend(problems)
-
-    def in_order(self) -> list[Problem]:
-        return sorted(set(self._problems), key=lambda each: (each.file != self.file, each.file, each.line, each.column, each.text))
-
-
-def load_toml(source: str, file: str) -> tuple[dict[str, Any] | None, Findings]:
-    """The parsed text and an empty list of findings that knows its places; None with the one problem if it is not TOML."""
-    source = source.removeprefix("\ufeff")
-    try:
-        values = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        findings = Findings(file)
-        text = str(error)
-        where = TOML_PLACE.search(text)
-        line, column = (int(where[1]), int(where[2])) if where and where[1] else (source.count("\n") + 1, 0)
-        findings.add(Problem(file, line, column, "toml", f"this is not TOML: {TOML_PLACE.sub('', text)}"))
-        return None, findings
-    except RecursionError:
-        findings = Findings(file)
-        findings.add(Problem(file, 0, 0, "toml", "brackets are nested too deeply"))
-        return None, findings
-    return values, Findings(file, locate(source))
 
 
 class Table:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import colorsys
 import functools
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from om_campaigns.compose.frontmatter import key_place, toml_problem
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
+from om_campaigns.places import Findings, load_toml
 
 ROOT_BRAND = "om"
 TABLES: dict[str, frozenset[str]] = {
@@ -165,37 +165,34 @@ def _lightened(colour: str, background: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _parsed(path: str, source: str) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    try:
-        values = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        return {}, (toml_problem(error, path, "brand"),)
-    return values, tuple(_value_problems(path, source, values))
+    values, findings = load_toml(source, path, "brand")
+    if values is not None:
+        _check_values(values, findings)
+    return values or {}, tuple(findings.in_order())
 
 
-def _value_problems(path: str, source: str, values: Mapping[str, Any]) -> list[Problem]:
-    problems: list[Problem] = []
-
-    def say(key: str, text: str) -> None:
-        problems.append(Problem(path, *key_place(source, key, 1), "brand", text))
+def _check_values(values: Mapping[str, Any], findings: Findings) -> None:
+    def say(text: str, *key: str) -> None:
+        findings.at_value(key, "brand", text)
 
     if values.get("format") != 1:
-        say("format", "the file begins with: format = 1")
+        say("the file begins with: format = 1", "format")
     for key in values.keys() - TOP_KEYS:
-        say(key, f"unknown key '{key}'")
+        say(f"unknown key '{key}'{suggest(key, sorted(TOP_KEYS))}", key)
     for table, known in TABLES.items():
         own = values.get(table, {})
         if not isinstance(own, dict):
-            say(table, f"[{table}] must be a table")
+            say(f"[{table}] must be a table", table)
             continue
         for key, value in own.items():
             if key not in known:
-                say(key, f"unknown key '{key}' in [{table}]; known are {', '.join(sorted(known))}")
+                near = suggest(key, sorted(known)) or f"; known are {', '.join(sorted(known))}"
+                say(f"unknown key '{key}' in [{table}]{near}", table, key)
             elif text := _value_fault(table, key, value):
-                say(key, text)
+                say(text, table, key)
     logo = values.get("logo")
     if isinstance(logo, dict) and logo and TABLES["logo"] - logo.keys():
-        say("logo", f"[logo] needs {', '.join(sorted(TABLES['logo'] - logo.keys()))} (REN-11)")
-    return problems
+        say(f"[logo] needs {', '.join(sorted(TABLES['logo'] - logo.keys()))} (REN-11)", "logo")
 
 
 def _value_fault(table: str, key: str, value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
 
 KEYS: dict[str, str] = {
     "betreff": "subject",
@@ -112,13 +112,6 @@ def _toml_problem(error: tomllib.TOMLDecodeError, path: str, head: str) -> Probl
     return Problem(path, line, column, "front-matter", f"the head is not TOML: {text[: where.start()] if where else text}")
 
 
-def toml_problem(error: tomllib.TOMLDecodeError, path: str, rule_id: str) -> Problem:
-    """A whole file that is not TOML, with the place its parser names."""
-    where = re.search(r"at line (\d+), column (\d+)", str(error))
-    line, column = (int(where[1]), int(where[2])) if where else (0, 0)
-    return Problem(path, line, column, rule_id, f"not TOML: {error}")
-
-
 def key_place(head: str, key: str, first_line: int, within: tuple[int, int] = (0, 0)) -> tuple[int, int]:
     """Line and column of the value of ``key`` in TOML text (its parser does not tell); (first_line, 0) if not found."""
     pattern = re.compile(rf"(?:^|[{{,\n])[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*=[ \t]*(?:\"\"\"|'''|[\"'])?", re.IGNORECASE)
@@ -173,8 +166,7 @@ class _Reader:
             within = self.places.get(prefix.rstrip("."), (0, 0)) if prefix else (0, 0)
             self.places[prefix + key] = key_place(self.head, word, 2, within)
             if key not in known:
-                near = difflib.get_close_matches(key, [*known, *german], 1)
-                self.problem(prefix + key, f"unknown key '{word}'" + (f"; did you mean '{near[0]}'?" if near else ""))
+                self.problem(prefix + key, f"unknown key '{word}'{suggest(key, [*known, *german])}")
             elif key in values:
                 self.problem(prefix + key, f"'{word}' stands there twice, in German and in English")
             else:
@@ -208,8 +200,7 @@ class _Reader:
         for word in value:
             idea = names.get(str(word).strip().casefold())
             if idea is None:
-                near = difflib.get_close_matches(str(word).casefold(), list(names), 1)
-                self.problem("ideas", f"'{word}' is no OM idea" + (f"; did you mean '{near[0]}'?" if near else ""), "R8")
+                self.problem("ideas", f"'{word}' is no OM idea{suggest(str(word), names)}", "R8")
             elif idea not in found:
                 found.append(idea)
         return tuple(found)

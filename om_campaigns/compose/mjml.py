@@ -7,7 +7,6 @@ file and line a person edits. MRML lays out and inlines what MJML attributes say
 
 from __future__ import annotations
 
-import difflib
 import functools
 import html
 import re
@@ -19,6 +18,7 @@ from mjml import mjml2html
 
 from om_campaigns.compose.templates import POSITION
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
 
 CONTENT = frozenset({"mj-button", "mj-divider", "mj-image", "mj-raw", "mj-spacer", "mj-table", "mj-text"})
 CHILDREN: dict[str, frozenset[str]] = {
@@ -98,8 +98,7 @@ def _misplaced(tag: str, parent: str) -> str:
             "" if parent and (parent in HTML_INSIDE or not parent.startswith("mj")) else f"<{tag}> must stand inside <mj-text> or <mj-raw>"
         )
     if tag not in KNOWN:
-        near = difflib.get_close_matches(tag, KNOWN, 1)
-        return f"there is no <{tag}>" + (f"; did you mean <{near[0]}>?" if near else "")
+        return f"there is no <{tag}>{suggest(tag, KNOWN)}"
     if not parent:
         return "" if tag == "mjml" else f"<{tag}> must stand inside <mjml>"
     if parent in HTML_INSIDE or not parent.startswith("mj"):

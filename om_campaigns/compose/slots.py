@@ -6,7 +6,6 @@ again (``cut_text`` here, ``landings.cut_html`` for HTML) and become holes, so a
 
 from __future__ import annotations
 
-import difflib
 import html
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,8 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from jinja2.exceptions import TemplateRuntimeError, UndefinedError
+
+from om_campaigns.nearest import suggest
 
 FIELDS: dict[str, frozenset[str]] = {
     "contact": frozenset({"full_name", "first_name", "greeting", "email", "masked_email", "reason", "role"}),
@@ -157,8 +158,7 @@ DECISION = "'{}' differs per recipient: it may be printed, not decided on; use v
 
 def unknown_field(owner: str, name: str, known: Sequence[str] | frozenset[str]) -> str:
     """The sentence for a field that does not exist, with the nearest one that does."""
-    near = difflib.get_close_matches(str(name), sorted(known), 1)
-    return f"there is no '{owner}.{name}'" + (f"; did you mean '{owner}.{near[0]}'?" if near else "")
+    return f"there is no '{owner}.{name}'{suggest(f'{owner}.{name}', [f'{owner}.{each}' for each in sorted(known)])}"
 
 
 def tainted(value: object, depth: int = 0) -> bool:

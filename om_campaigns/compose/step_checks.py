@@ -13,6 +13,7 @@ from om_campaigns.compose.template_checks import check_source
 from om_campaigns.compose.templates import Source
 from om_campaigns.compose.wording import load_wording, wording_path
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
 
 PATTERNS: dict[str, tuple[str, ...]] = {"offers_say_do": ("offers", "say", "do")}
 """Patterns a campaign may ask for and the blocks each step must then have (R18)."""
@@ -89,7 +90,8 @@ def _block_problems(files: Mapping[str, str], step: StepFile, body: Body, patter
     for block in body.blocks:
         if f"blocks/{block.name}.mjml" not in files:
             known = sorted(path[7:-5] for path in files if path.startswith("blocks/") and path.endswith(".mjml"))
-            text = f"there is no block '{block.name}'; known are {', '.join(name for name in known if name not in ('text',))}"
+            near = suggest(block.name, known) or f"; known are {', '.join(name for name in known if name not in ('text',))}"
+            text = f"there is no block '{block.name}'{near}"
             problems.append(Problem(step.path, block.line, 1, "block", text))
     if f"layouts/{step.layout}.mjml" not in files:
         line, column = step.places.get("layout", (1, 0))

@@ -5,7 +5,6 @@ Running finds a slot in a decision only where the decision is reached; this walk
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 
 from jinja2 import nodes
@@ -15,6 +14,7 @@ from om_campaigns.compose.guard import Guard
 from om_campaigns.compose.slots import DECISION, FIELDS, SLOT_FILTERS, unknown_field
 from om_campaigns.compose.templates import ENVIRONMENT, Source
 from om_campaigns.errors import Problem
+from om_campaigns.nearest import suggest
 
 CONTEXT: dict[str, frozenset[str]] = {
     "org": frozenset({"name", "short_name", "slug", "level", "type", "type_name", "website"}),
@@ -99,8 +99,7 @@ class _Checker:
     def _names(self) -> Iterator[tuple[int, str, str]]:
         for node in self.tree.find_all(nodes.Name):
             if node.ctx == "load" and node.name not in self.known | self.own:
-                near = difflib.get_close_matches(node.name, [*self.known, *self.own], 1)
-                yield node.lineno, "variable", f"there is no '{node.name}'" + (f"; did you mean '{near[0]}'?" if near else "")
+                yield node.lineno, "variable", f"there is no '{node.name}'{suggest(node.name, sorted(self.known | self.own))}"
 
     def _fields(self) -> Iterator[tuple[int, str, str]]:
         used: list[tuple[nodes.Node, nodes.Node, str]] = [(node, node.node, node.attr) for node in self.tree.find_all(nodes.Getattr)]
@@ -112,8 +111,7 @@ class _Checker:
     def _filters(self) -> Iterator[tuple[int, str, str]]:
         for node in self.tree.find_all(nodes.Filter):
             if node.name not in ENVIRONMENT.filters or node.name.startswith("_"):
-                near = difflib.get_close_matches(node.name, ENVIRONMENT.filters, 1)
-                yield node.lineno, "template", f"there is no filter '{node.name}'" + (f"; did you mean '{near[0]}'?" if near else "")
+                yield node.lineno, "template", f"there is no filter '{node.name}'{suggest(node.name, ENVIRONMENT.filters)}"
             elif node.name not in (*SLOT_FILTERS, "e", "escape", "string") and self._is_slot(node.node):
                 allowed = ", ".join(sorted(SLOT_FILTERS))
                 yield node.lineno, "slot", f"filter '{node.name}' cannot be used on a recipient's value; possible are {allowed}"

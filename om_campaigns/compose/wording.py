@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-import tomllib
 from collections.abc import Mapping
 
-from om_campaigns.compose.frontmatter import toml_problem
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.places import load_toml
 
 FALLBACK = "de"
 
@@ -30,10 +29,9 @@ def load_wording(files: Mapping[str, str], language: str) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=32)
 def _parsed(path: str, source: str) -> dict[str, str]:
-    try:
-        values = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemsError([toml_problem(error, path, "wording")]) from error
+    values, findings = load_toml(source, path, "wording")
+    if values is None:
+        raise ProblemsError(findings.in_order())
     wrong = [key for key, value in values.items() if key != "format" and not isinstance(value, str)]
     if wrong or values.get("format") != 1:
         text = f"'{wrong[0]}' must be a text" if wrong else "the file begins with: format = 1"

@@ -5,7 +5,6 @@ Files below ``templates/`` are drafts; everything a campaign reaches is checked 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.pictures import encode, is_picture
 from om_campaigns.compose.step_checks import check_step
 from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.nearest import make_hint
 
 SHARED = ("layouts", "blocks", "brands", "content")
 """Folders every campaign reaches."""
@@ -132,8 +132,7 @@ def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[
     there = campaign_names(app)
     for name in names:
         if name not in there:
-            near = difflib.get_close_matches(name, there, 1, 0.4)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(there) or 'none'}"
+            hint = make_hint(name, there, f"there are: {', '.join(there) or 'none'}")
             raise InputError(f"there is no campaign '{name}' in {app.templates / 'campaigns'}", hint=hint)
     segments, problems = read_segments(app.audiences / "segments")
     published = session.execute(select(table_of(Campaign).c.name)).scalars()

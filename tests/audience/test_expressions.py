@@ -465,7 +465,7 @@ def test_days_since_the_beginning_of_a_seat_is_refused_for_organisations() -> No
 
 
 def test_a_name_of_seats_is_not_proposed_for_organisations() -> None:
-    assert "did you mean" not in check("rolesx == 'x'", "organisations")[0].text
+    assert "'roles'" not in check("rolesx == 'x'", "organisations")[0].text
 
 
 @given(st.text(max_size=60) | st.text(alphabet="()[]{}'\"notadri =<>!|,.%-+~0_ \n", max_size=120))

@@ -291,7 +291,7 @@ def test_all_mistakes_of_all_files_are_named_at_once_where_they_stand(tmp_path: 
         "a.toml:6:7: unknown name 'levl'; did you mean 'level'? [EXPR-02]",
         "b.toml:4:12: unknown name 'levl'; did you mean 'level'? [EXPR-02]",
         "c.toml: 'title' is missing [SEG-01]",
-        "c.toml:2:1: unknown key 'titel'; a segment has format, title, title_en, selects, where [SEG-01]",
+        "c.toml:2:1: unknown key 'titel'; did you mean 'title'? [SEG-01]",
         'c.toml:3:12: selects is "seats" or "organisations", not "people" [SEG-01]',
     ]
 

@@ -90,7 +90,7 @@ def test_the_starter_workspace_is_clean(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [
-        ("<mj-spacer height=", "<mj-spacr height=", "there is no <mj-spacr>; did you mean <mj-spacer>?"),
+        ("<mj-spacer height=", "<mj-spacr height=", "there is no <mj-spacr>; did you mean 'mj-spacer'?"),
         ("<mj-column><mj-spacer", "<mj-section><mj-spacer", "<mj-section> cannot stand inside <mj-section>"),
     ],
 )

@@ -160,3 +160,26 @@ def test_the_bare_command_says_how_it_stands(folder: Path, tmp_path: Path) -> No
 def test_other_commands_without_a_workspace_say_what_to_do(tmp_path: Path) -> None:
     said = om(tmp_path, "ledger")
     assert (said.code, "there is no workspace here" in said.err, "om-campaigns init" in said.err) == (2, True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["campaign", "show", "reihhe"], "reihe"),
+        (["ledger", "--campaign", "rei"], "reihe"),
+        (["plan", "reihee"], "reihe"),
+        (["why", "joerg@ihk-tal.example", "riehe"], "reihe"),
+        (["preview", "reihe/a11"], "a1"),
+        (["send", "--correction", "reihe/a22"], "a2"),
+        (["segment", "show", "all"], "alle"),
+        (["org", "show", "Dachverband Wst"], "dach"),
+        (["person", "show", "Anna Breg"], "Anna Berg"),
+        (["pack", "list", "--house", "ihk-tall"], "ihk-tal"),
+        (["overlay", "show", "ihk-tall", "reihe/a1"], "ihk-tal"),
+        (["chekc"], "check"),
+        (["campaign", "publsh"], "publish"),
+    ],
+)
+def test_every_command_says_what_was_probably_meant(folder: Path, arguments: list[str], near: str) -> None:
+    said = om(folder, *arguments)
+    assert (said.code, f"id you mean '{near}'?" in said.err) == (2, True), said.err

@@ -65,7 +65,7 @@ def test_a_logo_belongs_to_one_house(look_files: dict[str, str]) -> None:
         ('[logo]\nurl = "https://h.example/l.png"', "[logo] needs alt, height, width"),
         ('extends = "x"', "in a circle"),
         ('extends = "nobody"', "there is no brand 'nobody'"),
-        ("[colours\n", "brands/x.toml:2:9: not TOML"),
+        ("[colours\n", "brands/x.toml:2:9: this is not TOML"),
         ('colour = "#123456"', "unknown key 'colour'"),
     ],
 )

@@ -294,7 +294,7 @@ def test_faults_in_the_head_of_a_step_and_in_layouts(given: Given) -> None:
     assert "blocks/say.mjml:4: </mj-colum> stands where <mj-column>, opened at blocks/say.mjml:1" in problems(
         given, files={"blocks/say.mjml": broken}
     )
-    assert "blocks/say.mjml:1: there is no <mj-secton>; did you mean <mj-section>?" in problems(
+    assert "blocks/say.mjml:1: there is no <mj-secton>; did you mean 'mj-section'?" in problems(
         given, files={"blocks/say.mjml": "<mj-secton><mj-column></mj-column></mj-secton>"}
     )
     styled = '<mj-section><mj-column><mj-text><p style="color:{{ contact.role }}">x</p></mj-text></mj-column></mj-section>'

@@ -5,8 +5,7 @@ Every problem of an expression is found, not only the first: each condition is r
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -31,6 +30,7 @@ from om_campaigns.audience.expressions.parse import NAME, SIZE, SYNTAX, TYPE, VA
 from om_campaigns.audience.expressions.tree import All, Always, Any, Constant, Holds, Is, Node, Not, OneOf, Reference, Term, Truth
 from om_campaigns.audience.versions import version_key
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE
+from om_campaigns.nearest import suggest
 
 MAX_DEPTH = 40
 
@@ -95,11 +95,6 @@ def _first(node: j.Node) -> j.Node | None:
 def _bad(node: j.Node, rule_id: str, text: str) -> ExpressionError:
     at = position(node)
     return ExpressionError(at, at.column, rule_id, text)
-
-
-def _near(word: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(word, list(known), 1, 0.6) or difflib.get_close_matches(word.casefold(), list(known), 1, 0.6)
-    return f"; did you mean '{found[0]}'?" if found else ""
 
 
 class _Reader:
@@ -211,7 +206,7 @@ class _Reader:
         if spec is None:
             if name in FUNCTIONS:
                 raise _bad(node, NAME, f"'{name}' is a function; write {FUNCTIONS[name].example}")
-            raise _bad(node, NAME, f"unknown name '{name}'{_near(name, [*self._known(FIELDS), *self._known(FUNCTIONS)])}")
+            raise _bad(node, NAME, f"unknown name '{name}'{suggest(name, [*self._known(FIELDS), *self._known(FUNCTIONS)])}")
         self._fits(node, name, spec)
         return Term(name, spec.kind, seat=self._needs_seat(name, spec))
 
@@ -223,7 +218,7 @@ class _Reader:
         if spec is None:
             if name in FIELDS:
                 raise _bad(node, NAME, f"'{name}' is a field; leave the brackets away")
-            raise _bad(node, NAME, f"unknown function '{name}'{_near(name, self._known(FUNCTIONS))}")
+            raise _bad(node, NAME, f"unknown function '{name}'{suggest(name, self._known(FUNCTIONS))}")
         self._fits(node, name, spec)
         if node.kwargs or node.dyn_args is not None or node.dyn_kwargs is not None or len(node.args) != len(spec.parameters):
             count = len(spec.parameters)
@@ -302,7 +297,7 @@ class _Reader:
             raise _bad(node, VALUE, "this text has a character that cannot be printed")
         if words is not None and found not in {member.value for member in words}:
             known = [member.value for member in words]
-            raise _bad(node, VALUE, f"'{found}' is not one of {', '.join(known)}{_near(found, known)}")
+            raise _bad(node, VALUE, f"'{found}' is not one of {', '.join(known)}{suggest(found, known)}")
         if refers is not None:
             at = position(node)
             self.reading.references.append(Reference(refers, found, at, at.column))

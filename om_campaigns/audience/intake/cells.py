@@ -6,7 +6,6 @@ A cell that holds only ``-`` or ``–`` clears the value; an empty cell says not
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ from om_campaigns.audience.addresses import find_unsafe, normalise
 from om_campaigns.audience.columns_de import name_key as name_key
 from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE
+from om_campaigns.nearest import suggest
 
 MAX_NAME = 200
 MAX_TEXT = 2_000
@@ -61,7 +61,7 @@ class Known:
     def hint(self, given: str, names: Iterable[str]) -> str:
         """``; did you mean 'x'?`` or nothing."""
         self.hints_left -= 1
-        return did_you_mean(given, names) if self.hints_left >= 0 else ""
+        return suggest(given, names) if self.hints_left >= 0 else ""
 
 
 Reader = Callable[[str, Known], Any]
@@ -177,12 +177,6 @@ def _look_up(known: Known, table: dict[str, str], text: str, what: str) -> str:
     if folded in table:
         return table[folded]
     raise ValueError(f"unknown {what} '{_short(text)}'{known.hint(folded, table)}")
-
-
-def did_you_mean(given: str, names: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` or nothing."""
-    close = difflib.get_close_matches(given[:80], list(names)[:5000], n=1, cutoff=0.7)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def parts(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from functools import cache
 
 from om_campaigns.audience import columns_de as words
 from om_campaigns.audience.intake import cells
-from om_campaigns.audience.intake.cells import Reader, did_you_mean
+from om_campaigns.audience.intake.cells import Reader
 from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
 from om_campaigns.audience.tables import Table
 from om_campaigns.audience.vocabulary import (
@@ -27,6 +27,7 @@ from om_campaigns.audience.vocabulary import (
     ToolkitStatus,
 )
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,7 +229,7 @@ def find_columns(table: Table, kind: FileKind) -> list[str]:
     for position, cell in enumerate(table.header, 1):
         column = names.get(words.fold(cell), "")
         if cell and not column:
-            near = did_you_mean(words.fold(cell), names)
+            near = suggest(words.fold(cell), names)
             text = f"unknown column '{cell[:60]}'{near or '; known are ' + ', '.join(kind.columns)}"
             problems.append(Problem(table.file, table.header_line, position, "audience.column", text))
         elif column and column in found:

@@ -6,19 +6,18 @@ be whole without it: ``allowed.toml`` names each such feature with the reason.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from om_campaigns.compose.frontmatter import key_place, toml_problem
 from om_campaigns.compose.lint.features import find_features
 from om_campaigns.compose.lint.findings import Finding, shorten_quote
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.nearest import suggest
+from om_campaigns.places import load_toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +67,14 @@ def load_allowed() -> Mapping[str, str]:
 
 def read_allowed(source: str, path: str) -> tuple[dict[str, str], list[Problem]]:
     """A list of allowances (``feature = "reason"`` in TOML), with everything that is wrong in it."""
-    try:
-        raw = tomllib.loads(source)
-    except tomllib.TOMLDecodeError as error:
-        return {}, [toml_problem(error, path, "REN-02")]
-    problems = []
-    for slug, reason in raw.items():
-        place = key_place(source, slug, 1)
+    raw, findings = load_toml(source, path, "REN-02")
+    for slug, reason in (raw or {}).items():
         if slug not in load_tests().features:
-            near = difflib.get_close_matches(slug, load_tests().features, 1)
-            said = f"caniemail has no feature '{slug}'" + (f"; did you mean '{near[0]}'?" if near else "")
-            problems.append(Problem(path, *place, "REN-02", said))
+            said = f"caniemail has no feature '{slug}'{suggest(slug, load_tests().features)}"
+            findings.at_key((slug,), "REN-02", said)
         elif not isinstance(reason, str) or not reason.strip():
-            problems.append(Problem(path, *place, "REN-02", f"'{slug}' needs the reason why nothing is lost without it, as a text"))
-    return {slug: reason for slug, reason in raw.items() if isinstance(reason, str)}, problems
+            findings.at_value((slug,), "REN-02", f"'{slug}' needs the reason why nothing is lost without it, as a text")
+    return {slug: reason for slug, reason in (raw or {}).items() if isinstance(reason, str)}, findings.in_order()
 
 
 def _read(name: str) -> str:

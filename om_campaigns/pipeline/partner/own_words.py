@@ -31,6 +31,7 @@ from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current, l
 from om_campaigns.compose.overlay_text import RULE, check_words
 from om_campaigns.compose.pack import make_files
 from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.nearest import make_hint, suggest
 from om_campaigns.pipeline.letters.keys import key_of_row
 from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.letters.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
@@ -70,14 +71,16 @@ def open_desk(session: Session, app: App, text: OwnText) -> Desk:
     """Find the text. Raises InputError for an unknown house, campaign or step, and for one that no house passes on."""
     house = session.execute(select(Organisation).where(col(Organisation.slug) == text.house)).scalar_one_or_none()
     if house is None:
-        raise InputError(f"there is no organisation '{text.house}'", hint="see 'om-campaigns org list'")
+        houses = session.execute(select(col(Organisation.slug))).scalars()
+        raise InputError(f"there is no organisation '{text.house}'", hint=make_hint(text.house, houses, "see 'om-campaigns org list'"))
     campaign = get_campaign(session, text.campaign)
     version_id = campaign.latest_version_id or 0
     library = open_library(app, session)
     definition = library.source(version_id).definition
     if definition.step(text.step) is None:
-        known = ", ".join(step.name for step in definition.steps)
-        raise InputError(f"'{text.campaign}' has no step '{text.step}'", hint=f"its steps: {known}")
+        known = [step.name for step in definition.steps]
+        hint = make_hint(text.step, known, f"its steps: {', '.join(known)}")
+        raise InputError(f"'{text.campaign}' has no step '{text.step}'", hint=hint)
     language = text.language or house.language or app.settings.language
     letter = LetterKey(campaign.id or 0, version_id, text.step, "", language, house.id or 0, Sender.home, 0, Purpose.pack)
     if not (library.pack_text(letter) or any(audience.passes_on for audience in definition.audiences)):
@@ -317,7 +320,8 @@ def find_block_fault(own: OwnBlock, blocks: Mapping[str, Block]) -> str:
 
 
 def _unknown(block: str, blocks: Mapping[str, Block]) -> str:
-    return f"there is no block '{block}' in this text; it has {', '.join(blocks) or 'none'}"
+    near = suggest(block, blocks) or f"; it has {', '.join(blocks) or 'none'}"
+    return f"there is no block '{block}' in this text{near}"
 
 
 def check_pack(session: Session, app: App, text: OwnText) -> None:

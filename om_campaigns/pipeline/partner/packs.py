@@ -35,10 +35,12 @@ from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answer, record_acknowledgement, says_passed_on
 from om_campaigns.feedback.models import CascadeLevel as CascadeLevel
 from om_campaigns.feedback.relay import move, offer_again, postpone
+from om_campaigns.nearest import suggest
 from om_campaigns.pipeline.letters.keys import key_of_row
 from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.letters.packing import OPEN_STATES, local_date, make_pack_text, pack_key, record_revisions
 from om_campaigns.pipeline.staff.explaining import REASONS
+from om_campaigns.report.queries.finding import find_organisation
 
 
 def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Collection[Format] = ()) -> list[Path]:
@@ -104,7 +106,7 @@ def acknowledge(
             level=answer.level,
             count=count,
             sentence=sentence,
-            organisation_id=_house_id(session, house) if house else None,
+            organisation_id=find_organisation(session, house) if house else None,
             at=now,
             origin=origin,
             actor=actor,
@@ -144,7 +146,11 @@ def import_acknowledgements(app: App, path: Path, now: datetime, *, actor: str) 
     """
     table = read_table(path)
     names = [GERMAN.get(name.casefold(), name.casefold()) for name in table.header]
-    faults = [f"unknown column '{name}'" for name, known in zip(table.header, names, strict=True) if known not in COLUMNS]
+    faults = [
+        f"unknown column '{name}'{suggest(name, (*COLUMNS, *GERMAN))}"
+        for name, known in zip(table.header, names, strict=True)
+        if known not in COLUMNS
+    ]
     faults += [] if "code" in names else ["there is no column 'code'"]
     faults += ["a column stands here twice"] if len(set(names)) < len(names) else []
     if faults:
@@ -311,10 +317,3 @@ def _why(pool: int, relay: int, receiver: int, level: str) -> str:
         return f"every level passes on here; this is the {level} level"
     through = "" if receiver == relay else "; nobody there can receive, so a house above does"
     return ("it takes packs itself" if relay == pool else "the house that relays for it takes packs") + through
-
-
-def _house_id(session: Session, slug: str) -> int:
-    found = session.execute(select(col(Organisation.id)).where(col(Organisation.slug) == slug)).scalar_one_or_none()
-    if found is None:
-        raise InputError(f"there is no organisation '{slug}'", hint="see 'om-campaigns org list'")
-    return int(found)

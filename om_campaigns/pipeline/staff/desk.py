@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import getpass
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -27,6 +26,7 @@ from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
+from om_campaigns.nearest import make_hint
 from om_campaigns.pipeline.operator.installation import origin_of, require_real_clock
 from om_campaigns.pipeline.staff.linting import lint_drafts
 from om_campaigns.pipeline.staff.overlay_files import check_overlays, overlay_paths
@@ -189,10 +189,7 @@ def get_segment(app: App, name: str) -> Segment:
     """A segment of the workspace by name; raises InputError otherwise."""
     segments = load_workspace_segments(app)
     if name not in segments:
-        near = difflib.get_close_matches(name, segments, 1, 0.4)
-        raise InputError(
-            f"there is no segment '{name}'", hint=f"did you mean '{near[0]}'?" if near else "'om-campaigns segment list' names them"
-        )
+        raise InputError(f"there is no segment '{name}'", hint=make_hint(name, segments, "'om-campaigns segment list' names them"))
     return segments[name]
 
 

@@ -26,6 +26,7 @@ from om_campaigns.compose.overlay import OverlayKind, OwnBlock
 from om_campaigns.compose.overlay_log import load_history
 from om_campaigns.compose.overlay_text import RULE, WrittenBlock, read_overlay
 from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.nearest import suggest
 from om_campaigns.pipeline.operator.installation import origin_of, require_real_clock
 from om_campaigns.pipeline.partner.own_words import UNCHANGED, Desk, OwnText, check_pack, find_block_fault, open_desk, record, renew_packs
 
@@ -86,7 +87,9 @@ def check_overlays(app: App, session: Session, texts: Mapping[str, str]) -> list
     policies = dict(session.execute(select(organisation.c.slug, organisation.c.forward_policy)).all())
     for each in files:
         if each.text.house not in policies:
-            problems.append(Problem(each.path, 0, 0, RULE, f"there is no organisation '{each.text.house}'"))
+            problems.append(
+                Problem(each.path, 0, 0, RULE, f"there is no organisation '{each.text.house}'{suggest(each.text.house, policies)}")
+            )
             continue
         if policies[each.text.house] is ForwardPolicy.as_is:
             problems.append(Problem(each.path, 0, 0, RULE, f"'{each.text.house}' {UNCHANGED}"))

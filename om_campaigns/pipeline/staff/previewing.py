@@ -30,6 +30,7 @@ from om_campaigns.compose.message import Attachment
 from om_campaigns.delivery.models import Part
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome
 from om_campaigns.errors import InputError, InstallationError, Problem, ProblemsError, RefusedError
+from om_campaigns.nearest import make_hint
 from om_campaigns.pipeline.letters.addressees import Recipient, load_recipients
 from om_campaigns.pipeline.letters.composer import Composer, Extra
 from om_campaigns.pipeline.letters.keys import carries_pack
@@ -98,9 +99,9 @@ def preview(
         published = publish(session, name, draft.definition, draft.files, now, "preview")
         steps = [step for step in draft.definition.steps if step_name in (None, step.name)]
         if not steps:
-            raise InputError(
-                f"campaign '{name}' has no step '{step_name}'", hint=f"it has {', '.join(step.name for step in draft.definition.steps)}"
-            )
+            known = [step.name for step in draft.definition.steps]
+            hint = make_hint(step_name or "", known, f"it has {', '.join(known)}")
+            raise InputError(f"campaign '{name}' has no step '{step_name}'", hint=hint)
         reader, house_id = _reader(session, app, draft.definition, now, person_id, organisation_id)
         if to is not None:
             reader = replace(reader, address=normalise(to).address)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 from sqlalchemy import ColumnElement, or_, select
 from sqlmodel import Session
 
@@ -12,6 +10,7 @@ from om_campaigns.audience.intake.cells import name_key
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.columns import table_of
 from om_campaigns.errors import InputError
+from om_campaigns.nearest import find_nearest, make_hint
 
 _organisation, _person, _seat, _address, _list = (table_of(each) for each in (Organisation, Person, Seat, Address, MailingList))
 
@@ -50,10 +49,7 @@ def require_mailing_list(session: Session, slug: str) -> None:
     """Raises InputError, with what is near, for a mailing list that is not there."""
     known = list(session.execute(select(_list.c.slug)).scalars())
     if slug not in known:
-        near = difflib.get_close_matches(slug, known, 1, 0.4)
-        raise InputError(
-            f"there is no mailing list '{slug}'", hint=f"did you mean '{near[0]}'?" if near else "'om-campaigns audience show' names them"
-        )
+        raise InputError(f"there is no mailing list '{slug}'", hint=make_hint(slug, known, "'om-campaigns audience show' names them"))
 
 
 def find_organisations(session: Session, text: str) -> list[tuple[int, str]]:
@@ -70,9 +66,9 @@ def find_organisations(session: Session, text: str) -> list[tuple[int, str]]:
 
 def _near_house(session: Session, text: str) -> str:
     rows = session.execute(select(_organisation.c.slug, _organisation.c.name, _organisation.c.short_name)).all()
-    words = {word.casefold(): row.slug for row in rows for word in (row.slug, row.name, row.short_name) if word}
-    near = difflib.get_close_matches(text.casefold(), words, 1)
-    return f"did you mean '{words[near[0]]}'?" if near else ""
+    words = {word: row.slug for row in rows for word in (row.slug, row.name, row.short_name) if word}
+    near = find_nearest(text, words)
+    return f"did you mean '{words[near]}'?" if near else ""
 
 
 def _house_of_desk(session: Session, text: str) -> int | None:
@@ -120,8 +116,8 @@ def _normal_key(text: str) -> str:
 
 def _near_name(session: Session, text: str) -> str:
     names = session.execute(select(_person.c.name_key).distinct().limit(5000)).scalars().all()
-    near = difflib.get_close_matches(name_key(text), names, 1)
+    near = find_nearest(text, names)
     if not near:
         return ""
-    full = session.execute(select(_person.c.full_name).where(_person.c.name_key == near[0]).limit(1)).scalar_one()
+    full = session.execute(select(_person.c.full_name).where(_person.c.name_key == near).limit(1)).scalar_one()
     return f"did you mean '{full}'?"

@@ -10,9 +10,9 @@ from sqlmodel import Session
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
+from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
-from om_campaigns.errors import InputError
 
 KEYS = ("campaign", "occasion", "step", "route", "recipient", "organisation", "status", "due_at", "sent_at", "message_id")
 """What JSON and CSV of the ledger have, in this order."""
@@ -35,7 +35,7 @@ def load_ledger(
     dispatch, address, house, campaigns = (table_of(each) for each in (Dispatch, Address, Organisation, Campaign))
     conditions = []
     if campaign:
-        conditions.append(dispatch.c.campaign_id == _campaign_id(session, campaign))
+        conditions.append(dispatch.c.campaign_id == get_campaign(session, campaign).id)
     if status:
         conditions.append(dispatch.c.status == DispatchStatus(status))
     if person_id is not None:
@@ -79,11 +79,3 @@ def _message_id(dispatch: Any) -> Any:
         .limit(1)
         .scalar_subquery()
     )
-
-
-def _campaign_id(session: Session, name: str) -> int:
-    campaigns = table_of(Campaign)
-    found = session.execute(select(campaigns.c.id).where(campaigns.c.name == name)).scalar_one_or_none()
-    if found is None:
-        raise InputError(f"no campaign '{name}' is published", hint="see 'om-campaigns campaign list'")
-    return int(found)

@@ -1,12 +1,17 @@
-"""Where each value of a TOML file stands, because TOML parsers do not say.
+"""Where each value of a TOML file stands, because TOML parsers do not say; and what is wrong there.
 
-Works on files that ``tomllib`` has read; it only follows their shape: tables, arrays of tables, inline tables, strings.
+``locate`` works on files that ``tomllib`` has read; it only follows their shape: tables, arrays of tables, inline tables, strings.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from om_campaigns.errors import Problem
 
 Key = tuple[str | int, ...]
 """The way to a value: ``("audience", 0, "segment")``."""
@@ -29,6 +34,7 @@ class Place:
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^,\]}#\r\n]+")
+_TOML_PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)")
 _QUOTES = ("'''", '"""', "'", '"')
 
 
@@ -168,3 +174,53 @@ class _Scanner:
 
     def _place(self, offset: int) -> tuple[int, int]:
         return self.source.count("\n", 0, offset) + 1, offset - self.source.rfind("\n", 0, offset)
+
+
+class Findings:
+    """Everything wrong in one file, in the order of the file. ``places``: where each key and value of it stands."""
+
+    def __init__(self, file: str, places: Mapping[Key, Place] | None = None) -> None:
+        self.file = file
+        self._places = places or {}
+        self._problems: list[Problem] = []
+
+    def place_of(self, path: Key) -> Place | None:
+        """The place of what stands at ``path``, else of the nearest table around it; None if that is the file."""
+        while path and path not in self._places:
+            path = path[:-1]
+        return self._places.get(path)
+
+    def at_key(self, path: Key, rule_id: str, text: str) -> None:
+        place = self.place_of(path)
+        self._problems.append(Problem(self.file, place.line if place else 1, place.column if place else 1, rule_id, text))
+
+    def at_value(self, path: Key, rule_id: str, text: str) -> None:
+        place = self.place_of(path)
+        line, column = (place.value_line, place.value_column) if place else (1, 1)
+        self._problems.append(Problem(self.file, line, column, rule_id, text))
+
+    def add(self, *problems: Problem) -> None:
+        self._problems.extend(problems)
+
+    def in_order(self) -> list[Problem]:
+        return sorted(set(self._problems), key=lambda each: (each.file != self.file, each.file, each.line, each.column, each.text))
+
+
+def load_toml(source: str, file: str, rule_id: str = "toml") -> tuple[dict[str, Any] | None, Findings]:
+    """The parsed text and an empty list of findings that knows its places; None with the one problem if it is not TOML."""
+    source = source.removeprefix("\ufeff")
+    try:
+        values = tomllib.loads(source)
+    except tomllib.TOMLDecodeError as error:
+        findings = Findings(file)
+        text = str(error)
+        where = _TOML_PLACE.search(text)
+        line, column = (int(where[1]), int(where[2])) if where and where[1] else (source.count("\n") + 1, 0)
+        reason = _TOML_PLACE.sub("", text)
+        findings.add(Problem(file, line, column, rule_id, f"this is not TOML: {reason[:1].lower()}{reason[1:]}"))
+        return None, findings
+    except RecursionError:
+        findings = Findings(file)
+        findings.add(Problem(file, 0, 0, rule_id, "brackets are nested too deeply"))
+        return None, findings
+    return values, Findings(file, locate(source))

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from om_campaigns.audience.places import Key, locate
+from om_campaigns.places import Key, locate
 
 CAMPAIGN = """# a comment with key = 1
 format = 1

@@ -13,12 +13,16 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.places import Findings, load_toml
+from om_campaigns.settings.faults import add_faults
 from om_campaigns.store import Mode
 
 CONFIG_NAME = "config.toml"
+ENVIRONMENT = "OM_CAMPAIGNS_"
+EVERY_SETTING = "config.example.toml names every setting"
 
 
 class _Section(BaseModel):
@@ -81,7 +85,7 @@ class WebSettings(_Section):
     @classmethod
     def _https(cls, value: str) -> str:
         if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            raise ValueError("base_url begins with https:// (REN-16)")
+            raise ValueError("it begins with https:// (REN-16)")
         return value.rstrip("/")
 
     @property
@@ -101,7 +105,14 @@ class SenderSettings(_Section):
     imprint: str = ""
     imprint_url: str = ""
     privacy_url: str = ""
-    feedback_sender_id: str = Field(default="omcampaigns", min_length=5, max_length=15, pattern="^[a-z0-9]+$")
+    feedback_sender_id: str = "omcampaigns"
+
+    @field_validator("feedback_sender_id")
+    @classmethod
+    def _fixed_and_short(cls, value: str) -> str:
+        if not re.fullmatch("[a-z0-9]{5,15}", value):
+            raise ValueError("5 to 15 letters a-z and digits (MSG-22)")
+        return value
 
 
 _POSTAL_CODE = re.compile(r"\b\d{5}\b")
@@ -172,7 +183,7 @@ class Settings(BaseSettings):
     """Everything that can be set. Frozen; secrets never show in ``repr``."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="OM_CAMPAIGNS_", env_nested_delimiter="__", nested_model_default_partial_update=True
+        frozen=True, extra="forbid", env_prefix=ENVIRONMENT, env_nested_delimiter="__", nested_model_default_partial_update=True
     )
 
     format: Literal[1] = 1
@@ -209,11 +220,9 @@ class Settings(BaseSettings):
 def load_settings(workspace: Path, **overrides: Any) -> Settings:
     """Read ``config.toml`` of a workspace, then the environment.
 
-    Raises InputError when there is none, ProblemsError with every wrong key otherwise.
+    Raises InputError when there is none or it cannot be read, ProblemsError with every fault at its place otherwise.
     """
-    path = workspace / CONFIG_NAME
-    if not path.is_file():
-        raise InputError(f"{path}: there is no workspace here", hint="make one with 'om-campaigns init', or name it with --workspace")
+    values, findings = _read_file(workspace / CONFIG_NAME)
 
     class _FromWorkspace(Settings):
         @classmethod
@@ -225,18 +234,24 @@ def load_settings(workspace: Path, **overrides: Any) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=path)
+            return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
 
     try:
-        loaded = _FromWorkspace(**overrides)
+        return _FromWorkspace(**overrides)
     except ValidationError as error:
-        raise ProblemsError(
-            [
-                Problem(str(path), 0, 0, "CONFIG", f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}")
-                for each in error.errors(include_input=False, include_url=False)
-            ],
-            hint="config.example.toml names every setting",
-        ) from None
-    except (OSError, ValueError) as error:
+        add_faults(error.errors(include_url=False), findings, Settings, ENVIRONMENT)
+        raise ProblemsError(findings.in_order(), hint=EVERY_SETTING) from None
+    except SettingsError as error:
+        raise InputError(f"environment: {error}", hint=f"lists are written as JSON there: {ENVIRONMENT}STAFF='[\"…\"]'") from None
+
+
+def _read_file(path: Path) -> tuple[dict[str, Any], Findings]:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no workspace here", hint="make one with 'om-campaigns init', or name it with --workspace")
+    try:
+        values, findings = load_toml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}", hint="the file must be valid TOML in UTF-8") from None
-    return loaded
+    if values is None:
+        raise ProblemsError(findings.in_order(), hint=EVERY_SETTING)
+    return values, findings
