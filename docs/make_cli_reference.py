@@ -17,8 +17,9 @@ HEAD = """# Commands
 Made from the commands' own `--help` by `docs/make_cli_reference.py`. A list of what JSON output holds is in [json.md](json.md),
 of exit codes in [errors.md](errors.md).
 
-Global options stand before the command: `om-campaigns -w myworkspace --now 2027-01-05T09:00 plan`. A moment without a zone is
-local time of the instance (`zone` in `config.toml`); `--now` is refused for commands that write in live mode.
+Global options stand before the command: `om-campaigns -w myworkspace --now 2027-01-05T09:00 plan`. Days and
+times are written as `2027-01-05`, `2027-01-05T09:00` or as `5.1.2027`, `5.1.2027 9:00`; without an offset they are local time of the
+instance (`zone` in `config.toml`). `--now` is refused for commands that write in live mode.
 """
 
 

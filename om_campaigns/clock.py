@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from om_campaigns.errors import InputError
-
-GERMAN_DAY = re.compile(r"\d{1,2}\.\d{1,2}\.\d{4}")
+WAYS = "2027-01-05 or 5.1.2027, with a time 2027-01-05T13:00 or 5.1.2027 13:00"
+_GERMAN = re.compile(r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4}|\d{2})(?:[ T](\d{1,2}:\d{2}))?")
 
 Clock = Callable[[], datetime]
 """Called without arguments it returns the present instant, aware, in UTC."""
@@ -36,23 +35,25 @@ def as_utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
-def parse_instant(text: str, zone: ZoneInfo) -> datetime:
-    """Read ISO 8601 (``2027-01-05``, ``2027-01-05T13:00``, ``…+01:00``) or a German day (``05.01.2027``).
+def read_when(text: str) -> date | datetime:
+    """What people type: ISO 8601 (``2027-01-05``, ``2027-01-05T13:00``, ``…+01:00``) or German (``5.1.2027``, ``5.1.2027 13:00``).
 
-    What has no offset is local time in ``zone``.
-
-    Raises InputError when the text is not a date or time.
+    A day where no time of day stands there; a time without an offset has no zone yet. Raises ValueError, in plain words.
     """
+    iso = text.strip()
+    if german := _GERMAN.fullmatch(iso):
+        day, month, year, clock_time = german.groups()
+        iso = f"{int(year) + 2000 if len(year) == 2 else year}-{int(month):02}-{int(day):02}" + (f"T{clock_time:0>5}" if clock_time else "")
     try:
-        value = datetime.strptime(text, "%d.%m.%Y") if GERMAN_DAY.fullmatch(text) else datetime.fromisoformat(text)  # noqa: DTZ007
+        return datetime.fromisoformat(iso) if ":" in iso or "T" in iso else date.fromisoformat(iso)
     except ValueError:
-        raise InputError(
-            f"'{text}' is not a point in time",
-            hint="write it as 2027-01-05, 2027-01-05T13:00 or 2027-01-05T13:00+01:00",
-        ) from None
-    if value.tzinfo is None:
-        value = value.replace(tzinfo=zone)
-    return value.astimezone(UTC)
+        raise ValueError(f"'{text}' is no day and no time; write {WAYS}") from None
+
+
+def to_instant(when: date | datetime, zone: ZoneInfo) -> datetime:
+    """The instant in UTC; a day is its first moment, and what has no offset is local time in ``zone``."""
+    value = when if isinstance(when, datetime) else datetime.combine(when, time.min)
+    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def local_date(instant: datetime, zone: ZoneInfo) -> date:

@@ -6,13 +6,14 @@ Commands are loaded when they are called, so ``--help`` costs little more than i
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from om_campaigns.cli.times import TIME
 from om_campaigns.errors import OmError, ProblemsError
 
 if TYPE_CHECKING:
@@ -93,20 +94,20 @@ class LazyGroup(click.Group):
 class State:
     """What the global options said; the workspace is opened when a command asks for it."""
 
-    def __init__(self, workspace: Path, now: str | None, debug: bool) -> None:
-        self.workspace, self.now_text, self.debug = workspace, now, debug
+    def __init__(self, workspace: Path, now: date | datetime | None, debug: bool) -> None:
+        self.workspace, self.now, self.debug = workspace, now, debug
 
     def app(self, *, check_schema: bool = True) -> App:
         """The opened workspace. Raises OmError where that fails."""
         from om_campaigns.app import open_app
-        from om_campaigns.clock import parse_instant
+        from om_campaigns.clock import to_instant
         from om_campaigns.events import set_up_logs
         from om_campaigns.settings import load_settings
 
         set_up_logs(debug=self.debug)
         now: datetime | None = None
-        if self.now_text:
-            now = parse_instant(self.now_text, load_settings(self.workspace).zone_info)
+        if self.now:
+            now = to_instant(self.now, load_settings(self.workspace).zone_info)
         return open_app(self.workspace, now=now, check_schema=check_schema)
 
 
@@ -114,11 +115,11 @@ class State:
 @click.option(
     "-w", "--workspace", type=click.Path(path_type=Path), default=Path(), metavar="DIR", help="The workspace folder (default: here)."
 )
-@click.option("--now", metavar="ISO-8601", help="Act as if it were this moment (rehearsal only), e.g. 2027-01-05T09:00.")
+@click.option("--now", type=TIME, metavar="TIME", help="Act as if it were this moment (rehearsal only), e.g. 2027-01-05T09:00.")
 @click.option("--debug", is_flag=True, help="Show every step and the full trace of an error.")
 @click.version_option(package_name="om-campaigns", prog_name="om-campaigns")
 @click.pass_context
-def root(ctx: click.Context, workspace: Path, now: str | None, debug: bool) -> None:
+def root(ctx: click.Context, workspace: Path, now: date | datetime | None, debug: bool) -> None:
     """Bring ideas to advisers through their home organisations.
 
     Without a command: how this workspace stands.

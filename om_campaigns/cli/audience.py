@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import counted, format_option, print_facts, print_json, print_rows
+from om_campaigns.cli.times import DAY
 
 if TYPE_CHECKING:
     from om_campaigns.pipeline.staff.desk import ImportReport
@@ -31,7 +32,7 @@ def audience() -> None:
 @click.option("--mailing-list", default="*", metavar="SLUG", show_default=True, help="What that basis covers; * for every list.")
 @click.option("--collected-by", default="om", metavar="HOUSE", show_default=True, help="Who obtained it: om, or a house's slug.")
 @click.option("--source", default="", metavar="TEXT", help="How it was obtained, in words.")
-@click.option("--obtained-on", type=click.DateTime(["%Y-%m-%d", "%d.%m.%Y"]), metavar="DATE", help="When it was obtained.")
+@click.option("--obtained-on", type=DAY, metavar="DATE", help="When it was obtained.")
 @format_option
 @pass_state
 def import_(
@@ -43,7 +44,7 @@ def import_(
     mailing_list: str,
     collected_by: str,
     source: str,
-    obtained_on: datetime | None,
+    obtained_on: date | None,
     format_: str,
 ) -> None:
     """Import FILES (CSV or XLSX), or every table of the folder audiences/.
@@ -57,8 +58,7 @@ def import_(
 
     if basis is None and (source or obtained_on):
         raise click.UsageError("--source and --obtained-on describe a --basis; name one")
-    day = obtained_on.date() if obtained_on else None
-    grant = make_grant(basis, mailing_list, collected_by, source, day) if basis else None
+    grant = make_grant(basis, mailing_list, collected_by, source, obtained_on) if basis else None
     app = state.app()
     report = import_audience(app, files, app.now(), load_actor(), is_strict=strict, is_dry_run=dry_run, basis=grant)
     nothing = strict and bool(report.rejected)

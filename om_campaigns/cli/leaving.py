@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import counted, format_option, print_rows
+from om_campaigns.cli.times import TIME
 
 FATES = {
     "undone": "is written to again",
@@ -42,28 +43,28 @@ def list_(state: State, days: int, format_: str) -> None:
 
 
 @leaving.command()
-@click.option("--since", required=True, metavar="TIME", help="From then on, that moment included.")
-@click.option("--until", required=True, metavar="TIME", help="Until then, that moment included.")
+@click.option("--since", required=True, type=TIME, metavar="TIME", help="From then on, that moment included.")
+@click.option("--until", required=True, type=TIME, metavar="TIME", help="Until then, that moment included.")
 @click.option("--through", type=click.Choice(["one_click", "page", "mail"]), required=True, help="The door they left through.")
 @click.option("--list", "mailing_list", default="", metavar="SLUG", help="Only who left this mailing list.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; it stands in the history of every address.")
 @click.option("--dry-run", is_flag=True, help="Only say whom it would concern.")
 @format_option
 @pass_state
-def undo(state: State, since: str, until: str, through: str, mailing_list: str, reason: str, dry_run: bool, format_: str) -> None:
+def undo(state: State, since: date, until: date, through: str, mailing_list: str, reason: str, dry_run: bool, format_: str) -> None:
     """Write again to those who left through one door in that time: after a scanner or a fault, not after a letter people disliked.
 
     Whoever left the same otherwise, too – on the page, by mail, or at another time – stays out.
     JSON: address, scope, at, fate (undone, left_otherwise, stopped_otherwise, over).
     """
-    from om_campaigns.clock import parse_instant
+    from om_campaigns.clock import to_instant
     from om_campaigns.pipeline.staff.bursts import Channel, undo_leaving
     from om_campaigns.pipeline.staff.desk import load_actor
 
     app = state.app()
     zone = app.settings.zone_info
     done = undo_leaving(
-        app, parse_instant(since, zone), parse_instant(until, zone), Channel(through), app.now(),
+        app, to_instant(since, zone), to_instant(until, zone), Channel(through), app.now(),
         reason=reason, actor=load_actor(), mailing_list=mailing_list, is_dry_run=dry_run,
     )  # fmt: skip
     rows = [row | {"what": FATES[row["fate"]]} for row in done.rows]

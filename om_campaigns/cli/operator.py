@@ -147,7 +147,7 @@ def run(state: State) -> None:
     from om_campaigns.events import set_up_logs
     from om_campaigns.service.scheduler import run_until_told
 
-    if state.now_text:
+    if state.now:
         raise click.UsageError("'run' follows the real clock; use 'send --now …' to walk a rehearsal by hand")
     app = state.app()
     set_up_logs(debug=state.debug, verbose=True)

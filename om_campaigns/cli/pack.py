@@ -10,6 +10,7 @@ import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
+from om_campaigns.cli.times import DAY
 
 KEYS = ("code", "campaign", "occasion", "step", "house", "receiver", "route", "state", "state_at", "due_on", "serves", "level", "count")
 LEVELS = ("head_office", "state", "regional", "adviser", "business")
@@ -165,16 +166,11 @@ def accept(state: State, code: str) -> None:
 
 @pack.command()
 @click.argument("code")
-@click.option("--until", required=True, metavar="DATE", help="The new last day.")
+@click.option("--until", required=True, type=DAY, metavar="DATE", help="The new last day.")
 @pass_state
-def postpone(state: State, code: str, until: str) -> None:
+def postpone(state: State, code: str, until: date) -> None:
     """The contact names a later day."""
-    from om_campaigns.errors import InputError
-
-    try:
-        _move(state, code, "postponed", date.fromisoformat(until))
-    except ValueError as error:
-        raise InputError(f"'{until}' is no day", hint="write it as 2027-02-28") from error
+    _move(state, code, "postponed", until)
 
 
 @pack.command()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from om_campaigns.cli import State, pass_state
+from om_campaigns.cli.times import TIME
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
@@ -22,10 +23,10 @@ FORMATS = click.Choice(["table", "json"])
 @click.command()
 @click.argument("campaign", required=False)
 @click.option("--cascade", is_flag=True, help="Also who passes on to whose advisers, and why.")
-@click.option("--until", metavar="DATE", help="Also what becomes due until then, that day included (each recipient's next step).")
+@click.option("--until", type=TIME, metavar="TIME", help="Also what becomes due then, that day included (each recipient's next step).")
 @click.option("--format", "format_", type=FORMATS, default="table", show_default=True, help="A table to read, or data for programs.")
 @pass_state
-def plan(state: State, campaign: str | None, cascade: bool, until: str | None, format_: str) -> None:
+def plan(state: State, campaign: str | None, cascade: bool, until: date | datetime | None, format_: str) -> None:
     """What would be sent now, and why not to everybody. Changes nothing.
 
     JSON: now, until, checksum, enrolled, planned, deferred, campaigns [{campaign, enrolled, not_enrolled {reason: count},
@@ -33,15 +34,15 @@ def plan(state: State, campaign: str | None, cascade: bool, until: str | None, f
     receiver, route, why}], overlaps, unserved [{house, reason}]}].
     """
     from om_campaigns import store
-    from om_campaigns.clock import parse_instant
+    from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError
     from om_campaigns.pipeline.partner.packs import who_passes_on
     from om_campaigns.pipeline.tick import look
 
     app = state.app()
     now = app.now()
-    end = parse_instant(until, app.settings.zone_info) if until else now
-    if until and "T" not in until and ":" not in until:
+    end = to_instant(until, app.settings.zone_info) if until else now
+    if until and not isinstance(until, datetime):
         end += timedelta(days=1, microseconds=-1)  # a day means the whole day
     if end < now:
         raise InputError(f"--until {until} lies before now", hint="what is due already stands in every plan; leave --until out")
@@ -62,7 +63,7 @@ def plan(state: State, campaign: str | None, cascade: bool, until: str | None, f
 @click.option("--all-due", is_flag=True, help="Every running campaign.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--expect", metavar="CHECKSUM", help="Send only if the plan is the one that was reviewed.")
-@click.option("--as-of", metavar="NOW", help="The moment of the reviewed plan, for --expect.")
+@click.option("--as-of", type=TIME, metavar="TIME", help="The moment of the reviewed plan, for --expect.")
 @click.option("--gaps", is_flag=True, help="Only what failed in CAMPAIGN, and what was put off and is due again.")
 @click.option("--correction", is_flag=True, help="The present wording of CAMPAIGN/STEP to those who got an earlier one, at once.")
 @click.option("--yes", is_flag=True, help="Do not ask (live mode).")
@@ -74,7 +75,7 @@ def send(
     all_due: bool,
     dry_run: bool,
     expect: str | None,
-    as_of: str | None,
+    as_of: date | datetime | None,
     gaps: bool,
     correction: bool,
     yes: bool,
@@ -87,7 +88,7 @@ def send(
     --correction, planned is how many letters are owed once more. Ends with 4 where the mail server ended the run.
     """
     from om_campaigns.cli.output import print_json
-    from om_campaigns.clock import parse_instant
+    from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError, RefusedError
     from om_campaigns.pipeline.operator.installation import require_real_clock
     from om_campaigns.pipeline.tick import look, tick
@@ -116,7 +117,7 @@ def send(
         click.confirm("Send this now?", abort=True)
     require_real_clock(app)
     if expect:
-        reviewed = parse_instant(as_of, app.settings.zone_info) if as_of else now
+        reviewed = to_instant(as_of, app.settings.zone_info) if as_of else now
         found = look(app, reviewed, campaign=campaign, since=reviewed if as_of else None).checksum
         if found != expect:
             raise RefusedError(f"the plan has changed: its checksum is {found}, not {expect}", hint="look at 'om-campaigns plan' again")

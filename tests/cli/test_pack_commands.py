@@ -56,11 +56,33 @@ def test_write_puts_the_files_into_a_folder(folder: Path, tmp_path: Path) -> Non
     assert sorted(path.name for path in (tmp_path / "paket").iterdir()) == ["baustein.md", "blatt.pdf"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("pack", "postpone", "CODE", "--until", "10.13.2027"), "'10.13.2027' is no day and no time; write 2027-01-05 or 5.1.2027"),
+        (("pack", "postpone", "CODE", "--until", "10.2.2027 9:00"), "'10.2.2027 9:00' is a time; a whole day is wanted"),
+        (("plan", "--until", "bald"), "'bald' is no day and no time"),
+        (("send", "--all-due", "--expect", "x", "--as-of", "gestern"), "'gestern' is no day and no time"),
+        (("leaving", "undo", "--since", "8 Uhr", "--until", "9:00", "--through", "page", "--reason", "x"), "'8 Uhr' is no day and no time"),
+        (("audience", "import", "--obtained-on", "1.2.2026 8:00"), "'1.2.2026 8:00' is a time"),
+    ],
+)
+def test_every_day_and_time_is_read_in_one_way(folder: Path, arguments: tuple[str, ...], told: str) -> None:
+    said = om(folder, *(code_of(folder) if each == "CODE" else each for each in arguments))
+    assert (said.code, told in said.err) == (2, True), said.err
+
+
+def test_german_days_and_times_are_understood_wherever_one_is_asked_for(folder: Path) -> None:
+    iso = om(folder, "plan", "--until", "2027-02-01", "--format", "json", now="2027-01-07T08:00").json
+    assert om(folder, "plan", "--until", "1.2.2027", "--format", "json", now="7.1.2027 8:00").json == iso
+    assert iso["until"] == "2027-02-01T22:59:59Z"
+
+
 def test_states_and_answers_by_command(folder: Path) -> None:
     code = code_of(folder)
     assert at_work(folder, "pack", "accept", code).out.strip() == "accepted"
     assert at_work(folder, "pack", "accept", code).out.strip() == "accepted (already)"
-    assert at_work(folder, "pack", "postpone", code, "--until", "2027-02-10").out.strip() == "postponed"
+    assert at_work(folder, "pack", "postpone", code, "--until", "10.2.2027").out.strip() == "postponed"
     assert at_work(folder, "pack", "show", code, "--format", "json").json["due_on"] == "2027-02-10"
     assert at_work(folder, "pack", "forwarded", code).out.strip() == "forwarded"
     line = f"{code} – Beratende – 12"
