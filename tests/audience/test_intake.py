@@ -66,6 +66,13 @@ def test_law_01_a_basis_of_tomorrow_is_none(office: Office) -> None:
     assert office.ask("SELECT count(*) FROM basis") == [(0,)]
 
 
+def test_every_fault_of_a_row_is_named_in_the_order_of_its_cells(office: Office) -> None:
+    row = "=1;=SUM(1);nobody;nowhere;Zauberer;vielleicht;;;DOI;;;31.12.28;\n"
+    report = office.people(HEAD + row + ANNA + "P2;;;dach;;;;;;;;;\n")
+    assert reasons(report.rejected) == [(2, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (2, 12), (2, 13), (4, 2), (4, 3)]
+    assert report.people == Counts(new=1)
+
+
 def test_law_01_a_row_proves_its_basis_like_the_option(office: Office) -> None:
     """A row that names a basis names its day and its source; granted for all rows, the option's hold for those that name none."""
     rows = ("A B;a@x.example;dach;DOI;;\n", "C D;c@x.example;dach;DOI;1.2.2026;-\n", "E F;e@x.example;dach;DOI;nie;Messe\n")

@@ -71,9 +71,9 @@ def staged_rows(run: Run, sheet: Sheet) -> Iterator[Staged]:
             row = row[:width] + [""] * (width - len(row))
         try:
             yield reader.read(line, row)
-        except CellError as error:
+        except CellError:
             if any(cell.strip() for cell in row):
-                for each in [error, *reader.further_faults]:
+                for each in reader.find_faults(row):
                     run.reject(sheet, line, each.column, each.reason)
 
 
@@ -81,7 +81,6 @@ class _PersonReader:
     def __init__(self, run: Run, sheet: Sheet) -> None:
         self.run = run
         self.sheet = sheet
-        self.further_faults: list[CellError] = []
         columns = sheet.columns
         self.staff, self.first = _position(columns, "person"), _position(columns, "first_name")
         self.name, self.last = _position(columns, "name"), _position(columns, "last_name")
@@ -92,8 +91,7 @@ class _PersonReader:
         self.grounds: dict[tuple[str, ...], tuple[Ground, ...]] = {}
 
     def read(self, line: int, row: list[str]) -> Staged:
-        """Raises CellError; faults beyond the first are in ``further_faults``."""
-        self.further_faults = []
+        """Raises CellError for the first fault; ``find_faults`` names all."""
         seat = self.seat.pick(row)
         place = self.places.get(seat)
         if place is None:
@@ -119,8 +117,21 @@ class _PersonReader:
         if not name.isascii() and not is_normalized("NFC", name):
             name = normalize("NFC", name)
         if not name and staff_key:
-            raise CellError("name" if self.name >= 0 else "last_name", "a person without a name")
+            raise self._no_name()
         return Staged(self.sheet, line, staff_key, name, name_key, self._address(row[self.email]), place, grounds)
+
+    def find_faults(self, row: list[str]) -> list[CellError]:
+        """Everything wrong in a row that ``read`` refused, in the order of its cells."""
+        faults = self._check_place(self.seat.pick(row))[1] + self._check_grounds(self.basis.pick(row))[1]
+        name, staff_key = self._joined_name(row), row[self.staff].strip() if self.staff >= 0 else ""
+        if staff_key and not name:
+            faults.append(self._no_name())
+        for read, text in ((self._staff_key, staff_key), (self._odd_name, name), (self._address, row[self.email])):
+            try:
+                read(text)
+            except CellError as error:
+                faults.append(error)
+        return sorted(faults, key=lambda each: _position(self.sheet.columns, each.column))
 
     def _address(self, text: str) -> NormalAddress:
         text = text.strip()
@@ -147,6 +158,9 @@ class _PersonReader:
         parts = (row[position].strip() for position in (self.first, self.name, self.last) if position >= 0)
         return " ".join(part for part in parts if part)
 
+    def _no_name(self) -> CellError:
+        return CellError("name" if self.name >= 0 else "last_name", "a person without a name")
+
     def _odd_name(self, text: str) -> str:
         if not text:
             return ""
@@ -155,22 +169,26 @@ class _PersonReader:
         except ValueError as error:
             raise CellError("name" if self.name >= 0 else "last_name", str(error)) from None
 
-    def _read_place(self, texts: tuple[str, ...]) -> Place:
-        run = self.run
-        values, faults = self.seat.read(self.sheet, texts, run)
+    def _check_place(self, texts: tuple[str, ...]) -> tuple[dict[str, Any], list[CellError]]:
+        values, faults = self.seat.read(self.sheet, texts, self.run)
         if values.get("organisation") is None and not any(each.column == "organisation" for each in faults):
             faults.append(CellError("organisation", "there is no organisation"))
         if (values.get("since") or "0") > (values.get("until") or "9"):
             faults.append(CellError("until", "the end lies before the beginning"))
-        self._raise(faults)
+        return values, faults
+
+    def _read_place(self, texts: tuple[str, ...]) -> Place:
+        values, faults = self._check_place(texts)
+        if faults:
+            raise faults[0]
         roles = values.get("roles", ()) or () if "roles" in values else None
         strength = min((ROLE_STRENGTH[Role(role)] for role in roles or ()), default=NO_ROLE)
         slug = values.pop("organisation")
         if values.get("status") == PersonStatus.left and values.get("until") is None:
             values.pop("until", None)  # who has left has an end; without a date it is today
-        return Place(run.known.organisations[slug], slug, roles, strength, values)
+        return Place(self.run.known.organisations[slug], slug, roles, strength, values)
 
-    def _read_grounds(self, texts: tuple[str, ...]) -> tuple[Ground, ...]:
+    def _check_grounds(self, texts: tuple[str, ...]) -> tuple[dict[str, Any], list[CellError]]:
         values, faults = self.basis.read(self.sheet, texts, self.run)
         if "basis" not in values and not self.run.grant and any(values.get(each) for each in ("obtained_on", "text_version", "proof_ref")):
             faults.append(CellError("basis", "there are details of a basis, but not which one"))
@@ -179,13 +197,13 @@ class _PersonReader:
         if values.get("basis", BasisKind.none) != BasisKind.none:
             unsaid = (each for each in ("obtained_on", "source") if not values.get(each) and all(each != fault.column for fault in faults))
             faults += [CellError(each, f"{each} is missing: a basis without proof is none (LAW-01)") for each in unsaid]
-        self._raise(faults)
-        return tuple(_grounds(self.run, values))
+        return values, faults
 
-    def _raise(self, faults: list[CellError]) -> None:
+    def _read_grounds(self, texts: tuple[str, ...]) -> tuple[Ground, ...]:
+        values, faults = self._check_grounds(texts)
         if faults:
-            self.further_faults = faults[1:]
             raise faults[0]
+        return tuple(_grounds(self.run, values))
 
 
 class _Part:
