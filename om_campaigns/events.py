@@ -156,17 +156,17 @@ def person_erased(person: int, addresses: int) -> None:
 
 def sending_halted(actor: str) -> None:
     """Somebody stopped all sending."""
-    _log.warning("sending.halted", actor=actor)
+    _log.info("sending.halted", actor=actor)
 
 
 def sending_resumed(actor: str) -> None:
     """Somebody ended a halt."""
-    _log.warning("sending.resumed", actor=actor)
+    _log.info("sending.resumed", actor=actor)
 
 
 def went_live(actor: str) -> None:
     """The rehearsal is over: mail leaves the house from now on."""
-    _log.warning("mode.went_live", actor=actor)
+    _log.info("mode.went_live", actor=actor)
 
 
 def values_forgotten(messages: int) -> None:

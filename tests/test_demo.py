@@ -141,6 +141,8 @@ def test_a_second_run_rebuilds_and_prints_commands_that_work(demo: tuple[Path, d
     done = run("demo", folder=folder)
     assert done.returncode == 0, done.stderr
     assert f"{told['mails']} mails" in done.stdout
+    table = [re.split(r"  +", line) for line in done.stdout.split("\n\n")[1].splitlines()]
+    assert sum(int(row[table[0].index("mails")]) for row in table[1:]) == told["mails"], "a pack is one letter and up to two mails"
     commands = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("  ") and "--now" in line]
     assert len(commands) == 3
     for command in commands:

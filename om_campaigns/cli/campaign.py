@@ -62,8 +62,9 @@ def show(state: State, name: str, format_: str) -> None:
         found = load_campaign(session, name)
         zone = app.settings.zone_info
     steps = found["steps"]
-    columns = {"step": "step", "when": "when", "sent": "sent", "owed": "owed", "failed": "failed", "uncertain": "uncertain"}
-    columns["skipped"] = "skipped"
+    names = ("step", "when", "sent", "corrected", "owed", "failed", "uncertain", "skipped")
+    is_plain = format_ == "table" and not any(step["corrected"] for step in steps)
+    columns = {name: name for name in names if name != "corrected" or not is_plain}
     if format_ == "json":
         print_json(found)
     elif format_ == "csv":

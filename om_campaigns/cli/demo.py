@@ -74,7 +74,7 @@ def _print(result: DemoResult, folder: Path) -> None:
         }
         for each in result.campaigns
     ]
-    headings = {name: name for name in ("campaign", "steps", "routes", "mails", "finished", "skipped")}
+    headings = {name: name for name in ("campaign", "steps", "routes", "mails", "finished", "skipped")} | {"routes": "letters"}
     print_rows(rows, "table", headings)
     command = "om-campaigns" if Path(sys.argv[0]).name != "om-campaigns" else sys.argv[0]
     start = shlex.join([command, "-w", str(folder), "--now", f"{result.until:%Y-%m-%dT%H:%MZ}"])

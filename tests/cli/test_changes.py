@@ -206,7 +206,8 @@ def test_an_import_says_that_an_emptied_basis_stays(published: Workspace) -> Non
 
 
 def test_halt_and_unhalt(published: Workspace) -> None:
-    assert "halted" in om(published.folder, "halt", "--reason", "falscher Text").out
+    said = om(published.folder, "halt", "--reason", "falscher Text")
+    assert (said.out, said.err) == ("halted: nothing is sent until 'om-campaigns unhalt'\n", "")
     assert "halted already" in om(published.folder, "halt").out
     assert "falscher Text" in om(published.folder).out
     assert "may go on" in om(published.folder, "unhalt").out

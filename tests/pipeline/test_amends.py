@@ -222,6 +222,18 @@ def test_a_correction_reaches_exactly_those_who_got_the_step(ws: Workspace) -> N
     assert ws.dump() == before
 
 
+def test_a_letter_that_was_corrected_counts_once(ws: Workspace) -> None:
+    """``campaign show`` names the correction beside it, and only where there is one."""
+    told = om(ws.folder, "campaign", "show", "reihe", now="2027-01-07").out
+    assert "corrected" not in told
+    corrected(ws, "2027-01-06")
+    send_correction(ws.app, "reihe", "a1", ws.now)
+    found = om(ws.folder, "campaign", "show", "reihe", "--format", "json", now="2027-01-07").json
+    assert [(each["step"], each["sent"], each["corrected"]) for each in found["steps"]] == [("a1", 1, 1), ("a2", 0, 0)]
+    assert found["sent"] == om(ws.folder, "campaign", "list", "--format", "json", now="2027-01-07").json[0]["sent"] == 1
+    assert "corrected" in om(ws.folder, "campaign", "show", "reihe", now="2027-01-07").out
+
+
 @pytest.mark.parametrize("moment", ["09:00", "08:59"])
 def test_a_wording_published_at_the_instant_its_letters_left_is_told_from_theirs(ws: Workspace, moment: str) -> None:
     """As on a day that is walked with one --now, or where letters were being composed while somebody published (08:59:50)."""

@@ -23,6 +23,7 @@ from om_campaigns.audience.models import Organisation, Person
 from om_campaigns.audience.vocabulary import PersonStatus
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Pack, Reason, RelayState
 from om_campaigns.columns import table_of
+from om_campaigns.delivery.models import Message, MessageState
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.operator.installation import init_workspace
@@ -52,7 +53,7 @@ DAYS = 120
 
 @dataclass
 class DemoCampaign:
-    """One campaign after the walk."""
+    """One campaign after the walk: letters by route, and the mails they were; a pack is one letter and up to two mails."""
 
     campaign: str
     steps: int
@@ -228,7 +229,7 @@ def _next_instant(app: App, now: datetime) -> datetime:
 
 def _account(app: App, folder: Path, until: datetime) -> DemoResult:
     result = DemoResult(folder.resolve(), until)
-    campaign, dispatch, enrolment, person = (table_of(each) for each in (Campaign, Dispatch, Enrolment, Person))
+    campaign, dispatch, enrolment, message, person = (table_of(each) for each in (Campaign, Dispatch, Enrolment, Message, Person))
     with store.read(app.engine) as session:
         result.organisations = session.execute(select(func.count()).select_from(table_of(Organisation))).scalar_one()
         result.people = session.execute(select(func.count()).where(person.c.status != PersonStatus.erased)).scalar_one()
@@ -242,10 +243,12 @@ def _account(app: App, folder: Path, until: datetime) -> DemoResult:
             mine.steps = len({row.step for row in rows})
             for _, route, status, reason, number in rows:
                 if status == DispatchStatus.sent:
-                    mine.mails += number
                     mine.routes[str(route)] += number
                 else:
                     mine.skipped[Reason(reason)] += number
+            mine.mails = session.execute(
+                select(func.count()).where(message.c.campaign_id == campaign_id, message.c.state == MessageState.sent)
+            ).scalar_one()
             mine.finished = session.execute(
                 select(func.count()).where(enrolment.c.campaign_id == campaign_id, enrolment.c.state == EnrolmentState.finished)
             ).scalar_one()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, or_, select
 from sqlmodel import Session
 
+from om_campaigns.campaign.corrections import MARK
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState
 from om_campaigns.campaign.releases import get_campaign
@@ -17,6 +18,7 @@ OWED = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.claimed, Dis
 """What will still be sent if nothing comes between."""
 
 _campaign, _version, _enrolment, _dispatch = (table_of(each) for each in (Campaign, CampaignVersion, Enrolment, Dispatch))
+_corrects = _dispatch.c.occasion.contains(MARK, autoescape=True)
 
 
 def load_campaign_ids(session: Session) -> dict[str, int]:
@@ -26,7 +28,7 @@ def load_campaign_ids(session: Session) -> dict[str, int]:
 
 def load_campaigns(session: Session) -> list[dict[str, Any]]:
     """Published campaigns by name: name, title, kind, mailing_list, status, version, published_at, enrolled (state →
-    number), sent, owed, uncertain, next_due_at."""
+    number), sent (without corrections: their readers had the letter), owed, uncertain, next_due_at."""
     query = (
         select(_campaign, _version.c.number, _version.c.published_at, _version.c.structure)
         .join(_version, _version.c.id == _campaign.c.latest_version_id)
@@ -62,7 +64,11 @@ def _enrolled(session: Session) -> dict[int, dict[str, int]]:
 
 def _by_status(session: Session) -> dict[int, dict[DispatchStatus, int]]:
     found: dict[int, dict[DispatchStatus, int]] = defaultdict(dict)
-    query = select(_dispatch.c.campaign_id, _dispatch.c.status, func.count()).group_by(_dispatch.c.campaign_id, _dispatch.c.status)
+    query = (
+        select(_dispatch.c.campaign_id, _dispatch.c.status, func.count())
+        .where(or_(_dispatch.c.status != DispatchStatus.sent, ~_corrects))
+        .group_by(_dispatch.c.campaign_id, _dispatch.c.status)
+    )
     for campaign_id, status, number in session.execute(query):
         found[campaign_id][status] = number
     return found
@@ -112,14 +118,12 @@ def load_campaign(session: Session, name: str) -> dict[str, Any]:
 
 def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -> list[dict[str, Any]]:
     counts: dict[str, dict[str, int]] = defaultdict(dict)
-    query = (
-        select(_dispatch.c.step, _dispatch.c.status, _dispatch.c.reason, func.count())
-        .where(_dispatch.c.campaign_id == campaign_id)
-        .group_by(_dispatch.c.step, _dispatch.c.status, _dispatch.c.reason)
-    )
+    kinds = (_dispatch.c.step, _dispatch.c.status, _dispatch.c.reason, _corrects.label("corrects"))
+    query = select(*kinds, func.count()).where(_dispatch.c.campaign_id == campaign_id).group_by(*kinds)
     skipped: dict[str, dict[str, int]] = defaultdict(dict)
-    for step, status, reason, number in session.execute(query):
-        counts[step][status] = counts[step].get(status, 0) + number
+    for step, status, reason, corrects, number in session.execute(query):
+        key = "corrected" if corrects and status is DispatchStatus.sent else status
+        counts[step][key] = counts[step].get(key, 0) + number
         if status is DispatchStatus.skipped:
             skipped[step][reason.value] = number
     return [
@@ -127,6 +131,7 @@ def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -
             "step": step.name,
             "when": when_text(step),
             "sent": counts[step.name].get(DispatchStatus.sent, 0),
+            "corrected": counts[step.name].get("corrected", 0),
             "owed": sum(counts[step.name].get(status, 0) for status in OWED),
             "failed": counts[step.name].get(DispatchStatus.failed, 0),
             "uncertain": counts[step.name].get(DispatchStatus.uncertain, 0),
