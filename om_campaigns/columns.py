@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
 
-from sqlalchemy import CheckConstraint, Column, DateTime, Dialect, ForeignKey, Integer, Table, Text
+from sqlalchemy import CheckConstraint, Column, DateTime, Dialect, ForeignKey, Index, Integer, Table, Text, text
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
@@ -99,6 +99,12 @@ def key(**options: Any) -> Any:
 def reference(target: str, *, nullable: bool = False, index: bool = True, ondelete: str | None = None) -> Column[int]:
     """A foreign-key column; ``target`` is ``table.column``."""
     return Column(Integer, ForeignKey(target, ondelete=ondelete), nullable=nullable, index=index)
+
+
+def index_of_few(table: str, column: str) -> Index:
+    """An index of a column that is empty nearly everywhere: it holds the other rows only."""
+    filled = text(f"{column} IS NOT NULL")
+    return Index(f"ix_{table}_{column}", column, sqlite_where=filled, postgresql_where=filled)
 
 
 def table_of(model: type[SQLModel]) -> Table:

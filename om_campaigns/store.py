@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, Executable, MetaData, Table, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns.columns import Instant, by_value, one_of
@@ -203,10 +203,18 @@ def change(session: Session, statement: Executable) -> int:
     return int(result.rowcount)
 
 
+def insert_into(session: Session, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, in the words of the session's database. Loading those of PostgreSQL takes a while."""
+    if session.get_bind().dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
 def add_new(session: Session, table: Table, **values: Any) -> bool:
     """Insert one row unless a unique key holds it already, also when somebody else does so at the same moment; True when it is new."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return change(session, dialect.insert(table).values(**values).on_conflict_do_nothing()) == 1
+    return change(session, insert_into(session, table).values(**values).on_conflict_do_nothing()) == 1
 
 
 def instance(session: Session) -> Instance:

@@ -35,7 +35,7 @@ from om_campaigns.audience.vocabulary import (
     SuppressionScope,
     ToolkitStatus,
 )
-from om_campaigns.columns import Instant, Json, by_value, key, new_ref, one_of, reference
+from om_campaigns.columns import Instant, Json, by_value, index_of_few, key, new_ref, one_of, reference
 
 
 class Change(SQLModel, table=True):
@@ -54,7 +54,7 @@ class Change(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
-    batch: str = key(index=True)
+    batch: str = key()
     entity: str = key()
     entity_id: int
     field: str = key()
@@ -243,12 +243,13 @@ class Seat(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("person_id", "organisation_id"),
         CheckConstraint("person_id IS NOT NULL OR address_id IS NOT NULL", name="somebody_sits"),
+        index_of_few("seat", "address_id"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
     person_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True, index=False))
     organisation_id: int = Field(sa_column=reference("organisation.id"))
-    address_id: int | None = Field(default=None, sa_column=reference("address.id", nullable=True))
+    address_id: int | None = Field(default=None, sa_column=reference("address.id", nullable=True, index=False))
     is_primary_home: bool = False
     strength: int = 99
     """Position of the strongest role in ``Role`` (0 strongest), kept with ``seat_role`` for set-based choice."""
@@ -277,6 +278,7 @@ class Basis(SQLModel, table=True):
             text("coalesce(collector_id, 0)"),
             unique=True,
         ),
+        index_of_few("basis", "collector_id"),
         one_of("kind", BasisKind),
         one_of("origin", Origin),
     )
@@ -285,7 +287,7 @@ class Basis(SQLModel, table=True):
     address_id: int = Field(sa_column=reference("address.id", index=False))
     kind: BasisKind = Field(sa_type=by_value(BasisKind), nullable=False)
     mailing_list: str = key()
-    collector_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
+    collector_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True, index=False))
     obtained_on: date | None = None
     source: str = ""
     text_version: str = ""

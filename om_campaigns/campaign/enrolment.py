@@ -32,7 +32,6 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from om_campaigns.audience.consent import has_own_consent
@@ -48,7 +47,7 @@ from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Re
 from om_campaigns.campaign.receivers import RECEIVER, fill_receivers, load_passing, segment_of
 from om_campaigns.campaign.routing import Cascade
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
-from om_campaigns.store import change
+from om_campaigns.store import change, insert_into
 
 CANDIDATE = Table(
     "plan_candidate",
@@ -296,8 +295,7 @@ def _next_occasion(entry: Entry) -> Any:
 
 def _insert_ignoring(session: Session, table: Table, columns: list[str], chosen: Any) -> Any:
     """INSERT … SELECT that keeps what is already there; the unique keys are the rule, not a check before it."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).from_select(columns, chosen).on_conflict_do_nothing()
+    return insert_into(session, table).from_select(columns, chosen).on_conflict_do_nothing()
 
 
 insert_ignoring = _insert_ignoring

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, delete, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from om_campaigns import events
@@ -27,7 +26,7 @@ from om_campaigns.delivery.outcomes import Verdict
 from om_campaigns.delivery.pacing import HOUR, make_slow_until
 from om_campaigns.delivery.replies import Fault, make_fault
 from om_campaigns.delivery.transport import Kind, Stage
-from om_campaigns.store import read, write
+from om_campaigns.store import insert_into, read, write
 
 POLICY_SAMPLE = 10
 """From so many outcomes on, a majority of refusals that are about us stops a destination, or the whole run (BNC-13)."""
@@ -223,11 +222,11 @@ def forget_old(session: Session, now: datetime) -> None:
 
 def _count(session: Session, scope: str, campaign_id: int, number: int, now: datetime, detail: str = "") -> None:
     table = table_of(Pace)
-    made: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     minute = now.replace(second=0, microsecond=0)
     row = {"scope": scope, "subject": str(campaign_id), "window_start": minute, "used": number, "detail": detail}
     more = {"used": table.c.used + number, "detail": detail}
-    session.execute(made(table).values(row).on_conflict_do_update(index_elements=["scope", "subject", "window_start"], set_=more))
+    keys = ["scope", "subject", "window_start"]
+    session.execute(insert_into(session, table).values(row).on_conflict_do_update(index_elements=keys, set_=more))
 
 
 def _look_at_failures(session: Session, campaign_id: int, now: datetime) -> tuple[int, str]:

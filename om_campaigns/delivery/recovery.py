@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col
 
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
+from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, Worker
 from om_campaigns.delivery.outcomes import make_day
 from om_campaigns.delivery.states import check_dispatch, check_message
+from om_campaigns.store import insert_into
 
 TOUCH_COLUMNS = (
     "campaign_id",
@@ -118,5 +119,4 @@ def _record_touch(session: Session, dispatch: Dispatch, message: Message, at: da
     """What the message row says about its letter; not certain where the letter may have arrived."""
     values = {name: getattr(dispatch, name) for name in TOUCH_COLUMNS}
     values.update(at=at, day=make_day(at, message.zone), ideas=message.ideas, items=message.items, certain=certain)
-    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    session.execute(made(Touch).values(**values).on_conflict_do_nothing())
+    session.execute(insert_into(session, table_of(Touch)).values(**values).on_conflict_do_nothing())

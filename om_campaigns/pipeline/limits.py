@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import hash_address
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Pace
+from om_campaigns.store import insert_into
 
 
 def take_turn(session: Session, scope: str, subject: str, limit: int, every: timedelta, now: datetime) -> bool:
@@ -19,8 +19,7 @@ def take_turn(session: Session, scope: str, subject: str, limit: int, every: tim
     pace, seconds = table_of(Pace), int(every.total_seconds())
     start = datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, UTC)
     session.execute(delete(pace).where(pace.c.scope == scope, pace.c.window_start < start))
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    counted = dialect.insert(pace).values(scope=scope, subject=subject, window_start=start, used=1, detail="")
+    counted = insert_into(session, pace).values(scope=scope, subject=subject, window_start=start, used=1, detail="")
     keys = [pace.c.scope, pace.c.subject, pace.c.window_start]
     session.execute(counted.on_conflict_do_update(index_elements=keys, set_={"used": pace.c.used + 1}))
     here = select(pace.c.used).where(pace.c.scope == scope, pace.c.subject == subject, pace.c.window_start == start)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -81,10 +81,10 @@ def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows
 
 
 def insert_from(connection: Connection, table: str, columns: Sequence[str], query: str, values: Sequence[Any], count: int) -> None:
-    """INSERT … SELECT on SQLite; ``count`` is how many rows the query gives, ``values`` are its parameters."""
+    """INSERT … SELECT; ``count`` is about how many rows the query gives, ``values`` are its parameters."""
     cursor: Any = connection.connection.cursor()
     try:
-        with _indexes_later(cursor, table, count):
+        with _indexes_later(cursor, table, count) if connection.dialect.name == "sqlite" else nullcontext():
             cursor.execute(f"INSERT INTO {_quoted(table)} ({', '.join(_quoted(column) for column in columns)}) {query}", values)
     finally:
         cursor.close()

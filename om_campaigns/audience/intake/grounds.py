@@ -12,7 +12,7 @@ from om_campaigns.audience.vocabulary import BasisKind
 
 _COLUMNS = ("id", "address_id", "kind", "mailing_list", "collector_id", "obtained_on", "source", "text_version", "proof_ref", "origin")
 _DETAILS = ("obtained_on", "source", "text_version", "proof_ref")
-_SILENT = (BasisKind.none.value, BasisKind.employer_internal.value)
+SILENT = (BasisKind.none.value, BasisKind.employer_internal.value)
 """Kinds on which OM may never write to anybody."""
 
 Key = tuple[int, str, str, int]
@@ -31,7 +31,7 @@ class Grounds:
         sql = f"SELECT id, address_id, kind, mailing_list, coalesce(collector_id, 0), withdrawn_at, {names} FROM basis"
         for each, address, kind, mailing_list, collector, withdrawn, obtained_on, *texts in bulk.load_rows(run.connection, sql):
             self.stored[address, kind, mailing_list, collector] = each, withdrawn is not None, (bulk.as_day(obtained_on), *texts)
-            if withdrawn is None and kind not in _SILENT:
+            if withdrawn is None and kind not in SILENT:
                 self.mailable.add(address)
         self._new: list[tuple[Any, ...]] = []
         self._updates: dict[str, list[tuple[Any, int]]] = {}
@@ -64,7 +64,7 @@ class Grounds:
                     self._added.append(self._next)
                 self._next += 1
                 touched.add(address)
-                if kind not in _SILENT:
+                if kind not in SILENT:
                     self.mailable.add(address)
         return touched
 

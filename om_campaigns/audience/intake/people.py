@@ -16,7 +16,7 @@ from om_campaigns.audience.addresses import NormalAddress
 from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.report import CellError
 from om_campaigns.audience.intake.run import Run, Sheet, read_row
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, PersonStatus, Role
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, PersonStatus
 
 NO_ROLE = 99
 _OWN = ("person", "name", "first_name", "last_name", "email")
@@ -182,7 +182,7 @@ class _PersonReader:
         if faults:
             raise faults[0]
         roles = values.get("roles", ()) or () if "roles" in values else None
-        strength = min((ROLE_STRENGTH[Role(role)] for role in roles or ()), default=NO_ROLE)
+        strength = min(map(ROLE_STRENGTH.__getitem__, roles), default=NO_ROLE) if roles else NO_ROLE
         slug = values.pop("organisation")
         if values.get("status") == PersonStatus.left and values.get("until") is None:
             values.pop("until", None)  # who has left has an end; without a date it is today
