@@ -212,6 +212,11 @@ def insert_into(session: Session, table: Table) -> Any:
     return sqlite.insert(table)
 
 
+def insert_ignoring(session: Session, table: Table, columns: list[str], chosen: Any) -> Any:
+    """INSERT … SELECT that keeps what is already there; the unique keys are the rule, not a check before it."""
+    return insert_into(session, table).from_select(columns, chosen).on_conflict_do_nothing()
+
+
 def add_new(session: Session, table: Table, **values: Any) -> bool:
     """Insert one row unless a unique key holds it already, also when somebody else does so at the same moment; True when it is new."""
     return change(session, insert_into(session, table).values(**values).on_conflict_do_nothing()) == 1

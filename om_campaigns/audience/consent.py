@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, literal,
 from sqlmodel import Session, col
 
 from om_campaigns import store
-from om_campaigns.audience.addresses import Keyring, hash_address
 from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Preference, PreferenceTopic, Seat, Suppression
 from om_campaigns.audience.vocabulary import (
     BasisKind,
@@ -133,12 +132,6 @@ def withdraw_consents(
     if collector_id is not None:
         mine.append(basis.c.collector_id == collector_id)
     return store.change(session, update(basis).where(*mine).values(withdrawn_at=now))
-
-
-def is_known_suppressed(session: Session, keyring: Keyring, normal_key: str) -> bool:
-    """Some key that was ever used knows this address as suppressed, in any scope (LAW-09)."""
-    hashes = [hash_address(keyring, normal_key, key_id) for key_id in keyring.secrets]
-    return session.execute(select(Suppression.id).where(col(Suppression.hmac).in_(hashes)).limit(1)).first() is not None  # type: ignore[call-overload]
 
 
 def erase_person(session: Session, person: Person, now: datetime, *, actor: str, batch: str) -> list[int]:

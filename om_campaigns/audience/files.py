@@ -20,8 +20,6 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_CELL = 100_000
 """Characters in one cell; the limits of single columns are far lower."""
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
-
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_UMLAUT = re.compile(rb"\xc3[\xa4\xb6\xbc\x84\x96\x9c\x9f]|\xe2\x80[\x93\x94\x9e\x9c]")
 

@@ -16,7 +16,6 @@ from sqlalchemy import ColumnElement, Select, func, insert, literal, or_, select
 from sqlmodel import Session
 
 from om_campaigns.campaign.codes import make_code
-from om_campaigns.campaign.enrolment import insert_ignoring
 from om_campaigns.campaign.models import (
     Campaign,
     CampaignFile,
@@ -31,7 +30,7 @@ from om_campaigns.campaign.models import (
 from om_campaigns.columns import Instant, new_ref, table_of
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.nearest import make_hint
-from om_campaigns.store import change
+from om_campaigns.store import change, insert_ignoring
 
 MARK = "+c"
 """Begins the number of a correction in an occasion."""

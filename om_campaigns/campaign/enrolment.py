@@ -47,7 +47,7 @@ from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Re
 from om_campaigns.campaign.receivers import RECEIVER, fill_receivers, load_passing, segment_of
 from om_campaigns.campaign.routing import Cascade
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
-from om_campaigns.store import change, insert_into
+from om_campaigns.store import change, insert_ignoring
 
 CANDIDATE = Table(
     "plan_candidate",
@@ -111,7 +111,7 @@ def close_to_present_members(session: Session, entry: Entry, now: datetime, toda
         **{name: CANDIDATE.c[name] for name in ("audience", "subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
     }
     chosen = select(*columns.values()).where(CANDIDATE.c.address_id.is_not(None))
-    return change(session, _insert_ignoring(session, table_of(Enrolment), list(columns), chosen))
+    return change(session, insert_ignoring(session, table_of(Enrolment), list(columns), chosen))
 
 
 def _fill_candidates(session: Session, entry: Entry, today: date) -> int:
@@ -273,7 +273,7 @@ def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> Any:
         .where(CANDIDATE.c.reason == Reason.none.value)
         .order_by(CANDIDATE.c.strength, CANDIDATE.c.is_primary_home.desc(), CANDIDATE.c.seat_id)
     )
-    return _insert_ignoring(session, enrolment, list(columns), chosen)
+    return insert_ignoring(session, enrolment, list(columns), chosen)
 
 
 def _next_occasion(entry: Entry) -> Any:
@@ -291,14 +291,6 @@ def _next_occasion(entry: Entry) -> Any:
         .scalar_subquery()
     )
     return case((count == 0, ""), else_=literal("r") + cast(count + 1, Text))
-
-
-def _insert_ignoring(session: Session, table: Table, columns: list[str], chosen: Any) -> Any:
-    """INSERT … SELECT that keeps what is already there; the unique keys are the rule, not a check before it."""
-    return insert_into(session, table).from_select(columns, chosen).on_conflict_do_nothing()
-
-
-insert_ignoring = _insert_ignoring
 
 
 def _count_refusals(session: Session, entered: int) -> Counter[Reason]:

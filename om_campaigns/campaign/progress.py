@@ -13,12 +13,11 @@ from sqlmodel import Session
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition, Step
-from om_campaigns.campaign.enrolment import insert_ignoring
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of
-from om_campaigns.store import change
+from om_campaigns.store import change, insert_ignoring
 
 SETTLED = (
     DispatchStatus.sent,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlmodel import Session
 
 from om_campaigns.campaign.definition import CampaignDefinition
@@ -189,12 +189,3 @@ def _refuse_stopped(campaign: Campaign) -> bool:
     if campaign.status is CampaignStatus.stopped:
         raise RefusedError(f"campaign '{campaign.name}' was stopped for good")
     return False
-
-
-def count_enrolments(session: Session, campaign_id: int) -> dict[EnrolmentState, int]:
-    """How many are in which state."""
-    enrolment = table_of(Enrolment)
-    rows = session.execute(
-        select(enrolment.c.state, func.count()).where(enrolment.c.campaign_id == campaign_id).group_by(enrolment.c.state)
-    )
-    return {EnrolmentState(state): number for state, number in rows}

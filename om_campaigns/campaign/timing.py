@@ -90,11 +90,6 @@ def load_zone(name: str) -> ZoneInfo:
         raise ValueError(f"'{name}' is not an IANA time zone, for example Europe/Berlin") from None
 
 
-def zone_of(*, person: str | None, organisation: str | None, default: str) -> ZoneInfo:
-    """The zone a recipient lives in: their own, else the house's, else the instance's (SCH-06)."""
-    return load_zone(person or organisation or default)
-
-
 def local_day(instant: datetime, zone: ZoneInfo) -> int:
     """The calendar day of an instant in a zone, as days since 1970-01-01."""
     return instant.astimezone(zone).toordinal() - EPOCH

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException as FormError
 
 from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
 from om_campaigns.web.faults import Fault as Fault
@@ -44,8 +43,6 @@ class Form:
 async def _read_form(request: Request) -> Form:
     try:
         data: FormData = await request.form(max_files=4, max_fields=FIELDS)
-    except FormError:
-        raise
     except (ValueError, UnicodeError, AssertionError) as error:
         raise HTTPException(400) from error
     values: dict[str, tuple[str, ...]] = {}

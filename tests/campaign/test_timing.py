@@ -25,7 +25,6 @@ from om_campaigns.campaign.timing import (
     next_due,
     open_until,
     settle,
-    zone_of,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -259,12 +258,6 @@ def test_sch_08_no_place_within_the_horizon_is_a_result_with_a_name() -> None:
 
 
 # --- zones -------------------------------------------------------------------------------------------------------------
-
-
-def test_sch_06_the_person_then_the_house_then_the_instance() -> None:
-    assert zone_of(person="Asia/Tokyo", organisation="Europe/Lisbon", default="Europe/Berlin").key == "Asia/Tokyo"
-    assert zone_of(person=None, organisation="Europe/Lisbon", default="Europe/Berlin").key == "Europe/Lisbon"
-    assert zone_of(person="", organisation=None, default="Europe/Berlin") == BERLIN
 
 
 @pytest.mark.parametrize("name", ["Europe/Berln", "", "../etc/passwd", "Europe", "CEST+1"])

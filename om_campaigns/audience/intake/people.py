@@ -235,7 +235,6 @@ def _picker(positions: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
     return lambda row: tuple(row[position] for position in positions)
 
 
-_UNUSUAL = frozenset("%{}")
 _ODD_STARTS = cells.FORMULA_STARTS | {"'", ""}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 from typing import Any
 
 from sqlalchemy import select
@@ -104,14 +103,3 @@ def load_pack(session: Session, code: str) -> dict[str, Any]:
     found["revisions"] = [dict(row._mapping) for row in session.execute(revisions.order_by(revision.c.number))]
     found["answers"] = [dict(row._mapping) | {"level": row.level.value if row.level else "no"} for row in session.execute(answers)]
     return found
-
-
-def count_open(session: Session, today: date) -> dict[str, int]:
-    """Packs by state, and how many of those that wait are due within a week."""
-    pack = table_of(Pack)
-    counts: dict[str, int] = defaultdict(int)
-    for state, due_on in session.execute(select(pack.c.relay_state, pack.c.due_on)):
-        counts[state.value] += 1
-        if state.value in ("offered", "accepted", "postponed") and due_on is not None and (due_on - today).days <= 7:
-            counts["due_soon"] += 1
-    return dict(counts)
