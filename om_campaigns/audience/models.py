@@ -136,7 +136,7 @@ class Organisation(SQLModel, table=True):
     relay: Relay | None = Field(default=None, sa_type=by_value(Relay))
     pack_delivery: PackDelivery | None = Field(default=None, sa_type=by_value(PackDelivery))
     shelf_life_days: int | None = None
-    """This and the two before: what is not stated is inherited from the nearest ancestor that states it."""
+    """``relay``, ``pack_delivery`` and ``shelf_life_days`` that are not stated are inherited from the nearest ancestor that states them."""
     rhythm: Rhythm | None = Field(default=None, sa_type=by_value(Rhythm))
     """How often packs may come."""
     quiet_days: str | None = key(default=None)
@@ -236,7 +236,7 @@ class Person(SQLModel, table=True):
 class Seat(SQLModel, table=True):
     """A person's place in a house, or (without a person) a role address of the house.
 
-    ``address_id`` is never empty in effect: ``effective_address_id`` = its own, else the person's main address.
+    A seat without an ``address_id`` of its own is written to at the person's main address.
     """
 
     __tablename__ = "seat"

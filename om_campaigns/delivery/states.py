@@ -1,7 +1,8 @@
 """The tables of states: what may become of what we owe, of a letter on the wire, and of a pack in the house that received it.
 
-Every state change in this house is a pair listed here; an unlisted pair raises. The table in the manual is made from this
-module (``make_table``), and the SQL that moves rows is built through ``check_dispatch`` and ``check_message``.
+Every state change in this house is a pair listed here, and the table in the manual is made from them (``make_table``). The SQL
+by which letters and packs move is built through ``check_dispatch`` and ``check_message``, which raise for any other pair; what
+the campaign room and the gate do to many rows at once (stopping, holding, releasing) is listed, but not checked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The spine, to be read first: collect → recover → enrol → plan → compose → send.
+"""The spine, to be read first: collect, pass the gate, send service mails; then enrol → plan → compose → send → settle packs.
 
 What is due is computed from the tables, so a missed or doubled tick changes nothing; running a tick twice at the same
 instant plans and sends nothing the second time. Each campaign's enrolling and planning is one transaction.
