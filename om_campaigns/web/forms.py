@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,6 +15,9 @@ from om_campaigns.web.site import Site
 
 KEY = "formular"
 """Name of the hidden field."""
+
+SHOWN = "gezeigt-"
+"""Before the name of a hidden field: what stood in the field when the page was opened (``pipeline.shown``)."""
 
 FIELDS = 200
 
@@ -38,6 +41,10 @@ class Form:
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of boxes with the same name."""
         return self.values.get(name, ())
+
+    def shown(self, names: Iterable[str]) -> dict[str, str]:
+        """What the page showed in these fields, ticks parted by blanks; a field it did not tell of is not there."""
+        return {name: self[SHOWN + name] for name in names if self.all(SHOWN + name)}
 
 
 async def _read_form(request: Request) -> Form:

@@ -9,12 +9,14 @@ from om_campaigns.pipeline.faces import Face, load_face
 from om_campaigns.pipeline.notices import send_at_once
 from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor, make_door_token
 from om_campaigns.pipeline.recipient.preferring import (
+    FIELDS,
     RHYTHMS,
     Chosen,
     ask_for_link,
     find_manager,
     load_preferences,
     save_preferences,
+    spell,
 )
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
@@ -59,18 +61,11 @@ def save(request: Request, site: TheSite, token: Token, form: TheForm) -> Respon
 
 
 def _read(form: Form) -> Chosen | None:
-    """What was chosen; None for what is no form of ours, which always sends a rhythm."""
-    rhythm = form["takt"]
-    if rhythm not in RHYTHMS:
+    """What was chosen; None for what is no form of ours, which always sends a rhythm and tells what it showed."""
+    shown = form.shown(FIELDS)
+    if form["takt"] not in RHYTHMS or len(shown) < len(FIELDS):
         return None
-    return Chosen(
-        lists=frozenset(form.all("reihen")),
-        rhythm=RHYTHMS[rhythm],
-        topics=frozenset(form.all("themen")),
-        language=form["sprache"],
-        home=int(form["haus"]) if form["haus"].isdecimal() and len(form["haus"]) < 10 else 0,
-        left_home=form["weg"] == "ja",
-    )
+    return Chosen({name: " ".join(form.all(name)) for name in FIELDS}, shown, form["weg"] == "ja")
 
 
 def _meet(site: Site, token: str) -> tuple[Visitor, Face]:
@@ -98,9 +93,10 @@ def _show(request: Request, site: Site, token: str, *, is_saved: bool = False, s
         face = load_face(site.app, session, visitor.organisation_id)
         language = site.language(request, visitor.language)
         known = load_preferences(session, visitor, language)
+    shown = spell(known)
     if chosen is not None:
         known = chosen.over(known)
     return site.show(
-        request, "preferences.html", face=face, stored=visitor.language, status=status, known=known, is_saved=is_saved,
+        request, "preferences.html", face=face, stored=visitor.language, status=status, known=known, shown=shown, is_saved=is_saved,
         is_again=status != 200, key=make_key(site, "verwalten", token),
     )  # fmt: skip

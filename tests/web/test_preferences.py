@@ -42,11 +42,12 @@ def mailed_link(workspace: Workspace, client: httpx.Client) -> str:
     return link_in(letters(workspace, "joerg@")[-1], "verwalten")
 
 
-def save(workspace: Workspace, client: httpx.Client, link: str, **chosen: object) -> httpx.Response:
-    """Sends the form as the page showed it, with these changes."""
+def save(workspace: Workspace, client: httpx.Client, link: str, page: str = "", **chosen: object) -> httpx.Response:
+    """Sends the form with these changes, from the page as it was opened or as it is now."""
     key = make_form_key(workspace.app, "verwalten", link.rpartition("/")[2], workspace.now)
+    shown = dict(re.findall(r'name="(gezeigt-\w+)" value="([^"]*)"', page or client.get(link).text))
     usual = {"reihen": ["wir-gedanke", "monatsbrief", "hilfen"], "takt": "as_it_comes", "themen": [], "sprache": "de"}
-    return client.post(link, data={**usual, "formular": key, **chosen})
+    return client.post(link, data={**usual, **shown, "formular": key, **chosen})
 
 
 @pytest.mark.usefixtures("database")
@@ -186,6 +187,36 @@ def test_uns_09_one_list_ticked_after_leaving_a_whole_house_brings_back_that_lis
             ("mailing_list", "hilfen"),
             ("mailing_list", "wir-gedanke"),
         ]
+
+
+@pytest.mark.parametrize("door", [Door.one_click, Door.unsubscribe])
+@pytest.mark.usefixtures("database")
+def test_uns_09_law_05_an_open_page_brings_nobody_back_who_left_meanwhile(workspace: Workspace, client: httpx.Client, door: Door) -> None:
+    """The lists still stand ticked on it: that is what was shown, and no consent."""
+    link = mailed_link(workspace, client)
+    opened, token = client.get(link).text, token_of(workspace, door, JOERG, "hwk-tal")
+    if door is Door.one_click:
+        client.post(f"/one-click/{token}", data={"List-Unsubscribe": "One-Click"})
+    else:
+        key = make_form_key(workspace.app, door, token, workspace.now)
+        client.post(f"/{door}/{token}", data={"formular": key, "wunsch": "everything"})
+    left = workspace.dump()["suppression"]
+    assert left
+    page = save(workspace, client, link, opened, sprache="en", takt="monthly").text
+    assert 'value="wir-gedanke" checked' not in page
+    assert workspace.dump()["suppression"] == left
+    assert (workspace.count("opt_in"), workspace.ask("SELECT rhythm FROM preference")) == (0, [("monthly",)])
+
+
+@pytest.mark.usefixtures("database")
+def test_two_open_pages_of_preferences_undo_nothing_of_each_other(workspace: Workspace, client: httpx.Client) -> None:
+    link = mailed_link(workspace, client)
+    opened = client.get(link).text
+    save(workspace, client, link, opened, takt="monthly", themen=["health"], reihen=["wir-gedanke", "hilfen"])
+    save(workspace, client, link, opened, themen=["climate"], reihen=["wir-gedanke", "monatsbrief"])
+    assert workspace.ask("SELECT rhythm FROM preference") == [("monthly",)]
+    assert workspace.ask("SELECT topic FROM preference_topic ORDER BY topic") == [("climate",), ("health",)]
+    assert workspace.ask("SELECT scope FROM suppression ORDER BY scope") == [("hilfen",), ("monatsbrief",)]
 
 
 @pytest.mark.usefixtures("database")

@@ -27,6 +27,7 @@ from om_campaigns.pipeline.partner.house_desk import find_house, record_changes,
 from om_campaigns.pipeline.partner.house_look import ColourFault, load_look, read_accent, save_look
 from om_campaigns.pipeline.partner.house_routes import find_ways, load_routes, read_routes, save_routes
 from om_campaigns.pipeline.partner.pack_desk import Reach
+from om_campaigns.pipeline.shown import merge_text
 
 TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "takt", "ruhe", "newsletter", "weitergabe", "berater", "farbe")
 """The fields of the form with one value; '' where a house states nothing, and inherits or has no wish."""
@@ -93,7 +94,7 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], show
             return Wrong(("weg",))
         routes, look = load_routes(session, house), load_look(session, house)
         now_there = _typed(session, house, routes)
-        typed = {name: now_there[name] if _is_same(shown.get(name), text) else text for name, text in typed.items()}
+        typed = {name: merge_text(shown.get(name), text, now_there[name]) for name, text in typed.items()}
         accent = look.accent if typed["farbe"] == look.accent else read_accent(app, house, typed["farbe"])
         wrong = _faults(session, house, routes, typed)
         if isinstance(accent, ColourFault):
@@ -113,11 +114,6 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], show
         changes += save_look(session, house, accent, look.logo)
         record_changes(session, "organisation", house.id or 0, changes, reach.actor, now)
     return Wrong()
-
-
-def _is_same(shown: str | None, text: str) -> bool:
-    """Whatever a browser makes of line ends."""
-    return shown is not None and shown.split() == text.split()
 
 
 def _faults(session: Session, house: Organisation, routes: list[Route], typed: dict[str, str]) -> tuple[str, ...]:

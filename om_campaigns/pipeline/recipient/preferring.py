@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -29,11 +30,13 @@ from om_campaigns.feedback.tasks import open_task
 from om_campaigns.pipeline.notices import MANAGE
 from om_campaigns.pipeline.recipient.doors import Visitor, find_lists, find_visitor_of
 from om_campaigns.pipeline.recipient.subscribing import Offer, consent_text
+from om_campaigns.pipeline.shown import merge_text, merge_ticks
 
 VALID_MINUTES = 24 * 60
 LINKS_A_DAY = 3
 PURPOSE = "preferences"
 RHYTHMS = {each.value: each for each in Rhythm}
+LANGUAGES = ("de", "en")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +66,47 @@ class Settings:
     """Only ever ticked, never stored: staff look at it."""
 
 
+FIELDS = ("reihen", "takt", "themen", "sprache", "haus")
+"""The fields of the form in which something stored is shown; ticks parted by blanks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What was sent by the form."""
+    """What the form sent: of ``FIELDS`` what was chosen, and what was ``shown`` when the page was opened.
 
-    lists: frozenset[str]
-    rhythm: Rhythm
-    topics: frozenset[str]
-    language: str
-    home: int
+    Only what differs from what was shown is a decision; above all, a list that still stands ticked on an old page is no consent.
+    """
+
+    fields: Mapping[str, str]
+    shown: Mapping[str, str]
     left_home: bool
 
     def over(self, known: Settings) -> Settings:
-        """What is stored, with what was chosen in its place: how the page comes back that was open for too long."""
+        """What is stored, with what was decided in its place."""
+        stored = spell(known)
+        wanted = {name: merge_text(self.shown.get(name), self.fields[name], stored[name]) for name in FIELDS}
+        lists, topics = (merge_ticks(*(each[name].split() for each in (self.shown, self.fields, stored))) for name in ("reihen", "themen"))
+        is_home = wanted["haus"] in {str(each.seat_id) for each in known.homes}
         return replace(
             known,
-            lists=[(slug, name, slug in self.lists) for slug, name, _ in known.lists],
-            rhythm=self.rhythm,
-            topics=[(topic, name, topic in self.topics) for topic, name, _ in known.topics],
-            language=self.language if known.language else "",
-            homes=[replace(each, is_primary=each.seat_id == self.home) for each in known.homes],
+            lists=[(slug, name, slug in lists) for slug, name, _ in known.lists],
+            rhythm=RHYTHMS[wanted["takt"]],
+            topics=[(topic, name, topic in topics) for topic, name, _ in known.topics],
+            language=wanted["sprache"] if known.language and wanted["sprache"] in LANGUAGES else known.language,
+            homes=[replace(each, is_primary=str(each.seat_id) == wanted["haus"]) for each in known.homes] if is_home else known.homes,
             left_home=self.left_home,
         )
+
+
+def spell(known: Settings) -> dict[str, str]:
+    """What is stored, as the ``FIELDS`` of the form show it."""
+    return {
+        "reihen": " ".join(slug for slug, _, comes in known.lists if comes),
+        "takt": known.rhythm.value,
+        "themen": " ".join(topic for topic, _, is_chosen in known.topics if is_chosen),
+        "sprache": known.language,
+        "haus": next((str(each.seat_id) for each in known.homes if each.is_primary), ""),
+    }
 
 
 def ask_for_link(app: App, visitor: Visitor, language: str, now: datetime) -> None:
@@ -171,19 +193,24 @@ def _homes(session: Session, person: Person | None) -> list[Home]:
 
 
 def save_preferences(app: App, visitor: Visitor, chosen: Chosen, language: str, path: str, now: datetime) -> None:
-    """Store what was chosen; doing it twice changes nothing more. Lists, topics and homes that are not there are ignored."""
+    """Store what was decided; doing it twice changes nothing more. Lists, topics and homes that are not there are ignored.
+
+    Whoever left meanwhile, with a press in the mail program or in another window, stays out: an old page brings back nothing (UNS-09).
+    """
     with store.write(app.engine) as session:
         leaving.hold_address(session, visitor.address_id)
         before = load_preferences(session, visitor, language)
-        left = [slug for slug, _, comes in before.lists if comes and slug not in chosen.lists]
+        wanted = chosen.over(before)
+        pairs = list(zip(before.lists, wanted.lists, strict=True))
+        left = [slug for (slug, _, comes), (_, _, is_wanted) in pairs if comes and not is_wanted]
         leavers = [Leaver(visitor.address_id, visitor.organisation_id, slug) for slug in left]
         leaving.record_leaving_lists(session, leavers, Channel.page, now, app.today(now))
-        for slug, name, comes in before.lists:
-            if not comes and slug in chosen.lists:
+        for (slug, name, comes), (_, _, is_wanted) in pairs:
+            if is_wanted and not comes:
                 _join(app, session, visitor, before, slug, name, language, path, now)
-        leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, chosen.rhythm, Channel.page, now)
-        _save_topics(session, visitor, before, chosen, now)
-        _save_person(session, visitor, before, chosen, now)
+        leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, wanted.rhythm, Channel.page, now)
+        _save_topics(session, visitor, before, wanted, now)
+        _save_person(session, visitor, before, wanted, now)
 
 
 def _join(
@@ -225,32 +252,31 @@ def _latest_mail(session: Session, visitor: Visitor) -> tuple[str, datetime | No
     return (row.message_id, row.sent_at, row.body_hash) if row else ("", None, "")
 
 
-def _save_topics(session: Session, visitor: Visitor, before: Settings, chosen: Chosen, now: datetime) -> None:
-    wanted = {topic for topic, _, _ in before.topics} & chosen.topics
-    if wanted == {topic for topic, _, is_chosen in before.topics if is_chosen}:
+def _save_topics(session: Session, visitor: Visitor, before: Settings, wanted: Settings, now: datetime) -> None:
+    if wanted.topics == before.topics:
         return
-    table = table_of(PreferenceTopic)
+    table, chosen = table_of(PreferenceTopic), sorted(topic for topic, _, is_chosen in wanted.topics if is_chosen)
     session.execute(delete(table).where(table.c.address_id == visitor.address_id))
-    session.add_all(PreferenceTopic(address_id=visitor.address_id, topic=topic) for topic in sorted(wanted))
-    leaving.note_change(session, "address", visitor.address_id, "topics", None, ",".join(sorted(wanted)), now, Channel.page.value)
-    leaving.record_preference(session, visitor.address_id, visitor.organisation_id, now, topics=",".join(sorted(wanted)))
+    session.add_all(PreferenceTopic(address_id=visitor.address_id, topic=topic) for topic in chosen)
+    leaving.note_change(session, "address", visitor.address_id, "topics", None, ",".join(chosen), now, Channel.page.value)
+    leaving.record_preference(session, visitor.address_id, visitor.organisation_id, now, topics=",".join(chosen))
 
 
-def _save_person(session: Session, visitor: Visitor, before: Settings, chosen: Chosen, now: datetime) -> None:
+def _save_person(session: Session, visitor: Visitor, before: Settings, wanted: Settings, now: datetime) -> None:
     person = _person(session, visitor.address_id)
     if person is None:
         return
     number = person.id or 0
-    if chosen.language in ("de", "en") and chosen.language != before.language:
-        leaving.note_change(session, "person", number, "language", person.language, chosen.language, now, Channel.page.value)
-        person.language = chosen.language
-    home = next((each for each in before.homes if each.seat_id == chosen.home), None)
-    if home is not None and not home.is_primary:
+    if wanted.language != before.language:
+        leaving.note_change(session, "person", number, "language", person.language, wanted.language, now, Channel.page.value)
+        person.language = wanted.language
+    home = next((each for each in wanted.homes if each.is_primary), None)
+    if home is not None and wanted.homes != before.homes:
         seat = table_of(Seat)
         old = next((each.name for each in before.homes if each.is_primary), None)
         session.execute(update(seat).where(seat.c.person_id == number).values(is_primary_home=seat.c.id == home.seat_id))
         leaving.note_change(session, "person", number, "home", old, home.name, now, Channel.page.value)
-    if chosen.left_home:
+    if wanted.left_home:
         open_task(
             session,
             TaskKind.home_left,

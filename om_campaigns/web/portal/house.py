@@ -60,7 +60,7 @@ def _show_settings(
 def settings_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
     """Takes over what was chosen, or nothing of it."""
     typed = {name: form[name] for name in TYPED} | {TYPED_OFTEN: " ".join(form.all(TYPED_OFTEN)).strip()}
-    shown = {name: form[f"gezeigt-{name}"] for name in typed if form.all(f"gezeigt-{name}")}
+    shown = form.shown(typed)
     wrong = save_settings(desk.app, desk.reach, house, typed, shown) if desk.is_own(form) else Wrong((TOO_OLD,))
     return _show_settings(desk, house, wrong, typed, shown) if wrong.fields else desk.go(f"/haus/{house}", "gespeichert")
 
