@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, literal, or_, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
@@ -88,13 +88,16 @@ def is_suppressed(address: Any, organisation: Any, mailing_list: Column | str) -
     is compared: intake renews suppressions of older keys as soon as it sees the address again.
     """
     blocked = Suppression.__table__  # type: ignore[attr-defined]
+    is_left = or_(
+        blocked.c.reopened.is_(None), func.replace(blocked.c.reopened, literal(" ") + mailing_list + " ", "") == blocked.c.reopened
+    )
     return exists().where(
         blocked.c.hmac == _columns(address).hmac,
         blocked.c.key_id == _columns(address).key_id,
         or_(
-            blocked.c.scope_kind == SuppressionScope.all,
+            and_(blocked.c.scope_kind == SuppressionScope.all, is_left),
             and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope == mailing_list),
-            and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == _columns(organisation).public_id),
+            and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == _columns(organisation).public_id, is_left),
         ),
     )
 
@@ -108,17 +111,12 @@ def record_suppression(
     scope_kind: SuppressionScope = SuppressionScope.all,
     scope: str = "",
 ) -> bool:
-    """Suppress an address; False when it already was in this scope. Later imports never undo it (UNS-09)."""
-    return store.add_new(
-        session,
-        table_of(Suppression),
-        hmac=address.hmac,
-        key_id=address.key_id,
-        scope_kind=scope_kind,
-        scope=scope,
-        reason=reason,
-        at=now,
-    )
+    """Suppress an address; False when it already was in all of this scope. Later imports never undo it (UNS-09)."""
+    blocked, mine = table_of(Suppression), {"hmac": address.hmac, "key_id": address.key_id, "scope_kind": scope_kind, "scope": scope}
+    if store.add_new(session, blocked, **mine, reason=reason, at=now):
+        return True
+    is_there = and_(*(blocked.c[name] == value for name, value in mine.items()), blocked.c.reopened.is_not(None))
+    return store.change(session, update(blocked).where(is_there).values(reason=reason, at=now, reopened=None)) == 1
 
 
 def withdraw_consents(

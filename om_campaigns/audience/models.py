@@ -299,7 +299,8 @@ class Basis(SQLModel, table=True):
 class Suppression(SQLModel, table=True):
     """Nobody behind this hash is written to in this scope; beats every basis, survives import and erasure (LAW-09).
 
-    ``scope`` is a mailing list's slug, an organisation's public id, or '' for ``all``.
+    ``scope`` is a mailing list's slug, an organisation's public id, or '' for ``all``. Whoever left more than one list and subscribed to
+    some of them again finds these in ``reopened``, in blanks: `` hilfen monatsbrief ``; every other list stays left, also one made later.
     """
 
     __tablename__ = "suppression"
@@ -316,6 +317,7 @@ class Suppression(SQLModel, table=True):
     scope: str = key(default="")
     reason: SuppressionReason = Field(sa_type=by_value(SuppressionReason), nullable=False)
     at: datetime = Field(sa_type=Instant, nullable=False)
+    reopened: str | None = None
 
 
 class Preference(SQLModel, table=True):

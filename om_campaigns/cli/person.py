@@ -79,7 +79,8 @@ def show(state: State, who: str, format_: str) -> None:
         print_rows(address["bases"], "table", BASES, zone=zone, empty="  without basis: nobody may write here")
         for each in address["suppressions"]:
             where = f"{each['scope_kind']} {each['scope']}".strip()
-            click.echo(f"  suppressed for {where}: {each['reason']}, {each['at']:%Y-%m-%d}")
+            but = f"; subscribed to again: {', '.join(each['reopened'])}" if each["reopened"] else ""
+            click.echo(f"  suppressed for {where}: {each['reason']}, {each['at']:%Y-%m-%d}{but}")
     for name, columns in LISTS.items():
         if found[name]:
             click.echo()

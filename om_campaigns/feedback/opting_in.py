@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
 from om_campaigns.audience.columns_de import fold
-from om_campaigns.audience.models import Address, Basis, Change, MailingList, Organisation, Person, Seat, SeatRole, Suppression
+from om_campaigns.audience.models import Address, Basis, Organisation, Person, Seat, SeatRole, Suppression
 from om_campaigns.audience.vocabulary import (
     ROLE_STRENGTH,
     AddressKind,
@@ -24,8 +24,9 @@ from om_campaigns.audience.vocabulary import (
     SuppressionReason,
     SuppressionScope,
 )
-from om_campaigns.columns import digest, new_ref, table_of
+from om_campaigns.columns import digest, table_of
 from om_campaigns.delivery.models import Notice, Pace
+from om_campaigns.feedback.leaving import Channel, note_change
 from om_campaigns.feedback.models import OptIn, TaskKind
 from om_campaigns.feedback.tasks import open_task
 
@@ -174,7 +175,7 @@ def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime)
         session.add(made)
         session.flush()
         person_id = made.id or 0
-        _note(session, "person", person_id, "name", opt_in.full_name, now)
+        note_change(session, "person", person_id, "name", None, opt_in.full_name, now, Channel.page)
     place = Seat(
         person_id=person_id, organisation_id=opt_in.organisation_id, is_primary_home=not known, strength=ROLE_STRENGTH[Role.adviser]
     )
@@ -196,29 +197,29 @@ def _record_consent(session: Session, opt_in: OptIn, address_id: int, mailing_li
     mine = (basis.c.address_id == address_id, basis.c.kind == BasisKind.consent_doi, basis.c.mailing_list == mailing_list)
     if not store.change(session, update(basis).where(*mine, basis.c.collector_id.is_(None)).values(**values)):
         store.add_new(session, basis, address_id=address_id, kind=BasisKind.consent_doi, mailing_list=mailing_list, **values)
-    _note(session, "address", address_id, "basis", f"{BasisKind.consent_doi.value} {mailing_list}", now)
+    note_change(session, "address", address_id, "basis", None, f"{BasisKind.consent_doi.value} {mailing_list}", now, Channel.page)
 
 
 def _reopen(session: Session, address: Address, opt_in: OptIn, now: datetime) -> None:
-    """Take back what the person themselves had left, as far as they now subscribe, and nothing else: of everything they had left
-    (all of OM's mail, or all through a house) the other lists stay left (UNS-09)."""
-    blocked = table_of(Suppression)
-    mine = (blocked.c.hmac == address.hmac, blocked.c.key_id == address.key_id, blocked.c.reason == SuppressionReason.opt_out)
+    """Take back what the person themselves had left, as far as they now subscribe, and nothing else (UNS-09): of everything they had left,
+    all of OM's mail or all through a house, the other lists stay left."""
     house = session.get(Organisation, opt_in.organisation_id) if opt_in.organisation_id else None
-    is_wide = or_(
-        blocked.c.scope_kind == SuppressionScope.all,
-        and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == (house.public_id if house else "")),
+    kind, scope, lists = col(Suppression.scope_kind), col(Suppression.scope), set(opt_in.mailing_lists)
+    mine = (col(Suppression.hmac) == address.hmac, col(Suppression.key_id) == address.key_id)
+    concerned = or_(
+        kind == SuppressionScope.all,
+        and_(kind == SuppressionScope.organisation, scope == (house.public_id if house else "")),
+        and_(kind == SuppressionScope.mailing_list, scope.in_(lists)),
     )
-    if session.execute(select(blocked.c.id).where(*mine, is_wide).limit(1)).first() is not None:
-        others = session.execute(select(table_of(MailingList).c.slug)).scalars()
-        for slug in (each for each in others if each not in opt_in.mailing_lists):
-            store.add_new(
-                session, blocked, hmac=address.hmac, key_id=address.key_id, scope_kind=SuppressionScope.mailing_list, scope=slug,
-                reason=SuppressionReason.opt_out, at=now,
-            )  # fmt: skip
-    lifted = or_(is_wide, and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope.in_(opt_in.mailing_lists)))
-    if store.change(session, delete(blocked).where(*mine, lifted)):
-        _note(session, "address", address.id or 0, "suppressed", "lifted by a new subscription", now)
+    query = select(Suppression).where(*mine, col(Suppression.reason) == SuppressionReason.opt_out, concerned).order_by(col(Suppression.id))
+    for left in session.execute(query.with_for_update()).scalars():
+        told, reopened = f"{left.scope_kind.value} {left.scope}".strip(), set((left.reopened or "").split())
+        if left.scope_kind is SuppressionScope.mailing_list:
+            session.delete(left)
+            note_change(session, "address", address.id or 0, "suppressed", told, "lifted by a new subscription", now, Channel.page)
+        elif not lists <= reopened:
+            left.reopened = f" {' '.join(sorted(lists | reopened))} "
+            note_change(session, "address", address.id or 0, "reopened", told, " ".join(sorted(lists)), now, Channel.page)
 
 
 def note_mail(session: Session, ref: str, message_id: str, body_hash: str, at: datetime) -> None:
@@ -238,9 +239,3 @@ def forget_old(session: Session, now: datetime) -> int:
         delete(pace).where(or_(pace.c.scope.like("opt-in-%"), pace.c.scope.like("entrance-%")), pace.c.window_start < now - COUNTED)
     )
     return store.change(session, delete(opt_in).where(or_(unconfirmed, outlived)))
-
-
-def _note(session: Session, entity: str, entity_id: int, field: str, new: str, now: datetime) -> None:
-    session.add(
-        Change(batch=new_ref(), entity=entity, entity_id=entity_id, field=field, new=new, origin=Origin.answer, actor="page", at=now)
-    )

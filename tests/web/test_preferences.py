@@ -161,6 +161,8 @@ def test_leaving_and_joining_lists_joining_is_a_consent_with_proof(workspace: Wo
     page = save(workspace, client, link, reihen=["hilfen", "monatsbrief", "gibt-es-nicht"]).text
     assert page.count("checked") == 2 + 1 + 1  # two lists, the rhythm, the language
     assert workspace.ask("SELECT scope FROM suppression") == [("wir-gedanke",)]
+    told = workspace.ask("SELECT new FROM change WHERE field = 'suppressed' AND old = 'mailing_list monatsbrief'")
+    assert told == [("lifted by a new subscription",)]
     (proof,) = om(workspace.folder, "person", "proof", JOERG, "--format", "json").json
     assert (proof["mailing_lists"], proof["mail_id"]) == (["monatsbrief"], letters(workspace)[0]["Message-ID"])
     sent = workspace.transport.letters[0][1].partition(b"MIME-Version: 1.0\r\n")
@@ -183,10 +185,49 @@ def test_uns_09_one_list_ticked_after_leaving_a_whole_house_brings_back_that_lis
     for _ in range(2):
         page = save(workspace, client, link, reihen=["monatsbrief"]).text
         assert page.count("checked") == 1 + 1 + 1  # the list, the rhythm, the language
-        assert workspace.ask("SELECT scope_kind, scope FROM suppression ORDER BY scope") == [
-            ("mailing_list", "hilfen"),
-            ("mailing_list", "wir-gedanke"),
-        ]
+        assert workspace.ask("SELECT scope_kind, reopened FROM suppression") == [("organisation", " monatsbrief ")]
+
+
+def comes(workspace: Workspace, client: httpx.Client, link: str) -> list[str]:
+    assert client.get(link).status_code == 200
+    return re.findall(r'name="reihen" value="([\w-]+)" checked', client.get(link).text)
+
+
+@pytest.mark.usefixtures("database")
+def test_uns_09_whoever_left_one_house_keeps_every_list_of_the_other(workspace: Workspace, client: httpx.Client) -> None:
+    workspace.people(person("Jörg Müller", "ihk-berg", email=JOERG, primary="no"))
+    assert ask_for_link(workspace, client, organisation="ihk-berg").status_code == 200
+    workspace.tick()
+    other = link_in(letters(workspace, "joerg@")[-1], "verwalten")
+    token = token_of(workspace, Door.unsubscribe, JOERG, "hwk-tal")
+    client.post(
+        f"/abmelden/{token}",
+        data={"formular": make_form_key(workspace.app, Door.unsubscribe, token, workspace.now), "wunsch": "this_house"},
+    )
+    link = mailed_link(workspace, client)
+    assert (comes(workspace, client, link), len(comes(workspace, client, other))) == ([], 3)
+    save(workspace, client, link, reihen=["monatsbrief"])
+    assert comes(workspace, client, link) == ["monatsbrief"]
+    assert len(comes(workspace, client, other)) == 3
+
+
+@pytest.mark.usefixtures("database")
+def test_uns_09_a_list_made_later_does_not_come_to_whoever_left_everything_but_one(workspace: Workspace, client: httpx.Client) -> None:
+    link, token = mailed_link(workspace, client), token_of(workspace, Door.unsubscribe, JOERG, "hwk-tal")
+    everything = {"formular": make_form_key(workspace.app, Door.unsubscribe, token, workspace.now), "wunsch": "everything"}
+    client.post(f"/abmelden/{token}", data=everything)
+    save(workspace, client, link, reihen=["monatsbrief"])
+    workspace.do(
+        "INSERT INTO mailing_list (slug, name_de, name_en, description_de, description_en) VALUES ('neu', 'Neue Reihe', '', '', '')"
+    )
+    assert comes(workspace, client, link) == ["monatsbrief"]
+    client.post(f"/abmelden/{token}", data=everything)
+    assert comes(workspace, client, link) == []
+    assert workspace.ask("SELECT scope_kind, reopened FROM suppression") == [("all", None)]
+    said = workspace.ask("SELECT field, old, new FROM change WHERE field IN ('suppressed', 'reopened') ORDER BY id")
+    assert said == [("suppressed", None, "all"), ("reopened", "all", "monatsbrief"), ("suppressed", None, "all")]
+    (proof,) = om(workspace.folder, "person", "proof", JOERG, "--format", "json").json
+    assert [each["mailing_list"] for each in proof["withdrawn"]] == ["monatsbrief"]
 
 
 @pytest.mark.parametrize("door", [Door.one_click, Door.unsubscribe])

@@ -164,9 +164,9 @@ def test_uns_09_subscribing_again_reopens_what_one_left_oneself_and_no_more(
     )
     ask(workspace, client, reihen=["wir-gedanke"])
     confirm(workspace, client, link_in(mail_of(workspace)))
-    assert workspace.ask("SELECT scope_kind, scope FROM suppression ORDER BY scope") == [
-        ("mailing_list", "hilfen"),
-        ("mailing_list", "monatsbrief"),
+    assert workspace.ask("SELECT scope_kind, reopened FROM suppression") == [(kind, " wir-gedanke ")]
+    assert workspace.ask("SELECT old, new FROM change WHERE field = 'reopened'") == [
+        (f"{kind} {workspace.ask(f'SELECT {scope}')[0][0]}".strip(), "wir-gedanke")
     ]
 
 

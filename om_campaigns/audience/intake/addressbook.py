@@ -86,8 +86,8 @@ class Addressbook:
         rows = [(hash_address(keyring, key), self._current, hashed, old) for hashed, key in pairs if hashed in suppressed]
         bulk.run_many(
             connection,
-            "INSERT INTO suppression (hmac, key_id, scope_kind, scope, reason, at) "
-            f"SELECT {mark}, {mark}, scope_kind, scope, reason, at FROM suppression WHERE hmac = {mark} AND key_id = {mark} "
+            "INSERT INTO suppression (hmac, key_id, scope_kind, scope, reason, at, reopened) "
+            f"SELECT {mark}, {mark}, scope_kind, scope, reason, at, reopened FROM suppression WHERE hmac = {mark} AND key_id = {mark} "
             "ON CONFLICT DO NOTHING",
             rows,
         )

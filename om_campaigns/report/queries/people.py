@@ -157,7 +157,7 @@ def _one_address(session: Session, address_id: int, *, is_main: bool) -> dict[st
         .order_by(_basis.c.mailing_list, _basis.c.kind)
     )
     blocked = session.execute(
-        select(_suppression.c.scope_kind, _suppression.c.scope, _suppression.c.reason, _suppression.c.at)
+        select(_suppression.c.scope_kind, _suppression.c.scope, _suppression.c.reason, _suppression.c.at, _suppression.c.reopened)
         .where(_suppression.c.hmac == row.hmac, _suppression.c.key_id == row.key_id)
         .order_by(_suppression.c.at, _suppression.c.id)
     )
@@ -167,7 +167,7 @@ def _one_address(session: Session, address_id: int, *, is_main: bool) -> dict[st
         "kind": row.kind,
         "bounce_state": row.bounce_state,
         "bases": [dict(each) for each in bases.mappings()],
-        "suppressions": [dict(each) for each in blocked.mappings()],
+        "suppressions": [{**each, "reopened": (each["reopened"] or "").split()} for each in blocked.mappings()],
     }
 
 
