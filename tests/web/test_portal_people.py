@@ -79,6 +79,25 @@ def test_who_no_longer_deputises_can_do_so_again(office: Workspace, doris: TestC
     assert "Vera Vertretung" not in doris.get(PEOPLE).text
 
 
+def test_a_second_window_undoes_nothing_that_was_saved_in_the_first(office: Workspace, doris: TestClient) -> None:
+    """Like the form of settings: only what was changed in a window is saved; the page with a fault goes on knowing what it showed."""
+    lea, vera = ref(office, "Lea Leitung"), ref(office, "Vera Vertretung")
+    page = doris.get(PEOPLE).text
+    stale = {KEY: form_key(page), "gezeigt-vertretung": vera}
+    assert f'name="gezeigt-vertretung" value="{vera}"' in page
+    assert doris.post(PEOPLE, data={**stale, "vertretung": [lea]}).status_code == 303  # the first window: Lea instead of Vera
+    before = office.dump()
+    assert doris.post(PEOPLE, data={**stale, "vertretung": [vera]}).status_code == 303  # the second one, in which nothing was changed
+    assert office.dump() == before
+    assert (roles(office, "Lea Leitung"), roles(office, "Vera Vertretung")) == (["deputy", "leadership"], [])
+    wrong = doris.post(PEOPLE, data={**stale, "vertretung": ["gibt-es-nicht"]}).text
+    assert f'name="gezeigt-vertretung" value="{vera}"' in wrong
+    office.do("UPDATE person SET status = 'left' WHERE full_name = 'Vera Vertretung'")
+    assert doris.post(PEOPLE, data={**stale, "vertretung": [vera]}).status_code == 303, "who has left meanwhile was not chosen here"
+    assert doris.post(PEOPLE, data={**stale, "gezeigt-vertretung": lea, "vertretung": []}).status_code == 303
+    assert roles(office, "Lea Leitung") == ["leadership"]
+
+
 def test_the_same_file_takes_no_deputy_back_and_a_new_one_does(office: Workspace, doris: TestClient) -> None:
     deputise(doris, ref(office, "Lea Leitung"))
     office.people(LEA)

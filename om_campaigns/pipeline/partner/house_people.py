@@ -42,17 +42,22 @@ def show_people(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
     return {"people": people, "deputies": deputies, "offices": offices}
 
 
-def save_deputies(app: App, reach: Reach, slug: str, chosen: tuple[str, ...]) -> bool:
-    """Let exactly these people (by ``ref``) deputise; False, and nothing changed, where one of them cannot."""
+def save_deputies(app: App, reach: Reach, slug: str, chosen: tuple[str, ...], shown: tuple[str, ...] | None = None) -> bool:
+    """Let exactly these people (by ``ref``) deputise; False, and nothing changed, where one of them cannot.
+
+    ``shown`` is who did when the page was opened: a tick that was left as it was undoes nothing that was saved since.
+    """
     now = app.now()
     with store.write(app.engine) as session:
         house = find_house(session, reach, slug, locks=True)
         people = _people(session, house.id or 0, app) if house else []
-        if house is None or not set(chosen) <= {each["ref"] for each in people}:
+        if house is None or not set(chosen) - set(shown or ()) <= {each["ref"] for each in people}:
             return False
         for each in people:
-            before = each["roles"]
-            after = [role for role in before if role is not Role.deputy] + [Role.deputy] * (each["ref"] in chosen)
+            before, is_ticked = each["roles"], each["ref"] in chosen
+            if shown is not None and is_ticked == (each["ref"] in shown):
+                continue
+            after = [role for role in before if role is not Role.deputy] + [Role.deputy] * is_ticked
             if set(before) != set(after):
                 _save_roles(session, each["seat_id"], after)
                 texts = [",".join(sorted(roles)) or None for roles in (before, after)]

@@ -96,19 +96,22 @@ def people(desk: TheDesk, house: str) -> Response:
     return _show_people(desk, house)
 
 
-def _show_people(desk: Desk, house: str, *wrong: str, chosen: tuple[str, ...] = ()) -> Response:
+def _show_people(desk: Desk, house: str, *wrong: str, chosen: tuple[str, ...] = (), shown: tuple[str, ...] | None = None) -> Response:
     about = show_people(desk.app, desk.reach, house)
-    return _show(desk, "people", house, about, wrong, chosen=chosen if wrong else about["deputies"] if about else ())
+    deputies = tuple(about["deputies"]) if about else ()
+    shown = deputies if shown is None else shown
+    return _show(desk, "people", house, about, wrong, chosen=chosen if wrong else deputies, shown=shown)
 
 
 @router.post(f"{HOUSE}/menschen", response_class=Response)
 def people_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
     """Lets those deputise who were ticked, and nobody else."""
-    chosen = form.all("vertretung")
+    chosen, shown = form.all("vertretung"), form.all("gezeigt-vertretung")
+    before = tuple(shown[0].split()) if shown else None
     if not desk.is_own(form):
-        return _show_people(desk, house, TOO_OLD, chosen=chosen)
-    if not save_deputies(desk.app, desk.reach, house, chosen):
-        return _show_people(desk, house, "vertretung", chosen=chosen)
+        return _show_people(desk, house, TOO_OLD, chosen=chosen, shown=before)
+    if not save_deputies(desk.app, desk.reach, house, chosen, before):
+        return _show_people(desk, house, "vertretung", chosen=chosen, shown=before)
     return desk.go(f"/haus/{house}/menschen", "gespeichert")
 
 
