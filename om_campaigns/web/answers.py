@@ -34,7 +34,7 @@ def answered(request: Request, site: TheSite, token: Token, form: TheForm) -> Re
     if faults := find_faults(question, typed):
         return _show(request, site, token, question, face, typed, faults)
     answer(site.app, question, typed, site.app.now())
-    return site.show(request, "answered.html", face=face, stored=question.visitor.language, question=question)
+    return site.show(request, "answered.html", face=face, stored=question.visitor.language, question=question, typed=typed)
 
 
 def _meet(request: Request, site: Site, token: str) -> tuple[Question, Face]:

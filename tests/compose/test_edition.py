@@ -127,7 +127,7 @@ def test_running_text_has_its_look_without_style(given: Given, values: dict[str,
 def test_home_leads_and_om_stands_beside(given: Given, values: dict[str, str]) -> None:
     home, om = (Page(show_html(built(given, sender=sender), values)).words for sender in ("home", "om"))
     assert home.index("Handwerkskammer Lindenau") < home.index("gemeinsam in der")
-    assert "Absender: Offensive Mittelstand, gemeinsam mit Handwerkskammer Lindenau" in home  # LAW-16
+    assert "Absender: Offensive Mittelstand und Handwerkskammer Lindenau" in home  # LAW-16
     assert "Rike Ahlers" in home
     assert "gemeinsam in der" not in om
     assert "Reihe Gute Nachbarn" in om

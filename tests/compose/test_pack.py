@@ -107,7 +107,7 @@ def test_the_block_is_markdown_with_headings_and_its_origin(text: PackText) -> N
     assert "### Was Sie sagen können\n" in block
     assert ":::" not in block
     assert "{#" not in block
-    assert "gibt diesen Text der Offensive Mittelstand" in block
+    assert "Weitergegeben von: " in block
 
 
 def test_a_picture_keeps_its_size_where_it_is_html_and_is_plain_markdown_elsewhere(given: Given) -> None:

@@ -203,6 +203,13 @@ def test_a3_afterwards_only_material_that_fits(workspace: Workspace, client: htt
     assert later == {"b1": "sent", "b2": "skipped"}
 
 
+def test_nothing_ticked_is_thanked_for_and_promises_no_choice(workspace: Workspace, client: httpx.Client) -> None:
+    third = walk(workspace, "2027-01-20")["a3"]
+    said = answer(workspace, client, third, auswahl=[]).text
+    assert "Sie haben nichts angekreuzt" in said
+    assert "richten wir uns danach" not in said
+
+
 @pytest.mark.usefixtures("database")
 def test_a3_the_last_answer_counts_even_if_it_was_given_before(workspace: Workspace, client: httpx.Client) -> None:
     third = walk(workspace, "2027-01-20")["a3"]

@@ -83,11 +83,7 @@ def _find_people(run: Run, record: Record, people: dict[str, set[int]]) -> bool:
                 run.reject(record.sheet, record.line, "people", str(error))
                 return False
         if len(ids) != 1:
-            reason = (
-                f"'{mark[:60]}' is shared by several people; write their numbers"
-                if ids
-                else f"unknown person '{mark[:60]}'{run.known.hint(mark, people)}"
-            )
+            reason = f"'{mark[:60]}' is shared by several people; write their numbers" if ids else f"unknown person '{mark[:60]}'"
             run.reject(record.sheet, record.line, "people", reason)
             return False
         found += ids

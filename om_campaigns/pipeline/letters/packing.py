@@ -38,8 +38,8 @@ CONTENT_TYPES = {Format.eml: "application/octet-stream", Format.pdf: "applicatio
 SENTENCES = {
     "de": (
         "Auch für: %s. Dort kennen wir niemanden, dem wir es selbst schicken könnten.",
-        "Nur den Textbaustein, nicht den ganzen Brief, nehmen: %s.",
-        "Ein eigenes Paket haben schon: %s.",
+        "Nur als Textbaustein, nicht als ganzer Brief, für: %s.",
+        "Schon mit einem eigenen Paket versorgt: %s.",
     ),
     "en": (
         "Also for: %s. We know nobody there whom we could send it to ourselves.",
