@@ -36,7 +36,7 @@ test: $(VENV)/dev ## lint, types, layers and every test; what is not installed i
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 3
 
 format: $(VENV)/dev ## put the code in its usual shape
 	$(BIN)/ruff check --fix .
