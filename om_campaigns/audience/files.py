@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from om_campaigns.audience.sheets import read_sheet
@@ -43,17 +43,17 @@ def read_table(path: Path) -> Table:
 
 
 def _read_csv(file: str, data: bytes) -> Table:
-    text = decode(file, data)
-    start = 1
-    if text[:4].lower() == "sep=" and text[5:6] in ("\r", "\n"):  # Excel's own hint
-        delimiter, start = text[4], 2
-        text = text[5:].removeprefix("\r").removeprefix("\n")
-    else:
-        delimiter = find_delimiter(text)
-    return _with_header(file, _csv_rows(text, delimiter, start - 1))
+    lines = io.TextIOWrapper(io.BytesIO(data), find_encoding(file, data), newline="")
+    first = lines.readline(MAX_CELL)
+    if first[:4].lower() == "sep=" and first[5:6] in ("\r", "\n"):  # Excel's own hint
+        return _with_header(file, _csv_rows(lines, first[4], 1))
+    lines.seek(0)
+    delimiter = find_delimiter(lines.read(MAX_CELL))
+    lines.seek(0)
+    return _with_header(file, _csv_rows(lines, delimiter, 0))
 
 
-def decode(file: str, data: bytes) -> str:
+def find_encoding(file: str, data: bytes) -> str:
     """UTF-8 with or without BOM, UTF-16 with BOM, else Windows-1252; a file that mixes them is refused with the line."""
     if data.startswith(_UTF16):
         try:
@@ -62,33 +62,36 @@ def decode(file: str, data: bytes) -> str:
             raise refuse(file, "the file says it is UTF-16 and is not; save it as 'CSV UTF-8'") from None
         if "\0" in text:
             raise refuse(file, "there is a NUL character in the text", text.count("\n", 0, text.index("\0")) + 1)
-        return text
+        return "utf-16"
     if (nul := data.find(b"\0")) >= 0:
         raise refuse(file, "there is a NUL byte: this is not a text file", data.count(b"\n", 0, nul) + 1)
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         if data.startswith(b"\xef\xbb\xbf") or _UTF8_UMLAUT.search(data):
             text = "the file mixes encodings: most is UTF-8, this line is not; save it again as 'CSV UTF-8'"
             raise refuse(file, text, line) from None
+    else:
+        return "utf-8-sig"
     try:
-        return data.decode("cp1252")
+        data.decode("cp1252")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise refuse(file, "neither UTF-8 nor Windows-1252; save it again as 'CSV UTF-8'", line) from None
+    return "cp1252"
 
 
 def find_delimiter(text: str) -> str:
     """Semicolon, comma or tab: what parts the first line most often outside quotation marks; semicolon if none does."""
-    end = re.search(r"[^\r\n][^\r\n]*", text[:MAX_CELL])
+    end = re.search(r"[^\r\n]+", text)
     outside = re.sub(r'"[^"]*"', "", end.group()) if end else ""
     return max(";,\t", key=outside.count)
 
 
-def _csv_rows(text: str, delimiter: str, offset: int) -> Iterator[Row]:
+def _csv_rows(lines: Iterable[str], delimiter: str, offset: int) -> Iterator[Row]:
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     line = offset
     while True:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from om_campaigns.audience.addresses import NormalAddress, hash_address
+from om_campaigns.audience.addresses import NormalAddress, hash_address, make_hasher
 from om_campaigns.audience.intake import bulk
 from om_campaigns.audience.intake.run import Run
 from om_campaigns.audience.vocabulary import AddressKind, BounceState
@@ -57,12 +57,12 @@ class Addressbook:
 
         A new address is logged with the person, seat or house it came with.
         """
-        run, keyring, current, none = self._run, self._run.keyring, self._current, BounceState.none.value
+        run, current, none = self._run, self._current, BounceState.none.value
         if self._fresh:
-            refs = bulk.new_refs(len(self._fresh))
+            refs, hash_key = bulk.new_refs(len(self._fresh)), make_hasher(run.keyring.secret(current))
             rows = (
-                (each, ref, given.address, given.normal_key, given.domain, kind, hash_address(keyring, given.normal_key), current, none)
-                for (each, given, kind), ref in zip(self._fresh, refs, strict=True)
+                (each, ref, address, normal_key, domain, kind, hash_key(normal_key), current, none)
+                for (each, (address, normal_key, domain), kind), ref in zip(self._fresh, refs, strict=True)
             )
             bulk.insert_rows(run.connection, "address", _COLUMNS, rows)
             bulk.keep_ids(run.connection, "address", self._next - 1)
