@@ -86,6 +86,7 @@ class Reason(StrEnum):
     duplicate_address = "duplicate_address"
     stronger_role = "stronger_role"
     exit_condition = "exit_condition"
+    step_condition = "step_condition"
     not_my_topic = "not_my_topic"
     not_while_in = "not_while_in"
     starts_after = "starts_after"

@@ -169,7 +169,7 @@ def _of_the_step(
     if step.name in ready.withdrawn_steps:
         refusals.append((true(), Reason.toolkit_withdrawn))
     if step.when:
-        refusals.append((~condition(step.when, definition, parties, today, ready), Reason.exit_condition))
+        refusals.append((~condition(step.when, definition, parties, today, ready), Reason.step_condition))
     if topics := ready.topics.get(step.name):
         refusals.append((_wants_other_topics(parties, topics), Reason.not_my_topic))
     if step.name not in ready.plain_steps:

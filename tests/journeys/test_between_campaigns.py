@@ -125,7 +125,7 @@ def test_variants_and_when_choose_words_and_steps(tmp_path_factory: pytest.TempP
     assert found == {
         "w1": {"nor": "nw", "bea": "west", "sam": "plain"},
         "w2": {"nor": "nw", "bea": "west", "sam": "no_variant"},
-        "w3": {"nor": "exit_condition", "bea": "plain", "sam": "exit_condition"},
+        "w3": {"nor": "step_condition", "bea": "plain", "sam": "step_condition"},
     }
     subjects = {content.split(b"Subject: ")[1].split(b"\r\n")[0] for _, content in office.transport.letters}
     assert {b"wir w1.nw.de", b"wir w1.west.de", b"wir w1.de"} <= subjects
