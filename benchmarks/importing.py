@@ -38,11 +38,9 @@ from om_campaigns.audience import models
 from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.intake import import_files
 
-path = Path(sys.argv[2])
+path, now, keyring = Path(sys.argv[2]), datetime(2027, 1, 4, tzinfo=UTC), Keyring("k", {"k": b"k" * 32})
 with store.write(store.open_engine("sqlite:///" + sys.argv[1])) as session:
-    report = import_files(
-        session, [path], path.parent, keyring=Keyring("k", {"k": b"k" * 32}), now=datetime(2027, 1, 4, tzinfo=UTC), actor="benchmark"
-    )
+    report = import_files(session, [path], path.parent, keyring=keyring, now=now, today=now.date(), actor="benchmark")
 print(report.people.new, len(report.rejected), report.without_basis)
 """
 
@@ -79,8 +77,9 @@ def make_audience(folder: Path) -> Path:
     engine = store.open_engine(f"sqlite:///{path}")
     store.metadata.create_all(engine)
     with store.write(engine) as session:
-        now = datetime(2027, 1, 4, tzinfo=UTC)
-        import_files(session, [folder / "organisations.csv"], folder, keyring=Keyring("k", {"k": b"k" * 32}), now=now, actor="benchmark")
+        now, keyring = datetime(2027, 1, 4, tzinfo=UTC), Keyring("k", {"k": b"k" * 32})
+        files = [folder / "organisations.csv"]
+        import_files(session, files, folder, keyring=keyring, now=now, today=now.date(), actor="benchmark")
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()

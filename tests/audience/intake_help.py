@@ -40,7 +40,8 @@ class Office:
         """Import these files, or with None the whole folder."""
         paths = None if files is None else [self.write(name, content) for name, content in files.items()]
         with write(self.engine) as session:
-            return import_files(session, paths, self.folder, **({"keyring": KEYS, "now": NOW, "actor": "test"} | options))
+            usual = {"keyring": KEYS, "now": NOW, "today": NOW.date(), "actor": "test"}
+            return import_files(session, paths, self.folder, **(usual | options))
 
     def people(self, content: str, **options: Any) -> ImportReport:
         return self.take({"people.csv": content}, **options)

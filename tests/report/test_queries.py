@@ -43,7 +43,7 @@ def session(engine: Engine, tmp_path: Path) -> Iterator[Session]:
     (tmp_path / "segments").mkdir()
     (tmp_path / "segments/alle.toml").write_text("format = 1\ntitle = 'x'\nselects = 'seats'\nwhere = 'level == \"regional\"'\n")
     with store.write(engine) as writing:
-        report = import_files(writing, None, tmp_path, keyring=KEYS, now=local("2027-01-04"), actor="test")
+        report = import_files(writing, None, tmp_path, keyring=KEYS, now=local("2027-01-04"), today=date(2027, 1, 4), actor="test")
         assert not report.rejected, report.rejected
     with store.read(engine) as reading:
         reading.info["folder"] = tmp_path

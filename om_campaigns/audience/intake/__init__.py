@@ -9,9 +9,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from sqlmodel import Session
@@ -30,13 +29,9 @@ from om_campaigns.audience.intake.report import BasisGrant, Counts, Difference, 
 from om_campaigns.audience.intake.run import Run, Sheet, load_known
 from om_campaigns.audience.intake.seating import Seating
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.clock import local_date
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
 __all__ = ["BasisGrant", "Counts", "Difference", "ImportReport", "Rejected", "import_files"]
-
-ZONE = ZoneInfo("Europe/Berlin")
-"""In whose calendar "today" is, where a row says that somebody has left but not when."""
 
 _HELD = ("organisation", "person", "address", "seat", "basis", "network", "toolkit", "toolkit_version", "contact_line")
 
@@ -60,34 +55,28 @@ def import_files(
     *,
     keyring: Keyring,
     now: datetime,
+    today: date,
     actor: str,
     origin: Origin = Origin.file,
-    strict: bool = False,
     basis: BasisGrant | None = None,
 ) -> ImportReport:
     """Import files (all known ones of ``folder`` when ``paths`` is None) in the order in which they build on each other.
 
-    A dry run is an import whose transaction the caller rolls back. With ``strict`` nothing is taken if any row is refused.
-    Raises ProblemsError for files that cannot be read at all or have unknown columns (all of them at once), and, with
-    ``strict``, for refused rows; InputError when there is nothing to import or ``basis`` names an unknown list or house.
+    A dry run is an import whose transaction the caller rolls back. ``today`` is the day on which somebody has left whose row
+    does not say when. Raises ProblemsError for files that cannot be read at all or have unknown columns (all of them at once);
+    InputError when there is nothing to import or ``basis`` names an unknown list or house.
     """
     sheets = _open_all(_find_files(folder) if paths is None else list(paths))
     with session.begin_nested(), _room_for(session.connection()) as connection:
         bulk.hold_tables(connection, _HELD)
-        run = Run(connection, keyring, Journal(origin, actor, now), local_date(now, ZONE), basis, load_known(connection))
+        run = Run(connection, keyring, Journal(origin, actor, now), today, basis, load_known(connection))
         for kind, part in _PARTS:
             if mine := [sheet for sheet in sheets if sheet.kind is kind]:
                 part(run, mine)
-        report = run.report
-        if strict and report.rejected:
-            raise ProblemsError(
-                (Problem(each.file, each.line, each.column, "audience.row", each.reason) for each in report.rejected),
-                hint="nothing was imported; mend these rows, or import without --strict",
-            )
         run.journal.write(connection)
     session.expire_all()
-    report.changes = run.journal.differences
-    return report
+    run.report.changes = run.journal.differences
+    return run.report
 
 
 def _find_files(folder: Path) -> list[Path]:

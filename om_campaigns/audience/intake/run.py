@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(slots=True)
 class Run:
-    """What every part of an import shares. ``today`` is the civil date in Germany."""
+    """What every part of an import shares."""
 
     connection: Connection
     keyring: Keyring

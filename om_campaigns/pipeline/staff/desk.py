@@ -72,6 +72,7 @@ def import_audience(
                 app.audiences,
                 keyring=app.keyring,
                 now=now,
+                today=app.today(now),
                 actor=actor,
                 origin=origin_of(app, paths),
                 basis=basis,
@@ -141,7 +142,7 @@ def _check_audiences(app: App, session: Session, now: datetime, found: Checked) 
     if not found.tables:
         return
     try:
-        report = import_files(session, None, app.audiences, keyring=app.keyring, now=now, actor="check")
+        report = import_files(session, None, app.audiences, keyring=app.keyring, now=now, today=app.today(now), actor="check")
     except OmError as error:
         found.problems += problems_of(error, app.audiences)
         return
