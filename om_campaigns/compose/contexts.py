@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,7 @@ from om_campaigns.audience.vocabulary import (
     Role,
     ToolkitStatus,
 )
+from om_campaigns.campaign.timing import load_zone
 from om_campaigns.columns import table_of
 from om_campaigns.compose.looks import load_looks
 from om_campaigns.compose.own_look import OwnLook
@@ -132,6 +133,10 @@ class Houses:
     def zone(self, organisation_id: int, default: str) -> str:
         return self._organisations[organisation_id].zone or default
 
+    def today(self, organisation_id: int, now: datetime, default_zone: str) -> date:
+        """The civil date where the house is."""
+        return now.astimezone(load_zone(self.zone(organisation_id, default_zone))).date()
+
     def ancestors(self, organisation_id: int) -> list[int]:
         """The house itself, then its parents upwards."""
         line: list[int] = []
@@ -160,9 +165,9 @@ class Houses:
         """Whether the house passes on the text block of a pack and nothing else of it (domain, ``forward_policy``)."""
         return bool(self._organisations[organisation_id].forward_policy == ForwardPolicy.block_only)
 
-    def shelf_life(self, organisation_id: int) -> int:
-        """Days a pack is worth passing on, inherited likewise."""
-        return int(self._inherited(organisation_id, "shelf_life_days") or SHELF_LIFE)
+    def last_day(self, organisation_id: int, offered_on: date) -> date:
+        """Until when a pack offered on that day is worth passing on; how many days is inherited likewise."""
+        return offered_on + timedelta(days=self._inherited(organisation_id, "shelf_life_days") or SHELF_LIFE)
 
     def _inherited(self, organisation_id: int, name: str) -> Any:
         stated = (getattr(self._organisations[each], name) for each in self.ancestors(organisation_id))

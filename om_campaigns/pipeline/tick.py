@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import and_, or_, select
@@ -45,11 +45,12 @@ from om_campaigns.pipeline.identity import note_claim
 from om_campaigns.pipeline.letters.composer import Composer
 from om_campaigns.pipeline.letters.keys import key_of_row, keys_of_parts, open_keys
 from om_campaigns.pipeline.letters.libraries import open_library
-from om_campaigns.pipeline.letters.packing import local_date, pack_key, record_revisions
+from om_campaigns.pipeline.letters.packing import pack_key, record_revisions
 from om_campaigns.pipeline.notices import send_asked_notices
 from om_campaigns.pipeline.recipient.inbox import collect
 from om_campaigns.pipeline.staff.bursts import watch_leaving
 from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step, topics_by_step
+from om_campaigns.report.queries.campaigns import load_campaign_ids
 
 
 @dataclass
@@ -184,12 +185,8 @@ def settle_packs(app: App, now: datetime) -> None:
             return
     with store.write(app.engine) as session:
         houses = Houses(session)
-        offer_handed_over(session, lambda house, at: _last_day(app, houses, house, at))
+        offer_handed_over(session, lambda house, at: houses.last_day(house, houses.today(house, at, app.settings.zone)))
         expire_overdue(session, app.today(now), now)
-
-
-def _last_day(app: App, houses: Houses, house: int, at: datetime) -> date:
-    return local_date(at, houses.zone(house, app.settings.zone)) + timedelta(days=houses.shelf_life(house))
 
 
 def look(
@@ -264,8 +261,7 @@ def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, 
 
 def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, definition: CampaignDefinition) -> Entry:
     """What entering a campaign needs to know, with the houses' inheritance laid out for this transaction."""
-    campaigns = table_of(Campaign)
-    campaign_ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
+    campaign_ids = load_campaign_ids(session)
     houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
     fill_houses(session, houses.values())
     return Entry(

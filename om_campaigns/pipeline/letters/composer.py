@@ -32,7 +32,6 @@ from om_campaigns.pipeline.letters.keys import key_of_row
 from om_campaigns.pipeline.letters.packing import (
     PackRow,
     load_packs,
-    local_date,
     make_attachments,
     make_values,
     pack_key,
@@ -99,7 +98,7 @@ class Composer:
     ) -> list[Prepared]:
         """The mails of a pack that have not been served yet: cover and ready mail, or the one to a house's list."""
         text = self.library.edition(pack_key(key))
-        day = local_date(now, self.houses.zone(key.organisation_id, self.zone))
+        day = self.houses.today(key.organisation_id, now, self.zone)
         values = make_values(pack, text, self.houses, day, text.language)
         letters = []
         for each in plan_parts(key, route, self.houses):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 
 from sqlalchemy import select
@@ -13,7 +13,6 @@ from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import PackDelivery, Route, Sender
 from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
-from om_campaigns.campaign.timing import load_zone
 from om_campaigns.columns import table_of
 from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.contexts import Houses, format_date, join_names
@@ -131,7 +130,7 @@ def make_values(pack: PackRow, edition: Edition, houses: Houses, day: date, lang
     return {
         "pack.ack_code": pack.code,
         "pack.title": title_of(edition),
-        "pack.due_date": format_date(day + timedelta(days=houses.shelf_life(pack.organisation_id)), language),
+        "pack.due_date": format_date(houses.last_day(pack.organisation_id, day), language),
         "pack.for_houses": " ".join(told),
         "pack.already_served": " " * bool(told) + already % names(houses, pack.named, language) if pack.named else "",
     }
@@ -184,10 +183,6 @@ def require_forwardable(library: Library, key: LetterKey) -> None:
 def make_kept_file(text: PackText, form: Format) -> bytes:
     """Two contacts of one house, and two tries, need the same bytes; setting a page takes a while."""
     return make_file(text, form)
-
-
-def local_date(now: datetime, zone: str) -> date:
-    return now.astimezone(load_zone(zone)).date()
 
 
 def record_revisions(session: Session, library: Library, keys: Iterable[tuple[int, LetterKey]], now: datetime) -> int:

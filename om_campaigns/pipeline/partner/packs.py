@@ -38,8 +38,9 @@ from om_campaigns.feedback.relay import move, offer_again, postpone
 from om_campaigns.nearest import suggest
 from om_campaigns.pipeline.letters.keys import key_of_row
 from om_campaigns.pipeline.letters.libraries import open_library
-from om_campaigns.pipeline.letters.packing import OPEN_STATES, local_date, make_pack_text, pack_key, record_revisions
+from om_campaigns.pipeline.letters.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 from om_campaigns.pipeline.staff.explaining import REASONS
+from om_campaigns.report.queries.campaigns import load_campaign_ids
 from om_campaigns.report.queries.finding import find_organisation
 
 
@@ -223,9 +224,7 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
         is_new = hand_over(session, pack, receiver, now)
         if is_new:
             houses = Houses(session)
-            last_day = local_date(now, houses.zone(pack.organisation_id, app.settings.zone)) + timedelta(
-                days=houses.shelf_life(pack.organisation_id)
-            )
+            last_day = houses.last_day(pack.organisation_id, houses.today(pack.organisation_id, now, app.settings.zone))
             try:
                 offer_again(pack, last_day, now)
             except ValueError as error:
@@ -279,8 +278,7 @@ def who_passes_on(app: App, session: Session, now: datetime, campaign: str | Non
     """
     organisation = table_of(Organisation)
     slugs = dict(session.execute(select(organisation.c.id, organisation.c.slug)).all())
-    campaigns = table_of(Campaign)
-    campaign_ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
+    campaign_ids = load_campaign_ids(session)
     houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
     rows = []
     for each in running_campaigns(session):

@@ -22,6 +22,7 @@ from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Enr
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.tick import plan_campaign
+from om_campaigns.report.queries.campaigns import load_campaign_ids
 
 REASONS: dict[Reason, str] = {
     Reason.no_address: "has no e-mail address",
@@ -165,8 +166,7 @@ def _ask_seats(
 ) -> list[SeatAnswer]:
     selects = Selects(audience.selects)
     today = app.today(now)
-    campaigns = table_of(Campaign)
-    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
+    ids = load_campaign_ids(session)
     joint, pieces = split(audience.where)
     asked = [
         case((compile_condition(text, selects, today=today, campaigns=ids), 1), else_=0).label(f"part_{number}")

@@ -15,12 +15,12 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
-from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Person, Seat, SeatRole
-from om_campaigns.audience.segments import Segment, subjects
+from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import Role, Sender
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign
+from om_campaigns.campaign.receivers import segment_of
 from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.timing import load_zone, local_day
 from om_campaigns.columns import table_of
@@ -38,6 +38,7 @@ from om_campaigns.pipeline.letters.packing import PartPlan, make_attachments, pa
 from om_campaigns.pipeline.staff.linting import READER, as_problem, lint_edition, load_allowances, sample_values, some_house
 from om_campaigns.pipeline.texts import has_text, languages_by_step, read_drafts
 from om_campaigns.pipeline.tick import make_composer
+from om_campaigns.report.queries.campaigns import load_campaign_ids
 
 
 @dataclass(frozen=True)
@@ -204,10 +205,8 @@ def _matching_seats(session: Session, app: App, definition: CampaignDefinition, 
     audience = definition.audiences[0]
     if audience.selects != "seats":
         return []
-    campaigns = table_of(Campaign)
-    ids: dict[str, int] = dict(session.execute(select(campaigns.c.name, campaigns.c.id)).all())
-    segment = Segment(audience.segment, "", "", Selects(audience.selects), audience.where, "", 1, 1)
-    return list(session.execute(subjects(segment, today=app.today(now), campaigns=ids).limit(1)).scalars())
+    found = subjects(segment_of(audience), today=app.today(now), campaigns=load_campaign_ids(session))
+    return list(session.execute(found.limit(1)).scalars())
 
 
 def send_test(
