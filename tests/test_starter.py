@@ -53,6 +53,8 @@ AUDIENCES = ROOT / "audiences"
 CAMPAIGNS = TEMPLATES / "campaigns"
 DEMO_DAY = date(2027, 1, 4)
 """The Monday the demo begins on; everything in the files lies before it."""
+WRITTEN = "2026-11-24"
+"""When the tables were written; nobody can have given a basis later."""
 SHARED_ADDRESSES = {"info@pz-elbwiesen.example": {"Jens Gläser", "Doreen Mütze"}}
 ORDER: list[str] = list(Level)
 BLOCK = re.compile(r"^::: (\w+) \{#([\w-]+) (locked|editable|optional)\}$", re.MULTILINE)
@@ -154,6 +156,7 @@ def test_every_reference_between_files_resolves() -> None:
         assert row["mailing_list"] in {"", "*", *MAILING_LISTS}, row
         assert row["collected_by"] in {"", "om", *ORGANISATIONS}, row
         assert bool(row["basis"]) == bool(row["obtained_on"]) == bool(row["source"]) == bool(row["collected_by"]), row
+        assert row["obtained_on"] <= WRITTEN, "a basis of tomorrow is none: the tables are imported whole from the day they were written"
     for row in rows("networks"):
         assert row["kind"] in set(NetworkKind), row
         assert row["coordinator"] in words(row["organisations"]), row
