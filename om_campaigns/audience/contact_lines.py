@@ -157,13 +157,13 @@ def find_owners(session: Session, keys: Collection[str]) -> dict[str, set[str]]:
     return found
 
 
-def forget_person(session: Session, name: str, keys: Collection[str]) -> int:
-    """Whoever is erased stands in no line: lines with their addresses go, and their name where they agreed. Returns how many."""
-    doomed, emptied = [], []
+def forget_person(session: Session, names: Collection[str], keys: Collection[str]) -> int:
+    """Whoever is erased stands in no line: lines with their addresses go, and their names where they agreed. Returns how many."""
+    doomed, emptied, forgotten = [], [], {name_key(each) for each in names}
     for row in session.execute(select(_line.c.id, _line.c.email_key, _line.c.agreed_by)):
         if row.email_key and row.email_key in keys:
             doomed.append(row.id)
-        elif row.agreed_by and name_key(row.agreed_by) == name_key(name):
+        elif row.agreed_by and name_key(row.agreed_by) in forgotten:
             emptied.append(row.id)
     change = table_of(Change)
     known = change.c.entity == "contact_line", change.c.entity_id.in_(doomed + emptied)

@@ -13,25 +13,24 @@ from sqlalchemy import delete, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
-from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
+from om_campaigns.audience.addresses import Keyring, NormalAddress
 from om_campaigns.audience.columns_de import fold
 from om_campaigns.audience.entrance import find_receivers
 from om_campaigns.audience.models import (
-    Address,
     Network,
     NetworkOrganisation,
     Organisation,
     OrganisationInterest,
-    Person,
     Response,
     Seat,
     SeatRole,
 )
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, AddressKind, NetworkKind, Origin, ResponseKind, Role
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, AddressKind, NetworkKind, ResponseKind, Role
 from om_campaigns.columns import digest, dump_json, table_of
 from om_campaigns.compose.frontmatter import AnswerTarget
-from om_campaigns.feedback.leaving import note_change, person_of
+from om_campaigns.feedback.leaving import note_change, people_of, person_of
 from om_campaigns.feedback.models import TaskKind
+from om_campaigns.feedback.newcomers import take_address, take_person
 from om_campaigns.feedback.tasks import open_task
 
 ACTOR = "answer page"
@@ -69,11 +68,16 @@ class Said:
     def key_after(self, response_id: int) -> str:
         """Under which it is recorded after that response: the same twice in a row is one answer, the same again later is another."""
         named = [self.name, self.email.normal_key if self.email else ""]
-        return digest(self.campaign, self.step, str(self.address_id), dump_json([self.detail(), named]), str(response_id))
+        of = (*self.letter(), str(self.organisation_id), str(self.address_id))
+        return digest(*of, dump_json([self.detail(), named]), str(response_id))
+
+    def letter(self) -> tuple[str, ...]:
+        """What was answered. The first pass has no name of its own."""
+        return (self.campaign, self.step, self.occasion) if self.occasion else (self.campaign, self.step)
 
 
 def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime) -> bool:
-    """Record what was said and let it take effect; False when it is what the house said last to this step."""
+    """Record what was said and let it take effect; False when it is what the house said last to this step on this occasion."""
     one_at_a_time = select(col(Organisation.id)).where(col(Organisation.id) == said.organisation_id)
     session.execute(one_at_a_time.with_for_update(key_share=True))
     response = table_of(Response)
@@ -82,6 +86,7 @@ def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime)
         response.c.organisation_id == said.organisation_id,
         response.c.campaign_id == said.campaign_id,
         response.c.step == said.step,
+        response.c.occasion == said.occasion,
     )
     last = session.execute(select(response.c.id, response.c.source_key).where(*mine).order_by(response.c.id.desc()).limit(2)).all()
     before = [row.id for row in last] + [0, 0]
@@ -112,47 +117,29 @@ def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datet
     """Who was named is noted, and people of OM ask them; until then nobody writes to them (BGH I ZR 208/12) and they act for nobody.
 
     Whoever holds the letter can send this form. A role that came with it would open the portal of the house, and its packs, to a
-    stranger (SEC-14). Only who stands for the house already has the role at once.
+    stranger (SEC-14). Only who stands for the house already has the role at once. Nobody is made the person behind an office's address,
+    or one that several share: people of OM see who was named.
     """
     given = said.email
     if given is None:
         return {}
-    address_id = _find_or_make_address(session, keyring, given)
-    number = person_of(session, address_id)
-    if number is None:
-        person = Person(full_name=said.name, name_key=fold(said.name), main_address_id=address_id, origin=Origin.answer)
-        session.add(person)
-        session.flush()
-        number = person.id or 0
-        note_change(session, "person", number, "name", None, said.name, now, ACTOR)
+    address = take_address(session, keyring, given)
+    address_id, people = address.id or 0, people_of(session, address.id or 0)
+    if not people and address.kind is AddressKind.personal:
+        people = [take_person(session, said.name, address_id, now, ACTOR)]
+    number = people[0] if len(people) == 1 else None
+    named = f"person {number}" if number else f"address {address_id}"
     if address_id in {each.address_id for each in find_receivers(session, said.organisation_id, now.date())}:
         seat = session.execute(
             select(Seat).where(col(Seat.person_id) == number, col(Seat.organisation_id) == said.organisation_id)
         ).scalar_one_or_none()
-        if seat is not None and store.add_new(session, table_of(SeatRole), seat_id=seat.id, role=Role.distributor):
+        if number and seat is not None and store.add_new(session, table_of(SeatRole), seat_id=seat.id, role=Role.distributor):
             seat.strength = min(seat.strength, ROLE_STRENGTH[Role.distributor])
-            note_change(session, "organisation", said.organisation_id, "distributor", None, f"person {number}", now, ACTOR)
+            note_change(session, "organisation", said.organisation_id, "distributor", None, named, now, ACTOR)
     else:
-        note_change(session, "organisation", said.organisation_id, "distributor_named", None, f"person {number}", now, ACTOR)
-    _ask_people(session, TaskKind.distributor_named, said, now, address_id=address_id)
-    return {"person": number}
-
-
-def _find_or_make_address(session: Session, keyring: Keyring, given: NormalAddress) -> int:
-    known = session.execute(select(col(Address.id)).where(col(Address.normal_key) == given.normal_key)).scalar_one_or_none()
-    if known is not None:
-        return int(known)
-    address = Address(
-        address=given.address,
-        normal_key=given.normal_key,
-        domain=given.domain,
-        kind=AddressKind.personal,
-        hmac=hash_address(keyring, given.normal_key),
-        key_id=keyring.current,
-    )
-    session.add(address)
-    session.flush()
-    return address.id or 0
+        note_change(session, "organisation", said.organisation_id, "distributor_named", None, named, now, ACTOR)
+    _ask_people(session, TaskKind.distributor_named, said, now, address_id=address_id, **({} if number else {"name": said.name}))
+    return {"person": number} if number else {}
 
 
 def _set_interests(session: Session, _keyring: Keyring, said: Said, now: datetime) -> None:
@@ -205,7 +192,7 @@ _EFFECTS: Mapping[AnswerTarget, Callable[[Session, Keyring, Said, datetime], dic
 
 
 def _ask_people(session: Session, kind: TaskKind, said: Said, now: datetime, *, address_id: int | None, **detail: str) -> None:
-    key = digest(kind.value, said.campaign, said.step, str(said.organisation_id), str(address_id), dump_json(detail))
+    key = digest(kind.value, *said.letter(), str(said.organisation_id), str(address_id), dump_json(detail))
     open_task(
         session,
         kind,

@@ -158,10 +158,16 @@ def record_preference(session: Session, address_id: int, organisation_id: int, n
 
 def person_of(session: Session, address_id: int) -> int | None:
     """The one person behind an address; None where there are none or several."""
+    found = people_of(session, address_id)
+    return found[0] if len(found) == 1 else None
+
+
+def people_of(session: Session, address_id: int) -> list[int]:
+    """Everybody who is written to at an address."""
     person, seat = table_of(Person), table_of(Seat)
     query = select(person.c.id).outerjoin(seat, seat.c.person_id == person.c.id)
-    found = session.execute(query.where(or_(person.c.main_address_id == address_id, seat.c.address_id == address_id)).distinct()).all()
-    return found[0].id if len(found) == 1 else None
+    theirs = or_(person.c.main_address_id == address_id, seat.c.address_id == address_id)
+    return list(session.execute(query.where(theirs).distinct()).scalars())
 
 
 def receives_packs(session: Session, address_id: int, organisation_id: int) -> bool:

@@ -13,11 +13,9 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
-from om_campaigns.audience.columns_de import fold
 from om_campaigns.audience.models import Address, Basis, Organisation, Person, Seat, SeatRole, Suppression
 from om_campaigns.audience.vocabulary import (
     ROLE_STRENGTH,
-    AddressKind,
     BasisKind,
     Origin,
     Role,
@@ -28,6 +26,7 @@ from om_campaigns.columns import digest, table_of
 from om_campaigns.delivery.models import Notice, Pace
 from om_campaigns.feedback.leaving import Channel, note_change
 from om_campaigns.feedback.models import OptIn, TaskKind
+from om_campaigns.feedback.newcomers import take_address, take_person
 from om_campaigns.feedback.tasks import open_task
 
 PURPOSE = "opt_in"
@@ -126,30 +125,14 @@ def confirm(session: Session, keyring: Keyring, opt_in: OptIn, now: datetime) ->
     if opt_in.confirmed_at is not None:
         return False
     opt_in.confirmed_at = now
-    address = _take_address(session, keyring, opt_in)
+    domain = opt_in.normal_key.rpartition("@")[2]
+    address = take_address(session, keyring, NormalAddress(opt_in.address, opt_in.normal_key, domain))
     _take_seat(session, opt_in, address, now)
     for mailing_list in opt_in.mailing_lists:
         _record_consent(session, opt_in, address.id or 0, mailing_list, now)
     _reopen(session, address, opt_in, now)
     session.flush()
     return True
-
-
-def _take_address(session: Session, keyring: Keyring, opt_in: OptIn) -> Address:
-    found: Address | None = session.execute(select(Address).where(col(Address.normal_key) == opt_in.normal_key)).scalar_one_or_none()
-    if found is not None:
-        return found
-    address = Address(
-        address=opt_in.address,
-        normal_key=opt_in.normal_key,
-        domain=opt_in.normal_key.rpartition("@")[2],
-        kind=AddressKind.personal,
-        hmac=hash_address(keyring, opt_in.normal_key),
-        key_id=keyring.current,
-    )
-    session.add(address)
-    session.flush()
-    return address
 
 
 def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime) -> None:
@@ -165,17 +148,7 @@ def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime)
         return
     person_id = next((row.person_id for row in known if row.person_id), None) or session.execute(by_person.limit(1)).scalar_one_or_none()
     if person_id is None:
-        made = Person(
-            full_name=opt_in.full_name,
-            name_key=fold(opt_in.full_name),
-            main_address_id=address.id,
-            language=opt_in.language,
-            origin=Origin.answer,
-        )
-        session.add(made)
-        session.flush()
-        person_id = made.id or 0
-        note_change(session, "person", person_id, "name", None, opt_in.full_name, now, Channel.page)
+        person_id = take_person(session, opt_in.full_name, address.id or 0, now, Channel.page, opt_in.language)
     place = Seat(
         person_id=person_id, organisation_id=opt_in.organisation_id, is_primary_home=not known, strength=ROLE_STRENGTH[Role.adviser]
     )
@@ -235,7 +208,6 @@ def forget_old(session: Session, now: datetime) -> int:
     pace = table_of(Pace)
     in_use = select(basis.c.proof_ref).where(or_(basis.c.withdrawn_at.is_(None), basis.c.withdrawn_at >= end))
     outlived = and_(opt_in.c.confirmed_at < end, opt_in.c.ref.not_in(in_use))
-    session.execute(
-        delete(pace).where(or_(pace.c.scope.like("opt-in-%"), pace.c.scope.like("entrance-%")), pace.c.window_start < now - COUNTED)
-    )
+    asked = or_(*(pace.c.scope.startswith(each) for each in ("opt-in-", "entrance-", "answers")))
+    session.execute(delete(pace).where(asked, pace.c.window_start < now - COUNTED))
     return store.change(session, delete(opt_in).where(or_(unconfirmed, outlived)))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
 from om_campaigns.pipeline.faces import Face, load_face
-from om_campaigns.pipeline.recipient.answering import Question, Typed, answer, find_faults, find_question
+from om_campaigns.pipeline.recipient.answering import Question, Typed, answer, count_answer, find_faults, find_question
 from om_campaigns.web.forms import TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
 
@@ -33,6 +33,8 @@ def answered(request: Request, site: TheSite, token: Token, form: TheForm) -> Re
         return _show(request, site, token, question, face, typed, is_again=True)
     if faults := find_faults(question, typed):
         return _show(request, site, token, question, face, typed, faults)
+    if not count_answer(site.app, question, site.app.now()):
+        return _show(request, site, token, question, face, typed, is_often=True)
     answer(site.app, question, typed, site.app.now())
     return site.show(request, "answered.html", face=face, stored=question.visitor.language, question=question, typed=typed)
 
@@ -50,9 +52,10 @@ def _meet(request: Request, site: Site, token: str) -> tuple[Question, Face]:
 
 def _show(
     request: Request, site: Site, token: str, question: Question, face: Face, typed: Typed = NOTHING, faults: list[str] | None = None,
-    *, is_again: bool = False,
+    *, is_again: bool = False, is_often: bool = False,
 ) -> Response:  # fmt: skip
+    status = 429 if is_often else 400 if faults or is_again else 200
     return site.show(
-        request, "answer.html", face=face, stored=question.visitor.language, status=400 if faults or is_again else 200, question=question,
-        typed=typed, wrong=faults or [], is_again=is_again, key=make_key(site, PURPOSE, token),
+        request, "answer.html", face=face, stored=question.visitor.language, status=status, question=question, typed=typed,
+        wrong=faults or [], is_again=is_again, is_often=is_often, key=make_key(site, PURPOSE, token),
     )  # fmt: skip

@@ -133,7 +133,7 @@ def test_law_21_whoever_is_erased_stands_in_no_line_and_no_change_of_one(office:
     office.take({"contact_lines.csv": HEAD + ANNAS.format(by="Anna Müller").replace("anna@", "a.mueller@") + theirs})
     office.take({"contact_lines.csv": HEAD + ANNAS.format(by="Anna Müller") + theirs})
     with write(office.engine) as session:
-        assert forget_person(session, "Anna Müller", ["anna@hwk.example"]) == 2
+        assert forget_person(session, {"Anna Müller"}, ["anna@hwk.example"]) == 2
     for table in ("contact_line", "change", "contact_line_topic"):
         assert not [row for row in office.ask(f"SELECT * FROM {table}") if "anna" in repr(row).lower() or "mueller" in repr(row)], table
     assert office.ask("SELECT name, agreed_by FROM contact_line") == [("Nachfolge", "")]

@@ -145,6 +145,21 @@ def test_law21_erasing_reaches_every_room_and_says_what_stays(published: Workspa
     assert "erased before" in om(published.folder, "person", "erase", _erased_id(published), "--yes").err
 
 
+@pytest.mark.slow
+def test_law21_a_name_that_was_changed_is_erased_too(published: Workspace) -> None:
+    """What somebody signed in the portal bears the name they had that day; what waits for staff bears the one that was typed on a page."""
+    published.people(person("Vera Alt", "ihk-tal", email="vera@ihk-tal.example", person="p-77"))
+    published.do("UPDATE change SET origin = 'partner', actor = 'Vera Alt' WHERE id = (SELECT min(id) FROM change)")
+    published.people(person("Vera Neu", "ihk-tal", email="vera@ihk-tal.example", person="p-77"))
+    ((address_id,),) = published.ask("SELECT id FROM address WHERE address = 'vera@ihk-tal.example'")
+    with write(published.app.engine) as session:
+        open_task(session, TaskKind.home_missing, "k", published.now, address_id=address_id, name="Vera Alt")
+    erased = om(published.folder, "person", "erase", "Vera Neu", "--yes", "--format", "json", now="2027-01-13").json["erased"]
+    assert (erased["signatures"], erased["names_in_tasks"]) == (1, 1)
+    dump = repr({name: rows for name, rows in published.dump().items() if name != "blob"})
+    assert "Vera" not in dump
+
+
 def _erased_id(workspace: Workspace) -> str:
     return str(workspace.ask("SELECT public_id FROM person WHERE status = 'erased'")[0][0])
 

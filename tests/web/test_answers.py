@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from threading import Barrier
 
 import httpx2 as httpx
 import pytest
 from sqlalchemy import text
 
+from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.entrance import find_address, find_receivers, find_steward
+from om_campaigns.compose.frontmatter import AnswerTarget
 from om_campaigns.compose.links import Door, make_token
+from om_campaigns.feedback.answers import Said, record_answer
+from om_campaigns.pipeline.recipient.answering import MOST_A_DAY
 from om_campaigns.pipeline.recipient.doors import make_form_key
-from om_campaigns.store import read
+from om_campaigns.store import read, write
 from tests.cli.shell import om
 from tests.journeys.workspace import LOOK, SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
@@ -118,6 +125,66 @@ def test_sec_14_who_is_named_in_a1_acts_for_nobody_until_staff_give_the_role(
         steward = find_steward(session, number, workspace.now.date())
         assert steward is not None
         assert house_id in steward.own
+
+
+def test_nobody_is_made_the_person_behind_the_address_of_an_office(workspace: Workspace, client: httpx.Client) -> None:
+    """Whoever holds a forwarded letter may type any name; people of OM see it, and the portal calls nobody by it."""
+    first = walk(workspace, "2027-01-06")["a1"]
+    workspace.people(person("", "aok", email="info@aok.example", roles="contact"))
+    people = workspace.count("person")
+    assert answer(workspace, client, first, name="Herr Quatsch", email="info@aok.example").status_code == 200
+    assert workspace.count("person") == people
+    (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
+    assert (task["address"], task["detail"]["name"]) == ("info@aok.example", "Herr Quatsch")
+    with read(workspace.app.engine) as session:
+        steward = find_steward(session, find_address(session, "info@aok.example") or 0, workspace.now.date())
+    assert steward is not None
+    assert steward.name == ""
+
+
+@pytest.mark.usefixtures("database")
+def test_several_houses_name_the_same_new_person_at_once(workspace: Workspace) -> None:
+    """One address and one person, and nobody meets a fault."""
+    houses = [row[0] for row in workspace.ask("SELECT id FROM organisation ORDER BY id")]
+    ((campaign,),) = workspace.ask("SELECT id FROM campaign WHERE name = 'wir-gedanke'")
+    ((joerg,),) = workspace.ask("SELECT id FROM address")
+    gate = Barrier(len(houses))
+
+    def name(house_id: int) -> bool:
+        said = Said(
+            campaign, "wir-gedanke", "", "a1", house_id, joerg, AnswerTarget.distributor, "Vera Teil", normalise("vera@neu.example")
+        )
+        gate.wait()
+        with write(workspace.app.engine) as session:
+            return record_answer(session, workspace.app.keyring, said, workspace.now)
+
+    with ThreadPoolExecutor(len(houses)) as pool:
+        assert all(pool.map(name, houses)), "each house has answered, also those of one reader who sits in several"
+    assert workspace.ask("SELECT count(*) FROM person WHERE full_name = 'Vera Teil'") == [(1,)]
+
+
+def test_sec_11_one_letter_is_not_answered_without_end(workspace: Workspace, client: httpx.Client) -> None:
+    first = walk(workspace, "2027-01-06")["a1"]
+    told = [answer(workspace, client, first, name="Vera Teil", email=f"x{each}@neu.example").status_code for each in range(MOST_A_DAY + 2)]
+    assert told == [200] * MOST_A_DAY + [429] * 2
+    page = answer(workspace, client, first, name="Vera Teil", email="vera@neu.example").text
+    assert 'value="vera@neu.example"' in page
+    assert workspace.ask("SELECT count(*) FROM person WHERE full_name = 'Vera Teil'") == [(MOST_A_DAY,)]
+    workspace.now += timedelta(days=1)
+    assert answer(workspace, client, first, name="Vera Teil", email="vera@neu.example").status_code == 200
+
+
+@pytest.mark.usefixtures("database")
+def test_the_same_answer_on_a_later_occasion_is_an_answer(workspace: Workspace, client: httpx.Client) -> None:
+    """The house came in again a year later and says the same: it has answered, and whoever asks for the last half year must see it."""
+    third = walk(workspace, "2027-01-20")["a3"]
+    answer(workspace, client, third, auswahl=["use"])
+    for occasion in ("r2", "r2+c1"):  # a correction is no other occasion
+        workspace.do(f"UPDATE touch SET occasion = '{occasion}' WHERE step = 'a3'")
+        workspace.now = local("2028-02-03")
+        for _ in range(2):
+            assert answer(workspace, client, third, auswahl=["use"]).status_code == 200
+    assert workspace.ask("SELECT occasion FROM response WHERE kind = 'answer' ORDER BY id") == [("",), ("r2",)]
 
 
 def test_a1_who_stands_for_the_house_already_gets_the_role_at_once(workspace: Workspace, client: httpx.Client) -> None:

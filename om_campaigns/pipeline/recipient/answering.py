@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -13,6 +13,7 @@ from om_campaigns.app import App
 from om_campaigns.audience.addresses import find_unsafe, normalise
 from om_campaigns.audience.models import Touch
 from om_campaigns.audience.vocabulary import Sender
+from om_campaigns.campaign.corrections import MARK
 from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import AnswerTarget, StepFile, parse_step
@@ -21,6 +22,7 @@ from om_campaigns.compose.links import Door, read_token
 from om_campaigns.errors import ProblemsError
 from om_campaigns.feedback.answers import Said, record_answer
 from om_campaigns.pipeline.letters.libraries import open_library
+from om_campaigns.pipeline.limits import hide, take_turn
 from om_campaigns.pipeline.recipient.doors import Visitor, find_visitor_of
 
 MAX_LINE, MAX_TEXT = 120, 2000
@@ -28,6 +30,8 @@ OWN_LABELS = {AnswerTarget.networks: 3, AnswerTarget.contacts_wanted: 1}
 """Lines whose label is the page's own."""
 
 MOST_HOUSES = 60
+MOST_A_DAY = 20
+"""Answers to one letter (SEC-11): second thoughts fit in, a program that goes on and on does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,13 @@ def _is_address(text: str) -> bool:
     return True
 
 
+def count_answer(app: App, question: Question, now: datetime) -> bool:
+    """Count that somebody answers this letter; False where that was done too often today. Whoever it was forwarded to can do so."""
+    subject = hide(app, f"{question.visitor.address_ref} {question.visitor.organisation_ref} {question.campaign}/{question.step}")
+    with store.write(app.engine) as session:
+        return take_turn(session, "answers", subject, MOST_A_DAY, timedelta(days=1), now)
+
+
 def answer(app: App, question: Question, typed: Typed, now: datetime) -> bool:
     """Record an answer; False when the very same was given before. ``find_faults`` comes first."""
     target = AnswerTarget(question.target)
@@ -174,7 +185,8 @@ def answer(app: App, question: Question, typed: Typed, now: datetime) -> bool:
 
 
 def _latest_occasion(session: Session, question: Question) -> str:
-    """The occasion of the latest letter with this question to this address; '' where none was handed over."""
+    """The occasion of the latest letter with this question to this address; '' where none was handed over. One that was corrected is no
+    other occasion."""
     touch = table_of(Touch)
     query = (
         select(touch.c.occasion)
@@ -184,4 +196,4 @@ def _latest_occasion(session: Session, question: Question) -> str:
         .order_by(touch.c.at.desc())
         .limit(1)
     )
-    return session.execute(query).scalar_one_or_none() or ""
+    return (session.execute(query).scalar_one_or_none() or "").partition(MARK)[0]

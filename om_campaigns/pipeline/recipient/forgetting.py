@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select, update
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from om_campaigns import events, store
 from om_campaigns.app import App
@@ -61,7 +61,7 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
         person = session.get_one(Person, person_id)
         if person.status is PersonStatus.erased:
             raise RefusedError("this person was erased before")
-        known, name = _addresses(session, person), person.full_name
+        known, names = _addresses(session, person), _names(session, person)
         emptied = consent.erase_person(session, person, now, actor=actor, batch=new_ref())
         keys = [known[each].normal_key for each in emptied]
         for address_id in emptied:
@@ -75,8 +75,9 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             "enrolments_stopped": _stop(session, person_id, now),
             "values_in_sent_mails": _forget_letters(session, letters),
             "answers": _forget_answers(session, person_id),
-            "contact_lines": forget_person(session, name, keys),
-            "signatures": _forget_signatures(session, name, person.public_id),
+            "contact_lines": forget_person(session, names, keys),
+            "signatures": _forget_signatures(session, names, person.public_id),
+            "names_in_tasks": _forget_tasks(session, emptied),
             "subscriptions_asked_for": _forget_requests(session, keys),
         }
         stays = _what_stays(session, person_id, [each.hmac for each in known.values()], keys, len(known) - len(emptied))
@@ -84,6 +85,14 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
     erased["mails_of_theirs"] = _delete_mails(app, keys)
     events.person_erased(person_id, len(emptied))
     return Erased(erased, stays)
+
+
+def _names(session: Session, person: Person) -> set[str]:
+    """The name of a person, and every one they had before."""
+    change = table_of(Change)
+    mine = (change.c.entity == "person", change.c.entity_id == person.id, change.c.field.in_(("full_name", "name")))
+    rows = session.execute(select(change.c.old, change.c.new).where(*mine)).all()
+    return {each for each in (person.full_name, *(name for row in rows for name in row)) if each}
 
 
 def _addresses(session: Session, person: Person) -> dict[int, Any]:
@@ -154,15 +163,25 @@ def _forget_answers(session: Session, person_id: int) -> int:
     return int(forgotten.rowcount)
 
 
-def _forget_signatures(session: Session, name: str, public_id: str) -> int:
+def _forget_signatures(session: Session, names: set[str], public_id: str) -> int:
     """What they did in the portal stays, signed by the id of somebody who has no name any more. A namesake loses theirs with them."""
     number = 0
     for table in _SIGNED:
-        signed = update(table).where(table.c.origin == Origin.partner, table.c.actor == name).values(actor=public_id)
+        signed = update(table).where(table.c.origin == Origin.partner, table.c.actor.in_(names)).values(actor=public_id)
         number += store.change(session, signed)
     for task in session.execute(select(Task)).scalars():
-        if (task.detail or {}).get("by") == name:
+        if (task.detail or {}).get("by") in names:
             task.detail = {**task.detail, "by": public_id}
+            number += 1
+    return number
+
+
+def _forget_tasks(session: Session, address_ids: list[int]) -> int:
+    """The name that a page took down for the people of OM, where nobody stood behind the address yet."""
+    number = 0
+    for task in session.execute(select(Task).where(col(Task.address_id).in_(address_ids))).scalars():
+        if "name" in (task.detail or {}):
+            task.detail = {key: value for key, value in task.detail.items() if key != "name"}
             number += 1
     return number
 
