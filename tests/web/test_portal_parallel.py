@@ -42,6 +42,21 @@ def test_own_words_of_several_people_do_not_overwrite_each_other(office: Workspa
     assert office.ask("SELECT count(*) FROM overlay_change WHERE block = 'say'") == [(1,)]
 
 
+def test_the_ways_of_a_house_are_one_decision(office: Workspace) -> None:
+    """One window adds a second way, the other one goes back to what is usual: that is possible, and leaves no second way without a first."""
+    (number,) = office.ask("SELECT id FROM organisation WHERE slug = 'dach'")[0]
+    reach = Reach((number,), "x")
+    about = show_settings(office.app, reach, "dach")
+    assert about is not None
+    shown = about["now"]
+    assert save_settings(office.app, reach, "dach", shown | {"sonst": "newsletter_block"}, shown) == Wrong()
+    assert save_settings(office.app, reach, "dach", shown | {"frist": "9"}, shown) == Wrong()
+    routes = "SELECT route FROM organisation_route WHERE organisation_id = :id ORDER BY position"
+    assert [row[0] for row in office.ask(routes, id=number)] == ["forward_pack", "newsletter_block"]
+    assert save_settings(office.app, reach, "dach", shown | {"weg": ""}, shown) == Wrong()
+    assert office.ask(routes, id=number) == []
+
+
 def test_settings_and_logo_of_several_people_are_saved_one_after_the_other(office: Workspace) -> None:
     (number,) = office.ask("SELECT id FROM organisation WHERE slug = 'dach'")[0]
     reach = Reach((number,), "x")

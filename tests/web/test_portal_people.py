@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,11 @@ def ref(office: Workspace, name: str) -> str:
     return str(office.ask("SELECT public_id FROM person WHERE full_name = :name", name=name)[0][0])
 
 
-def deputise(client: TestClient, *chosen: str) -> str:
-    data = {KEY: form_key(client.get(PEOPLE).text), "vertretung": list(chosen)}
+def deputise(client: TestClient, *chosen: str, page: str = "") -> str:
+    """Sends the form with these ticks, from the page as it was opened or as it is now."""
+    page = page or client.get(PEOPLE).text
+    shown = dict(re.findall(r'name="(gezeigt-\w+)" value="([^"]*)"', page))
+    data = {KEY: form_key(page), **shown, "vertretung": list(chosen)}
     answer = client.post(PEOPLE, data=data)
     return client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
 
@@ -65,6 +69,19 @@ def test_a_deputy_receives_and_comes_in(office: Workspace, doris: TestClient) ->
     mails = [mail for mail in to_house(office, "dach") if "b2" in str(mail["Subject"])]
     assert len(mails) == 2
     assert all("lea@dach.example" in str(mail["To"]) for mail in mails)
+
+
+def test_a_second_window_takes_no_role_it_has_not_seen(office: Workspace, doris: TestClient) -> None:
+    office.people(person("Berta Neu", "dach", email="berta@dach.example", roles="leadership"))
+    lea, vera, berta = (ref(office, name) for name in ("Lea Leitung", "Vera Vertretung", "Berta Neu"))
+    opened = doris.get(PEOPLE).text
+    assert "Gespeichert" in deputise(doris, lea, vera)
+    assert "Gespeichert" in deputise(doris, berta, page=opened), "from a page where Vera alone was ticked"
+    assert [roles(office, name) for name in ("Lea Leitung", "Vera Vertretung", "Berta Neu")] == [
+        ["deputy", "leadership"],
+        [],
+        ["deputy", "leadership"],
+    ]
 
 
 def test_who_no_longer_deputises_can_do_so_again(office: Workspace, doris: TestClient) -> None:

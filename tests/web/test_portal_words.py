@@ -26,8 +26,12 @@ def doris(office: Workspace) -> TestClient:
     return sign_in(office, "doris@dach.example")
 
 
-def change(client: TestClient, path: str, **fields: str) -> str:
-    answer = client.post(f"{path}/worte", data={"formular": form_key(client.get(f"{path}/worte").text), **fields})
+def change(client: TestClient, path: str, page: str = "", **fields: str) -> str:
+    """Sends a form of the page about a block, as it was opened or as it is now."""
+    block = fields.get("block", "")
+    page = page or client.get(f"{path}/worte").text + client.get(f"{path}/worte?bearbeiten={block or 'neu'}").text
+    marks = re.findall(rf'name="gezeigt-block" value="(\w*)">\s*<input type="hidden" name="block" value="{block}"', page)
+    answer = client.post(f"{path}/worte", data={"formular": form_key(page), **({"gezeigt-block": marks[-1]} if marks else {}), **fields})
     return client.get(answer.headers["location"]).text if answer.status_code == 303 else answer.text
 
 
@@ -45,6 +49,35 @@ def test_a_block_is_said_in_own_words_and_taken_back(office: Workspace, doris: T
     assert office.dump() == before, "the same words again are none"
     change(doris, path, tun="zurueck", block="say")
     assert "halbe" in doris.get(f"{path}/brief.txt").text
+
+
+def test_a_second_window_overwrites_no_words_it_has_not_seen(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    opened = doris.get(f"{path}/worte?bearbeiten=say").text
+    change(doris, path, tun="ersetzen", block="say", worte="Satz aus Fenster zwei.")
+    page = change(doris, path, opened, tun="ersetzen", block="say", worte="Satz aus Fenster eins.")
+    assert "inzwischen jemand anders geändert" in page
+    assert "Satz aus Fenster zwei." in page
+    assert "Satz aus Fenster eins.</textarea>" in page
+    looked = change(doris, path, opened, tun="ansehen", block="say", worte="Satz aus Fenster eins.")
+    assert "inzwischen jemand anders" in change(doris, path, looked, tun="ersetzen", block="say", worte="Satz aus Fenster eins.")
+    assert office.ask("SELECT text FROM overlay_change") == [("Satz aus Fenster zwei.",)]
+    assert "Übernommen" in change(doris, path, page, tun="ersetzen", block="say", worte="Satz aus beiden."), "who has seen it may"
+    seen = doris.get(f"{path}/worte").text
+    assert "Übernommen" in change(doris, path, tun="ersetzen", block="say", worte="Ein dritter Satz.")
+    assert "schon anders entschieden" in change(doris, path, seen, tun="zurueck", block="say")
+    assert "Übernommen" in change(doris, path, seen, tun="ersetzen", block="say", worte="Ein dritter Satz."), "the same is no quarrel"
+
+
+def test_words_for_a_block_that_was_taken_away_meanwhile_are_not_lost(office: Workspace, doris: TestClient) -> None:
+    path = pack_of(office, "dach")
+    change(doris, path, tun="einfuegen", worte="Ein Termin.")
+    opened = doris.get(f"{path}/worte?bearbeiten=own-1").text
+    assert "Übernommen" in change(doris, path, tun="zurueck", block="own-1")
+    page = change(doris, path, opened, tun="ersetzen", block="own-1", worte="Ein anderer Termin.")
+    assert "inzwischen jemand anders geändert" in page
+    assert "Ein anderer Termin.</textarea>" in page
+    assert office.ask("SELECT text FROM overlay_change WHERE kind = 'added'") == [("Ein Termin.",)]
 
 
 def test_blocks_are_shown_as_they_are_read_and_looked_at_before_they_hold(office: Workspace, doris: TestClient) -> None:

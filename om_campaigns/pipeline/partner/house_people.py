@@ -7,6 +7,7 @@ at an address that a partner typed in.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import delete, func, or_, select
@@ -20,6 +21,7 @@ from om_campaigns.audience.vocabulary import ROLE_STRENGTH, PersonStatus, Role
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.partner.house_desk import find_house, record_changes
 from om_campaigns.pipeline.partner.pack_desk import Reach
+from om_campaigns.pipeline.shown import merge_ticks
 
 NO_ROLE = 99
 
@@ -42,22 +44,21 @@ def show_people(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
     return {"people": people, "deputies": deputies, "offices": offices}
 
 
-def save_deputies(app: App, reach: Reach, slug: str, chosen: tuple[str, ...], shown: tuple[str, ...] | None = None) -> bool:
-    """Let exactly these people (by ``ref``) deputise; False, and nothing changed, where one of them cannot.
+def save_deputies(app: App, reach: Reach, slug: str, chosen: Collection[str], shown: Collection[str]) -> bool:
+    """Let those deputise (by ``ref``) who were ticked, and those no more who were unticked since the page was ``shown``.
 
-    ``shown`` is who did when the page was opened: a tick that was left as it was undoes nothing that was saved since.
+    False, and nothing changed, where one of them cannot.
     """
     now = app.now()
     with store.write(app.engine) as session:
         house = find_house(session, reach, slug, locks=True)
         people = _people(session, house.id or 0, app) if house else []
-        if house is None or not set(chosen) - set(shown or ()) <= {each["ref"] for each in people}:
+        if house is None or not set(chosen) - set(shown) <= {each["ref"] for each in people}:
             return False
+        deputies = merge_ticks(shown, chosen, (each["ref"] for each in people if Role.deputy in each["roles"]))
         for each in people:
-            before, is_ticked = each["roles"], each["ref"] in chosen
-            if shown is not None and is_ticked == (each["ref"] in shown):
-                continue
-            after = [role for role in before if role is not Role.deputy] + [Role.deputy] * is_ticked
+            before = each["roles"]
+            after = [role for role in before if role is not Role.deputy] + [Role.deputy] * (each["ref"] in deputies)
             if set(before) != set(after):
                 _save_roles(session, each["seat_id"], after)
                 texts = [",".join(sorted(roles)) or None for roles in (before, after)]

@@ -27,7 +27,7 @@ from om_campaigns.pipeline.partner.house_desk import find_house, record_changes,
 from om_campaigns.pipeline.partner.house_look import ColourFault, load_look, read_accent, save_look
 from om_campaigns.pipeline.partner.house_routes import find_ways, load_routes, read_routes, save_routes
 from om_campaigns.pipeline.partner.pack_desk import Reach
-from om_campaigns.pipeline.shown import merge_text
+from om_campaigns.pipeline.shown import merge_fields
 
 TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "takt", "ruhe", "newsletter", "weitergabe", "berater", "farbe")
 """The fields of the form with one value; '' where a house states nothing, and inherits or has no wish."""
@@ -94,7 +94,7 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], show
             return Wrong(("weg",))
         routes, look = load_routes(session, house), load_look(session, house)
         now_there = _typed(session, house, routes)
-        typed = {name: merge_text(shown.get(name), text, now_there[name]) for name, text in typed.items()}
+        typed = merge_fields(shown, typed, now_there, together=("weg", TYPED_OFTEN))
         accent = look.accent if typed["farbe"] == look.accent else read_accent(app, house, typed["farbe"])
         wrong = _faults(session, house, routes, typed)
         if isinstance(accent, ColourFault):

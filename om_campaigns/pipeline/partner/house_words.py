@@ -16,11 +16,14 @@ from om_campaigns.compose.archived import make_words_html
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.pipeline.partner.own_words import (
+    By,
     OwnText,
+    SaidMeanwhileError,
     add_block,
     count_conflicts_of,
     decide,
     hide_block,
+    mark_of,
     replace_block,
     reset_block,
     show_blocks,
@@ -47,8 +50,8 @@ KINDS = {"SEC-03": "vorlage", "FWD-01": "person", "FWD-02": "kennwort", "FWD-06"
 
 
 def show_words(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
-    """The blocks of what a pack passes on, as ``show_blocks`` gives them, each with own_html and om_html: how its words are read; may_edit,
-    text_language, conflicts (how many), most (characters of a block).
+    """The blocks of what a pack passes on, as ``show_blocks`` gives them, each with own_html, om_html (how its words are read) and mark;
+    may_edit, text_language, conflicts (how many), most (characters of a block).
 
     None for a pack these houses do not have, or one whose text is not published any more.
     """
@@ -63,6 +66,7 @@ def show_words(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
             return None
     conflicts = [each["block"] for each in blocks if each["conflict"]]
     blocks = [each | {f"{whose}_html": make_words_html(each[f"{whose}_text"], text.language) for whose in ("own", "om")} for each in blocks]
+    blocks = [each | {"mark": mark_of(each["state"], each["own_text"], each["after"])} for each in blocks]
     return {"blocks": blocks, "may_edit": may_edit, "text_language": text.language, "conflicts": len(conflicts), "most": MAX_LENGTH}
 
 
@@ -84,10 +88,11 @@ def count_conflicts(app: App, reach: Reach, public_id: str) -> int:
         return 0 if found is None else count_conflicts_of(session, app, found[0])
 
 
-def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str]) -> tuple[str, ...]:
+def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str], seen: str) -> tuple[str, ...]:
     """Do one thing with one block (``TYPED``); () when it is done, else ``field:what:line`` of everything that is wrong.
 
-    Own words hold for the house that received the pack, for this step, and for every pack of it that waits.
+    ``seen`` is the mark the page had for the block: what somebody else said of it meanwhile is not overwritten. Own words hold for the
+    house that received the pack, for this step, and for every pack of it that waits.
     """
     action, block, words, after = (typed[name] for name in TYPED)
     with store.read(app.engine) as session:
@@ -95,13 +100,16 @@ def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str]) 
         rows = show_blocks(session, app, found[0]) if found is not None else []
     for own in (row for row in rows if row["state"] == "added" and row["block"] == block and action == "ersetzen"):
         action, after = "einfuegen", own["after"]  # a block of the house's own has nothing of OM's to replace
-    field = f"{'worte' if action in WRITING else 'block'}-{block or 'neu'}"
+    is_there = any(row["block"] == block for row in rows)
+    field = f"{'worte' if action in WRITING else 'block'}-{block if is_there else 'neu'}"
     if found is None or not found[1] or action not in ACTIONS:
         return (f"{field}:nicht",)
     if action in WRITING and (wrong := _length_fault(field, words)):
         return wrong
     try:
-        is_done = _change(app, found[0], action, block, words, after, reach.actor)
+        is_done = _change(app, found[0], action, block, words, after, reach.actor, seen)
+    except SaidMeanwhileError:
+        return (f"{field}:{'inzwischen' if action in WRITING else 'entschieden'}",)
     except ProblemsError as error:
         return _spell(field, error.problems)
     except InputError:
@@ -119,17 +127,17 @@ def _spell(field: str, problems: Sequence[Problem]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"{field}:{KINDS.get(each.rule_id, 'setzen')}:{each.line or 1}" for each in problems))
 
 
-def _change(app: App, text: OwnText, action: str, block: str, words: str, after: str, actor: str) -> bool:
-    now = app.now()
+def _change(app: App, text: OwnText, action: str, block: str, words: str, after: str, actor: str, seen: str) -> bool:
+    now, by = app.now(), By(actor=actor, origin=Origin.partner, seen=seen)
     if action == "ersetzen":
-        return replace_block(app, text, block, words, now, actor=actor, origin=Origin.partner)
+        return replace_block(app, text, block, words, now, **by)
     if action == "einfuegen":
-        return add_block(app, text, words, now, name=block, after=after, actor=actor, origin=Origin.partner)
+        return add_block(app, text, words, now, name=block, after=after, **by)
     if action == "weglassen":
-        return hide_block(app, text, block, now, actor=actor, origin=Origin.partner)
+        return hide_block(app, text, block, now, **by)
     if action == "zurueck":
-        return reset_block(app, text, block, now, actor=actor, origin=Origin.partner)
-    return decide(app, text, block, now, keep_own=action == "behalten", actor=actor, origin=Origin.partner)
+        return reset_block(app, text, block, now, **by)
+    return decide(app, text, block, now, keep_own=action == "behalten", **by)
 
 
 def _find(session: Session, reach: Reach, public_id: str) -> tuple[OwnText, bool] | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 from sqlalchemy import select
 from sqlmodel import Session, col
@@ -22,7 +22,7 @@ from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.vocabulary import ForwardPolicy, Origin, Sender
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.campaign.releases import get_campaign
-from om_campaigns.columns import table_of
+from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.edition import Purpose
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.markdown import Block, convert
@@ -38,7 +38,22 @@ from om_campaigns.pipeline.letters.packing import OPEN_STATES, make_pack_text, p
 from om_campaigns.pipeline.operator.installation import require_real_clock
 
 UNCHANGED = "passes on what it gets as it is; with forward_policy = edit_allowed it may use own words"
+OM_STATE = "om"
+"""A block of which the house says nothing itself."""
+
 OWN_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+class By(TypedDict, total=False):
+    """Who does something with a block. ``seen`` is the mark it had (``mark_of``): SaidMeanwhileError where it says otherwise by now."""
+
+    actor: Required[str]
+    origin: Origin
+    seen: str
+
+
+class SaidMeanwhileError(InputError):
+    """The block was changed since it was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,7 @@ def show_blocks(session: Session, app: App, text: OwnText) -> list[dict[str, Any
 
 def _told(logged: Logged | None, blocks: Mapping[str, Block]) -> dict[str, Any]:
     if logged is None:
-        return {"state": "om", "own_text": "", "conflict": "", "after": "", "at": None, "origin": "", "actor": ""}
+        return {"state": OM_STATE, "own_text": "", "conflict": "", "after": "", "at": None, "origin": "", "actor": ""}
     own = logged.own
     return {
         "state": own.kind.value,
@@ -139,30 +154,20 @@ def _filled_in(desk: Desk) -> dict[str, str]:
     return dict(zip(written, found, strict=True)) if len(found) == len(written) else written
 
 
-def replace_block(app: App, text: OwnText, block: str, words: str, now: datetime, *, actor: str, origin: Origin = Origin.staff) -> bool:
+def replace_block(app: App, text: OwnText, block: str, words: str, now: datetime, **by: Unpack[By]) -> bool:
     """Say a block in own words; False where they were said already.
 
     Raises ProblemsError, with line and column in the words, for what must not be passed on or a block that is locked.
     """
-    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.replaced, _tidy(words)), now, actor, origin)
+    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.replaced, _tidy(words)), now, **by)
 
 
-def hide_block(app: App, text: OwnText, block: str, now: datetime, *, actor: str, origin: Origin = Origin.staff) -> bool:
+def hide_block(app: App, text: OwnText, block: str, now: datetime, **by: Unpack[By]) -> bool:
     """Leave a block out; False where it was out already. Raises ProblemsError for a block that is not optional."""
-    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.hidden), now, actor, origin)
+    return _change(app, text, lambda desk: OwnBlock(block, OverlayKind.hidden), now, **by)
 
 
-def add_block(
-    app: App,
-    text: OwnText,
-    words: str,
-    now: datetime,
-    *,
-    actor: str,
-    name: str = "",
-    after: str = "",
-    origin: Origin = Origin.staff,
-) -> bool:
+def add_block(app: App, text: OwnText, words: str, now: datetime, *, name: str = "", after: str = "", **by: Unpack[By]) -> bool:
     """Add a block of the house's own, or change the one of that ``name``; a free name is found where none is given.
 
     The same words in the same place without a name are the block that is there.
@@ -176,20 +181,20 @@ def add_block(
         free = (f"own-{number}" for number in range(1, len(desk.own) + 2) if f"own-{number}" not in desk.own)
         return OwnBlock(name or same or next(free), OverlayKind.added, _tidy(words), after=after)
 
-    return _change(app, text, make, now, actor, origin)
+    return _change(app, text, make, now, **by)
 
 
-def reset_block(app: App, text: OwnText, block: str, now: datetime, *, actor: str, origin: Origin = Origin.staff) -> bool:
+def reset_block(app: App, text: OwnText, block: str, now: datetime, **by: Unpack[By]) -> bool:
     """Go back to OM's block, or take an added one away; False where there are no own words (any more)."""
 
     def make(desk: Desk) -> OwnBlock | None:
         is_gone = block not in desk.own and any(each.own.block == block for each in load_history(desk.library.session, desk.key))
         return None if is_gone else OwnBlock(block, OverlayKind.reset)
 
-    return _change(app, text, make, now, actor, origin)
+    return _change(app, text, make, now, **by)
 
 
-def decide(app: App, text: OwnText, block: str, now: datetime, *, keep_own: bool, actor: str, origin: Origin = Origin.staff) -> bool:
+def decide(app: App, text: OwnText, block: str, now: datetime, *, keep_own: bool, **by: Unpack[By]) -> bool:
     """Answer a conflict: keep the house's words beside OM's changed block, or take OM's. No texts are merged.
 
     False where no decision is wanted. Raises ProblemsError where the house's words cannot be kept (locked, gone).
@@ -201,7 +206,7 @@ def decide(app: App, text: OwnText, block: str, now: datetime, *, keep_own: bool
             return None
         return replace(logged.own, base_hash="") if keep_own else OwnBlock(block, OverlayKind.reset)
 
-    return _change(app, text, make, now, actor, origin)
+    return _change(app, text, make, now, **by)
 
 
 def list_own_words(session: Session, app: App, *, house: str = "", conflicts_only: bool = False) -> list[dict[str, Any]]:
@@ -264,7 +269,29 @@ def own_history(session: Session, app: App, text: OwnText) -> list[dict[str, Any
     ]
 
 
-def _change(app: App, text: OwnText, make: Callable[[Desk], OwnBlock | None], now: datetime, actor: str, origin: Origin) -> bool:
+def mark_of(state: str, words: str, after: str) -> str:
+    """What a house says in a block by now, in a word: the page that shows it sends it back with what is to be done."""
+    return digest(state, words, after)[:16]
+
+
+def _refuse_unseen(held: Logged | None, own: OwnBlock, seen: str) -> None:
+    """Whoever looks at something else than what holds would overwrite it unread; unless it says what they want."""
+    state, words, after = (held.own.kind.value, held.own.text, held.own.after) if held else (OM_STATE, "", "")
+    wanted = (OM_STATE, "", "") if own.kind is OverlayKind.reset else (own.kind.value, own.text, own.after)
+    if seen != mark_of(state, words, after) and wanted != (state, words, after):
+        raise SaidMeanwhileError(f"'{own.block}' says something else by now", hint="look at it again; nothing was changed")
+
+
+def _change(
+    app: App,
+    text: OwnText,
+    make: Callable[[Desk], OwnBlock | None],
+    now: datetime,
+    *,
+    actor: str,
+    origin: Origin = Origin.staff,
+    seen: str | None = None,
+) -> bool:
     require_real_clock(app)
     with store.write(app.engine) as session:
         session.execute(select(col(Organisation.id)).where(col(Organisation.slug) == text.house).with_for_update(key_share=True))
@@ -272,6 +299,8 @@ def _change(app: App, text: OwnText, make: Callable[[Desk], OwnBlock | None], no
         own = make(desk)
         if own is None:
             return False
+        if seen is not None:
+            _refuse_unseen(desk.own.get(own.block), own, seen)
         if own.kind in (OverlayKind.replaced, OverlayKind.added) and (problems := check_words(own.text, text.place, 1)):
             raise ProblemsError(problems, hint="nothing was changed")
         if not record(session, desk, own, text.place, 1, now, origin, actor):

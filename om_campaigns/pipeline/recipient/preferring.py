@@ -30,7 +30,7 @@ from om_campaigns.feedback.tasks import open_task
 from om_campaigns.pipeline.notices import MANAGE
 from om_campaigns.pipeline.recipient.doors import Visitor, find_lists, find_visitor_of
 from om_campaigns.pipeline.recipient.subscribing import Offer, consent_text
-from om_campaigns.pipeline.shown import merge_text, merge_ticks
+from om_campaigns.pipeline.shown import merge_fields, merge_ticks
 
 VALID_MINUTES = 24 * 60
 LINKS_A_DAY = 3
@@ -84,7 +84,7 @@ class Chosen:
     def over(self, known: Settings) -> Settings:
         """What is stored, with what was decided in its place."""
         stored = spell(known)
-        wanted = {name: merge_text(self.shown.get(name), self.fields[name], stored[name]) for name in FIELDS}
+        wanted = merge_fields(self.shown, self.fields, stored)
         lists, topics = (merge_ticks(*(each[name].split() for each in (self.shown, self.fields, stored))) for name in ("reihen", "themen"))
         is_home = wanted["haus"] in {str(each.seat_id) for each in known.homes}
         return replace(

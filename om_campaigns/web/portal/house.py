@@ -96,22 +96,24 @@ def people(desk: TheDesk, house: str) -> Response:
     return _show_people(desk, house)
 
 
-def _show_people(desk: Desk, house: str, *wrong: str, chosen: tuple[str, ...] = (), shown: tuple[str, ...] | None = None) -> Response:
+def _show_people(
+    desk: Desk, house: str, *wrong: str, chosen: tuple[str, ...] | None = None, shown: Mapping[str, str] | None = None
+) -> Response:
+    """``shown`` as in the settings."""
     about = show_people(desk.app, desk.reach, house)
-    deputies = tuple(about["deputies"]) if about else ()
-    shown = deputies if shown is None else shown
-    return _show(desk, "people", house, about, wrong, chosen=chosen if wrong else deputies, shown=shown)
+    now = about["deputies"] if about else []
+    shown = {"vertretung": " ".join(now)} if shown is None else shown
+    return _show(desk, "people", house, about, wrong, chosen=now if chosen is None else chosen, shown=shown)
 
 
 @router.post(f"{HOUSE}/menschen", response_class=Response)
 def people_saved(desk: TheDesk, form: TheForm, house: str) -> Response:
     """Lets those deputise who were ticked, and nobody else."""
-    chosen, shown = form.all("vertretung"), form.all("gezeigt-vertretung")
-    before = tuple(shown[0].split()) if shown else None
+    chosen, shown = form.all("vertretung"), form.shown(("vertretung",))
     if not desk.is_own(form):
-        return _show_people(desk, house, TOO_OLD, chosen=chosen, shown=before)
-    if not save_deputies(desk.app, desk.reach, house, chosen, before):
-        return _show_people(desk, house, "vertretung", chosen=chosen, shown=before)
+        return _show_people(desk, house, TOO_OLD, chosen=chosen, shown=shown)
+    if not save_deputies(desk.app, desk.reach, house, chosen, shown.get("vertretung", "").split()):
+        return _show_people(desk, house, "vertretung", chosen=chosen, shown=shown)
     return desk.go(f"/haus/{house}/menschen", "gespeichert")
 
 

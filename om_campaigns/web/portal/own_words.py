@@ -32,25 +32,32 @@ def _show(
     *,
     editing: str = "",
     looked_at: str = "",
+    seen: str = "",
 ) -> Response:
-    """``editing``: the block that is being written, ``NEW`` for one to be added. ``looked_at``: how what was typed would read."""
+    """``editing``: the block that is being written, ``NEW`` for one to be added, or in place of one that is gone. ``looked_at``: how what
+    was typed would read. ``seen``: what the block said when its editor was opened, where that is not what it says now.
+    """
     words = show_words(visit.site.app, visit.reach, visit.public_id)
     if words is None:
         raise HTTPException(404)
     known = {NEW, *(each["block"] for each in words["blocks"])} if words["may_edit"] else set()
-    given = {**words, "editing": editing if editing in known else "", "looked_at": looked_at, "typed": {**NOTHING, **typed}}
+    editing = editing if editing in known else NEW if typed["worte"] and known else ""
+    given = {**words, "editing": editing, "looked_at": looked_at, "seen": seen, "typed": {**NOTHING, **typed}}
     return visit.show("words_of_house.html", wrong=wrong, status=status if wrong else 200, **given)
 
 
 @router.post(WORDS, response_class=Response)
 def own_words_changed(visit: TheVisit, form: TheForm) -> Response:
     """One thing done with one block, and the packs that wait say it from now on; or only a look at how it would read."""
-    typed = {name: form[name] for name in TYPED}
+    typed, seen = {name: form[name] for name in TYPED}, form.shown(("block",)).get("block", "")
     editing, looked_at = (typed["block"] or NEW) if typed["tun"] in (LOOK, *WRITING) else "", ""
     if not visit.is_own(form):
-        return _show(visit, (f"worte-{editing or typed['block']}:alt",), typed, 400, editing=editing)
+        return _show(visit, (f"worte-{editing or typed['block']}:alt",), typed, 400, editing=editing, seen=seen)
     if typed["tun"] == LOOK:
         wrong, looked_at = look_at_words(visit.site.app, visit.reach, visit.public_id, typed)
     else:
-        wrong = change_words(visit.site.app, visit.reach, visit.public_id, typed)
-    return _show(visit, wrong, typed, editing=editing, looked_at=looked_at) if wrong or looked_at else visit.go("worte", "/worte")
+        wrong = change_words(visit.site.app, visit.reach, visit.public_id, typed, seen)
+    if not wrong and not looked_at:
+        return visit.go("worte", "/worte")
+    seen = "" if any(each.endswith(":inzwischen") for each in wrong) else seen  # what was said meanwhile stands on the page now
+    return _show(visit, wrong, typed, editing=editing, looked_at=looked_at, seen=seen)
