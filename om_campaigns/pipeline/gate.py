@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.campaign.matching import is_open
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
-from om_campaigns.columns import table_of
 from om_campaigns.delivery.sender import recover
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.identity import require_same
@@ -20,10 +16,11 @@ from om_campaigns.settings import find_imprint_gap
 from om_campaigns.store import Mode
 
 
-def begin(app: App, now: datetime) -> bool:
+def pass_gate(app: App, now: datetime) -> bool:
     """What comes before every sending: refuse what is unsafe, note the instant, settle what dead workers left behind.
 
-    False where ``now`` lies before the latest instant played (rehearsal). Raises as ``tick`` does.
+    False where ``now`` lies before the latest instant played (rehearsal). Raises RefusedError while sending is halted, and in live mode
+    where no page answers, the imprint is missing, the database is a copy or the clock went backwards.
     """
     if app.mode is Mode.live and (fault := find_fault(app.settings.web.base_url, app.keyring)):
         raise RefusedError(f"live mail must be possible to leave: {fault.text}", hint=fault.hint)
@@ -34,20 +31,8 @@ def begin(app: App, now: datetime) -> bool:
             return False
         if app.mode is Mode.live:
             require_same(app, session)
-        _release_held(session)
     recover(app.engine, lock_folder=app.locks, now=now)
     return True
-
-
-def _release_held(session: Session) -> None:
-    """Letters held for a missing value or a broken text are tried again, once a tick: the gap may have been filled."""
-    dispatch, campaign = table_of(Dispatch), table_of(Campaign)
-    running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
-    session.execute(
-        update(dispatch)
-        .where(is_open(dispatch), dispatch.c.status == DispatchStatus.held, (dispatch.c.campaign_id + 0).in_(running))
-        .values(status=DispatchStatus.planned, reason=Reason.none, detail="")
-    )
 
 
 def note_instant(session: Session, app: App, now: datetime) -> bool:

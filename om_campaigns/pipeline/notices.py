@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlmodel import Session
@@ -27,14 +27,16 @@ from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback import opting_in
 from om_campaigns.pipeline.faces import load_face, load_page_brand
-from om_campaigns.pipeline.gate import begin
+from om_campaigns.pipeline.gate import pass_gate
 from om_campaigns.pipeline.identity import note_claim
 
 CONFIRM = "bestaetigen"
 """Door of the mail that asks for a confirmation; its token names the request."""
 
 MANAGE = "verwalten"
-"""Door of the mail that opens the preferences; its token holds for a day."""
+"""Door of the mail that opens the preferences; its token holds for ``MANAGE_LIFE`` since it was asked for."""
+
+MANAGE_LIFE = timedelta(days=1)
 
 ENTER, ENTRANCE = "portal/anmelden", "portal-link"
 """Door of the mail that lets somebody into the partner portal, and the audience of its token, which names a link."""
@@ -60,7 +62,7 @@ def send_asked_notices(app: App, transport: Transport | None = None) -> int:
 def send_at_once(app: App) -> None:
     """Somebody is waiting for it. What may not be sent now (a halt, a copied database) is left to the next tick that may."""
     with suppress(RefusedError):
-        if begin(app, app.now()):
+        if pass_gate(app, app.now()):
             send_asked_notices(app)
 
 
@@ -77,7 +79,7 @@ def _aim_opt_in(app: App, session: Session, notice: Notice) -> Aim | None:
 
 def _aim_preferences(app: App, session: Session, notice: Notice) -> Aim | None:
     address = session.get(Address, notice.address_id)
-    if address is None or address.erased_at is not None:
+    if address is None or address.erased_at is not None or app.now() - notice.made_at > MANAGE_LIFE:
         return None
     house = session.get_one(Organisation, notice.organisation_id)
     minute = str(int(notice.made_at.timestamp() // 60))

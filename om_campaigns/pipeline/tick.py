@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, or_, select, update
 from sqlmodel import Session
 
 from om_campaigns import store
@@ -40,7 +40,7 @@ from om_campaigns.delivery.sender import Ended, Sent, send_due
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
-from om_campaigns.pipeline.gate import begin
+from om_campaigns.pipeline.gate import pass_gate
 from om_campaigns.pipeline.identity import note_claim
 from om_campaigns.pipeline.letters.composer import Composer
 from om_campaigns.pipeline.letters.keys import key_of_row, keys_of_parts, open_keys
@@ -136,9 +136,10 @@ def tick(
     result = TickResult()
     collect(app, now)
     watch_leaving(app, now)
-    if not begin(app, now):
+    if not pass_gate(app, now):
         result.is_clock_behind = True
         return result
+    release_held(app)
     send_asked_notices(app, transport)
     going = True
     while going:
@@ -147,6 +148,15 @@ def tick(
             chosen = [of_campaign(get_campaign(session, campaign).id or 0)] if campaign else []
         going = result.add(plans, hand_over(app, now, chosen, transport=transport, stop=stop, progress=progress))
     return result
+
+
+def release_held(app: App) -> None:
+    """Letters held for a missing value or a broken text are tried again, once a tick: the gap may have been filled."""
+    dispatch, campaign = table_of(Dispatch), table_of(Campaign)
+    running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
+    is_held = (is_open(dispatch), dispatch.c.status == DispatchStatus.held, (dispatch.c.campaign_id + 0).in_(running))
+    with store.write(app.engine) as session:
+        session.execute(update(dispatch).where(*is_held).values(status=DispatchStatus.planned, reason=Reason.none, detail=""))
 
 
 def hand_over(

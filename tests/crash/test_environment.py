@@ -25,7 +25,7 @@ from om_campaigns.delivery import sender
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.models import Message
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.pipeline.gate import begin
+from om_campaigns.pipeline.gate import pass_gate
 from om_campaigns.store import open_engine, read, write
 from tests.delivery.stage import Pace, make_stage
 from tests.delivery.test_sender import AnsweringTransport, send
@@ -178,8 +178,8 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 def test_a_clock_that_goes_backwards_is_an_error_in_live_mode_and_nothing_in_rehearsal(tmp_path: Path) -> None:
     ws = Workspace(tmp_path / "ws")
     now = local("2027-01-05")
-    assert begin(ws.app, now)
-    assert not begin(ws.app, now - timedelta(hours=1))
+    assert pass_gate(ws.app, now)
+    assert not pass_gate(ws.app, now - timedelta(hours=1))
     with write(ws.app.engine) as session:
         row = store.instance(session)
         row.mode, row.live_now = store.Mode.live, now

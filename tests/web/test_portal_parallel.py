@@ -43,7 +43,7 @@ def test_own_words_of_several_people_do_not_overwrite_each_other(office: Workspa
 
 
 def test_the_ways_of_a_house_are_one_decision(office: Workspace) -> None:
-    """One window adds a second way, the other one goes back to what is usual: that is possible, and leaves no second way without a first."""
+    """One window adds a second way, the other one goes back to what is usual: no second way is left without a first."""
     (number,) = office.ask("SELECT id FROM organisation WHERE slug = 'dach'")[0]
     reach = Reach((number,), "x")
     about = show_settings(office.app, reach, "dach")

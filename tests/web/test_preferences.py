@@ -96,6 +96,17 @@ def test_sec_11_as_many_links_a_day_when_all_are_asked_for_at_once(workspace: Wo
     assert workspace.count("notice") == LINKS_A_DAY
 
 
+def test_a_link_that_opens_nothing_any_more_is_not_sent(workspace: Workspace, client: httpx.Client) -> None:
+    """Sending was halted for longer than the link would have been good for."""
+    assert om(workspace.folder, "halt", "--reason", "Probe").code == 0
+    assert ask_for_link(workspace, client).status_code == 200
+    workspace.now += timedelta(hours=26)
+    assert om(workspace.folder, "unhalt").code == 0
+    workspace.tick()
+    assert letters(workspace) == []
+    assert client.get(mailed_link(workspace, client)).status_code == 200
+
+
 def test_sec_08_no_other_token_manages(workspace: Workspace, client: httpx.Client) -> None:
     genuine = mailed_link(workspace, client).rpartition("/")[2]
     key, signature, *parts = genuine.split(".")

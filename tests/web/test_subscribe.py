@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 
 from om_campaigns.compose.links import Door
 from om_campaigns.feedback.opting_in import PER_ADDRESS, PER_NETWORK
+from om_campaigns.pipeline.notices import send_at_once
 from om_campaigns.pipeline.operator.installation import forget_old_values
 from om_campaigns.pipeline.recipient.doors import make_form_key
 from om_campaigns.pipeline.recipient.subscribing import network_of
@@ -168,6 +169,19 @@ def test_uns_09_subscribing_again_reopens_what_one_left_oneself_and_no_more(
     assert workspace.ask("SELECT old, new FROM change WHERE field = 'reopened'") == [
         (f"{kind} {workspace.ask(f'SELECT {scope}')[0][0]}".strip(), "wir-gedanke")
     ]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_mail_that_leaves_between_two_ticks_leaves_held_letters_as_they_are(workspace: Workspace) -> None:
+    """Why a letter is held is what staff look for; a visitor's form must not wipe it away."""
+    workspace.tick(local("2027-01-04"))
+    workspace.do("UPDATE dispatch SET status = 'held', reason = 'missing_value', detail = 'contact.full_name', sent_at = NULL")
+    held = workspace.dump()["dispatch"]
+    assert held
+    send_at_once(workspace.app)
+    assert workspace.dump()["dispatch"] == held
+    workspace.tick()
+    assert workspace.ask("SELECT count(*) FROM dispatch WHERE status = 'held'") == [(0,)]
 
 
 @pytest.mark.usefixtures("database")

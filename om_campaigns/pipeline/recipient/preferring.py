@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlmodel import Session
@@ -27,12 +27,11 @@ from om_campaigns.feedback import leaving, opting_in
 from om_campaigns.feedback.leaving import Channel, Leaver
 from om_campaigns.feedback.models import OptIn, TaskKind
 from om_campaigns.feedback.tasks import open_task
-from om_campaigns.pipeline.notices import MANAGE
+from om_campaigns.pipeline.notices import MANAGE, MANAGE_LIFE
 from om_campaigns.pipeline.recipient.doors import Visitor, find_lists, find_visitor_of
 from om_campaigns.pipeline.recipient.subscribing import Offer, consent_text
 from om_campaigns.pipeline.shown import merge_fields, merge_ticks
 
-VALID_MINUTES = 24 * 60
 LINKS_A_DAY = 3
 PURPOSE = "preferences"
 RHYTHMS = {each.value: each for each in Rhythm}
@@ -139,8 +138,8 @@ def find_manager(app: App, session: Session, token: str, now: datetime) -> Visit
     if len(parts) != 4 or not parts[3].isdecimal():
         parts = ("", "", "", "0")
     visitor = find_visitor_of(session, *parts[:3])
-    age = int(now.timestamp() // 60) - int(parts[3])
-    return visitor if 0 <= age <= VALID_MINUTES else None
+    age = timedelta(minutes=int(now.timestamp() // 60) - int(parts[3]))
+    return visitor if timedelta() <= age <= MANAGE_LIFE else None
 
 
 def load_preferences(session: Session, visitor: Visitor, language: str) -> Settings:

@@ -31,7 +31,7 @@ from om_campaigns.delivery.letters import Sent
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
 from om_campaigns.delivery.settling import find_uncertain, reopen_failed, settle
 from om_campaigns.errors import InputError, RefusedError
-from om_campaigns.pipeline.gate import begin
+from om_campaigns.pipeline.gate import pass_gate
 from om_campaigns.pipeline.letters.keys import keys_where
 from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.operator.installation import require_real_clock
@@ -112,7 +112,7 @@ def send_gaps(
     app: App, name: str, now: datetime, *, stop: threading.Event | None = None, progress: Callable[[int], None] | None = None
 ) -> Amended:
     """Send what failed in a campaign, and what was put off and is due; nothing else of it. Windows and caps hold."""
-    if not begin(app, now):
+    if not pass_gate(app, now):
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
     with store.write(app.engine) as session:
         campaign = _running(session, name)
@@ -134,7 +134,7 @@ def send_correction(
     app: App, name: str, step: str, now: datetime, *, stop: threading.Event | None = None, progress: Callable[[int], None] | None = None
 ) -> Amended:
     """Send the present wording of a step to exactly those who got an earlier one, at once. Raises as ``correct`` does."""
-    if not begin(app, now):
+    if not pass_gate(app, now):
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
     with store.write(app.engine) as session:
         campaign = _running(session, name)
