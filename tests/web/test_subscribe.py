@@ -174,7 +174,8 @@ def test_uns_09_subscribing_again_reopens_what_one_left_oneself_and_no_more(
 @pytest.mark.usefixtures("database")
 def test_a_mail_that_leaves_between_two_ticks_leaves_held_letters_as_they_are(workspace: Workspace) -> None:
     """Why a letter is held is what staff look for; a visitor's form must not wipe it away."""
-    workspace.tick(local("2027-01-04"))
+    workspace.publish()
+    workspace.tick(local("2027-01-05"))
     workspace.do("UPDATE dispatch SET status = 'held', reason = 'missing_value', detail = 'contact.full_name', sent_at = NULL")
     held = workspace.dump()["dispatch"]
     assert held

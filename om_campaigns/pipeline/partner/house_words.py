@@ -104,6 +104,8 @@ def change_words(app: App, reach: Reach, public_id: str, typed: dict[str, str], 
     field = f"{'worte' if action in WRITING else 'block'}-{block if is_there else 'neu'}"
     if found is None or not found[1] or action not in ACTIONS:
         return (f"{field}:nicht",)
+    if action == "ersetzen" and not is_there:
+        return (f"{field}:inzwischen",)
     if action in WRITING and (wrong := _length_fault(field, words)):
         return wrong
     try:

@@ -175,6 +175,9 @@ def add_block(app: App, text: OwnText, words: str, now: datetime, *, name: str =
     ``after`` is a block, ``top``, or '' for the end. Raises ProblemsError as ``replace_block`` does.
     """
 
+    if not name:
+        by.pop("seen", None)  # there is nothing yet that could have been seen
+
     def make(desk: Desk) -> OwnBlock:
         there = (each.own for each in desk.own.values() if (each.own.kind, each.own.after) == (OverlayKind.added, after))
         same = next((own.block for own in there if own.text == _tidy(words)), "")
@@ -299,7 +302,7 @@ def _change(
         own = make(desk)
         if own is None:
             return False
-        if seen is not None:
+        if seen is not None and not find_fault(session, desk, own):
             _refuse_unseen(desk.own.get(own.block), own, seen)
         if own.kind in (OverlayKind.replaced, OverlayKind.added) and (problems := check_words(own.text, text.place, 1)):
             raise ProblemsError(problems, hint="nothing was changed")
