@@ -58,9 +58,10 @@ def import_(
 
     if basis is None and (source or obtained_on):
         raise click.UsageError("--source and --obtained-on describe a --basis; name one")
-    grant = make_grant(basis, mailing_list, collected_by, source, obtained_on) if basis else None
     app = state.app()
-    report = import_audience(app, files, app.now(), load_actor(), is_strict=strict, is_dry_run=dry_run, basis=grant)
+    now = app.now()
+    grant = make_grant(basis, mailing_list, collected_by, source, obtained_on, today=app.today(now)) if basis else None
+    report = import_audience(app, files, now, load_actor(), is_strict=strict, is_dry_run=dry_run, basis=grant)
     nothing = strict and bool(report.rejected)
     if format_ == "json":
         print_json(_as_json(report, with_changes=dry_run))

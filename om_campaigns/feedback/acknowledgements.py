@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.models import Response
 from om_campaigns.audience.vocabulary import Origin, ResponseKind
 from om_campaigns.campaign.codes import find_codes, without_codes
@@ -62,7 +63,6 @@ _MONTHS = "jan|feb|m\u00e4r|mar|apr|mai|may|jun|jul|aug|sep|okt|oct|nov|dez|dec"
 _DATE = re.compile(
     rf"\b\d{{1,2}}\.\s*(?:\d{{1,2}}\.(?:\s*\d{{2,4}})?|(?:{_MONTHS})\w*\.?(?:\s+\d{{4}})?)|\b\d{{4}}-\d{{2}}-\d{{2}}\b", re.IGNORECASE
 )
-_NUMBER = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,6}")
 _DIGITS = re.compile(r"\d(?:[\d.,\u00a0 ]*\d)?")
 _MINUS = re.compile(r"[-–—:,]\s*[-−]\s*\d")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -107,10 +107,13 @@ def parse_answer(text: str) -> Answer:
 def _read_number(rest: str, shown: str, hint: str) -> int | None:
     """The one number of a line; days of the calendar are none. What looks like a number and is none is refused: it would get lost."""
     rest = _DATE.sub(" ", rest)
-    found = _DIGITS.findall(rest)
-    if _MINUS.search(rest) or not all(map(_NUMBER.fullmatch, found)):
-        raise InputError(f"'{shown}' holds a number that cannot be one of people", hint=hint)
-    numbers = {int(re.sub(r"\D", "", each)) for each in found}
+    nobody = InputError(f"'{shown}' holds a number that cannot be one of people", hint=hint)
+    if _MINUS.search(rest):
+        raise nobody
+    try:
+        numbers = {read_count(each) for each in _DIGITS.findall(rest)}
+    except ValueError:
+        raise nobody from None
     if len(numbers) > 1:
         raise InputError(f"'{shown}' holds several numbers", hint=hint)
     if not numbers and not NUMBER_WORDS.isdisjoint(fold(word) for word in _WORD.findall(rest)):

@@ -68,9 +68,12 @@ def test_law01_a_basis_needs_its_proof(workspace: Workspace) -> None:
     assert (said.code, "add --source and --obtained-on" in said.err) == (2, True)
     said = om(workspace.folder, "audience", "import", file, "--basis", "maybe", "--source", "x", "--obtained-on", "2026-12-01")
     assert (said.code, "choose one of consent_doi, consent_written" in said.err) == (2, True)
+    proof = ("--basis", "consent_written", "--source", "Formular", "--obtained-on", "06.01.2027")
+    said = om(workspace.folder, "audience", "import", file, *proof, now="2027-01-05")
+    assert (said.code, "2027-01-06 lies in the future" in said.err, workspace.count("basis")) == (2, True, 0)
     answer = om(
         workspace.folder, "audience", "import", file, "--basis", "consent_written", "--source", "Formular", "--obtained-on", "01.12.2026",
-        "--mailing-list", "monatsbrief", "--format", "json",
+        "--mailing-list", "monatsbrief", "--format", "json", now="2027-01-05",
     ).json  # fmt: skip
     assert answer["without_basis"] == 0
     assert workspace.ask("SELECT kind, mailing_list, source, obtained_on FROM basis") == [

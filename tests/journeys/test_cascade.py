@@ -259,6 +259,22 @@ def test_a_file_of_answers_as_offices_save_it_and_what_nobody_can_read(tmp_path:
         import_acknowledgements(office.app, path, office.now, actor="t")
 
 
+def test_numbers_of_people_are_read_in_one_way_everywhere(tmp_path: Path) -> None:
+    """By a file, a line and the portal alike: never ten times as many as somebody wrote."""
+    office = make_office(tmp_path)
+    series(office, "b1 day = 0")
+    office.tick(local("2027-01-05"))
+    code, path = packs(office)[0]["code"], tmp_path / "zahlen.csv"
+    for wrong in ("12.5", "1.5", "1 200,0", "80–100"):
+        path.write_text(f"code;stufe;zahl\n{code};Regionalstellen;{wrong}\n", encoding="utf-8")
+        (row,) = import_acknowledgements(office.app, path, office.now, actor="t").rejected
+        assert "is not a whole number" in row["reason"], wrong
+    for typed, number in (("ca. 12", 12), ("1.200", 1200)):
+        path.write_text(f"code;stufe;zahl\n{code};Regionalstellen;{typed}\n", encoding="utf-8")
+        assert import_acknowledgements(office.app, path, office.now, actor="t").rejected == []
+        assert packs(office)[0]["count"] == number
+
+
 def test_a_pack_is_put_off_to_a_day_that_comes(tmp_path: Path) -> None:
     office = make_office(tmp_path)
     series(office, "b1 day = 0")

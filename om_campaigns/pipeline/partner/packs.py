@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -15,6 +14,7 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.files import read_table
 from om_campaigns.audience.models import Address, Change, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import Origin, Route
@@ -174,11 +174,11 @@ def import_acknowledgements(app: App, path: Path, now: datetime, *, actor: str) 
 
 
 def _acknowledge_row(app: App, values: Mapping[str, str], now: datetime, actor: str) -> dict[str, Any]:
-    number = re.sub(r"[.\u00a0 ]", "", values.get("count", ""))
-    if number and not re.fullmatch(r"[0-9]{1,6}", number):
-        raise InputError(f"'{values['count']}' is no number of people")
+    try:
+        count = read_count(values["count"]) if values.get("count") else None
+    except ValueError as error:
+        raise InputError(str(error)) from None
     line = " – ".join(filter(None, (values.get("code"), values.get("level"))))
-    count = int(number) if number else None
     return acknowledge(
         app, line, now, actor=actor, count=count, sentence=values.get("sentence", ""), house=values.get("house", ""), is_listed=True
     )

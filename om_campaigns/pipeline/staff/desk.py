@@ -86,13 +86,17 @@ def import_audience(
     return report
 
 
-def make_grant(kind: str, mailing_list: str, collected_by: str, source: str, obtained_on: date | None) -> BasisGrant:
+def make_grant(kind: str, mailing_list: str, collected_by: str, source: str, obtained_on: date | None, *, today: date) -> BasisGrant:
     """The basis of rows that name none; how and when it was obtained belongs to it (LAW-01). Raises InputError."""
     kinds = [each.value for each in BasisKind if each is not BasisKind.none]
     if kind not in kinds:
         raise InputError(f"'{kind}' is not a basis", hint=f"choose one of {', '.join(kinds)}")
     if not source.strip() or obtained_on is None:
         raise InputError("a basis without proof is none: how and when was it obtained?", hint="add --source and --obtained-on")
+    if obtained_on > today:
+        raise InputError(
+            f"{obtained_on} lies in the future: a basis is recorded when it has been obtained (LAW-01)", hint="mend --obtained-on"
+        )
     return BasisGrant(BasisKind(kind), mailing_list, collected_by, source.strip(), obtained_on)
 
 
