@@ -46,7 +46,8 @@ class Published:
 def publish(session: Session, name: str, definition: CampaignDefinition, files: Mapping[str, str], now: datetime, actor: str) -> Published:
     """Freeze a definition and the files it reaches (path below ``templates/`` → text). The same again makes no version.
 
-    Raises RefusedError for a stopped campaign, InputError when its kind or mailing list would change.
+    A campaign that was stopped stays so, whatever is published: nothing of it is sent, but archive and answers follow its latest version.
+    Raises InputError when its kind or mailing list would change.
     """
     campaign = session.execute(select(Campaign).where(table_of(Campaign).c.name == name)).scalar_one_or_none()
     is_first = campaign is None
@@ -87,8 +88,6 @@ def publish(session: Session, name: str, definition: CampaignDefinition, files: 
 
 
 def _refuse_other_nature(campaign: Campaign, definition: CampaignDefinition) -> None:
-    if campaign.status is CampaignStatus.stopped:
-        raise RefusedError(f"campaign '{campaign.name}' was stopped for good", hint="give the new one another name")
     if campaign.kind != definition.kind or campaign.mailing_list != definition.mailing_list:
         raise InputError(
             f"campaign '{campaign.name}' is published as {campaign.kind} of the list '{campaign.mailing_list}'; both are for ever",

@@ -89,7 +89,8 @@ def show(state: State, name: str, format_: str) -> None:
 def publish(state: State, names: tuple[str, ...], format_: str) -> None:
     """Check campaigns and freeze them as they are; without NAMES all of them. All or none.
 
-    From then on people who match are enrolled. The same files again publish nothing new.
+    From then on people who match are enrolled. The same files again publish nothing new. A campaign that was stopped sends nothing any
+    more; what its archive shows changes.
     JSON: name, version, new (whether anything had changed), first.
     """
     from om_campaigns.pipeline.operator.installation import require_real_clock
@@ -101,9 +102,12 @@ def publish(state: State, names: tuple[str, ...], format_: str) -> None:
     done = publish_campaigns(app, names, app.now(), load_actor())
     rows = [{"name": each.campaign.name, "version": each.number, "new": each.is_new, "first": each.is_first} for each in done]
     print_rows(rows, format_, {"name": "campaign", "version": "version", "new": "published now"}, empty="there is no campaign to publish")
-    if format_ == "table" and any(row["new"] for row in rows):
-        tell_conflicts(app)
-        click.echo(NEXT)
+    if format_ == "table":
+        for each in (each.campaign for each in done if each.is_new and each.campaign.status == "stopped"):
+            click.echo(f"{each.name} was stopped for good: nothing of it is sent; the archive shows it as it is now")
+        if any(each.is_new and each.campaign.status != "stopped" for each in done):
+            tell_conflicts(app)
+            click.echo(NEXT)
 
 
 @campaign.command()

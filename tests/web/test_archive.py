@@ -238,6 +238,24 @@ def test_fwd_13_an_english_feed_stays_english_and_names_the_language_of_each_ent
 
 
 @pytest.mark.usefixtures("database")
+def test_what_must_not_stay_in_the_archive_leaves_it_after_its_campaign_was_stopped(sent: Workspace, client: httpx.Client) -> None:
+    """A mistake is seen afterwards. Publishing sends nothing of a stopped campaign, and keeps no other from being published."""
+    assert om(sent.folder, "campaign", "stop", "reihe", "--yes").code == 0
+    sent.text("reihe", "a1.de", TEXT.replace("Ein kurzer Draht.", "Ein langer Draht."))
+    assert om(sent.folder, "campaign", "publish").code == 0
+    assert "Ein langer Draht." in client.get("/archiv/wir-gedanke/reihe/a1").text
+    campaign = sent.folder / "templates/campaigns/reihe/campaign.toml"
+    campaign.write_text(f"public = false\n{campaign.read_text()}")
+    before = sent.dump()
+    said = om(sent.folder, "campaign", "publish", "reihe")
+    assert (said.code, "stopped for good" in said.out, "nothing of it is sent" in said.out) == (0, True, True)
+    assert client.get("/archiv/wir-gedanke/reihe/a1").status_code == 404
+    sent.tick()
+    after = sent.dump()
+    assert all(after[table] == before[table] for table in ("dispatch", "message", "enrolment"))
+    assert sent.ask("SELECT status FROM campaign WHERE name = 'reihe'") == [("stopped",)]
+
+
 def test_fwd_13_what_was_sent_stays_in_archive_and_feeds_when_its_campaign_is_stopped(sent: Workspace, client: httpx.Client) -> None:
     paths = ("/archiv/wir-gedanke/reihe/a1", "/archiv", "/feeds/wir-gedanke.atom", "/feeds/haus/hwk-tal.json")
     before = [client.get(path).text for path in paths]
