@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
@@ -15,7 +15,7 @@ from om_campaigns.audience.columns_de import fold
 from om_campaigns.audience.models import Change, Network, NetworkOrganisation, Organisation, Response
 from om_campaigns.audience.vocabulary import NetworkKind, OrganisationStatus, Origin, ResponseKind
 from om_campaigns.columns import new_ref, table_of
-from om_campaigns.feedback.models import ActionReport, ActionReportPartner, LetterUse, TaskKind
+from om_campaigns.feedback.models import ActionReport, ActionReportPartner, LetterUse, Task, TaskKind
 from om_campaigns.feedback.tasks import open_task
 
 
@@ -33,48 +33,44 @@ class Said:
 
 
 def record_action_report(session: Session, said: Said, source_key: str, now: datetime, today: date, *, origin: Origin, actor: str) -> bool:
-    """Record what a house reports; False when it is known already.
+    """Record what a house reports; False when it is known already. Said otherwise under the same ``source_key`` it corrects the report.
 
     It counts as a sign of life of the house. In a network of others it is a carry-over of today (R7). Where it may stand in the monthly
     letter, people of OM are told.
     """
-    new = store.add_new(
-        session,
-        table_of(ActionReport),
-        source_key=source_key,
-        organisation_id=said.organisation_id,
-        effect_level=said.effect_level,
-        idea=said.idea,
-        network_id=said.network_id,
-        together_with=said.together_with,
-        text=said.text,
-        letter_use=said.letter_use,
-        at=now,
-        origin=origin,
-        actor=actor,
-    )
-    if not new:
-        return False
-    report_id = session.execute(select(col(ActionReport.id)).where(col(ActionReport.source_key) == source_key)).scalar_one()
+    table, values = table_of(ActionReport), asdict(said)
+    if not store.add_new(session, table, source_key=source_key, **values, at=now, origin=origin, actor=actor):
+        is_other = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
+        if not store.change(session, update(table).where(table.c.source_key == source_key, is_other).values(**values, actor=actor)):
+            return False
+    report_id = session.execute(select(table.c.id).where(table.c.source_key == source_key)).scalar_one()
+    session.execute(delete(ActionReportPartner).where(col(ActionReportPartner.report_id) == report_id))
     for partner in find_partners(session, said.together_with, said.organisation_id):
         session.add(ActionReportPartner(report_id=report_id, organisation_id=partner))
-    store.add_new(
-        session,
-        table_of(Response),
-        kind=ResponseKind.action_report,
-        source_key=source_key,
-        at=now,
-        organisation_id=said.organisation_id,
-        occasion="",
-        step="",
-        detail={"effect_level": said.effect_level},
-    )
+    _note_sign_of_life(session, said, source_key, now)
     if said.network_id is not None:
         _note_carry_over(session, said, now, today, origin, actor)
-    if said.letter_use is not LetterUse.no:
-        open_task(session, TaskKind.case_offered, source_key, now, organisation_id=said.organisation_id, report=report_id)
+    _offer_case(session, said, source_key, report_id, now, actor)
     session.flush()
     return True
+
+
+def _note_sign_of_life(session: Session, said: Said, source_key: str, now: datetime) -> None:
+    response, detail = table_of(Response), {"effect_level": said.effect_level}
+    sign = {"kind": ResponseKind.action_report, "source_key": source_key}
+    if not store.add_new(session, response, **sign, at=now, organisation_id=said.organisation_id, occasion="", step="", detail=detail):
+        mine = (response.c[name] == value for name, value in sign.items())
+        session.execute(update(response).where(*mine).values(detail=detail))
+
+
+def _offer_case(session: Session, said: Said, source_key: str, report_id: int, now: datetime, actor: str) -> None:
+    """People of OM see what may stand in the letter, as long as it may."""
+    task, is_offered = table_of(Task), said.letter_use is not LetterUse.no
+    if is_offered and open_task(session, TaskKind.case_offered, source_key, now, organisation_id=said.organisation_id, report=report_id):
+        return
+    closed = {"closed_at": None, "closed_by": ""} if is_offered else {"closed_at": now, "closed_by": actor}
+    mine = (task.c.source_key == source_key, task.c.closed_at.is_not(None) if is_offered else task.c.closed_at.is_(None))
+    session.execute(update(task).where(*mine).values(**closed))
 
 
 def find_partners(session: Session, names: str, but: int) -> list[int]:

@@ -131,7 +131,7 @@ class LetterUse(StrEnum):
 
 
 class ActionReport(SQLModel, table=True):
-    """What a house did, as it says itself (gemeldete Handlung). Append-only; ``source_key`` makes recording it twice harmless.
+    """What a house did, as it says itself (gemeldete Handlung); with other answers under the same ``source_key`` it is corrected.
 
     ``effect_level``: 1 made aware, 2 analysed, 3 measures. ``together_with`` is as it was written; the partners among them that are
     known stand in ``action_report_partner``. ``idea`` is '' or one of the five.

@@ -74,16 +74,25 @@ def test_r7_a_report_is_recorded_once_with_all_that_follows(office: Workspace, d
     assert "Niemand" in om(office.folder, "action", "list", "--house", "dach").out
 
 
-def test_a_report_in_other_words_is_kept_beside_the_first(office: Workspace, doris: TestClient) -> None:
-    send(doris, **REPORT | {"brief": "no"})
-    assert office.ask("SELECT kind FROM task") == []
-    for number, other in enumerate(({"brief": "named"}, {"mit": "Kammer Tal"}, {"gedanke": ""}), 2):
-        send(doris, **REPORT | {"brief": "no"} | other)
-        assert office.count("action_report") == number, other
-    assert office.ask("SELECT kind FROM task") == [("case_offered",)], "the case was offered the second time"
+def test_a_report_that_is_sent_again_with_other_answers_is_corrected(office: Workspace, doris: TestClient) -> None:
+    """It is counted once, and people of OM see no case that may not be told any more."""
+
+    def open_cases() -> list[object]:
+        return office.ask("SELECT kind FROM task WHERE closed_at IS NULL")
+
+    told = REPORT | {"brief": "no", "mit": ""}
+    send(doris, **told)
+    for other in ({"brief": "named"}, {"mit": "Kammer Tal"}, {"gedanke": "", "brief": "named"}):
+        send(doris, **told | other)
+        assert office.count("action_report") == office.ask("SELECT count(*) FROM response WHERE kind = 'action_report'")[0][0] == 1
+        assert office.count("action_report_partner") == ("mit" in other)
+        assert open_cases() == [("case_offered",)] * ("brief" in other)
+    assert office.ask("SELECT letter_use, together_with, idea FROM action_report") == [("named", "", "")]
     before = office.dump()
-    send(doris, **REPORT | {"brief": "named", "mit": " Kammer Tal  und Niemand, Innung Fremd"})
+    send(doris, **told | {"gedanke": "", "brief": "named"})
     assert office.dump() == before
+    send(doris, **told | {"text": "Noch etwas ganz anderes."})
+    assert office.count("action_report") == 2
 
 
 def test_every_fault_is_told_at_once_and_what_was_typed_stays(office: Workspace, doris: TestClient) -> None:

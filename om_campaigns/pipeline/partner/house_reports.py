@@ -47,7 +47,10 @@ def show_toolkits(app: App, reach: Reach) -> dict[str, Any]:
 
 
 def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, ...]:
-    """Record a report (``TYPED``); () when it is recorded, once a day however often the same is sent, else every field that is wrong."""
+    """Record a report (``TYPED``); () when it is recorded, else every field that is wrong.
+
+    The same text of a house is one report a day, however often it is sent: with other answers it is a correction.
+    """
     now = app.now()
     today = app.today(now)
     text, together_with = " ".join(typed["text"].split()), " ".join(typed["mit"].split())
@@ -71,8 +74,7 @@ def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, .
             int(house or 0), int(typed["wirkung"]), text, together_with, typed["gedanke"], networks.get(typed["netzwerk"]),
             LetterUse(typed["brief"]),
         )  # fmt: skip
-        answers = (typed[name] for name in ("haus", "wirkung", "netzwerk", "gedanke", "brief"))
-        source_key = digest("action", *answers, text, together_with, today.isoformat())
+        source_key = digest("action", typed["haus"], text, today.isoformat())
         record_action_report(session, said, source_key, now, today, origin=Origin.partner, actor=reach.actor)
     return ()
 
