@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from om_campaigns import store
 from om_campaigns.pipeline.faces import Face, load_face
 from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor, make_door_token
-from om_campaigns.pipeline.recipient.leaving import Wish, find_slower, fulfil, leave_at_once, stands_for_house
+from om_campaigns.pipeline.recipient.leaving import Wish, fulfil, leave_at_once, stands_for_house
 from om_campaigns.web.forms import TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
 
@@ -61,12 +61,16 @@ def unsubscribe_confirmed(request: Request, site: TheSite, token: Token, form: T
     wish = form["wunsch"]
     if not has_key(site, form, Door.unsubscribe, token) or wish not in set(Wish):
         return _show(request, site, token, visitor, face, status=400, chosen=wish)
-    if not fulfil(site.app, visitor, Wish(wish), site.app.now()):
-        return _show(request, site, token, visitor, face, status=409, chosen=wish)
+    fulfil(site.app, visitor, Wish(wish), site.app.now())
     return site.show(
         request, "unsubscribed.html", face=face, stored=visitor.language, visitor=visitor, wish=wish,
+        preferences=_preferences(site, visitor),
         list_name=visitor.list_name(site.language(request, visitor.language)),
     )  # fmt: skip
+
+
+def _preferences(site: Site, visitor: Visitor) -> str:
+    return f"{site.root}/{Door.preferences}/{make_door_token(site.app, Door.preferences, visitor)}"
 
 
 def _meet(site: Site, token: str) -> tuple[Visitor, Face]:
@@ -81,14 +85,10 @@ def _meet(site: Site, token: str) -> tuple[Visitor, Face]:
 def _show(
     request: Request, site: Site, token: str, visitor: Visitor, face: Face, status: int = 200, chosen: str = Wish.this_list
 ) -> Response:
-    """``chosen`` is ticked; what somebody ticked on a page that was open for too long stays so. A rhythm that is not offered ticks nothing:
-    whoever wanted to read more must not leave by pressing once more.
-    """
+    """``chosen`` is ticked; what somebody ticked on a page that was open for too long stays so."""
     return site.show(
         request, "unsubscribe.html", face=face, stored=visitor.language, status=status, visitor=visitor,
-        is_again=status == 400, is_faster=status == 409, slower=find_slower(site.app, visitor),
-        chosen=chosen if chosen in set(Wish) else Wish.this_list,
-        preferences=f"{site.root}/{Door.preferences}/{make_door_token(site.app, Door.preferences, visitor)}",
+        is_again=status == 400, chosen=chosen if chosen in set(Wish) else Wish.this_list, preferences=_preferences(site, visitor),
         list_name=visitor.list_name(site.language(request, visitor.language)),
         key=make_key(site, Door.unsubscribe, token), stands_for_house=stands_for_house(site.app, visitor),
     )  # fmt: skip

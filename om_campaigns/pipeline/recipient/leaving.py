@@ -56,30 +56,22 @@ def leave_at_once(app: App, token: str, now: datetime) -> bool:
     return True
 
 
-def fulfil(app: App, visitor: Visitor, wish: Wish, now: datetime) -> bool:
+def fulfil(app: App, visitor: Visitor, wish: Wish, now: datetime) -> None:
     """What was confirmed on the page of a letter; saying it twice changes nothing more.
 
-    False, and nothing is done, for more mail than is stored: whoever holds a forwarded letter may not ask for it (FWD-03).
+    A rhythm that is not slower than the stored one changes nothing either, and that shows nowhere: whoever holds a forwarded letter may
+    neither ask for more of them nor find out how often its reader wants to read (FWD-03).
     """
     with store.write(app.engine) as session:
         if wish in RHYTHMS:
             leaving.hold_address(session, visitor.address_id)
-            if RHYTHM_DAYS[RHYTHMS[wish]] < RHYTHM_DAYS[leaving.find_rhythm(session, visitor.address_id)]:
-                return False
-            leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, RHYTHMS[wish], Channel.page, now)
-            return True
+            if RHYTHM_DAYS[RHYTHMS[wish]] > RHYTHM_DAYS[leaving.find_rhythm(session, visitor.address_id)]:
+                leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, RHYTHMS[wish], Channel.page, now)
+            return
         leaver = Leaver(visitor.address_id, visitor.organisation_id, visitor.mailing_list)
         is_new = leaving.record_leaving(session, leaver, SCOPES[wish], Channel.page, now, app.today(now))
     if is_new:
         events.address_suppressed(visitor.address_id, Channel.page.value)
-    return True
-
-
-def find_slower(app: App, visitor: Visitor) -> list[Wish]:
-    """The rhythms that are slower than the stored one: all that the link of a letter offers."""
-    with store.read(app.engine) as session:
-        stored = leaving.find_rhythm(session, visitor.address_id)
-    return [wish for wish, rhythm in RHYTHMS.items() if RHYTHM_DAYS[rhythm] > RHYTHM_DAYS[stored]]
 
 
 def unsubscribe(app: App, text: str, now: datetime, actor: str, *, mailing_list: str = "", organisation_id: int | None = None) -> bool:
