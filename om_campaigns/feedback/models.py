@@ -93,6 +93,8 @@ class OptIn(SQLModel, table=True):
     mail_id: str = ""
     mail_hash: str = ""
     confirmed_at: datetime | None = Field(default=None, sa_type=Instant)
+    ended_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When it last served a basis that is gone or has a newer proof."""
 
 
 class Acknowledgement(SQLModel, table=True):

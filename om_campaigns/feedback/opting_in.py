@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
@@ -167,8 +167,14 @@ def _record_consent(session: Session, opt_in: OptIn, address_id: int, mailing_li
         "withdrawn_at": None,
         "origin": Origin.answer,
     }
-    mine = (basis.c.address_id == address_id, basis.c.kind == BasisKind.consent_doi, basis.c.mailing_list == mailing_list)
-    if not store.change(session, update(basis).where(*mine, basis.c.collector_id.is_(None)).values(**values)):
+    mine = and_(
+        basis.c.address_id == address_id,
+        basis.c.kind == BasisKind.consent_doi,
+        basis.c.mailing_list == mailing_list,
+        basis.c.collector_id.is_(None),
+    )
+    end_proofs(session, mine, now)
+    if not store.change(session, update(basis).where(mine).values(**values)):
         store.add_new(session, basis, address_id=address_id, kind=BasisKind.consent_doi, mailing_list=mailing_list, **values)
     note_change(session, "address", address_id, "basis", None, f"{BasisKind.consent_doi.value} {mailing_list}", now, Channel.page)
 
@@ -200,6 +206,17 @@ def note_mail(session: Session, ref: str, message_id: str, body_hash: str, at: d
     session.execute(update(OptIn).where(col(OptIn.ref) == ref).values(mail_sent_at=at, mail_id=message_id, mail_hash=body_hash))
 
 
+def end_proofs(session: Session, bases: ColumnElement[bool], now: datetime) -> None:
+    """Note when the proofs of these bases last served: the bases are about to go, or to get newer proofs (LAW-07)."""
+    basis, opt_in = table_of(Basis), table_of(OptIn)
+    served: dict[str, datetime] = {}
+    for row in session.execute(select(basis.c.proof_ref, basis.c.withdrawn_at).where(bases, basis.c.proof_ref != "")):
+        until = row.withdrawn_at or now
+        served[row.proof_ref] = max(served.get(row.proof_ref, until), until)
+    for ref, until in served.items():
+        session.execute(update(opt_in).where(opt_in.c.ref == ref).values(ended_at=until))
+
+
 def forget_old(session: Session, now: datetime) -> int:
     """Delete what was never confirmed after 30 days, and proofs three years after the end of the year they last served (LAW-07)."""
     opt_in, basis = table_of(OptIn), table_of(Basis)
@@ -207,7 +224,7 @@ def forget_old(session: Session, now: datetime) -> int:
     end = now.replace(year=now.year - PROOF_YEARS, month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     pace = table_of(Pace)
     in_use = select(basis.c.proof_ref).where(or_(basis.c.withdrawn_at.is_(None), basis.c.withdrawn_at >= end))
-    outlived = and_(opt_in.c.confirmed_at < end, opt_in.c.ref.not_in(in_use))
+    outlived = and_(func.coalesce(opt_in.c.ended_at, opt_in.c.confirmed_at) < end, opt_in.c.ref.not_in(in_use))
     asked = or_(*(pace.c.scope.startswith(each) for each in ("opt-in-", "entrance-", "answers")))
     session.execute(delete(pace).where(asked, pace.c.window_start < now - COUNTED))
     return store.change(session, delete(opt_in).where(or_(unconfirmed, outlived)))

@@ -149,6 +149,24 @@ def test_law_07_a_proof_lives_three_years_beyond_the_year_it_last_served(workspa
     assert workspace.count("opt_in") == 0
 
 
+@pytest.mark.usefixtures("database")
+def test_law_07_a_proof_is_kept_for_three_years_after_it_last_served(workspace: Workspace, client: httpx.Client) -> None:
+    """Also where its basis is gone, because the person was erased, or has a newer proof."""
+    ask(workspace, client)
+    confirm(workspace, client, link_in(mail_of(workspace)))
+    workspace.now = local("2030-06-01")
+    ask(workspace, client)
+    confirm(workspace, client, link_in(mail_of(workspace)))
+    workspace.now = local("2031-02-01")
+    forget_old_values(workspace.app, workspace.now)
+    assert workspace.count("opt_in") == 2
+    erased = om(workspace.folder, "person", "erase", "rosa@neu.example", "--yes", "--format", "json", now="2031-02-01").json
+    assert {each["what"]: each["number"] for each in erased["stays"]}["proofs of consent"] == 2
+    for day, left in (("2031-02-02", 2), ("2033-12-31", 2), ("2034-01-02", 1), ("2034-12-31", 1), ("2035-01-02", 0)):
+        forget_old_values(workspace.app, local(day))
+        assert workspace.count("opt_in") == left, day
+
+
 @pytest.mark.parametrize(
     ("kind", "scope"), [("all", "''"), ("organisation", "(SELECT public_id FROM organisation WHERE slug = 'hwk-tal')")]
 )

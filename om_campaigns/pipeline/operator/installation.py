@@ -40,7 +40,7 @@ FOLDERS = ("templates/campaigns", "templates/content", "templates/toolkits", "au
 
 _MARK_TEXT = "The tables in this folder are made-up samples. Delete this file once your own data stands here; 'go-live' asks.\n"
 _GITIGNORE = (
-    "# Secrets, mail and data of people stay out of version control.\nkeys.toml\n*.db\n*.db-*\noutbox/\nlocks/\ninstallation.json\n"
+    "# Secrets, mail and data of people stay out of version control.\nkeys.toml\n*.db\n*.db-*\ninbox/\noutbox/\nlocks/\ninstallation.json\n"
 )
 
 

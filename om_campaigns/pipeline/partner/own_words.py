@@ -52,8 +52,8 @@ class By(TypedDict, total=False):
     seen: str
 
 
-class SaidMeanwhileError(InputError):
-    """The block was changed since it was looked at."""
+class SaidMeanwhileError(Exception):
+    """The block was changed since it was looked at; a page shows it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +282,7 @@ def _refuse_unseen(held: Logged | None, own: OwnBlock, seen: str) -> None:
     state, words, after = (held.own.kind.value, held.own.text, held.own.after) if held else (OM_STATE, "", "")
     wanted = (OM_STATE, "", "") if own.kind is OverlayKind.reset else (own.kind.value, own.text, own.after)
     if seen != mark_of(state, words, after) and wanted != (state, words, after):
-        raise SaidMeanwhileError(f"'{own.block}' says something else by now", hint="look at it again; nothing was changed")
+        raise SaidMeanwhileError(own.block)
 
 
 def _change(

@@ -14,7 +14,7 @@ from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience import consent
 from om_campaigns.audience.contact_lines import forget_person
-from om_campaigns.audience.models import Address, Change, Person, Response, Seat, Suppression, Touch
+from om_campaigns.audience.models import Address, Basis, Change, Person, Response, Seat, Suppression, Touch
 from om_campaigns.audience.vocabulary import Origin, PersonStatus, RecipientKind, SuppressionReason
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import new_ref, table_of
@@ -23,6 +23,7 @@ from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots,
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, ActionReport, OptIn, Task
+from om_campaigns.feedback.opting_in import end_proofs
 from om_campaigns.pipeline.operator.installation import require_real_clock
 
 _SIGNED = tuple(table_of(each) for each in (Change, Acknowledgement, ActionReport, OverlayChange))
@@ -62,6 +63,7 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
         if person.status is PersonStatus.erased:
             raise RefusedError("this person was erased before")
         known, names = _addresses(session, person), _names(session, person)
+        end_proofs(session, table_of(Basis).c.address_id.in_(list(known)), now)
         emptied = consent.erase_person(session, person, now, actor=actor, batch=new_ref())
         keys = [known[each].normal_key for each in emptied]
         for address_id in emptied:
