@@ -14,7 +14,7 @@ FATES = {
     "undone": "is written to again",
     "left_otherwise": "left the same otherwise, too",
     "stopped_otherwise": "was stopped for another reason, or before",
-    "over": "is not stopped any more",
+    "over": "came back, or is not stopped any more",
 }
 
 

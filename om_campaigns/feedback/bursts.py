@@ -151,7 +151,7 @@ def choose(session: Session, which: Which) -> list[Leaving]:
         block = stopped.get((address_id, scope))
         if not mine:
             continue
-        if block is None:
+        if block is None or block.reopened is not None:  # gone, or looked at by whoever subscribed to some lists again
             fate = Fate.over
         elif len(mine) < len(since_undone):
             fate = Fate.left_otherwise

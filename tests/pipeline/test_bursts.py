@@ -169,6 +169,15 @@ def test_sec_10_what_a_person_decided_themselves_stays(office: Workspace) -> Non
     assert [row["scope"] for row in rows] == ["mailing_list wir-gedanke"] * 11
 
 
+def test_whoever_subscribed_to_one_list_again_has_decided_about_the_others(office: Workspace) -> None:
+    leave(office, *range(12), scope=SuppressionScope.all)
+    office.do(
+        "UPDATE suppression SET reopened = ' monatsbrief ' WHERE hmac = (SELECT hmac FROM address WHERE address = 'p0@gross.example')"
+    )
+    assert fates(undo(office)) == {"undone": 11, "over": 1}
+    assert out(office) == {0}
+
+
 def test_someone_who_left_before_is_not_brought_back_by_undoing_a_later_burst(office: Workspace) -> None:
     leave(office, 0, at=NINE - timedelta(days=1), channel=Channel.page)
     leave(office, *range(12))
