@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, li
 from sqlmodel import Session, col
 
 from om_campaigns import store
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Preference, PreferenceTopic, Seat, Suppression
 from om_campaigns.audience.vocabulary import (
     BasisKind,
@@ -153,9 +154,7 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
     person.status = PersonStatus.erased
     _forget_changes(session, "person", [person.id or 0])
     _forget_changes(session, "address", emptied)
-    session.add(
-        Change(batch=batch, entity="person", entity_id=person.id or 0, field="erased", new="yes", origin=Origin.staff, actor=actor, at=now)
-    )
+    record_change(session, "person", person.id or 0, "erased", None, "yes", now, actor, Origin.staff, batch)
     session.flush()
     return emptied
 

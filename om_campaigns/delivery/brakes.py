@@ -15,11 +15,11 @@ from sqlalchemy import Engine, delete, or_, select
 from sqlmodel import Session, col
 
 from om_campaigns import events
-from om_campaigns.audience.models import Change
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.models import Campaign, CampaignStatus
 from om_campaigns.campaign.releases import pause
-from om_campaigns.columns import new_ref, table_of
+from om_campaigns.columns import table_of
 from om_campaigns.delivery.letters import Done, Letter
 from om_campaigns.delivery.models import MessageState, Pace
 from om_campaigns.delivery.outcomes import Verdict
@@ -198,12 +198,7 @@ def pause_failing(session: Session, campaign_id: int, now: datetime, why: str) -
     if campaign.status is not CampaignStatus.running or not pause(session, campaign, now):
         return False
     session.add(Pace(scope=PAUSED, subject=str(campaign_id), window_start=now, detail=why))
-    session.add(
-        Change(
-            batch=new_ref(), entity="campaign", entity_id=campaign_id, field="status", old="running", new=f"paused: {why}",
-            origin=Origin.engine, actor="sender", at=now,
-        )
-    )  # fmt: skip
+    record_change(session, "campaign", campaign_id, "status", "running", f"paused: {why}", now, "sender", Origin.engine)
     events.campaign_failing(campaign_id, why)
     return True
 

@@ -11,10 +11,11 @@ from sqlalchemy import delete, or_, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.columns_de import fold
-from om_campaigns.audience.models import Change, Network, NetworkOrganisation, Organisation, Response
+from om_campaigns.audience.models import Network, NetworkOrganisation, Organisation, Response
 from om_campaigns.audience.vocabulary import NetworkKind, OrganisationStatus, Origin, ResponseKind
-from om_campaigns.columns import new_ref, table_of
+from om_campaigns.columns import table_of
 from om_campaigns.feedback.models import ActionReport, ActionReportPartner, LetterUse, Task, TaskKind
 from om_campaigns.feedback.tasks import open_task
 
@@ -102,10 +103,5 @@ def _note_carry_over(session: Session, said: Said, now: datetime, today: date, o
     if row is None:
         return
     session.execute(update(member).where(*here).values(carried_over_on=today))
-    slug = session.get_one(Network, said.network_id or 0).slug
-    session.add(
-        Change(
-            batch=new_ref(), entity="organisation", entity_id=said.organisation_id, field=f"carried over in {slug}",
-            old=row[0].isoformat() if row[0] else None, new=today.isoformat(), origin=origin, actor=actor, at=now,
-        )
-    )  # fmt: skip
+    field, old = f"carried over in {session.get_one(Network, said.network_id or 0).slug}", row[0].isoformat() if row[0] else None
+    record_change(session, "organisation", said.organisation_id, field, old, today.isoformat(), now, actor, origin)

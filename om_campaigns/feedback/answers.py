@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.columns_de import fold
 from om_campaigns.audience.entrance import find_receivers
 from om_campaigns.audience.models import (
@@ -25,10 +26,10 @@ from om_campaigns.audience.models import (
     Seat,
     SeatRole,
 )
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, AddressKind, NetworkKind, ResponseKind, Role
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, AddressKind, NetworkKind, Origin, ResponseKind, Role
 from om_campaigns.columns import digest, dump_json, table_of
 from om_campaigns.compose.frontmatter import AnswerTarget
-from om_campaigns.feedback.leaving import note_change, people_of, person_of
+from om_campaigns.feedback.leaving import people_of, person_of
 from om_campaigns.feedback.models import TaskKind
 from om_campaigns.feedback.newcomers import take_address, take_person
 from om_campaigns.feedback.tasks import open_task
@@ -135,9 +136,9 @@ def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datet
         ).scalar_one_or_none()
         if number and seat is not None and store.add_new(session, table_of(SeatRole), seat_id=seat.id, role=Role.distributor):
             seat.strength = min(seat.strength, ROLE_STRENGTH[Role.distributor])
-            note_change(session, "organisation", said.organisation_id, "distributor", None, named, now, ACTOR)
+            record_change(session, "organisation", said.organisation_id, "distributor", None, named, now, ACTOR, Origin.answer)
     else:
-        note_change(session, "organisation", said.organisation_id, "distributor_named", None, named, now, ACTOR)
+        record_change(session, "organisation", said.organisation_id, "distributor_named", None, named, now, ACTOR, Origin.answer)
     _ask_people(session, TaskKind.distributor_named, said, now, address_id=address_id, **({} if number else {"name": said.name}))
     return {"person": number} if number else {}
 
@@ -151,7 +152,9 @@ def _set_interests(session: Session, _keyring: Keyring, said: Said, now: datetim
         return
     session.execute(delete(table).where(mine, table.c.topic.in_(old - new)))
     session.add_all(OrganisationInterest(organisation_id=said.organisation_id, topic=topic) for topic in sorted(new - old))
-    note_change(session, "organisation", said.organisation_id, "interests", ",".join(sorted(old)), ",".join(sorted(new)), now, ACTOR)
+    record_change(
+        session, "organisation", said.organisation_id, "interests", ",".join(sorted(old)), ",".join(sorted(new)), now, ACTOR, Origin.answer
+    )
 
 
 def _name_networks(session: Session, _keyring: Keyring, said: Said, now: datetime) -> None:
@@ -166,14 +169,14 @@ def _name_networks(session: Session, _keyring: Keyring, said: Said, now: datetim
             session.add(network)
             session.flush()
         if store.add_new(session, table_of(NetworkOrganisation), network_id=network.id, organisation_id=said.organisation_id):
-            note_change(session, "organisation", said.organisation_id, "network", None, network.slug, now, ACTOR)
+            record_change(session, "organisation", said.organisation_id, "network", None, network.slug, now, ACTOR, Origin.answer)
 
 
 def _want_contacts(session: Session, _keyring: Keyring, said: Said, now: datetime) -> None:
     """Houses that are known by slug; one that was proposed by the name it was given."""
     wanted = {"houses": ",".join(said.chosen)} | ({"proposed": said.name} if said.name else {})
     named = ",".join((*said.chosen, *([said.name] if said.name else [])))
-    note_change(session, "organisation", said.organisation_id, "contacts_wanted", None, named, now, ACTOR)
+    record_change(session, "organisation", said.organisation_id, "contacts_wanted", None, named, now, ACTOR, Origin.answer)
     _ask_people(session, TaskKind.contacts_wanted, said, now, address_id=said.address_id, **wanted)
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, delete, func, literal_column, or_, select, update
 from sqlmodel import Session, col
 
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.consent import CONSENTS
 from om_campaigns.audience.models import Address, Basis, Change, Organisation, Suppression, Touch
 from om_campaigns.audience.vocabulary import Origin, SuppressionReason, SuppressionScope
@@ -198,18 +199,6 @@ def undo(session: Session, chosen: Sequence[Leaving], reason: str, actor: str, n
         session.execute(delete(_blocked).where(_blocked.c.id == each.suppression_id))
         taken = (basis.c.address_id == each.address_id, basis.c.withdrawn_at == each.at, basis.c.kind.in_(CONSENTS))
         session.execute(update(basis).where(*taken).values(withdrawn_at=None))
-        session.add(
-            Change(
-                batch=batch,
-                entity="address",
-                entity_id=each.address_id,
-                field="suppressed",
-                old=each.scope,
-                new=f"undone: {reason}",
-                origin=Origin.staff,
-                actor=actor,
-                at=now,
-            )
-        )
+        record_change(session, "address", each.address_id, "suppressed", each.scope, f"undone: {reason}", now, actor, Origin.staff, batch)
     session.flush()
     return len(undone)

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlmodel import Session, col
 
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.models import Change, Response, Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.vocabulary import Origin, ResponseKind, ToolkitStatus
 from om_campaigns.columns import digest, new_ref
@@ -106,14 +107,9 @@ def _note(
 ) -> None:
     """In the words of the import of uses (``audience/intake/circles.py``)."""
     batch = new_ref()
-    session.add_all(
-        Change(
-            batch=batch, entity="organisation", entity_id=organisation_id, field=f"uses {code} {field}", old=old, new=new,
-            origin=origin, actor=actor, at=now,
-        )
-        for field, old, new in changes
-        if old != new
-    )  # fmt: skip
+    for field, old, new in changes:
+        if old != new:
+            record_change(session, "organisation", organisation_id, f"uses {code} {field}", old, new, now, actor, origin, batch)
 
 
 def _day(day: date | None) -> str | None:

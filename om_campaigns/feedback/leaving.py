@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from sqlmodel import Session, col
 
 from om_campaigns import store
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.consent import record_suppression, withdraw_consents
 from om_campaigns.audience.models import Address, Change, Organisation, Person, Preference, Response, Seat, SeatRole
 from om_campaigns.audience.vocabulary import (
@@ -25,7 +26,7 @@ from om_campaigns.campaign.handing_over import hand_over
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, Pack
 from om_campaigns.campaign.receivers import Moved, find_following, move_to_next_receiver
 from om_campaigns.campaign.routing import RECEIVING_ROLES
-from om_campaigns.columns import digest, new_ref, table_of
+from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.feedback.models import TaskKind
 from om_campaigns.feedback.relay import WAITING, offer_again
@@ -84,7 +85,7 @@ def _stop(session: Session, leaver: Leaver, scope_kind: SuppressionScope, channe
     origin = Origin.staff if channel is Channel.staff else Origin.answer
     if not record_suppression(session, address, SuppressionReason.opt_out, now, scope_kind=scope_kind, scope=scope):
         if not _was_said(session, leaver.address_id, told, actor or channel.value, now):
-            note_change(session, "address", leaver.address_id, "suppressed", told, told, now, actor or channel.value, origin)
+            record_change(session, "address", leaver.address_id, "suppressed", told, told, now, actor or channel.value, origin)
         return False
     withdraw_consents(
         session,
@@ -93,7 +94,7 @@ def _stop(session: Session, leaver: Leaver, scope_kind: SuppressionScope, channe
         mailing_list=leaver.mailing_list if scope_kind is SuppressionScope.mailing_list else None,
         collector_id=leaver.organisation_id if scope_kind is SuppressionScope.organisation else None,
     )
-    note_change(session, "address", leaver.address_id, "suppressed", None, told, now, actor or channel.value, origin)
+    record_change(session, "address", leaver.address_id, "suppressed", None, told, now, actor or channel.value, origin)
     return True
 
 
@@ -134,7 +135,7 @@ def record_rhythm(session: Session, address_id: int, organisation_id: int, rhyth
         preference = Preference(address_id=address_id, at=now)
     preference.rhythm, preference.at = rhythm, now
     session.add(preference)
-    note_change(session, "address", address_id, "rhythm", old.value, rhythm.value, now, channel.value)
+    record_change(session, "address", address_id, "rhythm", old.value, rhythm.value, now, channel.value, Origin.answer)
     record_preference(session, address_id, organisation_id, now, rhythm=rhythm.value)
     session.flush()
     return True
@@ -247,20 +248,3 @@ def _give_on(session: Session, address_id: int, house_id: int, mailing_list: str
             offer_again(pack, last_day, now)
         moved.append(Moved(pack.dispatch_id, following.seat_id if following else None))
     return moved
-
-
-def note_change(
-    session: Session,
-    entity: str,
-    entity_id: int,
-    field: str,
-    old: str | None,
-    new: str,
-    now: datetime,
-    actor: str,
-    origin: Origin = Origin.answer,
-) -> None:
-    """What a reader changed themselves, through which door; or what staff wrote down for one."""
-    session.add(
-        Change(batch=new_ref(), entity=entity, entity_id=entity_id, field=field, old=old, new=new, origin=origin, actor=actor, at=now)
-    )

@@ -9,11 +9,11 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.columns_de import fold
 from om_campaigns.audience.models import Address, Person
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import table_of
-from om_campaigns.feedback.leaving import note_change
 
 
 def take_address(session: Session, keyring: Keyring, given: NormalAddress) -> Address:
@@ -30,5 +30,5 @@ def take_person(session: Session, name: str, address_id: int, now: datetime, act
     person = Person(full_name=name, name_key=fold(name), main_address_id=address_id, language=language, origin=Origin.answer)
     session.add(person)
     session.flush()
-    note_change(session, "person", person.id or 0, "name", None, name, now, actor)
+    record_change(session, "person", person.id or 0, "name", None, name, now, actor, Origin.answer)
     return person.id or 0

@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.models import Address, Basis, Organisation, Person, Seat, SeatRole, Suppression
 from om_campaigns.audience.vocabulary import (
     ROLE_STRENGTH,
@@ -24,7 +25,7 @@ from om_campaigns.audience.vocabulary import (
 )
 from om_campaigns.columns import digest, table_of
 from om_campaigns.delivery.models import Notice, Pace
-from om_campaigns.feedback.leaving import Channel, note_change
+from om_campaigns.feedback.leaving import Channel
 from om_campaigns.feedback.models import OptIn, TaskKind
 from om_campaigns.feedback.newcomers import take_address, take_person
 from om_campaigns.feedback.tasks import open_task
@@ -176,7 +177,9 @@ def _record_consent(session: Session, opt_in: OptIn, address_id: int, mailing_li
     end_proofs(session, mine, now)
     if not store.change(session, update(basis).where(mine).values(**values)):
         store.add_new(session, basis, address_id=address_id, kind=BasisKind.consent_doi, mailing_list=mailing_list, **values)
-    note_change(session, "address", address_id, "basis", None, f"{BasisKind.consent_doi.value} {mailing_list}", now, Channel.page)
+    record_change(
+        session, "address", address_id, "basis", None, f"{BasisKind.consent_doi.value} {mailing_list}", now, Channel.page, Origin.answer
+    )
 
 
 def _reopen(session: Session, address: Address, opt_in: OptIn, now: datetime) -> None:
@@ -195,10 +198,12 @@ def _reopen(session: Session, address: Address, opt_in: OptIn, now: datetime) ->
         told, reopened = f"{left.scope_kind.value} {left.scope}".strip(), set((left.reopened or "").split())
         if left.scope_kind is SuppressionScope.mailing_list:
             session.delete(left)
-            note_change(session, "address", address.id or 0, "suppressed", told, "lifted by a new subscription", now, Channel.page)
+            record_change(
+                session, "address", address.id or 0, "suppressed", told, "lifted by a new subscription", now, Channel.page, Origin.answer
+            )
         elif not lists <= reopened:
             left.reopened = f" {' '.join(sorted(lists | reopened))} "
-            note_change(session, "address", address.id or 0, "reopened", told, " ".join(sorted(lists)), now, Channel.page)
+            record_change(session, "address", address.id or 0, "reopened", told, " ".join(sorted(lists)), now, Channel.page, Origin.answer)
 
 
 def note_mail(session: Session, ref: str, message_id: str, body_hash: str, at: datetime) -> None:

@@ -13,10 +13,11 @@ from sqlmodel import Session
 
 from om_campaigns import events, migrations, store
 from om_campaigns.app import KEYS_NAME, App, make_keys
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.entrance import forget_entrances
-from om_campaigns.audience.models import Address, Change, Suppression
+from om_campaigns.audience.models import Address, Suppression
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.columns import new_ref, table_of
+from om_campaigns.columns import table_of
 from om_campaigns.delivery.brakes import open_destination
 from om_campaigns.delivery.destinations import destination_of
 from om_campaigns.delivery.models import Message, MessageSlots
@@ -216,9 +217,7 @@ def let_destination_go(app: App, domain: str, now: datetime, actor: str) -> bool
 
 def note_instance(session: Session, name: str, old: str | None, new: str | None, now: datetime, actor: str) -> None:
     """One line of the change log about this installation itself."""
-    session.add(
-        Change(batch=new_ref(), entity="instance", entity_id=1, field=name, old=old, new=new, origin=Origin.staff, actor=actor, at=now)
-    )
+    record_change(session, "instance", 1, name, old, new, now, actor, Origin.staff)
 
 
 ENTRANCE_DAYS = 30

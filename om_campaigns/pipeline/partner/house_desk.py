@@ -15,7 +15,8 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.models import Change, Organisation
+from om_campaigns.audience.changes import record_change
+from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import digest, new_ref
 from om_campaigns.feedback.models import TaskKind
@@ -56,10 +57,8 @@ def record_changes(
 ) -> None:
     """Write (field, old, new) into the change log, said by a partner."""
     batch = new_ref()
-    session.add_all(
-        Change(batch=batch, entity=entity, entity_id=entity_id, field=field, old=old, new=new, origin=Origin.partner, actor=actor, at=now)
-        for field, old, new in changes
-    )
+    for field, old, new in changes:
+        record_change(session, entity, entity_id, field, old, new, now, actor, Origin.partner, batch)
 
 
 def say_to_staff(app: App, reach: Reach, slug: str, words: str) -> bool:

@@ -14,9 +14,10 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.files import read_table
-from om_campaigns.audience.models import Address, Change, Organisation, Person, Seat
+from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.codes import find_codes
 from om_campaigns.campaign.handing_over import MARK, hand_over
@@ -26,7 +27,7 @@ from om_campaigns.campaign.models import RelayState as RelayState
 from om_campaigns.campaign.receivers import load_offices, load_passing
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
 from om_campaigns.campaign.routing import Receiver
-from om_campaigns.columns import new_ref, table_of
+from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.pack import FILE_NAMES, make_file, make_files
@@ -229,12 +230,7 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
                 offer_again(pack, last_day, now)
             except ValueError as error:
                 raise InputError(f"pack {pack.code} is {pack.relay_state.value}; there is nothing to hand over any more") from error
-            session.add(
-                Change(
-                    batch=new_ref(), entity="pack", entity_id=pack.id or 0, field="address_id", old=str(before),
-                    new=str(receiver.address_id), origin=origin, actor=actor, at=now,
-                )
-            )  # fmt: skip
+            record_change(session, "pack", pack.id or 0, "address_id", str(before), str(receiver.address_id), now, actor, origin)
         return {"code": pack.code, "receiver": _name_at(session, receiver.seat_id, receiver.address_id), "is_new": is_new}
 
 

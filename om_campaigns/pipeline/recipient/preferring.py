@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import (
     Address,
@@ -19,7 +20,7 @@ from om_campaigns.audience.models import (
     PreferenceTopic,
     Seat,
 )
-from om_campaigns.audience.vocabulary import TOPIC_NAMES, TOPICS, Rhythm, Sender
+from om_campaigns.audience.vocabulary import TOPIC_NAMES, TOPICS, Origin, Rhythm, Sender
 from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.links import read_token
 from om_campaigns.delivery.models import Message, Notice
@@ -257,7 +258,7 @@ def _save_topics(session: Session, visitor: Visitor, before: Settings, wanted: S
     table, chosen = table_of(PreferenceTopic), sorted(topic for topic, _, is_chosen in wanted.topics if is_chosen)
     session.execute(delete(table).where(table.c.address_id == visitor.address_id))
     session.add_all(PreferenceTopic(address_id=visitor.address_id, topic=topic) for topic in chosen)
-    leaving.note_change(session, "address", visitor.address_id, "topics", None, ",".join(chosen), now, Channel.page.value)
+    record_change(session, "address", visitor.address_id, "topics", None, ",".join(chosen), now, Channel.page.value, Origin.answer)
     leaving.record_preference(session, visitor.address_id, visitor.organisation_id, now, topics=",".join(chosen))
 
 
@@ -267,14 +268,14 @@ def _save_person(session: Session, visitor: Visitor, before: Settings, wanted: S
         return
     number = person.id or 0
     if wanted.language != before.language:
-        leaving.note_change(session, "person", number, "language", person.language, wanted.language, now, Channel.page.value)
+        record_change(session, "person", number, "language", person.language, wanted.language, now, Channel.page.value, Origin.answer)
         person.language = wanted.language
     home = next((each for each in wanted.homes if each.is_primary), None)
     if home is not None and wanted.homes != before.homes:
         seat = table_of(Seat)
         old = next((each.name for each in before.homes if each.is_primary), None)
         session.execute(update(seat).where(seat.c.person_id == number).values(is_primary_home=seat.c.id == home.seat_id))
-        leaving.note_change(session, "person", number, "home", old, home.name, now, Channel.page.value)
+        record_change(session, "person", number, "home", old, home.name, now, Channel.page.value, Origin.answer)
     if wanted.left_home:
         open_task(
             session,

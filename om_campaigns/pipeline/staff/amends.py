@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.audience.models import Change
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin, RecipientKind
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import reschedule
@@ -78,12 +78,7 @@ def settle_letters(app: App, chosen: Chosen, now: datetime, actor: str, *, arriv
         for message in messages:
             for number, status in settle(session, message, now, arrived=arrived).items():
                 old = DispatchStatus.uncertain.value
-                session.add(
-                    Change(
-                        batch=batch, entity="dispatch", entity_id=number, field="status", old=old, new=status.value,
-                        origin=Origin.staff, actor=actor, at=now,
-                    )
-                )  # fmt: skip
+                record_change(session, "dispatch", number, "status", old, status.value, now, actor, Origin.staff, batch)
             events.message_settled(message.id or 0, arrived=arrived)
     return len(messages)
 

@@ -14,14 +14,13 @@ from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App
+from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.intake import import_files
 from om_campaigns.audience.intake.report import BasisGrant
 from om_campaigns.audience.intake.report import ImportReport as ImportReport  # commands print it
-from om_campaigns.audience.models import Change
 from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases
-from om_campaigns.columns import new_ref
 from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.delivery.brakes import release_campaign
@@ -245,10 +244,5 @@ def stop_campaign(app: App, name: str, now: datetime, actor: str) -> int:
 
 
 def _note_status(session: Session, campaign_id: int, old: str, new: str, now: datetime, actor: str) -> None:
-    session.add(
-        Change(
-            batch=new_ref(), entity="campaign", entity_id=campaign_id, field="status", old=old, new=new,
-            origin=Origin.staff, actor=actor, at=now,
-        )
-    )  # fmt: skip
+    record_change(session, "campaign", campaign_id, "status", old, new, now, actor, Origin.staff)
     events.campaign_status_changed(campaign_id, old, new)
