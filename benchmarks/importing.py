@@ -30,7 +30,9 @@ FIRST = ("Anna", "Bernd", "Clara", "Dirk", "Eva", "Frank", "Gül", "Hans", "Ines
 LAST = ("Müller", "Schmidt", "Schneider", "Fischer", "Weber", "Meyer", "Wagner", "Becker", "Schulz", "Hoffmann", "Koch", "Bauer")
 
 OURS = """
-import sys
+import atexit, gc, sys
+gc.set_threshold(100_000, 10, 10)  # as om_campaigns.cli does for every command
+atexit.register(gc.freeze)
 from datetime import UTC, datetime
 from pathlib import Path
 from om_campaigns import store
@@ -39,8 +41,10 @@ from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.intake import import_files
 
 path, now, keyring = Path(sys.argv[2]), datetime(2027, 1, 4, tzinfo=UTC), Keyring("k", {"k": b"k" * 32})
-with store.write(store.open_engine("sqlite:///" + sys.argv[1])) as session:
+engine = store.open_engine("sqlite:///" + sys.argv[1])
+with store.write(engine) as session:
     report = import_files(session, [path], path.parent, keyring=keyring, now=now, today=now.date(), actor="benchmark")
+engine.dispose()
 print(report.people.new, len(report.rejected), report.without_basis)
 """
 

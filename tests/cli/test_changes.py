@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +53,21 @@ def test_a_dry_run_shows_the_difference_and_changes_nothing(workspace: Workspace
     assert {"entity": "organisation", "name": "ihk-tal", "field": "name", "old": "Haus ihk-tal", "new": "IHK im Tal"} in answer["changes"]
     assert "'Haus ihk-tal' → 'IHK im Tal'" in om(workspace.folder, "audience", "import", str(file), "--dry-run").out
     assert workspace.dump() == before
+
+
+@pytest.mark.slow
+def test_when_a_command_has_ended_all_of_it_stands_in_the_file_of_the_database(workspace: Workspace) -> None:
+    """Whoever copies only om-campaigns.db after a command has everything: nothing waits in files beside it."""
+    workspace.app.engine.dispose()
+    file = workspace.write("neu.csv", PEOPLE_COLUMNS + person("Anna Tal", "ihk-tal"))
+    program = [sys.executable, "-c", "from om_campaigns.cli import main; main()"]
+    subprocess.run([*program, "-w", str(workspace.folder), "audience", "import", str(file)], check=True, capture_output=True)
+    database = workspace.folder / "om-campaigns.db"
+    assert [path.name for path in database.parent.glob(f"{database.name}*")] == [database.name]
+    copy = workspace.folder / "copy.db"
+    shutil.copy(database, copy)
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT full_name FROM person").fetchall() == [("Anna Tal",)]
 
 
 def test_a_refused_row_is_named_and_strict_takes_nothing(workspace: Workspace) -> None:

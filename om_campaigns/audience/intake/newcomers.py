@@ -54,8 +54,9 @@ def _part(people: People, rows: list[Staged]) -> tuple[list[Staged], list[Staged
     newcomers: list[Staged] = []
     others: list[Staged] = []
     for row in rows:
-        alone = numbers[row.staff_key] == 1 and addresses[row.address.normal_key] == 1
-        (newcomers if alone and (row.place.house, row.name_key) not in meant else others).append(row)
+        _sheet, _line, staff_key, _name, name_key, address, place, _grounds = row
+        is_new = numbers[staff_key] == 1 and addresses[address.normal_key] == 1 and (place.house, name_key) not in meant
+        (newcomers if is_new else others).append(row)
     return newcomers, others
 
 
@@ -70,8 +71,10 @@ def _lay_out(run: Run, newcomers: list[Staged]) -> None:
         run,
         "newcomer",
         (
-            (n, ref, row.staff_key, row.name, row.name_key, id(row.place), id(row.grounds))
-            for n, (row, ref) in enumerate(zip(newcomers, bulk.new_refs(len(newcomers)), strict=True))
+            (n, ref, staff_key, name, name_key, id(place), id(stated))
+            for n, ((_sheet, _line, staff_key, name, name_key, _address, place, stated), ref) in enumerate(
+                zip(newcomers, bulk.new_refs(len(newcomers)), strict=True)
+            )
         ),
     )
     _fill(run, "place", ((number, *_place(place, today)) for number, place in places.items()))
@@ -128,7 +131,8 @@ def _report(run: Run, newcomers: list[Staged]) -> None:
     report = run.report
     report.people.new += len(newcomers)
     report.people_total += len(newcomers)
-    silent = Counter([row.grounds for row in newcomers])
-    report.without_basis += sum(number for grounds, number in silent.items() if all(ground.kind in SILENT for ground in grounds))
+    stated = {id(row.grounds): row.grounds for row in newcomers}
+    silent = {number for number, grounds in stated.items() if all(ground.kind in SILENT for ground in grounds)}
+    report.without_basis += sum(id(row.grounds) in silent for row in newcomers)
     for row in newcomers[:MAX_DIFFERENCES]:
         run.journal.show_created("person", row.name, row.place.slug)
