@@ -19,6 +19,7 @@ from om_campaigns.feedback import opting_in
 from om_campaigns.pipeline.notices import CONFIRM, MANAGE
 from om_campaigns.pipeline.partner.entering import ENTRANCE, LINK_LIFE
 from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
+from om_campaigns.pipeline.recipient.preferring import FIELDS
 from om_campaigns.web.application import ROUTERS, make_application
 from tests.journeys.workspace import LOOK, Workspace
 from tests.web.portal_help import open_office, sign_in
@@ -26,7 +27,12 @@ from tests.web.portal_help import open_office, sign_in
 pytestmark = pytest.mark.slow
 
 CLICK = {"List-Unsubscribe": "One-Click"}
-SAID = {"wunsch": "everything", "takt": "monthly", "name": "X Y", "email": "x@y.example", "tun": "accepted", "stufe": "adviser", **CLICK}
+SHOWN = {f"gezeigt-{name}": "" for name in FIELDS}
+SAID = (
+    {"wunsch": "everything", "takt": "monthly", "name": "X Y", "email": "x@y.example", "tun": "accepted", "stufe": "adviser"}
+    | CLICK
+    | SHOWN
+)
 
 
 @dataclass(frozen=True)
