@@ -24,6 +24,16 @@ from om_campaigns.errors import InstallationError
 
 BUSY_SECONDS = 30
 
+PRAGMAS = (
+    "page_size = 8192",  # of a new database: half as many pages as usual to write and to copy, where many rows go in at once
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "temp_store = FILE",
+    "cache_size = -16384",
+)
+"""How every connection to SQLite is set."""
+
 ROOM_NEEDED = 32_000_000
 """Bytes that must be free where an SQLite database lies before letters are claimed: what is claimed must be recorded too."""
 
@@ -109,7 +119,7 @@ def _open_sqlite(database: str, root: Path | None) -> Engine:
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # our BEGIN, not the driver's: see read() and write()
         cursor = connection.cursor()
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = FILE", "cache_size = -16384"):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
