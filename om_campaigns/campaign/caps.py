@@ -61,6 +61,8 @@ CROWDED = Table(
 
 ``taken`` are the local days of those others, joined by commas; ``slow_days`` is the wish of the reader or the house (``RHYTHM_DAYS``)."""
 
+_WISH = table_of(Preference)
+
 _SAME_CASE = and_(
     TIME.c.version_id == CROWDED.c.version_id,
     TIME.c.step == CROWDED.c.step,
@@ -88,6 +90,7 @@ def defer(session: Session, calendar: Calendar, definitions: Mapping[int, Campai
         )
         .join_from(ROW, enrolment, enrolment.c.id == ROW.c.enrolment_id)
         .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
+        .outerjoin(_WISH, _WISH.c.address_id == ROW.c.address_id)
         .where(ROW.c.reason == "")
     )
     if not _fill_crowded(session, rows, caps):
@@ -128,6 +131,7 @@ def reschedule(
             dispatch.c.id.label("dispatch_id"),
         )
         .join_from(dispatch, HOUSE, HOUSE.c.organisation_id == dispatch.c.organisation_id)
+        .outerjoin(_WISH, _WISH.c.address_id == dispatch.c.address_id)
         .where(*is_late)
     )
     _fill_crowded(session, late, None)
@@ -143,7 +147,8 @@ def reschedule(
 def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> int:
     """Fill CROWDED with all of the letters, or with those that may break a cap; returns how many."""
     renew_temporary(session, CROWDED)
-    letter, slow_days = _with_rhythm(letters)
+    letter = letters.subquery("letter")
+    slow_days = letter.c.slow_days
     reach = case((slow_days > 30, slow_days), else_=30)
     touches, owed = (func.coalesce(found, "") for found in _others(letter, days=reach, value=_joined, ahead=False))
     keys = [letter.c[name] for name in ("id", "version_id", "step", "zone", "days", "due_at")]
@@ -158,24 +163,17 @@ def _fill_crowded(session: Session, letters: Select[Any], caps: Caps | None) -> 
 
 
 def _wishes(route: ColumnElement[Any]) -> list[ColumnElement[Any]]:
-    """Zone and days off of the house for a letter on this way, and what the house wants of what it passes on."""
+    """Zone and days off of the house for a letter on this way, and how slowly reader or house want it (days, 0 for most)."""
     is_block = and_(route == literal_column(f"'{Route.newsletter_block.value}'"), HOUSE.c.block_days != HOUSE.c.days)
     is_direct = route == literal_column(f"'{Route.direct_email.value}'")
+    days = [(_WISH.c.rhythm == literal_column(f"'{rhythm.value}'"), number) for rhythm, number in RHYTHM_DAYS.items() if number]
+    own, house = case(*days, else_=0), case((is_direct, 0), else_=HOUSE.c.slow_days)
     return [
         HOUSE.c.zone,
         case((is_block, HOUSE.c.block_days), else_=HOUSE.c.days).label("days"),
-        case((is_direct, 0), else_=HOUSE.c.slow_days).label("house_slow_days"),
+        case((house > own, house), else_=own).label("slow_days"),
         is_block.label("is_block"),
     ]
-
-
-def _with_rhythm(letters: Select[Any]) -> tuple[FromClause, ColumnElement[int]]:
-    """The letters, and how slowly each is wanted, by its reader or by the house: days, 0 for most."""
-    preference, letter = table_of(Preference), letters.subquery("letter")
-    days = [(preference.c.rhythm == literal_column(f"'{rhythm.value}'"), number) for rhythm, number in RHYTHM_DAYS.items() if number]
-    found = select(case(*days, else_=0)).where(preference.c.address_id == letter.c.address_id).correlate(letter).scalar_subquery()
-    own, house = func.coalesce(found, 0), letter.c.house_slow_days
-    return letter, case((house > own, house), else_=own)
 
 
 def _joined(day: ColumnElement[int]) -> ColumnElement[Any]:

@@ -89,11 +89,12 @@ class Entry:
 def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date) -> Entered:
     """Enrol everybody who matches the latest version and is not in yet. Running it twice adds nothing."""
     _note_who_left(session, entry, now, today)
-    if not _fill_candidates(session, entry, today):
+    found = _fill_candidates(session, entry, today)
+    if not found:
         return Entered()
     calendar.plan_first(session, entry.definition, now)
     entered = change(session, _insert_enrolments(session, entry, now))
-    return Entered(entered, _count_refusals(session, entered))
+    return Entered(entered, _count_refusals(session, found, entered))
 
 
 def close_to_present_members(session: Session, entry: Entry, now: datetime, today: date) -> int:
@@ -293,12 +294,12 @@ def _next_occasion(entry: Entry) -> Any:
     return case((count == 0, ""), else_=literal("r") + cast(count + 1, Text))
 
 
-def _count_refusals(session: Session, entered: int) -> Counter[Reason]:
+def _count_refusals(session: Session, found: int, entered: int) -> Counter[Reason]:
     """Refusals by reason; matches that were free to enter but did not are further seats or shared addresses."""
     free = CANDIDATE.c.reason == ""
     refused = select(CANDIDATE.c.reason, func.count()).where(~free).group_by(CANDIDATE.c.reason)
     counts = Counter({Reason(reason): number for reason, number in session.execute(refused)})
-    matches = session.execute(select(func.count()).where(free)).scalar_one()
+    matches = found - counts.total()
     if matches > entered:
         people = select(CANDIDATE.c.subject_kind, CANDIDATE.c.subject_id).where(free).distinct().subquery()
         number = session.execute(select(func.count()).select_from(people)).scalar_one()

@@ -97,6 +97,8 @@ class Packing:
 
     def record(self, now: datetime) -> int:
         """A pack for every dispatch of this plan that carries one; returns how many are new."""
+        if not (self._cascades or self.ready.pack_steps):
+            return 0
         dispatch = table_of(Dispatch)
         carries: Any = dispatch.c.route.in_(PASSING_ON)
         if self.ready.pack_steps:

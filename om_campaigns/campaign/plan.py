@@ -23,7 +23,7 @@ from om_campaigns.campaign.houses import fill_houses, renew_temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.campaign.packs import Packing
-from om_campaigns.campaign.rows import ROW, Ready, condition, gather, waiting
+from om_campaigns.campaign.rows import ROW, Ready, condition, gather, not_yet_owed, under_way
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.store import change, insert_ignoring
@@ -79,13 +79,14 @@ def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: da
     result.deferred = _move_later(session, until) + defer(session, calendar, ready.definitions, caps, until)
     _apply(session, ready, now)
     result.packs = packing.record(now)
-    _count(session, result, sorted({step_name for _, step_name in waited_for}))
+    _count(session, result, ready, sorted({step_name for _, step_name in waited_for}))
     return result
 
 
-def _count(session: Session, result: Planned, steps: Sequence[str]) -> None:
+def _count(session: Session, result: Planned, ready: Ready, steps: Sequence[str]) -> None:
     """What stands in ROW, by step and route; one pass instead of sorting everybody."""
-    keys = [(step_name, route) for step_name in steps for route in Route]
+    offered = {route for definition in ready.definitions.values() for audience in definition.audiences for route in audience.routes}
+    keys = [(step_name, route) for step_name in steps for route in sorted(offered)]
     if not keys:
         return
     counts = [func.count().filter(ROW.c.step == step_name, ROW.c.route == route.value) for step_name, route in keys]
@@ -109,7 +110,8 @@ def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date, 
             select(enrolment.c.id)
             .select_from(source)
             .where(
-                *waiting(ready),
+                *under_way(ready),
+                not_yet_owed(),
                 enrolment.c.version_id == version_id,
                 enrolment.c.next_due_at <= until,
                 condition(definition.exit_when, definition, parties, today, ready),
@@ -123,6 +125,8 @@ def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date, 
 def _refuse_shared_addresses(session: Session) -> None:
     """Two people who have come to share an address since they entered: the first is served, the others are skipped."""
     free = ROW.c.reason == ""
+    if not session.execute(select(exists().where(free, ROW.c.is_shareable))).scalar():
+        return
     shared = ROW.c.address_id.in_(select(ROW.c.address_id).where(free, ROW.c.is_shareable))
     first = select(func.min(ROW.c.enrolment_id)).where(free, shared).group_by(ROW.c.address_id)
     session.execute(update(ROW).where(free, shared, ROW.c.enrolment_id.not_in(first)).values(reason=Reason.duplicate_address.value))

@@ -27,7 +27,7 @@ from sqlmodel import Session
 from om_campaigns.audience.expressions import compile_condition
 from om_campaigns.audience.models import PreferenceTopic, Touch
 from om_campaigns.campaign.calendar import TIME
-from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.campaign.definition import CampaignDefinition, ReEnter, Step
 from om_campaigns.campaign.houses import HOUSE, House, temporary
 from om_campaigns.campaign.matching import Parties, is_active, join_parties, make_parties, make_reason
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Reason
@@ -73,14 +73,16 @@ class Ready:
     houses: dict[int, House]
 
 
-def waiting(ready: Ready) -> list[ColumnElement[bool]]:
-    """Enrolments of this campaign whose next step is not owed yet."""
+def under_way(ready: Ready) -> list[ColumnElement[bool]]:
+    """Enrolments that are in this campaign now."""
+    enrolment = table_of(Enrolment)
+    return [enrolment.c.campaign_id == ready.campaign.id, is_active(enrolment)]
+
+
+def not_yet_owed() -> ColumnElement[bool]:
+    """Enrolments whose next step is not owed yet."""
     enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
-    return [
-        enrolment.c.campaign_id == ready.campaign.id,
-        is_active(enrolment),
-        ~exists().where(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step),
-    ]
+    return ~exists().where(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step)
 
 
 def condition(source: str, definition: CampaignDefinition, parties: Parties, today: date, ready: Ready) -> ColumnElement[bool]:
@@ -126,6 +128,10 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
     to_house = enrolment.c.subject_kind == literal_column("'organisation'")
     variant = _variant(step, definition, parties, today, ready)
     languages = ready.languages[step.name]
+    has_begun = definition.re_enter is not ReEnter.never or _has_begun(session, ready.campaign, step)
+    refusals = _of_the_step(ready, definition, step, variant, parties, today)
+    if has_begun:
+        refusals.append((_was_served(parties, step), Reason.duplicate_address))
     wanted = func.coalesce(parties.person.c.language, HOUSE.c.language)
     rows = (
         select(
@@ -143,7 +149,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
                 mailing_list=definition.mailing_list,
                 sender=audience.sender,
                 route=HOUSE.c.route,
-                more=_of_the_step(ready, definition, step, variant, parties, today),
+                more=refusals,
             ),
             TIME.c.due_at,
             TIME.c.due_day,
@@ -151,7 +157,8 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
         )
         .select_from(source)
         .where(
-            *waiting(ready),
+            *under_way(ready),
+            *([not_yet_owed()] if has_begun else []),
             enrolment.c.version_id == version_id,
             enrolment.c.audience == position,
             enrolment.c.next_step == step.name,
@@ -174,7 +181,14 @@ def _of_the_step(
         refusals.append((_wants_other_topics(parties, topics), Reason.not_my_topic))
     if step.name not in ready.plain_steps:
         refusals.append((variant == "", Reason.no_variant))
-    return [*refusals, (_was_served(parties, step), Reason.duplicate_address)]
+    return refusals
+
+
+def _has_begun(session: Session, campaign: Campaign, step: Step) -> bool:
+    """Somebody has had this step or is owed it; before that, nobody need be asked one by one."""
+    dispatch = table_of(Dispatch)
+    here = (dispatch.c.campaign_id == campaign.id, dispatch.c.occasion == "", dispatch.c.step == step.name)
+    return bool(session.execute(select(exists().where(*here))).scalar())
 
 
 def _wants_other_topics(parties: Parties, topics: tuple[str, ...]) -> ColumnElement[bool]:
