@@ -2,7 +2,7 @@
 
 Every state change in this house is a pair listed here, and the table in the manual is made from them (``make_table``). The SQL
 by which letters and packs move is built through ``check_dispatch`` and ``check_message``, which raise for any other pair; what
-the campaign room and the gate do to many rows at once (stopping, holding, releasing) is listed, but not checked.
+the campaign room and the tick do to many rows at once (stopping, holding, releasing) is listed, but not checked.
 """
 
 from __future__ import annotations
