@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +85,31 @@ def test_two_people_who_come_to_share_an_address_get_one_mail_there(walked: Work
         ("a3", "sent", ""),
         ("a3", "skipped", "duplicate_address"),
     ]
+
+
+def test_whoever_comes_later_to_an_address_is_not_sent_what_arrived_there(tmp_path: Path) -> None:
+    """Weeks apart, so that no plan sees both: the second is skipped with the reason, and does not wait for ever."""
+    office, early, late = Workspace(tmp_path), ("Frau Früh", "amt"), ("Frau Spät", "amt")
+    office.houses(house("amt", "05"))
+    office.people(person(*early, person="P1"))
+    office.segment("alle", BASIS)
+    office.campaign("wir", "a1 day = 0", "a2 day = 7", "a3 day = 14")
+    office.publish()
+
+    def join() -> None:
+        office.people(person(*early, person="P1"), person(*late, person="P2"))
+        office.take()
+
+    def share() -> None:
+        office.people(*(person(*each, person=f"P{n}", email="info@amt.example") for n, each in enumerate((early, late), 1)))
+        office.take()
+
+    at = {local("2027-01-13", "12:00"): join, local("2027-01-18", "12:00"): share}
+    office.walk(local("2027-02-14"), at=at, pause=timedelta(days=30))
+    shared = sorted((each.step, each.status, each.reason) for each in office.ledger(to="info@amt"))
+    assert shared == [("a2", "sent", ""), ("a3", "sent", ""), ("a3", "skipped", "duplicate_address")]
+    assert office.ask("SELECT DISTINCT state FROM enrolment") == [("finished",)]
+    assert_no_double(office)
 
 
 def test_the_same_files_publish_nothing_new(walked: Workspace) -> None:
