@@ -20,7 +20,7 @@ from om_campaigns.audience.vocabulary import PersonStatus
 from om_campaigns.columns import table_of
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
-from om_campaigns.places import Findings, Place, load_toml
+from om_campaigns.toml_positions import Findings, Place, load_toml
 
 FORMAT = 1
 RULE = "SEG-01"

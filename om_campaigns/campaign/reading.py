@@ -41,7 +41,7 @@ from om_campaigns.campaign.words import (
 )
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
-from om_campaigns.places import Findings, Key, load_toml
+from om_campaigns.toml_positions import Findings, Key, load_toml
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")

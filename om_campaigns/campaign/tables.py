@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from om_campaigns.audience.columns_de import fold
 from om_campaigns.nearest import suggest
-from om_campaigns.places import Findings, Key
+from om_campaigns.toml_positions import Findings, Key
 
 T = TypeVar("T")
 

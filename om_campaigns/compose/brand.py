@@ -11,7 +11,7 @@ from typing import Any
 
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
-from om_campaigns.places import Findings, load_toml
+from om_campaigns.toml_positions import Findings, load_toml
 
 ROOT_BRAND = "om"
 TABLES: dict[str, frozenset[str]] = {

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 
 from om_campaigns.errors import Problem, ProblemsError
-from om_campaigns.places import load_toml
+from om_campaigns.toml_positions import load_toml
 
 FALLBACK = "de"
 

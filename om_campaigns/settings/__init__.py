@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.places import Findings, load_toml
 from om_campaigns.settings.faults import add_faults
 from om_campaigns.store import Mode
+from om_campaigns.toml_positions import Findings, load_toml
 
 CONFIG_NAME = "config.toml"
 ENVIRONMENT = "OM_CAMPAIGNS_"

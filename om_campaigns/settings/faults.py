@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from om_campaigns.errors import Problem
 from om_campaigns.nearest import suggest
-from om_campaigns.places import Findings
+from om_campaigns.toml_positions import Findings
 
 _KINDS = {
     "string_type": "must be a text in quotation marks",

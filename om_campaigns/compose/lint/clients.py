@@ -17,7 +17,7 @@ from om_campaigns.compose.lint.features import find_features
 from om_campaigns.compose.lint.findings import Finding, shorten_quote
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
-from om_campaigns.places import load_toml
+from om_campaigns.toml_positions import load_toml
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""places: every value of a TOML file is found where it stands."""
+"""toml_positions: every value of a TOML file is found where it stands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from om_campaigns.places import Key, locate
+from om_campaigns.toml_positions import Key, locate
 
 CAMPAIGN = """# a comment with key = 1
 format = 1
