@@ -54,7 +54,7 @@ TIME = Table(
     Column("due_day", Integer, nullable=False),
     Column("open_until", Instant),
     Column("too_late", Boolean, nullable=False),
-    Index("plan_time_place", "zone", "days", "base_at"),
+    Index("plan_time_case", "zone", "days", "base_at", "taken"),
     prefixes=["TEMPORARY"],
 )
 

@@ -6,14 +6,16 @@ correction reaches everyone not yet served (house rule "Versions").
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Column, ColumnElement, Table, insert, select, update
 from sqlmodel import Session
 
 from om_campaigns.campaign.definition import CampaignDefinition
+from om_campaigns.campaign.houses import renew_temporary, temporary
 from om_campaigns.campaign.models import (
     Blob,
     Campaign,
@@ -27,9 +29,18 @@ from om_campaigns.campaign.models import (
     EnrolmentState,
     Reason,
 )
-from om_campaigns.columns import digest, dump_json, table_of
+from om_campaigns.columns import Instant, digest, dump_json, table_of
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.nearest import make_hint
+
+MOVED = Table(
+    "plan_moved",
+    temporary,
+    Column("before", Instant, primary_key=True),
+    Column("after", Instant, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+"""Where a pause moves each instant that somebody waits for."""
 
 
 @dataclass(frozen=True)
@@ -152,17 +163,28 @@ def resume(session: Session, campaign: Campaign, now: datetime) -> bool:
     length = max(now - campaign.paused_at, now - now)
     enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
     active = (enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
-    for column in (enrolment.c.next_due_at, enrolment.c.promised_at):
-        times = session.execute(select(column).where(*active, column.is_not(None)).distinct().order_by(column.desc())).scalars().all()
-        for moment in times:  # latest first, so that no moved time meets one that is still to move
-            session.execute(update(enrolment).where(*active, column == moment).values({column.name: moment + length}))
-    session.execute(update(enrolment).where(*active).values(shift_seconds=enrolment.c.shift_seconds + int(length.total_seconds())))
+    paused = enrolment.c.shift_seconds + int(length.total_seconds())
+    _move(session, enrolment, active, ("next_due_at", "promised_at"), length, shift_seconds=paused)
     waiting = (dispatch.c.campaign_id == campaign.id, dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.held)))
-    for moment in session.execute(select(dispatch.c.due_at).where(*waiting).distinct().order_by(dispatch.c.due_at.desc())).scalars().all():
-        session.execute(update(dispatch).where(*waiting, dispatch.c.due_at == moment).values(due_at=moment + length, open_until=None))
+    _move(session, dispatch, waiting, ("due_at",), length, open_until=None)
     campaign.status, campaign.paused_at = CampaignStatus.running, None
     session.add(campaign)
     return True
+
+
+def _move(
+    session: Session, table: Table, rows: Sequence[ColumnElement[bool]], instants: Sequence[str], length: timedelta, **values: Any
+) -> None:
+    """Move these columns by ``length`` and set ``values``, all in one statement.
+
+    Databases count with instants in different ways, but there are few distinct ones, however many rows have them.
+    """
+    renew_temporary(session, MOVED)
+    moments = {moment for name in instants for moment in session.execute(select(table.c[name]).where(*rows).distinct()).scalars()}
+    if pairs := [{"before": moment, "after": moment + length} for moment in moments if moment is not None]:
+        session.execute(insert(MOVED), pairs)
+    moved = {name: select(MOVED.c.after).where(MOVED.c.before == table.c[name]).scalar_subquery() for name in instants}
+    session.execute(update(table).where(*rows).values(**moved, **values))
 
 
 def stop(session: Session, campaign: Campaign, now: datetime) -> int:
