@@ -106,8 +106,24 @@ class Reason(StrEnum):
     already_there = "already_there"
 
 
+class PermissionKind(StrEnum):
+    """What somebody confirmed."""
+
+    plan = "plan"
+    restore = "restore"
+    audience_import = "import"
+    publication = "publication"
+    go_live = "go_live"
+    admit = "admit"
+    approval = "approval"
+
+
 class Campaign(SQLModel, table=True):
-    """A campaign by name; what it says stands in its versions. ``paused_at`` freezes every due time."""
+    """A campaign by name; what it says stands in its versions. ``paused_at`` freezes every due time.
+
+    ``largest_entry`` and ``largest_house_entry``: the most people, and the most houses, that entered within 24 hours and were
+    reviewed or not disputed.
+    """
 
     __tablename__ = "campaign"
     __table_args__ = (one_of("kind", CampaignKind), one_of("status", CampaignStatus))
@@ -120,6 +136,28 @@ class Campaign(SQLModel, table=True):
     status: CampaignStatus = Field(default=CampaignStatus.running, sa_type=by_value(CampaignStatus), nullable=False)
     paused_at: datetime | None = Field(default=None, sa_type=Instant)
     latest_version_id: int | None = None
+    largest_entry: int = 0
+    largest_house_entry: int = 0
+
+
+class Permission(SQLModel, table=True):
+    """Something a person confirmed after it was shown (Freigabe): nothing is asked twice while it holds.
+
+    ``subject`` is what it is about, '' for the whole installation (a campaign by name); ``hash`` names exactly what was shown (the
+    checksum of a plan), ``figure`` how many. It holds from ``at`` until ``until``, for ever where that is empty.
+    """
+
+    __tablename__ = "permission"
+    __table_args__ = (one_of("what", PermissionKind), Index("ix_permission_subject", "subject", "what"))
+
+    id: int | None = Field(default=None, primary_key=True)
+    what: PermissionKind = Field(sa_type=by_value(PermissionKind), nullable=False)
+    subject: str = key(default="")
+    hash: str = key(default="")
+    figure: int | None = None
+    who: str
+    at: datetime = Field(sa_type=Instant, nullable=False)
+    until: datetime | None = Field(default=None, sa_type=Instant)
 
 
 class CampaignVersion(SQLModel, table=True):
