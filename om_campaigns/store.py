@@ -6,17 +6,19 @@ because a transaction that read first and then wants to write fails at once; rea
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Executable, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Executable, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns.columns import Instant, by_value, one_of
@@ -36,6 +38,9 @@ PRAGMAS = (
 
 ROOM_NEEDED = 32_000_000
 """Bytes that must be free where an SQLite database lies before letters are claimed: what is claimed must be recorded too."""
+
+OVERTAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT)
+"""What SQLite says to a transaction that has read and wants to write, when somebody else is writing or has written meanwhile."""
 
 FAULTS: tuple[tuple[str, str, str], ...] = (
     (
@@ -205,6 +210,63 @@ def undone(engine: Engine) -> Iterator[Session]:
             raise _UndoneError
     except _UndoneError:
         pass
+
+
+@contextmanager
+def scratch(engine: Engine, tables: Sequence[str]) -> Iterator[Session]:
+    """A transaction that may write to these tables, and is then rolled back without having kept anybody waiting.
+
+    On SQLite, where a writer keeps out all others, the tables are copied before it begins and the copies stand in their place;
+    PostgreSQL lets everybody else go on anyway.
+    """
+    if engine.dialect.name != "sqlite":
+        with undone(engine) as session:
+            yield session
+        return
+    with naming_faults(), engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys = OFF")  # a copy has no parents; it can only be said between transactions
+        try:
+            with Session(bind=connection) as session:
+                for table in tables:
+                    _copy_table(session.connection(), table)
+                yield session
+        finally:
+            connection.rollback()
+            driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _copy_table(connection: Connection, table: str) -> None:
+    """A temporary table with the name, the rows and the indexes of a table: names are looked up among temporary tables first."""
+    made = "SELECT type, name, sql FROM main.sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL AND type IN ('table', 'index')"
+    parts = connection.exec_driver_sql(made + " ORDER BY type DESC", (table,)).all()
+    for kind, name, sql in parts:
+        connection.exec_driver_sql(re.sub(rf'({kind.upper()})\s+"?{name}"?', rf'\1 temp."{name}"', sql, count=1, flags=re.IGNORECASE))
+        if kind == "table":
+            connection.exec_driver_sql(f'INSERT INTO temp."{table}" SELECT * FROM main."{table}"')
+
+
+T = TypeVar("T")
+
+
+def write_late(engine: Engine, work: Callable[[Session], T]) -> T:
+    """Do ``work`` in one transaction that keeps other writers out only from its first change to its end, if it changes anything.
+
+    Where somebody else wrote between what it read and its first change (SQLite), it is rolled back and done again, keeping them out
+    from the start. ``work`` may not do anything that a rollback leaves behind.
+    """
+    if engine.dialect.name == "sqlite":
+        try:
+            with Session(engine) as session:
+                done = work(session)
+                session.commit()
+                return done
+        except (sqlite3.OperationalError, OperationalError) as error:
+            if getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) not in OVERTAKEN:
+                with naming_faults():
+                    raise
+    with write(engine) as session:
+        return work(session)
 
 
 def change(session: Session, statement: Executable) -> int:

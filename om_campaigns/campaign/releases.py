@@ -33,6 +33,9 @@ from om_campaigns.columns import Instant, digest, dump_json, table_of
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.nearest import make_hint
 
+PUBLISHED = ("campaign", "campaign_version", "blob", "campaign_file")
+"""The tables a publication is written to."""
+
 MOVED = Table(
     "plan_moved",
     temporary,

@@ -31,9 +31,17 @@ from om_campaigns.audience.intake.seating import Seating
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
-__all__ = ["BasisGrant", "Counts", "Difference", "ImportReport", "Rejected", "import_files"]
+__all__ = ["WRITTEN", "BasisGrant", "Counts", "Difference", "ImportReport", "Rejected", "import_files"]
 
 _HELD = ("organisation", "person", "address", "seat", "basis", "network", "toolkit", "toolkit_version", "contact_line")
+
+WRITTEN = (
+    *("organisation_type", "region", "mailing_list", "organisation", "organisation_region", "organisation_sector", "organisation_interest"),
+    *("organisation_route", "organisation_relation", "address", "person", "seat", "seat_role", "basis", "suppression"),
+    *("network", "network_region", "network_organisation", "network_person", "toolkit", "toolkit_topic", "toolkit_version", "toolkit_use"),
+    *("contact_line", "contact_line_region", "contact_line_topic", "change"),
+)
+"""The tables an import may write to: what a trial works on a copy of."""
 
 _PARTS: tuple[tuple[FileKind, Callable[[Run, list[Sheet]], None]], ...] = (
     (kinds.MAILING_LISTS, houses.import_mailing_lists),
@@ -59,16 +67,18 @@ def import_files(
     actor: str,
     origin: Origin = Origin.file,
     basis: BasisGrant | None = None,
+    is_trial: bool = False,
 ) -> ImportReport:
     """Import files (all known ones of ``folder`` when ``paths`` is None) in the order in which they build on each other.
 
-    A dry run is an import whose transaction the caller rolls back. ``today`` is the day on which somebody has left whose row
-    does not say when. Raises ProblemsError for files that cannot be read at all or have unknown columns (all of them at once);
-    InputError when there is nothing to import or ``basis`` names an unknown list or house.
+    A trial is an import whose transaction the caller rolls back: it keeps nobody from the tables. ``today`` is the day on which
+    somebody has left whose row does not say when. Raises ProblemsError for files that cannot be read at all or have unknown columns
+    (all of them at once); InputError when there is nothing to import or ``basis`` names an unknown list or house.
     """
     sheets = _open_all(_find_files(folder) if paths is None else list(paths))
     with session.begin_nested(), _room_for(session.connection()) as connection:
-        bulk.hold_tables(connection, _HELD)
+        if not is_trial:
+            bulk.hold_tables(connection, _HELD)
         run = Run(connection, keyring, Journal(origin, actor, now), today, basis, load_known(connection))
         for kind, part in _PARTS:
             if mine := [sheet for sheet in sheets if sheet.kind is kind]:

@@ -33,8 +33,8 @@ def take_newcomers(run: Run, people: People, rows: list[Staged]) -> list[Staged]
     newcomers, others = _part(people, rows)
     if newcomers:
         address = people.book.take_new([row.address for row in newcomers], AddressKind.personal)
+        _lay_out(run, newcomers)  # temporary tables: everybody else can still write
         people.book.write()
-        _lay_out(run, newcomers)
         _deal_out(run, address, people.reserve(len(newcomers)), len(newcomers))
         _report(run, newcomers)
     return others

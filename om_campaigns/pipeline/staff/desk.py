@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,12 +14,13 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.intake import import_files
+from om_campaigns.audience.intake import WRITTEN, import_files
 from om_campaigns.audience.intake.report import BasisGrant
 from om_campaigns.audience.intake.report import ImportReport as ImportReport  # commands print it
 from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases
+from om_campaigns.campaign.releases import PUBLISHED
 from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.delivery.brakes import release_campaign
@@ -62,26 +62,32 @@ def import_audience(
     for path in paths:
         if not path.is_file():
             raise InputError(f"{path}: there is no such file", hint="without file names every table of audiences/ is imported")
-    opened: AbstractContextManager[Session] = store.undone(app.engine) if is_dry_run else store.write(app.engine)
+
+    def take(session: Session) -> ImportReport:
+        report = import_files(
+            session,
+            list(paths) or None,
+            app.audiences,
+            keyring=app.keyring,
+            now=now,
+            today=app.today(now),
+            actor=actor,
+            origin=origin_of(app, paths),
+            basis=basis,
+            is_trial=is_dry_run,
+        )
+        if is_strict and report.rejected:
+            raise _NothingTakenError(report)
+        return report
+
     try:
-        with opened as session:
-            report = import_files(
-                session,
-                list(paths) or None,
-                app.audiences,
-                keyring=app.keyring,
-                now=now,
-                today=app.today(now),
-                actor=actor,
-                origin=origin_of(app, paths),
-                basis=basis,
-            )
-            if is_strict and report.rejected:
-                raise _NothingTakenError(report)
+        if is_dry_run:
+            with store.scratch(app.engine, WRITTEN) as session:
+                return take(session)
+        report = store.write_late(app.engine, take)
     except _NothingTakenError as nothing:
         return nothing.report
-    if not is_dry_run:
-        events.audience_imported(report.organisations.new, report.people.new, len(report.rejected))
+    events.audience_imported(report.organisations.new, report.people.new, len(report.rejected))
     return report
 
 
@@ -130,7 +136,7 @@ def check_workspace(app: App, now: datetime) -> Checked:
     """Check every file of the workspace: audiences, segments, brands, campaigns and their texts. Changes nothing."""
     found = Checked()
     found.tables = sum(1 for path in app.audiences.glob("*") if path.suffix.lower() in (".csv", ".tsv", ".xlsx"))
-    with store.undone(app.engine) as session:
+    with store.scratch(app.engine, (*WRITTEN, *PUBLISHED)) as session:
         _check_audiences(app, session, now, found)
         _check_segments(app, found)
         _check_texts(app, session, now, found)
@@ -145,7 +151,9 @@ def _check_audiences(app: App, session: Session, now: datetime, found: Checked) 
     if not found.tables:
         return
     try:
-        report = import_files(session, None, app.audiences, keyring=app.keyring, now=now, today=app.today(now), actor="check")
+        report = import_files(
+            session, None, app.audiences, keyring=app.keyring, now=now, today=app.today(now), actor="check", is_trial=True
+        )
     except OmError as error:
         found.problems += problems_of(error, app.audiences)
         return

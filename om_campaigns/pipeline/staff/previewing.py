@@ -21,7 +21,7 @@ from om_campaigns.audience.vocabulary import Role, Sender
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.receivers import segment_of
-from om_campaigns.campaign.releases import publish
+from om_campaigns.campaign.releases import PUBLISHED, publish
 from om_campaigns.campaign.timing import load_zone, local_day
 from om_campaigns.columns import table_of
 from om_campaigns.compose.edition import show_html, show_subject, show_text
@@ -92,7 +92,7 @@ def preview(
     a reader without a seat.
     """
     name, step_name = parse_target(target)
-    with store.undone(app.engine) as session:
+    with store.scratch(app.engine, ("organisation", *PUBLISHED)) as session:
         drafts, problems = read_drafts(app, session, [name])
         if problems:
             raise ProblemsError(problems)
