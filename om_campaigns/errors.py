@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 
 class OmError(Exception):
-    """Base of all errors shown to people; ``hint`` says what to do next."""
+    """Base of all errors shown to people; ``hint`` says what to do next, ``command`` is one that works (without the program's name)."""
 
     exit_code = 1
+    prefix = "error: "
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", command: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.command = command
 
 
 class InputError(OmError):
@@ -27,9 +29,10 @@ class InputError(OmError):
 
 
 class RefusedError(OmError):
-    """The engine could act but will not, because it would be unsafe."""
+    """The engine could act but will not: it would be unsafe, or nobody was there to ask, or the answer was no."""
 
     exit_code = 3
+    prefix = "refused: "
 
 
 class InstallationError(OmError):
@@ -63,6 +66,8 @@ class Problem:
 
 class ProblemsError(InputError):
     """Everything that is wrong at once, never only the first."""
+
+    prefix = ""
 
     def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
         self.problems = tuple(problems)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from om_campaigns.cli.times import TIME
-from om_campaigns.errors import OmError, ProblemsError
+from om_campaigns.errors import OmError
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
@@ -92,6 +92,16 @@ class LazyGroup(click.Group):
         except click.NoSuchCommand as error:
             raise click.NoSuchCommand(error.command_name, possibilities=COMMANDS, ctx=ctx) from None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error meant for people becomes its words and its exit code."""
+        try:
+            return super().invoke(ctx)
+        except OmError as error:
+            _say(error)
+            if ctx.params.get("debug"):
+                raise
+            ctx.exit(error.exit_code)
+
 
 class State:
     """What the global options said; the workspace is opened when a command asks for it."""
@@ -155,11 +165,6 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(error, click.NoSuchOption) and error.option_name in GLOBAL_OPTIONS:
             click.echo(f"hint: {error.option_name} stands before the command: om-campaigns {error.option_name} … COMMAND", err=True)
         sys.exit(error.exit_code)
-    except OmError as error:
-        _say(error)
-        if "--debug" in (arguments or sys.argv):
-            raise
-        sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
@@ -177,10 +182,14 @@ def _look_for_garbage_rarely() -> None:
 
 
 def _say(error: OmError) -> None:
-    prefix = "" if isinstance(error, ProblemsError) else "error: "
-    click.echo(f"{prefix}{error}", err=True)
+    """Print what is wrong, what helps, and a command that works."""
+    from om_campaigns.cli.screen import paint, print_next
+
+    click.echo(f"{paint(error.prefix, sys.stderr, fg='red', bold=True)}{error}", err=True, color=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        click.echo(f"{paint('hint:', sys.stderr, dim=True)} {error.hint}", err=True, color=True)
+    if error.command:
+        print_next(error.command, err=True, is_apart=False)
 
 
 def pass_state(function: Any) -> Any:

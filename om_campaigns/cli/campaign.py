@@ -141,6 +141,7 @@ def resume(state: State, name: str) -> None:
 def stop(state: State, name: str, yes: bool) -> None:
     """End a campaign for good: everybody in it stops, what is owed is cancelled."""
     from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.screen import confirm
     from om_campaigns.pipeline.staff.desk import load_actor, stop_campaign
     from om_campaigns.report.queries.campaigns import load_campaign
 
@@ -149,6 +150,6 @@ def stop(state: State, name: str, yes: bool) -> None:
     if not yes:
         active = found["enrolled"]["active"]
         click.echo(f"{active} are in '{name}', {found['owed']} letters are owed. Stopped is for ever; a pause can be undone.")
-        click.confirm("Stop it for good?", abort=True, err=True)
+        confirm("Stop it for good?", answer=f"campaign stop {name} --yes", what=f"'{name}' would end for {active} who are in it")
     cancelled = stop_campaign(app, name, app.now(), load_actor())
     click.echo(f"{name} is stopped; {cancelled} owed letters were cancelled")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from om_campaigns.cli import State, pass_state
@@ -93,6 +95,7 @@ def settle(
     same Message-ID, when its window is open.
     """
     from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.screen import confirm
     from om_campaigns.errors import InputError
     from om_campaigns.pipeline.staff.amends import Chosen, load_uncertain, settle_letters
     from om_campaigns.pipeline.staff.desk import load_actor
@@ -109,6 +112,18 @@ def settle(
         count = len(load_uncertain(session, chosen))
     what = "1 letter" if count == 1 else f"{count} letters"
     if not arrived and count and not yes:
-        click.confirm(f"Send {what} again? Whoever has one already gets it twice.", abort=True, err=True)
+        confirm(
+            f"Send {what} again? Whoever has one already gets it twice.",
+            answer=" ".join(["ledger settle", *_selection(letters, all_, campaign, person, house), "--not-arrived --yes"]),
+            what=f"{what} would leave once more",
+        )
     done = settle_letters(app, chosen, app.now(), load_actor(), arrived=arrived)
     click.echo(f"{'1 letter' if done == 1 else f'{done} letters'} settled: {'arrived' if arrived else 'not arrived, owed again'}")
+
+
+def _selection(letters: Sequence[str], all_: bool, campaign: str | None, person: str | None, house: str | None) -> list[str]:
+    """Which letters were meant, as it was typed."""
+    from om_campaigns.cli.screen import quoted
+
+    named = {"--campaign": campaign, "--person": person, "--org": house}
+    return [*letters, *(["--all"] if all_ else []), *(f"{option} {quoted(value)}" for option, value in named.items() if value)]

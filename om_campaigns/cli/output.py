@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from om_campaigns.cli.layout import Column, lay_out
+from om_campaigns.cli.screen import columns_of, is_terminal, paint
+
 FORMATS = ("table", "json", "csv")
-SHORT = 10
-"""Cells of at most so many characters are not broken: a day has ten."""
-
-GAP = 3
-"""Characters between two columns on a terminal."""
-
 FORMULA_STARTS = frozenset("=+-@\t\r\0＝＋－＠")
 
 Columns = Mapping[str, str]
@@ -64,11 +60,10 @@ def print_rows(
     elif not rows:
         click.echo(empty)
     else:
-        below = apart in columns and sys.stdout.isatty()
+        below = apart in columns and is_terminal(sys.stdout)
         inside = {key: heading for key, heading in columns.items() if not (below and key == apart)}
         cells = [[shown(row[key], zone) for key in inside] for row in rows]
-        numeric = [all(isinstance(row[key], int | float | None) for row in rows) for key in inside]
-        _print_table(list(inside.values()), cells, numeric)
+        _print_table([_column(heading, [row[key] for row in rows]) for key, heading in inside.items()], cells)
         if below:
             click.echo(f"{columns[apart]}, in the same order:")
             for row in rows:
@@ -116,6 +111,11 @@ def neutral(text: str) -> str:
     return f"'{text}" if text[:1] in FORMULA_STARTS and text else text
 
 
+def _column(heading: str, values: Sequence[Any]) -> Column:
+    is_number = all(isinstance(value, int | float | None) for value in values)
+    return Column(heading, is_number=is_number, is_whole=any(isinstance(value, date) for value in values))
+
+
 def _jsonable(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -150,73 +150,11 @@ def _csv_cell(value: Any) -> str:
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, dict) else str(plain)
 
 
-def _print_table(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    if sys.stdout.isatty():
-        _print_rich(headings, cells, numeric)
-        return
-    flat = [[" ".join(cell.split("\n")) for cell in row] for row in cells]
-    widths = [max(len(heading), *(len(row[at]) for row in flat)) for at, heading in enumerate(headings)]
-    for row in (list(headings), *flat):
-        aligned = (f"{cell:>{width}}" if right else f"{cell:<{width}}" for cell, width, right in zip(row, widths, numeric, strict=True))
-        click.echo("  ".join(aligned).rstrip())
-
-
-def _print_rich(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    """On a terminal: cells are wrapped inside their column, never cut; where even the pieces of words do not fit, rows stand as blocks."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    widths = _fit([[heading, *(row[at] for row in cells)] for at, heading in enumerate(headings)], numeric, console.width)
-    if not widths:
-        for row in cells:
-            print_facts(dict(zip(headings, row, strict=True)))
-            click.echo()
-        return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for heading, width, right in zip(headings, widths, numeric, strict=True):
-        table.add_column(heading, justify="right" if right else "left", width=width, overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(_wrap(cell, width)) for cell, width in zip(row, widths, strict=True)))
-    console.print(table)
-
-
-def _fit(columns: Sequence[Sequence[str]], numeric: Sequence[bool], room: int) -> list[int]:
-    """Widths of columns in which every piece of a word stays whole, and so do days, codes and numbers; none where that is too wide."""
-    wanted = [max(max(map(len, text.split("\n"))) for text in column) for column in columns]
-    widths = [
-        full if right or full <= SHORT else max(len(piece) for text in column for word in text.split() or [""] for piece in _pieces(word))
-        for column, full, right in zip(columns, wanted, numeric, strict=True)
-    ]
-    spare = room - sum(widths) - GAP * (len(columns) - 1)
-    if spare < 0:
-        return []
-    for at in sorted(range(len(columns)), key=lambda each: wanted[each] - widths[each]):
-        more = min(wanted[at] - widths[at], spare)
-        widths[at] += more
-        spare -= more
-    return widths
-
-
-def _wrap(text: str, width: int) -> str:
-    """The text in lines of this width, broken between words or after the marks that join the parts of a slug or an address."""
-    lines = []
-    for part in text.split("\n"):
-        line = ""
-        for word in part.split():
-            for number, piece in enumerate(_pieces(word)):
-                glue = " " if line and not number else ""
-                if line and len(line + glue + piece) > width:
-                    lines.append(line)
-                    line = piece
-                else:
-                    line += glue + piece
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _pieces(word: str) -> list[str]:
-    """What stays together of a word: all of a short one; of a long one what stands between its marks."""
-    return [word] if len(word) <= SHORT else re.findall(r"[^@/_.-]*[@/_.-]|[^@/_.-]+", word)
+def _print_table(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    """On a terminal as wide as it is, nothing cut; elsewhere one line a row, as wide as it comes."""
+    if not is_terminal(sys.stdout):
+        cells = [[" ".join(cell.split("\n")) for cell in row] for row in cells]
+    head, *lines = lay_out(columns, cells, columns_of())
+    click.echo(paint(head, sys.stdout, dim=True), color=True)
+    for line in lines:
+        click.echo(line)

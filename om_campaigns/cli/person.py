@@ -167,6 +167,7 @@ def erase(state: State, who: str, yes: bool, format_: str) -> None:
     JSON: {"erased": {what: number}, "stays": [{"what", "number", "why"}]}.
     """
     from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.screen import confirm, quoted
     from om_campaigns.pipeline.recipient.forgetting import erase_person
     from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.report.queries.finding import find_person
@@ -178,7 +179,11 @@ def erase(state: State, who: str, yes: bool, format_: str) -> None:
     if not yes:
         houses = ", ".join(seat["organisation"] for seat in found["seats"])
         click.echo(f"{found['name']} ({houses}), {len(found['addresses'])} addresses, {len(found['touches'])} touches", err=True)
-        click.confirm("Erase this person for good? It cannot be undone.", abort=True, err=True)
+        confirm(
+            "Erase this person for good? It cannot be undone.",
+            answer=f"person erase {quoted(who)} --yes",
+            what=f"{found['name']} would be erased for good",
+        )
     done = erase_person(app, person_id, app.now(), load_actor())
     stays = [{"what": each.what, "number": each.number, "why": each.why} for each in done.stays]
     if format_ == "json":

@@ -286,7 +286,7 @@ def test_the_commands_say_what_they_do(ws: Workspace) -> None:
     assert om(ws.folder, "ledger", "settle", now=at).code == 2
     assert om(ws.folder, "ledger", "settle", "--all", now=at).code == 2
     assert "no uncertain letter is <x@y>" in om(ws.folder, "ledger", "settle", "x@y", "--arrived", now=at).err
-    assert om(ws.folder, "ledger", "settle", name, "--not-arrived", now=at, typed="n\n").code == 130
+    assert om(ws.folder, "ledger", "settle", name, "--not-arrived", now=at, typed="n\n").code == 3
     assert "1 letter settled: arrived" in om(ws.folder, "ledger", "settle", name.strip("<>"), "--arrived", now=at).out
     said = om(ws.folder, "send", "--gaps", "reihe", "--dry-run", now=at)
     assert "1 failed letter of 'reihe' would be sent once more" in said.out
