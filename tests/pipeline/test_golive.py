@@ -113,7 +113,17 @@ def test_doctor_sees_an_unreachable_page_and_an_old_database(ready: Workspace) -
     assert (found["pages"], found["migrations"], found["database"]) == (Level.fail, Level.fail, Level.ok)
 
 
-@pytest.mark.parametrize(("domain", "answer"), [("a.example", True), ("example.com", True), ("notexample.com", False), ("ihk.de", False)])
+@pytest.mark.parametrize(
+    ("domain", "answer"),
+    [
+        ("a.example", True),
+        ("example.com", True),
+        ("notexample.com", False),
+        ("ihk.de", False),
+        ("Example.COM.", True),
+        ("example.com.evil.de", False),
+    ],
+)
 def test_domains_of_rfc_2606(domain: str, answer: bool) -> None:
     assert is_reserved(domain) is answer
 
