@@ -79,6 +79,7 @@ def ready(rehearsing: Workspace, page: str, mail_server: int) -> Workspace:
     workspace.tick(local("2027-01-05"))
     assert len(workspace.sent()) == 1
     workspace.write("config.toml", CONFIG.format(mode="live", port=mail_server, page=page))
+    workspace.folder.chmod(0o700)
     return workspace
 
 

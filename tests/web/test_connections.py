@@ -1,4 +1,4 @@
-"""What a stranger may do to the server itself: name another host, send slowly, read slowly, or open connections and wait (SEC-20, SEC-23)."""
+"""What a stranger may do to the server itself: name another host, send or read slowly, open connections and wait (SEC-20, SEC-23)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
@@ -146,10 +145,6 @@ def test_who_does_not_read_the_answer_is_let_go(port: int) -> None:
             held.sendall(b"GET /datenschutz HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
         time.sleep(5)
         assert seconds_until_closed(held) < 8
-        with pytest.raises(OSError):
-            held.sendall(b"x")
-            time.sleep(0.3)
-            held.sendall(b"x")
 
 
 @pytest.mark.slow
