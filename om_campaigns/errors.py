@@ -64,6 +64,11 @@ class Problem:
         return f"{where}: {'warning: ' if self.is_warning else ''}{self.text} [{self.rule_id}]"
 
 
+def errors_among(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that must be mended."""
+    return [each for each in problems if not each.is_warning]
+
+
 class ProblemsError(InputError):
     """Everything that is wrong at once, never only the first."""
 

@@ -149,6 +149,11 @@ def campaign_status_changed(campaign: int, old: str, new: str) -> None:
     _log.info("campaign.status_changed", campaign=campaign, old=old, new=new)
 
 
+def published_despite(campaign: str, version: int, rules: str) -> None:
+    """Somebody published what a rule of the check refuses."""
+    _log.warning("campaign.published_despite", campaign=campaign, version=version, rules=rules)
+
+
 def person_erased(person: int, addresses: int) -> None:
     """A person was made a nameless tombstone."""
     _log.info("person.erased", person=person, addresses=addresses)

@@ -45,6 +45,9 @@ MOVED = Table(
 )
 """Where a pause moves each instant that somebody waits for."""
 
+DESPITE = "published despite"
+"""The field of the change log that says which rules of the check somebody set aside for a version."""
+
 
 @dataclass(frozen=True)
 class Published:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
 from om_campaigns.cli.overlay import tell_conflicts
+
+if TYPE_CHECKING:
+    from om_campaigns.pipeline.staff.under_way import VersionChange
 
 NEXT = "'om-campaigns plan' shows what would be sent"
 
@@ -79,18 +85,22 @@ def show(state: State, name: str, format_: str) -> None:
         click.echo()
         print_rows(steps, "table", columns)
         click.echo()
-        print_rows(found["versions"], "table", {"version": "version", "published_at": "published", "published_by": "by"}, zone=zone)
+        columns = {"version": "version", "published_at": "published", "published_by": "by"}
+        columns |= {"despite": "despite"} if any(each["despite"] for each in found["versions"]) else {}
+        print_rows(found["versions"], "table", columns, zone=zone)
 
 
 @campaign.command()
 @click.argument("names", nargs=-1, metavar="[NAMES]...")
+@click.option("--despite", multiple=True, metavar="RULE", help="Publish what breaks this one rule of 'check'; logged with who. Repeatable.")
 @format_option
 @pass_state
-def publish(state: State, names: tuple[str, ...], format_: str) -> None:
+def publish(state: State, names: tuple[str, ...], despite: tuple[str, ...], format_: str) -> None:
     """Check campaigns and freeze them as they are; without NAMES all of them. All or none.
 
-    From then on people who match are enrolled. The same files again publish nothing new. A campaign that was stopped sends nothing any
-    more; what its archive shows changes.
+    From then on people who match are enrolled. The same files again publish nothing new. Errors of 'check' stop what changed; a text
+    that was published before is sent on, and its errors are named. A campaign that was stopped sends nothing any more; what its
+    archive shows changes.
     JSON: name, version, new (whether anything had changed), first.
     """
     from om_campaigns.pipeline.operator.installation import require_real_clock
@@ -99,15 +109,44 @@ def publish(state: State, names: tuple[str, ...], format_: str) -> None:
 
     app = state.app()
     require_real_clock(app)
-    done = publish_campaigns(app, names, app.now(), load_actor())
+    publication = publish_campaigns(app, names, app.now(), load_actor(), despite=despite)
+    done = publication.done
+    for fault in publication.earlier:
+        click.echo(f"{fault}\n    published before as it is, and sent on", err=True)
+    for fault in dict.fromkeys(fault for faults in publication.set_aside.values() for fault in faults):
+        click.echo(f"{fault}\n    published despite this rule", err=True)
     rows = [{"name": each.campaign.name, "version": each.number, "new": each.is_new, "first": each.is_first} for each in done]
     print_rows(rows, format_, {"name": "campaign", "version": "version", "new": "published now"}, empty="there is no campaign to publish")
     if format_ == "table":
         for each in (each.campaign for each in done if each.is_new and each.campaign.status == "stopped"):
             click.echo(f"{each.name} was stopped for good: nothing of it is sent; the archive shows it as it is now")
+        for change in publication.changes:
+            _tell_change(change)
         if any(each.is_new and each.campaign.status != "stopped" for each in done):
             tell_conflicts(app)
             click.echo(NEXT)
+
+
+def _tell_change(change: VersionChange) -> None:
+    """Which steps a new version changed, and whom of those in the series that concerns."""
+    parts = [f"added: {', '.join(change.added)}"] if change.added else []
+    parts += [f"taken out: {', '.join(change.removed)}"] if change.removed else []
+    parts += [f"new words: {', '.join(step for step, _ in change.rewritten)}"] if change.rewritten else []
+    if parts:
+        click.echo(f"{change.campaign}, version {change.version} - {'; '.join(parts)}")
+    for step, readers in change.rewritten:
+        if readers:
+            click.echo(f"  {readers} in the series {'has' if readers == 1 else 'have'} not had '{step}' yet and will get the new words")
+    for each in change.concerned:
+        who = f"{each.readers} {'is' if each.readers == 1 else 'are'} in the series on version {each.version}"
+        if each.will_not_get:
+            click.echo(f"  {who} and will not get {_quoted(each.will_not_get)}")
+        for step, readers in each.still_get:
+            click.echo(f"  {who}; {readers} of them will still get '{step}'")
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 @campaign.command()

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
 from om_campaigns.compose.counted import find_countable, put_into_html, put_into_text
-from om_campaigns.compose.edition import MAX_HTML, Edition, EditionInput, Purpose
+from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
 from om_campaigns.compose.markdown import BLOCK_NAMES, convert, fix_spaces
@@ -231,12 +231,6 @@ class _Builder:
             Problem(self.given.step_path, 0, 0, "SEC-07", f"'{address}' is no web or mail address")
             for address in unsafe_addresses(document)
         ]
-        if (size := len(document.encode())) > MAX_HTML:
-            problems.append(
-                Problem(
-                    self.given.step_path, 0, 0, "REN-01", f"the letter has {size:,} bytes, at most {MAX_HTML:,} are shown by all clients"
-                )
-            )
         uses = tuple(self.book.uses)
         try:
             html = cut_html(document, uses)

@@ -27,6 +27,8 @@ from om_campaigns.errors import InputError
 MAX_HTML = 100_000
 """Bytes of the HTML part, decoded (REN-01): Gmail cuts off what is longer, and the foot with it."""
 
+TOO_LONG = "the letter has {:,} bytes, at most {:,} are shown by all clients"
+
 
 class Purpose(StrEnum):
     """What an edition is for: a letter to its reader, the cover of a pack, or what is passed on (no personal value at all)."""
@@ -79,6 +81,11 @@ class Edition:
     """For packs: the text as Markdown with names filled in; blocks stand between ``::: name`` and ``:::``, the action is the last."""
     targets: tuple[str, ...] = ()
     """Where its counted links lead; they work once they are stored."""
+
+    @property
+    def html_bytes(self) -> int:
+        """Length of the HTML part without what belongs to one reader."""
+        return sum(len(chunk.encode()) for chunk in self.html.chunks)
 
     @property
     def needed(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """The shelf of editions: which one a letter needs, made once, kept by its hash, compiled once per process.
 
-A letter's wording comes from the latest published version that has its step, its structure from the version entered on.
+A letter's wording comes from the latest published version that has its step; what it says of the series – which part it is,
+what comes next – from the version its reader entered on, because that is what the reader gets.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ class Library:
     sources: dict[int, Source] = field(default_factory=dict)
     """Published versions, which never change: runs may share them."""
     _latest: dict[int, int] = field(default_factory=dict)
+    _older: dict[int, list[int]] = field(default_factory=dict)
+    """Versions before the latest of a campaign, the newest first; asked for only where the latest lacks a step."""
     _inputs: dict[LetterKey, tuple[str, EditionInput]] = field(default_factory=dict)
     _kept: OrderedDict[str, Edition] = field(default_factory=OrderedDict)
     _steps: dict[tuple[int, str], StepFile] = field(default_factory=dict)
@@ -198,8 +201,20 @@ class Library:
         return self._latest[key.campaign_id]
 
     def _wording_version(self, key: LetterKey) -> int:
+        """The newest version that has the step: a correction reaches everyone not yet served, also of a step that went later."""
         latest = self.latest_version(key)
-        return latest if self._source(latest).definition.step(key.step) else key.version_id
+        if self._source(latest).definition.step(key.step):
+            return latest
+        if key.campaign_id not in self._older:
+            version = table_of(CampaignVersion)
+            query = select(version.c.id).where(version.c.campaign_id == key.campaign_id, version.c.id != latest)
+            self._older[key.campaign_id] = list(self.session.execute(query.order_by(version.c.number.desc())).scalars())
+        return next((each for each in self._older[key.campaign_id] if self._source(each).definition.step(key.step)), key.version_id)
+
+    def _series(self, key: LetterKey) -> CampaignDefinition:
+        """The version whose steps the reader of a letter gets."""
+        own = self._source(key.version_id).definition
+        return own if own.step(key.step) else self._source(self._wording_version(key)).definition
 
     def pack_style(self, key: LetterKey) -> tuple[dict[str, str], str]:
         """The headings of blocks by their names, and the accent of the brand (``#rrggbb``), for the sheet of a pack."""
@@ -244,7 +259,7 @@ class Library:
         path = self._step_path(key, source)
         head = self.step_file(key)
         language = path.rsplit(".", 2)[-2]
-        definition = source.definition
+        definition, series = source.definition, self._series(key)
         toolkits = self.houses.toolkits(head.toolkits, language)
         contact = self.houses.contact_of(key.organisation_id) if key.sender is Sender.home else None
         about = self.step_file(replace(key, purpose=Purpose.pack)) if key.purpose is Purpose.cover else head
@@ -260,13 +275,13 @@ class Library:
                 "mailing_list": definition.mailing_list,
                 "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, language),
             },
-            "step": step_context(key, definition, head, about, language, is_alone=self._stands_alone(key)),
+            "step": step_context(key, series, head, about, language, is_alone=self._stands_alone(key)),
             "toolkits": toolkits,
             "toolkit": toolkits[0] if toolkits else None,
             "om": om_context(self.sender, self.pages),
             "house_contact": {"name": contact.name, "email": contact.email} if contact else None,
             "sender": key.sender.value,
-            "next_step": None if self._stands_alone(key) else self._next_step(source, definition, key.step, language),
+            "next_step": None if self._stands_alone(key) else self._next_step(series, key, language),
         }
         brand, files = self._brand(key, source)
         note = self._first_of([f"{key.note}.{each}.md" for each in (language, "de", "en")], source) if key.note else ""
@@ -310,13 +325,14 @@ class Library:
 
     def _stands_alone(self, key: LetterKey) -> bool:
         """Its readers get no other step of the campaign: a pack of one letter, a step that only some get."""
-        step = self._source(self._wording_version(key)).definition.step(key.step)
+        step = self._series(key).step(key.step)
         return (key.purpose is Purpose.pack and self.pack_text(key)) or bool(step and step.when)
 
-    def _next_step(self, source: Source, definition: CampaignDefinition, step: str, language: str) -> dict[str, str] | None:
-        here, following = definition.step(step), definition.step_after(step)
+    def _next_step(self, series: CampaignDefinition, key: LetterKey, language: str) -> dict[str, str] | None:
+        here, following = series.step(key.step), series.step_after(key.step)
         if here is None or following is None or following.when:
             return None
+        source = self._source(self._wording_version(replace(key, step=following.name)))
         path = next(
             (path for path in (f"campaigns/{source.name}/{following.name}.{each}.md" for each in (language, "de")) if path in source.files),
             None,

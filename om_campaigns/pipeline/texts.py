@@ -22,7 +22,7 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.pictures import encode, is_picture
 from om_campaigns.compose.step_checks import check_step
-from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.errors import InputError, Problem, ProblemsError, errors_among
 from om_campaigns.nearest import make_hint
 
 SHARED = ("layouts", "blocks", "brands", "content")
@@ -117,17 +117,30 @@ def has_text(files: Iterable[str], campaign: str, step: str, variant: str) -> bo
 
 @dataclass(frozen=True)
 class Draft:
-    """A campaign as its files say now: its definition with frozen segment rules, and every file it reaches."""
+    """A campaign as its files say now: its definition with frozen segment rules, and every file it reaches.
+
+    ``faults`` is what is wrong with its texts.
+    """
 
     name: str
     definition: CampaignDefinition
     files: dict[str, str]
+    faults: tuple[Problem, ...] = ()
 
 
 def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[list[Draft], list[Problem]]:
     """The named campaigns (all, if none is named) with everything wrong in them, their segments and their texts.
 
-    A draft with problems is not among the drafts. Raises InputError for a name that has no folder.
+    A draft with errors is not among the drafts. Raises InputError for a name that has no folder.
+    """
+    drafts, problems = read_defined(app, session, names)
+    return [draft for draft in drafts if not errors_among(draft.faults)], problems + [fault for draft in drafts for fault in draft.faults]
+
+
+def read_defined(app: App, session: Session, names: Sequence[str] = ()) -> tuple[list[Draft], list[Problem]]:
+    """The named campaigns (all, if none is named) whose definitions are sound, whatever their texts are like; with the problems of others.
+
+    Raises InputError for a name that has no folder.
     """
     there = campaign_names(app)
     for name in names:
@@ -142,25 +155,32 @@ def read_drafts(app: App, session: Session, names: Sequence[str] = ()) -> tuple[
     shared = read_tree(app.templates, *SHARED)
     drafts = []
     for name in names or there:
-        draft, found = _read_draft(app, name, shared, known)
+        definition, found, files = _read_definition(app, name, shared, known)
         problems += found
-        if draft is not None and not found and all(each.segment in segments for each in draft.definition.audiences):
-            drafts.append(draft)
+        texts = check_texts(app, name, files, definition.pattern if definition else "")
+        if definition and not errors_among(found) and all(each.segment in segments for each in definition.audiences):
+            drafts.append(Draft(name, definition, files, tuple(texts)))
+        else:
+            problems += texts
     return drafts, problems
 
 
-def _read_draft(app: App, name: str, shared: Mapping[str, str], known: Known) -> tuple[Draft | None, list[Problem]]:
+def _read_definition(
+    app: App, name: str, shared: Mapping[str, str], known: Known
+) -> tuple[CampaignDefinition | None, list[Problem], dict[str, str]]:
+    """What ``campaign.toml`` says, everything wrong in it, and the files the campaign reaches."""
     own = read_tree(app.templates, f"campaigns/{name}")
     path = f"campaigns/{name}/campaign.toml"
     texts = [each.rsplit("/", 1)[-1] for each in own if each.endswith(".md")]
-    shown = (app.templates / path).as_posix()
-    definition, problems = parse_campaign(own[path], name=name, file=shown, texts=texts, known=known)
-    files = {**shared, **own}
-    pattern = definition.pattern if definition else ""
-    for each in sorted(own):
-        if each.endswith(".md"):
-            problems += [replace(problem, file=_shown(app, problem.file)) for problem in check_step(files, each, pattern)]
-    return (Draft(name, definition, files) if definition else None), problems
+    definition, problems = parse_campaign(own[path], name=name, file=_shown(app, path), texts=texts, known=known)
+    return definition, problems, {**shared, **own}
+
+
+def check_texts(app: App, name: str, files: Mapping[str, str], pattern: str) -> list[Problem]:
+    """Everything wrong with the texts of a campaign (path below ``templates/`` → text), each for itself."""
+    texts = [each for each in sorted(files) if each.startswith(f"campaigns/{name}/") and each.endswith(".md")]
+    found = [problem for each in texts for problem in check_step(files, each, pattern)]
+    return [replace(problem, file=_shown(app, problem.file)) for problem in found]
 
 
 def _shown(app: App, file: str) -> str:

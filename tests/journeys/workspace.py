@@ -212,7 +212,7 @@ class Workspace:
 
     def publish(self, *names: str) -> list[bool]:
         """Publish these campaigns (all, if none is named); True where a new version was made."""
-        return [each.is_new for each in publish_campaigns(self.app, names, self.now, "test")]
+        return [each.is_new for each in publish_campaigns(self.app, names, self.now, "test").done]
 
     # --- time -----------------------------------------------------------------------------------------------------------
 

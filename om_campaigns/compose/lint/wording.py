@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from om_campaigns.compose.edition import MAX_HTML
+from om_campaigns.compose.edition import MAX_HTML, TOO_LONG
 from om_campaigns.compose.lint.findings import Finding, Rendered
 from om_campaigns.compose.lint.page import Element
 from om_campaigns.compose.step_checks import FAKE_REPLY
@@ -42,7 +42,7 @@ def check_wording(letter: Rendered, page: Element) -> Iterator[Finding]:
 def _size(letter: Rendered) -> Iterator[Finding]:
     size = len(letter.html.encode())
     if size > MAX_HTML:
-        yield Finding("REN-01", f"the letter has {size:,} bytes, at most {MAX_HTML:,} are shown by all clients")
+        yield Finding("REN-01", TOO_LONG.format(size, MAX_HTML))
     elif size >= WARN_HTML:
         yield Finding("REN-01", f"the letter has {size:,} bytes; from {MAX_HTML:,} on Gmail cuts it off", is_warning=True)
 

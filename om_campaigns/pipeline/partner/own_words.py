@@ -23,7 +23,7 @@ from om_campaigns.audience.vocabulary import ForwardPolicy, Origin, Sender
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import digest, table_of
-from om_campaigns.compose.edition import Purpose
+from om_campaigns.compose.edition import MAX_HTML, TOO_LONG, Purpose
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.markdown import Block, convert
 from om_campaigns.compose.overlay import ALLOWED, TOP, Conflict, OverlayKind, OwnBlock, find_conflict
@@ -361,6 +361,9 @@ def check_pack(session: Session, app: App, text: OwnText) -> None:
     desk = open_desk(session, app, text)
     try:
         make_files(make_pack_text(desk.library, desk.letter))
+        size = desk.library.edition(desk.letter).html_bytes
+        if desk.library.overlay(desk.letter) and size > MAX_HTML:
+            raise ProblemsError([Problem(text.place, 0, 0, "REN-01", TOO_LONG.format(size, MAX_HTML))])
     except ProblemsError as error:
         raise ProblemsError(
             [replace(each, file=f"{text.place} ({each.file})") for each in error.problems], hint="nothing was changed"

@@ -69,6 +69,11 @@ SPECIMEN_VALUES = {
 
 def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: datetime) -> list[Problem]:
     """Everything wrong with the finished letters of these drafts. The session is rolled back by whoever opened it."""
+    return find_faults(app, session, drafts, now)[0]
+
+
+def find_faults(app: App, session: Session, drafts: Sequence[Draft], now: datetime) -> tuple[list[Problem], set[Problem]]:
+    """The same, and those among it because of which a letter cannot be made at all."""
     allowed, problems = load_allowances(app)
     desk = _Desk(make_composer(app, session), now, allowed, problems)
     house_id = some_house(session)
@@ -77,7 +82,7 @@ def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: dateti
         try:
             version = publish(session, draft.name, draft.definition, draft.files, now, "check")
         except InputError as error:
-            desk.problems.append(Problem(f"campaigns/{draft.name}/campaign.toml", 0, 0, "reference", str(error)))
+            desk.cannot_make([Problem(f"campaigns/{draft.name}/campaign.toml", 0, 0, "reference", str(error))])
             continue
         day = local_day(now, load_zone(desk.composer.houses.zone(house_id, app.settings.zone)))
         blank = LetterKey(version.campaign.id or 0, version.version_id, "", "", "", house_id, Sender.om, day)
@@ -85,7 +90,7 @@ def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: dateti
             desk.check(draft.name, key)
         if draft.definition.is_public:
             desk.problems += _find_personal_steps(draft, version.version_id, desk.composer.library)
-    return list(dict.fromkeys(desk.problems))
+    return list(dict.fromkeys(desk.problems)), desk.unmakeable
 
 
 def _find_personal_steps(draft: Draft, version_id: int, library: Library) -> Iterator[Problem]:
@@ -117,6 +122,12 @@ class _Desk:
     problems: list[Problem]
     look: set[tuple[str, str]] = field(default_factory=set)
     seen: set[tuple[str, Purpose, str]] = field(default_factory=set)
+    unmakeable: set[Problem] = field(default_factory=set)
+
+    def cannot_make(self, problems: Sequence[Problem]) -> None:
+        """Add faults because of which there is no letter."""
+        self.problems += problems
+        self.unmakeable.update(problems)
 
     def check(self, campaign: str, key: LetterKey) -> None:
         """Add what is wrong with one letter, unless its text was looked at before."""
@@ -129,9 +140,9 @@ class _Desk:
                 self.seen.add(mark)
                 self._check_letter(key, given)
         except ProblemsError as error:
-            self.problems += error.problems
+            self.cannot_make(error.problems)
         except InputError as error:
-            self.problems.append(Problem(f"campaigns/{campaign}", 0, 0, "text", f"{key.step}: {error}"))
+            self.cannot_make([Problem(f"campaigns/{campaign}", 0, 0, "text", f"{key.step}: {error}")])
 
     def _check_letter(self, key: LetterKey, given: EditionInput) -> None:
         edition = self.composer.library.edition(key)
@@ -149,7 +160,7 @@ class _Desk:
             try:
                 edition = make_edition(given)
             except ProblemsError as error:
-                self.problems += error.problems
+                self.cannot_make(error.problems)
                 continue
             file = f"layouts/{layout}.mjml" if brand == OM_BRAND else brand_path(brand)
             for finding in lint_edition(given, edition, SPECIMEN_VALUES, self.allowed):
@@ -164,7 +175,7 @@ class _Desk:
             try:
                 content = make_file(text, form)
             except ProblemsError as error:
-                self.problems += [replace(each, file=given.step_path, text=f"{each.file}: {each.text}") for each in error.problems]
+                self.cannot_make([replace(each, file=given.step_path, text=f"{each.file}: {each.text}") for each in error.problems])
             except ValueError as error:
                 self.problems.append(Problem(given.step_path, 0, 0, "FWD-14", str(error)))
             else:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import exists, func, or_, select
 from sqlmodel import Session
 
+from om_campaigns.audience.models import Change
 from om_campaigns.campaign.corrections import MARK
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState
-from om_campaigns.campaign.releases import get_campaign
+from om_campaigns.campaign.releases import DESPITE, get_campaign
 from om_campaigns.columns import table_of
 
 OWED = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.claimed, DispatchStatus.retry)
@@ -112,8 +114,26 @@ def load_campaign(session: Session, name: str) -> dict[str, Any]:
         "audiences": [{"segment": each.segment, "routes": list(each.routes), "sender": each.sender} for each in definition.audiences],
         "steps": _steps(session, campaign.id or 0, definition),
         "ended": _ended(session, campaign.id or 0),
-        "versions": [{"version": each.number, "published_at": each.published_at, "published_by": each.published_by} for each in versions],
+        "versions": _versions(session, campaign.id or 0, versions),
     }
+
+
+def _versions(session: Session, campaign_id: int, versions: Sequence[Any]) -> list[dict[str, Any]]:
+    """Every version with who published it, and despite which rules of the check."""
+    change = table_of(Change)
+    query = select(change.c.at, change.c.new).where(
+        change.c.entity == "campaign", change.c.entity_id == campaign_id, change.c.field == DESPITE
+    )
+    despite = dict(session.execute(query).all())
+    return [
+        {
+            "version": each.number,
+            "published_at": each.published_at,
+            "published_by": each.published_by,
+            "despite": despite.get(each.published_at, ""),
+        }
+        for each in versions
+    ]
 
 
 def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -> list[dict[str, Any]]:
