@@ -13,7 +13,7 @@ from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign, CampaignVersion
-from om_campaigns.campaign.releases import load_files
+from om_campaigns.campaign.releases import PUBLISHED, load_files
 from om_campaigns.columns import table_of
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.errors import InputError, Problem, errors_among
@@ -51,7 +51,7 @@ def review_drafts(app: App, names: Sequence[str], now: datetime, despite: Collec
     ``despite`` names the rule and the letter can be made all the same. Raises InputError for unknown campaigns, and for a rule of
     ``despite`` that nothing breaks.
     """
-    with store.undone(app.engine) as session:
+    with store.scratch(app.engine, (*PUBLISHED, "organisation")) as session:
         drafts, problems = read_defined(app, session, names)
         is_whole = {draft.name for draft in drafts} == set(names or campaign_names(app))
         stopping = [] if is_whole else errors_among(problems)  # a broken segment stops those who need it
