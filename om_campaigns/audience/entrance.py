@@ -6,21 +6,18 @@ Nothing here is a secret: a link's token is signed when its mail is written, of 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, update
 from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns import store
-from om_campaigns.audience.models import Address, Organisation, Person, Seat, SeatRole
-from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Role
+from om_campaigns.audience.models import Address
+from om_campaigns.audience.seats import ADDRESS, HOUSE, PERSON, RECEIVING_ROLES, SEAT, has_role, seats_at, select_sitting
+from om_campaigns.audience.tree import load_below
+from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus
 from om_campaigns.columns import Instant, key, new_ref, reference, table_of
-
-ENTERING_ROLES = (Role.contact, Role.deputy, Role.distributor)
-"""Who may act for a house: those who receive its packs."""
 
 
 class EntranceLink(SQLModel, table=True):
@@ -69,24 +66,16 @@ class Steward:
 
 def find_steward(session: Session, address_id: int, today: date) -> Steward | None:
     """Who stands behind an address today; None for one that may act for no active house, or is gone."""
-    address, seat, role, person, house = (table_of(each) for each in (Address, Seat, SeatRole, Person, Organisation))
-    effective = func.coalesce(seat.c.address_id, person.c.main_address_id)
+    columns = (SEAT.c.organisation_id, PERSON.c.full_name, PERSON.c.language, HOUSE.c.language, ADDRESS.c.address, HOUSE.c.slug)
     query = (
-        select(seat.c.organisation_id, person.c.full_name, person.c.language, house.c.language, address.c.address, house.c.slug)
-        .join_from(seat, role, role.c.seat_id == seat.c.id)
-        .join(house, house.c.id == seat.c.organisation_id)
-        .outerjoin(person, person.c.id == seat.c.person_id)
-        .join(address, address.c.id == effective)
+        select_sitting(today, *columns)
         .where(
-            address.c.id == address_id,
-            address.c.erased_at.is_(None),
-            address.c.bounce_state != BounceState.hard,
-            role.c.role.in_(ENTERING_ROLES),
-            or_(seat.c.until.is_(None), seat.c.until >= today),
-            or_(person.c.id.is_(None), person.c.status == PersonStatus.active),
-            house.c.status == OrganisationStatus.active,
+            SEAT.c.id.in_(seats_at(address_id)),
+            ADDRESS.c.bounce_state != BounceState.hard,
+            has_role(RECEIVING_ROLES),
+            HOUSE.c.status == OrganisationStatus.active,
         )
-        .order_by(seat.c.is_primary_home.desc(), seat.c.strength, seat.c.id)
+        .order_by(SEAT.c.is_primary_home.desc(), SEAT.c.strength, SEAT.c.id)
     )
     rows = session.execute(query).all()
     if not rows:
@@ -94,7 +83,7 @@ def find_steward(session: Session, address_id: int, today: date) -> Steward | No
     own = tuple(dict.fromkeys(row[0] for row in rows))
     names = {row[1] or "" for row in rows}
     language = next((each for row in rows for each in (row[2], row[3]) if each), "")
-    return Steward(address_id, rows[0][4], names.pop() if len(names) == 1 else "", language, rows[0][5], own, find_below(session, own))
+    return Steward(address_id, rows[0][4], names.pop() if len(names) == 1 else "", language, rows[0][5], own, load_below(session, own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,39 +96,12 @@ class HouseReceiver:
 
 
 def find_receivers(session: Session, organisation_id: int, today: date) -> list[HouseReceiver]:
-    """Everybody with an entering role in one house, by name; one per address."""
-    address, seat, role, person = (table_of(each) for each in (Address, Seat, SeatRole, Person))
-    query = (
-        select(address.c.id, address.c.ref, func.coalesce(person.c.full_name, address.c.address).label("name"))
-        .join_from(seat, role, role.c.seat_id == seat.c.id)
-        .outerjoin(person, person.c.id == seat.c.person_id)
-        .join(address, address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
-        .where(
-            seat.c.organisation_id == organisation_id,
-            address.c.erased_at.is_(None),
-            role.c.role.in_(ENTERING_ROLES),
-            or_(seat.c.until.is_(None), seat.c.until >= today),
-            or_(person.c.id.is_(None), person.c.status == PersonStatus.active),
-        )
+    """Everybody who receives in one house, by name; one per address."""
+    query = select_sitting(today, ADDRESS.c.id, ADDRESS.c.ref, func.coalesce(PERSON.c.full_name, ADDRESS.c.address).label("name")).where(
+        SEAT.c.organisation_id == organisation_id, ADDRESS.c.id.is_not(None), has_role(RECEIVING_ROLES)
     )
     found = {row.id: HouseReceiver(row.id, row.ref, row.name) for row in session.execute(query)}
     return sorted(found.values(), key=lambda each: (each.name, each.ref))
-
-
-def find_below(session: Session, above: Iterable[int]) -> tuple[int, ...]:
-    """The active offices under these houses, level by level; never one of those themselves."""
-    house = table_of(Organisation)
-    query = select(house.c.id, house.c.parent_id).where(house.c.status == OrganisationStatus.active, house.c.parent_id.is_not(None))
-    children: dict[int, list[int]] = defaultdict(list)
-    for number, parent in session.execute(query.order_by(house.c.name, house.c.id)):
-        children[parent].append(number)
-    found, known = [], set(above)
-    level = list(known)
-    while level:
-        level = [child for parent in level for child in children[parent] if child not in known]
-        known.update(level)
-        found += level
-    return tuple(found)
 
 
 def find_address(session: Session, normal_key: str) -> int | None:

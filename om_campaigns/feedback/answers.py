@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -26,10 +26,10 @@ from om_campaigns.audience.models import (
     Seat,
     SeatRole,
 )
+from om_campaigns.audience.seats import people_of, person_of
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, AddressKind, NetworkKind, Origin, ResponseKind, Role
 from om_campaigns.columns import digest, dump_json, table_of
 from om_campaigns.compose.frontmatter import AnswerTarget
-from om_campaigns.feedback.leaving import people_of, person_of
 from om_campaigns.feedback.models import TaskKind
 from om_campaigns.feedback.newcomers import take_address, take_person
 from om_campaigns.feedback.tasks import open_task
@@ -56,6 +56,8 @@ class Said:
     """Everything one could have chosen: what was not ticked is taken back, and nothing else."""
     texts: tuple[tuple[str, str], ...] = ()
     """(question, answer)."""
+    day: date = field(kw_only=True)
+    """The civil day on which it was said: who sat in the house then."""
 
     def detail(self) -> dict[str, Any]:
         """For the record; a person who is named stands in their own row, and here is added which (``person``)."""
@@ -101,7 +103,7 @@ def record_answer(session: Session, keyring: Keyring, said: Said, now: datetime)
         source_key=key,
         at=now,
         organisation_id=said.organisation_id,
-        person_id=person_of(session, said.address_id),
+        person_id=person_of(session, said.address_id, said.day),
         campaign_id=said.campaign_id,
         occasion=said.occasion,
         step=said.step,
@@ -125,12 +127,12 @@ def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datet
     if given is None:
         return {}
     address = take_address(session, keyring, given)
-    address_id, people = address.id or 0, people_of(session, address.id or 0)
+    address_id, people = address.id or 0, people_of(session, address.id or 0, said.day)
     if not people and address.kind is AddressKind.personal:
         people = [take_person(session, said.name, address_id, now, ACTOR)]
     number = people[0] if len(people) == 1 else None
     named = f"person {number}" if number else f"address {address_id}"
-    if address_id in {each.address_id for each in find_receivers(session, said.organisation_id, now.date())}:
+    if address_id in {each.address_id for each in find_receivers(session, said.organisation_id, said.day)}:
         seat = session.execute(
             select(Seat).where(col(Seat.person_id) == number, col(Seat.organisation_id) == said.organisation_id)
         ).scalar_one_or_none()

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.consent import record_suppression, withdraw_consents
-from om_campaigns.audience.models import Address, Change, Organisation, Person, Preference, Response, Seat, SeatRole
+from om_campaigns.audience.models import Address, Change, Organisation, Preference, Response, Seat
+from om_campaigns.audience.seats import RECEIVING_ROLES, has_role, holds_on, person_of, seats_at
 from om_campaigns.audience.vocabulary import (
     Origin,
     RecipientKind,
@@ -25,7 +26,6 @@ from om_campaigns.audience.vocabulary import (
 from om_campaigns.campaign.handing_over import hand_over
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, Pack
 from om_campaigns.campaign.receivers import Moved, find_following, move_to_next_receiver
-from om_campaigns.campaign.routing import RECEIVING_ROLES
 from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.feedback.models import TaskKind
@@ -124,7 +124,9 @@ def find_rhythm(session: Session, address_id: int) -> Rhythm:
     return preference.rhythm if preference else Rhythm.as_it_comes
 
 
-def record_rhythm(session: Session, address_id: int, organisation_id: int, rhythm: Rhythm, channel: Channel, now: datetime) -> bool:
+def record_rhythm(
+    session: Session, address_id: int, organisation_id: int, rhythm: Rhythm, channel: Channel, now: datetime, today: date
+) -> bool:
     """Let the reader of an address read as slowly as they like; False when that was said before."""
     hold_address(session, address_id)
     old = find_rhythm(session, address_id)
@@ -136,12 +138,12 @@ def record_rhythm(session: Session, address_id: int, organisation_id: int, rhyth
     preference.rhythm, preference.at = rhythm, now
     session.add(preference)
     record_change(session, "address", address_id, "rhythm", old.value, rhythm.value, now, channel.value, Origin.answer)
-    record_preference(session, address_id, organisation_id, now, rhythm=rhythm.value)
+    record_preference(session, address_id, organisation_id, now, today, rhythm=rhythm.value)
     session.flush()
     return True
 
 
-def record_preference(session: Session, address_id: int, organisation_id: int, now: datetime, **said: str) -> None:
+def record_preference(session: Session, address_id: int, organisation_id: int, now: datetime, today: date, **said: str) -> None:
     """A preference is a sign of life of the house, too (domain, section 4)."""
     store.add_new(
         session,
@@ -150,48 +152,30 @@ def record_preference(session: Session, address_id: int, organisation_id: int, n
         source_key=digest(str(address_id), repr(sorted(said.items())), now.isoformat()),
         at=now,
         organisation_id=organisation_id,
-        person_id=person_of(session, address_id),
+        person_id=person_of(session, address_id, today),
         occasion="",
         step="",
         detail=said,
     )
 
 
-def person_of(session: Session, address_id: int) -> int | None:
-    """The one person behind an address; None where there are none or several."""
-    found = people_of(session, address_id)
-    return found[0] if len(found) == 1 else None
-
-
-def people_of(session: Session, address_id: int) -> list[int]:
-    """Everybody who is written to at an address."""
-    person, seat = table_of(Person), table_of(Seat)
-    query = select(person.c.id).outerjoin(seat, seat.c.person_id == person.c.id)
-    theirs = or_(person.c.main_address_id == address_id, seat.c.address_id == address_id)
-    return list(session.execute(query.where(theirs).distinct()).scalars())
-
-
-def receives_packs(session: Session, address_id: int, organisation_id: int) -> bool:
+def receives_packs(session: Session, address_id: int, organisation_id: int, today: date) -> bool:
     """Whether this address stands for the house when packs come: a receiving seat in a house that gets some."""
-    return bool(_receiving_houses(session, address_id, table_of(Seat).c.organisation_id == organisation_id))
+    is_theirs = and_(table_of(Seat).c.organisation_id == organisation_id, holds_on(today))
+    return bool(_receiving_houses(session, address_id, is_theirs))
 
 
 def _receiving_houses(session: Session, address_id: int, which: ColumnElement[bool]) -> list[int]:
-    seat, role, person, enrolment, pack = (table_of(each) for each in (Seat, SeatRole, Person, Enrolment, Pack))
+    seat, enrolment, pack = (table_of(each) for each in (Seat, Enrolment, Pack))
     has_packs = or_(
         exists().where(pack.c.organisation_id == seat.c.organisation_id),
         exists().where(enrolment.c.organisation_id == seat.c.organisation_id, enrolment.c.subject_kind == RecipientKind.organisation.value),
     )
-    query = (
-        select(seat.c.organisation_id)
-        .join(role, role.c.seat_id == seat.c.id)
-        .outerjoin(person, person.c.id == seat.c.person_id)
-        .where(
-            or_(seat.c.address_id == address_id, (seat.c.address_id.is_(None)) & (person.c.main_address_id == address_id)),
-            role.c.role.in_(RECEIVING_ROLES),
-            which,
-            has_packs,
-        )
+    query = select(seat.c.organisation_id).where(
+        seat.c.id.in_(seats_at(address_id)),
+        has_role(RECEIVING_ROLES, seat),
+        which,
+        has_packs,
     )
     return list(session.execute(query.distinct().order_by(seat.c.organisation_id)).scalars())
 

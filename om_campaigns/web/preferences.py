@@ -92,7 +92,7 @@ def _show(request: Request, site: Site, token: str, *, is_saved: bool = False, s
             return site.show(request, "preferences_gone.html", status=404)
         face = load_face(site.app, session, visitor.organisation_id)
         language = site.language(request, visitor.language)
-        known = load_preferences(session, visitor, language)
+        known = load_preferences(session, visitor, language, site.app.today(site.app.now()))
     shown = spell(known)
     if chosen is not None:
         known = chosen.over(known)

@@ -152,7 +152,16 @@ def test_several_houses_name_the_same_new_person_at_once(workspace: Workspace) -
 
     def name(house_id: int) -> bool:
         said = Said(
-            campaign, "wir-gedanke", "", "a1", house_id, joerg, AnswerTarget.distributor, "Vera Teil", normalise("vera@neu.example")
+            campaign,
+            "wir-gedanke",
+            "",
+            "a1",
+            house_id,
+            joerg,
+            AnswerTarget.distributor,
+            "Vera Teil",
+            normalise("vera@neu.example"),
+            day=workspace.app.today(workspace.now),
         )
         gate.wait()
         with write(workspace.app.engine) as session:

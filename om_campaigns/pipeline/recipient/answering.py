@@ -175,6 +175,7 @@ def answer(app: App, question: Question, typed: Typed, now: datetime) -> bool:
             organisation_id=question.visitor.organisation_id,
             address_id=question.visitor.address_id,
             target=target,
+            day=app.today(now),
             name=" ".join(lines) if target is AnswerTarget.contacts_wanted else typed.name,
             email=normalise(typed.email) if target is AnswerTarget.distributor else None,
             chosen=chosen,

@@ -14,7 +14,8 @@ from sqlmodel import Session
 
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import mask
-from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
+from om_campaigns.audience.models import Address, MailingList, Organisation, Person
+from om_campaigns.audience.seats import people_at
 from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.links import Door, make_token, read_token
 from om_campaigns.pipeline.pages import PROOF
@@ -78,10 +79,7 @@ def find_visitor_of(session: Session, ref: str, organisation_ref: str, slug: str
     if row is None:
         return None
     language = session.execute(
-        select(person.c.language)
-        .outerjoin(Seat, table_of(Seat).c.person_id == person.c.id)
-        .where((table_of(Seat).c.address_id == row.id) | (person.c.main_address_id == row.id), person.c.language.is_not(None))
-        .limit(1)
+        select(person.c.language).where(person.c.id.in_(people_at(row.id)), person.c.language.is_not(None)).order_by(person.c.id).limit(1)
     ).scalar_one_or_none()
     return Visitor(
         row.id,

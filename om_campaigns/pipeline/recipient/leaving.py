@@ -62,14 +62,17 @@ def fulfil(app: App, visitor: Visitor, wish: Wish, now: datetime) -> None:
     A rhythm that is not slower than the stored one changes nothing either, and that shows nowhere: whoever holds a forwarded letter may
     neither ask for more of them nor find out how often its reader wants to read (FWD-03).
     """
+    today = app.today(now)
     with store.write(app.engine) as session:
         if wish in RHYTHMS:
             leaving.hold_address(session, visitor.address_id)
             if RHYTHM_DAYS[RHYTHMS[wish]] > RHYTHM_DAYS[leaving.find_rhythm(session, visitor.address_id)]:
-                leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, RHYTHMS[wish], Channel.page, now)
+                leaving.record_rhythm(
+                    session, visitor.address_id, visitor.organisation_id, RHYTHMS[wish], Channel.page, now, app.today(now)
+                )
             return
         leaver = Leaver(visitor.address_id, visitor.organisation_id, visitor.mailing_list)
-        is_new = leaving.record_leaving(session, leaver, SCOPES[wish], Channel.page, now, app.today(now))
+        is_new = leaving.record_leaving(session, leaver, SCOPES[wish], Channel.page, now, today)
     if is_new:
         events.address_suppressed(visitor.address_id, Channel.page.value)
 
@@ -110,7 +113,7 @@ def unsubscribe(app: App, text: str, now: datetime, actor: str, *, mailing_list:
 def stands_for_house(app: App, visitor: Visitor) -> bool:
     """Whether this address receives the packs of its house."""
     with store.read(app.engine) as session:
-        return leaving.receives_packs(session, visitor.address_id, visitor.organisation_id)
+        return leaving.receives_packs(session, visitor.address_id, visitor.organisation_id, app.today(app.now()))
 
 
 def load_tasks(app: App, *, with_closed: bool = False) -> list[dict[str, Any]]:

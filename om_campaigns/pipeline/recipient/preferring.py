@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlmodel import Session
@@ -20,6 +20,7 @@ from om_campaigns.audience.models import (
     PreferenceTopic,
     Seat,
 )
+from om_campaigns.audience.seats import holds_on, person_of
 from om_campaigns.audience.vocabulary import TOPIC_NAMES, TOPICS, Origin, Rhythm, Sender
 from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.links import read_token
@@ -143,10 +144,10 @@ def find_manager(app: App, session: Session, token: str, now: datetime) -> Visit
     return visitor if timedelta() <= age <= MANAGE_LIFE else None
 
 
-def load_preferences(session: Session, visitor: Visitor, language: str) -> Settings:
+def load_preferences(session: Session, visitor: Visitor, language: str, today: date) -> Settings:
     """Everything the page shows."""
     address = session.get_one(Address, visitor.address_id)
-    person = _person(session, visitor.address_id)
+    person = _person(session, visitor.address_id, today)
     chosen = table_of(PreferenceTopic)
     topics = set(session.execute(select(chosen.c.topic).where(chosen.c.address_id == visitor.address_id)).scalars())
     return Settings(
@@ -158,7 +159,7 @@ def load_preferences(session: Session, visitor: Visitor, language: str) -> Setti
             (slug, english if language == "en" else german, _comes(session, visitor, slug)) for slug, german, english in find_lists(session)
         ],
         topics=[(topic, TOPIC_NAMES[topic][language], topic in topics) for topic in TOPICS],
-        homes=_homes(session, person),
+        homes=_homes(session, person, today),
     )
 
 
@@ -174,19 +175,19 @@ def _comes(session: Session, visitor: Visitor, slug: str) -> bool:
     return session.execute(query).first() is not None
 
 
-def _person(session: Session, address_id: int) -> Person | None:
-    number = leaving.person_of(session, address_id)
+def _person(session: Session, address_id: int, today: date) -> Person | None:
+    number = person_of(session, address_id, today)
     return session.get(Person, number) if number else None
 
 
-def _homes(session: Session, person: Person | None) -> list[Home]:
+def _homes(session: Session, person: Person | None, today: date) -> list[Home]:
     if person is None:
         return []
     seat, organisation = table_of(Seat), table_of(Organisation)
     query = (
         select(seat.c.id, organisation.c.name, seat.c.is_primary_home)
         .join(organisation, organisation.c.id == seat.c.organisation_id)
-        .where(seat.c.person_id == person.id, seat.c.until.is_(None))
+        .where(seat.c.person_id == person.id, holds_on(today))
         .order_by(organisation.c.name)
     )
     return [Home(row.id, row.name, row.is_primary_home) for row in session.execute(query)]
@@ -197,20 +198,21 @@ def save_preferences(app: App, visitor: Visitor, chosen: Chosen, language: str, 
 
     Whoever left meanwhile, with a press in the mail program or in another window, stays out: an old page brings back nothing (UNS-09).
     """
+    today = app.today(now)
     with store.write(app.engine) as session:
         leaving.hold_address(session, visitor.address_id)
-        before = load_preferences(session, visitor, language)
+        before = load_preferences(session, visitor, language, today)
         wanted = chosen.over(before)
         pairs = list(zip(before.lists, wanted.lists, strict=True))
         left = [slug for (slug, _, comes), (_, _, is_wanted) in pairs if comes and not is_wanted]
         leavers = [Leaver(visitor.address_id, visitor.organisation_id, slug) for slug in left]
-        leaving.record_leaving_lists(session, leavers, Channel.page, now, app.today(now))
+        leaving.record_leaving_lists(session, leavers, Channel.page, now, today)
         for (slug, name, comes), (_, _, is_wanted) in pairs:
             if is_wanted and not comes:
                 _join(app, session, visitor, before, slug, name, language, path, now)
-        leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, wanted.rhythm, Channel.page, now)
-        _save_topics(session, visitor, before, wanted, now)
-        _save_person(session, visitor, before, wanted, now)
+        leaving.record_rhythm(session, visitor.address_id, visitor.organisation_id, wanted.rhythm, Channel.page, now, today)
+        _save_topics(session, visitor, before, wanted, now, today)
+        _save_person(session, visitor, before, wanted, now, today)
 
 
 def _join(
@@ -252,18 +254,18 @@ def _latest_mail(session: Session, visitor: Visitor) -> tuple[str, datetime | No
     return (row.message_id, row.sent_at, row.body_hash) if row else ("", None, "")
 
 
-def _save_topics(session: Session, visitor: Visitor, before: Settings, wanted: Settings, now: datetime) -> None:
+def _save_topics(session: Session, visitor: Visitor, before: Settings, wanted: Settings, now: datetime, today: date) -> None:
     if wanted.topics == before.topics:
         return
     table, chosen = table_of(PreferenceTopic), sorted(topic for topic, _, is_chosen in wanted.topics if is_chosen)
     session.execute(delete(table).where(table.c.address_id == visitor.address_id))
     session.add_all(PreferenceTopic(address_id=visitor.address_id, topic=topic) for topic in chosen)
     record_change(session, "address", visitor.address_id, "topics", None, ",".join(chosen), now, Channel.page.value, Origin.answer)
-    leaving.record_preference(session, visitor.address_id, visitor.organisation_id, now, topics=",".join(chosen))
+    leaving.record_preference(session, visitor.address_id, visitor.organisation_id, now, today, topics=",".join(chosen))
 
 
-def _save_person(session: Session, visitor: Visitor, before: Settings, wanted: Settings, now: datetime) -> None:
-    person = _person(session, visitor.address_id)
+def _save_person(session: Session, visitor: Visitor, before: Settings, wanted: Settings, now: datetime, today: date) -> None:
+    person = _person(session, visitor.address_id, today)
     if person is None:
         return
     number = person.id or 0
