@@ -78,8 +78,8 @@ def people_at(address_id: Any, day: date | None = None) -> CompoundSelect[Any]:
     )
 
 
-def people_of(session: Session, address_id: int, day: date) -> list[int]:
-    """Everybody who is written to at an address."""
+def people_of(session: Session, address_id: int, day: date | None = None) -> list[int]:
+    """The ids of ``people_at``."""
     return sorted(session.execute(people_at(address_id, day)).scalars())
 
 
@@ -89,15 +89,16 @@ def person_of(session: Session, address_id: int, day: date) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-def count_named(house: FromClause, role: Role, day: date) -> ColumnElement[int]:
-    """How many sit in ``house`` with a role on this day."""
+def named(house: FromClause, role: Role, day: date) -> Select[Any]:
+    """Who sits in ``house``, a table of the query around it, with a role on this day: their seats' ids, to count or to ask for."""
     joined = _named.join(_named_role, and_(_named_role.c.seat_id == _named.c.id, _named_role.c.role == role)).outerjoin(
         _named_person, _named_person.c.id == _named.c.person_id
     )
-    query = select(func.count()).select_from(joined).where(_named.c.organisation_id == house.c.id, sits_on(day, _named, _named_person))
-    return query.correlate_except(_named, _named_role, _named_person).scalar_subquery()
+    query = select(_named.c.id).select_from(joined).where(_named.c.organisation_id == house.c.id, sits_on(day, _named, _named_person))
+    return query.correlate_except(_named, _named_role, _named_person)
 
 
 def adviser_count(house: FromClause, day: date) -> ColumnElement[int]:
     """How many advisers ``house`` has: as it says itself, else those it named."""
-    return func.coalesce(house.c.adviser_headcount, count_named(house, Role.adviser, day))
+    counted = named(house, Role.adviser, day).with_only_columns(func.count(), maintain_column_froms=True)
+    return func.coalesce(house.c.adviser_headcount, counted.scalar_subquery())

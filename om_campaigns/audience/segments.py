@@ -11,12 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, case, func, or_, select
+from sqlalchemy import Select, case, func, select
 from sqlmodel import Session
 
 from om_campaigns.audience.expressions import Selects, check, compile_condition, split
 from om_campaigns.audience.models import Organisation, Person, Seat
-from om_campaigns.audience.vocabulary import PersonStatus
+from om_campaigns.audience.seats import sits_on
 from om_campaigns.columns import table_of
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
@@ -147,7 +147,7 @@ def _rule_problems(file: str, where: str, selects: str, at: Place) -> list[Probl
 def subjects(segment: Segment, *, today: date, campaigns: Mapping[str, int]) -> Select[Any]:
     """Who matches now. Columns: ``seat_id, person_id, organisation_id`` for seats, ``organisation_id`` for organisations.
 
-    Only seats that have not ended (the last day counts), of active persons or of none. The status of the house is left to the rule
+    Only seats that hold today (their last day counts), of active persons or of none. The status of the house is left to the rule
     and to the planner; so are basis, suppression and caps.
     """
     return candidates(segment.selects, today=today).where(
@@ -163,10 +163,7 @@ def candidates(selects: Selects, *, today: date) -> Select[Any]:
         select(_seat.c.id.label("seat_id"), _seat.c.person_id, _seat.c.organisation_id)
         .join(_organisation, _organisation.c.id == _seat.c.organisation_id)
         .outerjoin(_person, _person.c.id == _seat.c.person_id)
-        .where(
-            or_(_seat.c.until.is_(None), _seat.c.until >= today),
-            or_(_seat.c.person_id.is_(None), _person.c.status == PersonStatus.active),
-        )
+        .where(sits_on(today))
     )
 
 

@@ -37,6 +37,7 @@ from sqlmodel import Session
 from om_campaigns.audience.consent import has_own_consent
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Organisation, Person, Seat
+from om_campaigns.audience.seats import address_id_of
 from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, RecipientKind, Role
 from om_campaigns.campaign.calendar import TIME, Calendar
@@ -228,7 +229,7 @@ def _members(entry: Entry, audience: Audience, today: date) -> tuple[Select[Any]
         return select(house).select_from(join_parties(house, parties, seat_id=literal(0), organisation_id=house.c.organisation_id)), parties
     seat, person = table_of(Seat), table_of(Person)
     parties = Parties(seat, person, table_of(Organisation), parties.address)
-    return found.outerjoin(parties.address, parties.address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id)), parties
+    return found.outerjoin(parties.address, parties.address.c.id == address_id_of(seat, person)), parties
 
 
 def _load_occasions(session: Session, entry: Entry) -> list[str]:

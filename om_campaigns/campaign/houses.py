@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Organisation, OrganisationRegion, OrganisationRoute
+from om_campaigns.audience.tree import find_stating
 from om_campaigns.audience.vocabulary import NATIONWIDE, RHYTHM_DAYS, Route
 from om_campaigns.columns import BYTEWISE_TEXT, table_of
 
@@ -72,7 +73,7 @@ def load_houses(session: Session, *, zone: str, language: str) -> dict[int, Hous
             row.zone or zone,
             row.holiday_land or _only_land(regions[row.id]),
             row.language or language,
-            _inherited_routes(row.id, parents, own_routes),
+            tuple(own_routes.get(find_stating(row.id, parents.get, own_routes.get) or 0, ())),
             row.parent_id,
             row.quiet_days or "",
             row.newsletter_days or "",
@@ -89,17 +90,6 @@ def days_key(land: str, quiet_days: str = "", newsletter_days: str = "") -> str:
 
 def _only_land(lands: set[str]) -> str:
     return next(iter(lands)) if len(lands) == 1 and NATIONWIDE not in lands else ""
-
-
-def _inherited_routes(start: int, parents: Mapping[int, int | None], own: Mapping[int, list[Route]]) -> tuple[Route, ...]:
-    seen: set[int] = set()
-    current: int | None = start
-    while current is not None and current not in seen:
-        if routes := own.get(current):
-            return tuple(routes)
-        seen.add(current)
-        current = parents.get(current)
-    return ()
 
 
 def choose_route(house: House, offered: Sequence[Route]) -> Route:

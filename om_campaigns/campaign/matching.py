@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, lite
 
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
+from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, RecipientKind, Route, Sender
 from om_campaigns.campaign.models import DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import table_of
@@ -44,7 +45,7 @@ def join_parties(
     ``address_id`` says which address counts where it is not the seat's own (a house's list address).
     """
     if address_id is None:
-        address_id = func.coalesce(parties.seat.c.address_id, parties.person.c.main_address_id)
+        address_id = address_id_of(parties.seat, parties.person)
     return (
         start.join(parties.organisation, parties.organisation.c.id == organisation_id)
         .outerjoin(parties.seat, parties.seat.c.id == seat_id)
@@ -105,7 +106,7 @@ def make_reason(
             Reason.person_inactive,
         ),
         (parties.organisation.c.status != OrganisationStatus.active, Reason.organisation_inactive),
-        (parties.seat.c.until < today, Reason.seat_ended),
+        (~holds_on(today, parties.seat), Reason.seat_ended),
         (route == Route.none.value, Reason.no_route),
         (parties.address.c.id.is_(None), Reason.no_address),
         (parties.address.c.bounce_state == BounceState.hard, Reason.hard_bounce),

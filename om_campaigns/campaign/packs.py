@@ -16,6 +16,7 @@ from sqlalchemy import insert, select, update
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Seat
+from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
 from om_campaigns.campaign.codes import make_code
 from om_campaigns.campaign.definition import Step
@@ -157,12 +158,7 @@ class Packing:
         return mine, sorted(others - {each.pool_id for each in mine})
 
     def _above(self, house: int) -> set[int]:
-        found: set[int] = set()
-        current = self.ready.houses[house].parent_id
-        while current is not None and current not in found:
-            found.add(current)
-            current = self.ready.houses[current].parent_id
-        return found
+        return set(upwards(house, lambda each: self.ready.houses[each].parent_id)) - {house}
 
 
 @dataclass(frozen=True, slots=True)

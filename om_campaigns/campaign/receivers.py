@@ -12,13 +12,14 @@ from sqlmodel import Session
 
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Organisation, Seat, SeatRole
+from om_campaigns.audience.seats import RECEIVING_ROLES
 from om_campaigns.audience.segments import Segment, subjects
 from om_campaigns.audience.vocabulary import OrganisationStatus, RecipientKind, Route, Sender
 from om_campaigns.campaign.definition import Audience, CampaignDefinition
 from om_campaigns.campaign.houses import House, choose_route, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties, make_reason
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, PackOrganisation, Reason
-from om_campaigns.campaign.routing import RECEIVING_ROLES, Cascade, Office, Receiver, Service, make_cascade
+from om_campaigns.campaign.routing import Cascade, Office, Receiver, Service, make_cascade
 from om_campaigns.columns import table_of
 
 RECEIVER = Table(

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from om_campaigns.audience.seats import RECEIVING_ROLES
+from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import PASSING_ON, ForwardPolicy, Level, Relay, Role, Route
 from om_campaigns.campaign.models import Reason
-
-RECEIVING_ROLES = (Role.distributor, Role.contact, Role.deputy)
-"""Who receives a pack in a house, the first choice first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +112,9 @@ def _in_the_way_of_packs(services: list[Service]) -> Iterator[Service]:
 
 
 def _path(offices: Mapping[int, Office], start: int) -> Iterator[Office]:
-    """The house and its ancestors, upwards; a broken tree ends the path instead of going round."""
-    seen: set[int] = set()
-    current: int | None = start
-    while current is not None and current in offices and current not in seen:
-        seen.add(current)
-        yield offices[current]
-        current = offices[current].parent_id
+    """The house and its ancestors, upwards, as far as they are known."""
+    known = upwards(start, lambda each: offices[each].parent_id if each in offices else None)
+    return (offices[each] for each in known if each in offices)
 
 
 def _inherited_relay(path: list[Office]) -> Relay:

@@ -34,8 +34,10 @@ def list_(state: State, target: str | None, by: str, format_: str) -> None:
     with looking(state) as (app, session):
         require_known(session, campaign=campaign, house="")
         smallest = app.settings.privacy.smallest_group
-        load = load_by_house if by == "house" else load_by_day
-        rows = load(session, smallest, campaign=campaign, step=step)
+        if by == "house":
+            rows = load_by_house(session, smallest, app.today(app.now()), campaign=campaign, step=step)
+        else:
+            rows = load_by_day(session, smallest, campaign=campaign, step=step)
     few = f"fewer than {smallest}"
     for row in rows:
         row["shown"] = few if row["clicks"] is None else str(row["clicks"])

@@ -30,8 +30,8 @@ def list_(state: State, text: str, org_type: str, status: str | None, region: st
     from om_campaigns.cli.opening import looking
     from om_campaigns.report.queries.houses import load_organisations
 
-    with looking(state) as (_, session):
-        rows = load_organisations(session, text=text, org_type=org_type, status=status or "", region=region)
+    with looking(state) as (app, session):
+        rows = load_organisations(session, app.today(app.now()), text=text, org_type=org_type, status=status or "", region=region)
     columns = {"slug": "slug", "name": "name", "type": "type", "level": "level", "status": "status", "regions": "regions"}
     columns |= {"seats": "seats"}
     keys = (*("slug", "name", "short_name", "type", "level", "parent", "status", "regions", "seats"), "adviser_headcount")

@@ -43,9 +43,11 @@ def list_(state: State, text: str, house: str, role: str | None, status: str | N
     from om_campaigns.report.queries.people import load_people
 
     wanted = (TABLE_ROWS if format_ == "table" else 0) if limit is None else limit
-    with looking(state) as (_, session):
+    with looking(state) as (app, session):
         house_id = find_organisation(session, house) if house else None
-        rows, total = load_people(session, text=text, organisation_id=house_id, role=role or "", status=status or "", limit=wanted)
+        rows, total = load_people(
+            session, app.today(app.now()), text=text, organisation_id=house_id, role=role or "", status=status or "", limit=wanted
+        )
     columns = {"name": "name", "email": "address", "organisations": "organisations", "roles": "roles", "has_basis": "basis"}
     columns |= {"status": "status"} if any(row["status"] != "active" for row in rows) else {}
     print_rows(rows, format_, columns, keys=KEYS, empty="nobody like that; 'om-campaigns audience import' brings people in")

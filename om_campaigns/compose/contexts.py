@@ -11,24 +11,22 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import Select, exists, select
 from sqlmodel import Session
 
 from om_campaigns.audience.consent import CONSENTS
 from om_campaigns.audience.models import (
-    Address,
     Basis,
     MailingList,
     Organisation,
     OrganisationRegion,
     OrganisationType,
-    Person,
     Region,
-    Seat,
-    SeatRole,
     Toolkit,
     ToolkitVersion,
 )
+from om_campaigns.audience.seats import ADDRESS, HOUSE, PERSON, SEAT, has_role, select_sitting
+from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import (
     LAENDER,
     NATIONWIDE,
@@ -37,7 +35,6 @@ from om_campaigns.audience.vocabulary import (
     ForwardPolicy,
     OrganisationStatus,
     PackDelivery,
-    PersonStatus,
     Role,
     ToolkitStatus,
 )
@@ -66,13 +63,13 @@ class HouseContact:
 
 
 class Houses:
-    """Houses, regions, toolkits and lists as templates see them, read once per run and kept.
+    """Houses, regions, toolkits and lists as templates see them on one day, read once per run and kept.
 
     ``session`` may be replaced while it runs: what was read stays.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Session, day: date) -> None:
+        self.session, self.day = session, day
 
     @cached_property
     def _organisations(self) -> dict[int, Any]:
@@ -139,12 +136,7 @@ class Houses:
 
     def ancestors(self, organisation_id: int) -> list[int]:
         """The house itself, then its parents upwards."""
-        line: list[int] = []
-        current: int | None = organisation_id
-        while current is not None and current not in line:
-            line.append(current)
-            current = self._organisations[current].parent_id
-        return line
+        return list(upwards(organisation_id, lambda each: self._organisations[each].parent_id))
 
     def brand(self, organisation_id: int) -> str | OwnLook:
         """The look of the nearest ancestor that has one: what it says itself, else the brand of its file; at last OM's."""
@@ -251,54 +243,35 @@ class Houses:
     @cached_property
     def _introductions(self) -> dict[int, dict[str, str]]:
         """Whom to ask for in a house: who acts for it towards OM, by name. A person's own address is nobody else's to give away;
-        that of an office is public.
+        that of an office is public, and stands for the house where it is the contact itself.
         """
-        seat, role, person, address, basis = table_of(Seat), table_of(SeatRole), table_of(Person), table_of(Address), table_of(Basis)
-        organisation = table_of(Organisation)
-        query = (
-            select(seat.c.organisation_id, organisation.c.name.label("house"), person.c.full_name.label("name"), address)
-            .join_from(seat, role, (role.c.seat_id == seat.c.id) & (role.c.role == Role.contact))
-            .join(organisation, organisation.c.id == seat.c.organisation_id)
-            .join(person, person.c.id == seat.c.person_id)
-            .join(address, address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
-            .where(
-                person.c.status == PersonStatus.active,
-                seat.c.until.is_(None),
-                address.c.erased_at.is_(None),
-                exists().where(
-                    basis.c.address_id == address.c.id,
-                    basis.c.withdrawn_at.is_(None),
-                    basis.c.kind.in_((BasisKind.membership_or_service_duty, *CONSENTS)),
-                ),
-            )
-            .order_by(seat.c.id.desc())
+        basis = table_of(Basis)
+        may_be_named = exists().where(
+            basis.c.address_id == ADDRESS.c.id,
+            basis.c.withdrawn_at.is_(None),
+            basis.c.kind.in_((BasisKind.membership_or_service_duty, *CONSENTS)),
         )
-        return {
-            row.organisation_id: {
-                "house": row.house,
-                "name": row.name,
-                "email": row.address if row.kind is AddressKind.role else "",
-            }
-            for row in self.session.execute(query)
-        }
+        found: dict[int, dict[str, str]] = {}
+        for row in self.session.execute(self._select_contacts().where(may_be_named)):
+            email = row.address if row.person is None or row.kind is AddressKind.role else ""
+            found.setdefault(row.organisation_id, {"house": row.house, "name": row.person or row.house, "email": email})
+        return found
 
     @cached_property
     def _contacts(self) -> dict[int, HouseContact]:
-        seat, role, person, address = table_of(Seat), table_of(SeatRole), table_of(Person), table_of(Address)
-        query = (
-            select(seat.c.organisation_id, person.c.full_name, address.c.address)
-            .join_from(seat, role, role.c.seat_id == seat.c.id)
-            .join(person, person.c.id == seat.c.person_id)
-            .join(address, address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
-            .where(
-                role.c.role == Role.contact,
-                person.c.status == PersonStatus.active,
-                seat.c.until.is_(None),
-                address.c.erased_at.is_(None),
-            )
-            .order_by(seat.c.id.desc())
+        found: dict[int, HouseContact] = {}
+        for row in self.session.execute(self._select_contacts()):
+            found.setdefault(row.organisation_id, HouseContact(row.person or row.house, row.address))
+        return found
+
+    def _select_contacts(self) -> Select[Any]:
+        """The contacts of all houses, of one house in order of preference: people before an office, at home before elsewhere."""
+        names = (HOUSE.c.name.label("house"), PERSON.c.full_name.label("person"))
+        return (
+            select_sitting(self.day, SEAT.c.organisation_id, *names, ADDRESS.c.address, ADDRESS.c.kind)
+            .where(has_role((Role.contact,)), ADDRESS.c.id.is_not(None))
+            .order_by(SEAT.c.person_id.is_(None), SEAT.c.is_primary_home.desc(), SEAT.c.id)
         )
-        return {row.organisation_id: HouseContact(row.full_name, row.address) for row in self.session.execute(query)}
 
     @cached_property
     def _toolkits(self) -> dict[str, dict[str, Any]]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import func, select
 from sqlmodel import Session
 
 from om_campaigns import store
-from om_campaigns.audience.models import Organisation, Seat, SeatRole
-from om_campaigns.audience.vocabulary import Role, Route
+from om_campaigns.audience.seats import HOUSE, adviser_count
+from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.matching import is_waiting
 from om_campaigns.campaign.models import Dispatch, Pack, PackOrganisation
 from om_campaigns.columns import table_of
@@ -33,6 +33,7 @@ class Readers:
 
     base_url: str
     smallest_group: int
+    day: date
     opens: bool = False
     _known: dict[int, set[tuple[Text, int]]] = field(default_factory=dict)
     _owed: dict[int, dict[Text, dict[int, int]]] = field(default_factory=dict)
@@ -56,17 +57,17 @@ class Readers:
 
     def _are_enough(self, session: Session, campaign_id: int, text: Text, scope: int) -> bool:
         if campaign_id not in self._owed:
-            self._owed[campaign_id] = _load_owed(session, campaign_id) | _load_behind_packs(session, campaign_id)
+            self._owed[campaign_id] = _load_owed(session, campaign_id) | _load_behind_packs(session, campaign_id, self.day)
         houses: Mapping[int, int] = self._owed[campaign_id].get(text, {})
         number = houses.get(scope, 0) if scope else sum(each for each in houses.values() if each < self.smallest_group)
         return number >= self.smallest_group
 
 
 def _load_owed(session: Session, campaign_id: int) -> dict[Text, dict[int, int]]:
-    """How many letters of a text wait for the readers of each house."""
+    """How many people of each house a text waits for: whoever is owed it more than once is one reader."""
     dispatch = table_of(Dispatch)
     group = (dispatch.c.step, dispatch.c.variant, dispatch.c.language, dispatch.c.organisation_id)
-    query = select(*group, func.count()).where(
+    query = select(*group, func.count(dispatch.c.address_id.distinct())).where(
         is_waiting(dispatch), dispatch.c.campaign_id + 0 == campaign_id, dispatch.c.route == Route.direct_email
     )
     found: dict[Text, dict[int, int]] = defaultdict(dict)
@@ -75,7 +76,7 @@ def _load_owed(session: Session, campaign_id: int) -> dict[Text, dict[int, int]]
     return found
 
 
-def _load_behind_packs(session: Session, campaign_id: int) -> dict[Text, dict[int, int]]:
+def _load_behind_packs(session: Session, campaign_id: int, day: date) -> dict[Text, dict[int, int]]:
     """How many advisers stand behind the packs of a text, by the house that passes them on."""
     pack, member, dispatch = table_of(Pack), table_of(PackOrganisation), table_of(Dispatch)
     columns = (dispatch.c.step, dispatch.c.variant, dispatch.c.language, pack.c.organisation_id, member.c.organisation_id)
@@ -87,23 +88,16 @@ def _load_behind_packs(session: Session, campaign_id: int) -> dict[Text, dict[in
         .distinct()
     )
     rows = session.execute(query).all()
-    advisers = load_adviser_counts(session) if rows else {}
+    advisers = load_adviser_counts(session, day) if rows else {}
     found: dict[Text, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for step, variant, language, house, served in rows:
         found[step, variant, language, True][house] += advisers[served]
     return found
 
 
-def load_adviser_counts(session: Session) -> dict[int, int]:
-    """How many advisers each house has: as it says itself, else those it named."""
-    house, seat, role = table_of(Organisation), table_of(Seat), table_of(SeatRole)
-    named = (
-        select(func.count())
-        .join_from(seat, role, role.c.seat_id == seat.c.id)
-        .where(seat.c.organisation_id == house.c.id, seat.c.until.is_(None), role.c.role == Role.adviser)
-        .scalar_subquery()
-    )
-    return {row[0]: row[1] for row in session.execute(select(house.c.id, func.coalesce(house.c.adviser_headcount, named)))}
+def load_adviser_counts(session: Session, day: date) -> dict[int, int]:
+    """How many advisers each house has on this day: as it says itself, else those it named who sit there."""
+    return dict(session.execute(select(HOUSE.c.id, adviser_count(HOUSE, day))).all())
 
 
 def record_links(session: Session, counting: Counting, targets: tuple[str, ...], now: datetime) -> None:

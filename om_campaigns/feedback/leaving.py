@@ -225,7 +225,7 @@ def _give_on(session: Session, address_id: int, house_id: int, mailing_list: str
     )
     if mailing_list:
         query = query.where(campaign.c.mailing_list == mailing_list)
-    moved, last_day = [], Houses(session).last_day(house_id, today)
+    moved, last_day = [], Houses(session, today).last_day(house_id, today)
     for pack, sender, pack_list in session.execute(query.order_by(col(Pack.id))).all():
         following = find_following(session, pack_list, sender, today, house_id, address_id)
         if following is not None and hand_over(session, pack, following, now):

@@ -14,7 +14,8 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.models import Address, Basis, Organisation, Person, Seat, SeatRole, Suppression
+from om_campaigns.audience.models import Address, Basis, Organisation, Seat, SeatRole, Suppression
+from om_campaigns.audience.seats import people_of, seats_at
 from om_campaigns.audience.vocabulary import (
     ROLE_STRENGTH,
     BasisKind,
@@ -138,16 +139,14 @@ def confirm(session: Session, keyring: Keyring, opt_in: OptIn, now: datetime) ->
 
 def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime) -> None:
     """Whoever is new gets a name and a place in the house they subscribed through; without a house people must find one."""
-    seat, person = table_of(Seat), table_of(Person)
-    by_person = select(person.c.id).where(person.c.main_address_id == address.id)
-    known = session.execute(
-        select(seat.c.organisation_id, seat.c.person_id).where(or_(seat.c.address_id == address.id, seat.c.person_id.in_(by_person)))
-    ).all()
+    seat, people = table_of(Seat), people_of(session, address.id or 0)
+    here = or_(seat.c.id.in_(seats_at(address.id)), seat.c.person_id.in_(people))
+    known = session.execute(select(seat.c.organisation_id, seat.c.person_id).where(here).order_by(seat.c.id)).all()
     if opt_in.organisation_id is None or opt_in.organisation_id in {row.organisation_id for row in known}:
         if not known:
             open_task(session, TaskKind.home_missing, f"home:{opt_in.ref}", now, address_id=address.id, name=opt_in.full_name)
         return
-    person_id = next((row.person_id for row in known if row.person_id), None) or session.execute(by_person.limit(1)).scalar_one_or_none()
+    person_id = next((row.person_id for row in known if row.person_id in people), None) or next(iter(people), None)
     if person_id is None:
         person_id = take_person(session, opt_in.full_name, address.id or 0, now, Channel.page, opt_in.language)
     place = Seat(

@@ -37,7 +37,7 @@ def load_face(app: App, session: Session | None = None, organisation_id: int | N
     """The face of a house, or of OM. A brand that cannot be read is OM's: no page fails for a colour."""
     house, key = "", ROOT_BRAND
     if session is not None and organisation_id is not None:
-        houses = Houses(session)
+        houses = Houses(session, app.today(app.now()))
         house, found = houses.organisation(organisation_id)["name"], houses.brand(organisation_id)
         key = found.key if isinstance(found, OwnLook) else found
     brand = load_page_brand(app, key)

@@ -70,7 +70,7 @@ def _aim_opt_in(app: App, session: Session, notice: Notice) -> Aim | None:
     opt_in = opting_in.find_opt_in(session, notice.detail["opt_in"], app.now())
     if opt_in is None or opt_in.confirmed_at is not None or opting_in.has_objected(session, app.keyring, opt_in.normal_key):
         return None
-    houses, zone = Houses(session), app.settings.zone_info
+    houses, zone = Houses(session, app.today(app.now())), app.settings.zone_info
     asked = opt_in.asked_at.astimezone(zone)
     names = ", ".join(_quoted(houses.mailing_list_name(slug, notice.language), notice.language) for slug in opt_in.mailing_lists)
     values = {"lists": names, "day": format_date(asked.date(), notice.language), "time": f"{asked:%H:%M}"}

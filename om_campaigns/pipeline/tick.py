@@ -194,7 +194,7 @@ def settle_packs(app: App, now: datetime) -> None:
         if not has_moving_packs(session, app.today(now)):
             return
     with store.write(app.engine) as session:
-        houses = Houses(session)
+        houses = Houses(session, app.today(now))
         offer_handed_over(session, lambda house, at: houses.last_day(house, houses.today(house, at, app.settings.zone)))
         expire_overdue(session, app.today(now), now)
 
@@ -254,7 +254,7 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
 
 def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, CampaignDefinition]) -> Ready:
     """What planning needs to know of a campaign's texts, and of the houses."""
-    campaign, houses = entry.campaign, Houses(session)
+    campaign, houses = entry.campaign, Houses(session, app.today(app.now()))
     files = load_wordings(session, campaign, definitions)
     return Ready(
         campaign,
@@ -325,7 +325,7 @@ def _waiting_packs(session: Session, library: Library) -> Iterator[tuple[int, Le
 
 def make_composer(app: App, session: Session, *, counts: bool = False) -> Composer:
     """The composer of one run, reading through ``session``. ``counts``: of what really leaves; what we look at counts nowhere."""
-    houses = Houses(session)
+    houses = Houses(session, app.today(app.now()))
     return Composer(
         open_library(app, session, houses, counts=counts),
         houses,

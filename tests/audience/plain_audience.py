@@ -357,7 +357,7 @@ class Reading:
         return own if own is not None else person["main_address_id"] if person else None
 
     def goes_on(self, seat: Row) -> bool:
-        return seat["until"] is None or seat["until"] >= self.today
+        return (seat["since"] is None or seat["since"] <= self.today) and (seat["until"] is None or seat["until"] >= self.today)
 
     def current(self, role: str) -> list[Row]:
         found = []

@@ -40,7 +40,7 @@ def engine_with_houses(sqlite_engine: Engine) -> Engine:
 
 def test_neighbours_are_strangers_of_the_smallest_region_that_has_some_r6(engine_with_houses: Engine) -> None:
     with store.read(engine_with_houses) as session:
-        region = Houses(session).region(2, "de")
+        region = Houses(session, date(2027, 1, 5)).region(2, "de")
     assert region["name"] == "Nordrhein-Westfalen"
     assert region["partner_count"] == 6
     assert region["neighbours"] == ["Haus 3", "Haus 4", "Haus 5", "Haus 6"]
@@ -62,7 +62,7 @@ def test_the_country_is_named_only_where_nobody_is_in_the_land_r6(
         place = table_of(OrganisationRegion)
         session.execute(update(place).where(place.c.organisation_id.in_(moved)).values(ags="09"))
     with store.read(engine_with_houses) as session:
-        region = Houses(session).region(2, "de")
+        region = Houses(session, date(2027, 1, 5)).region(2, "de")
     assert (region["name"], region["neighbours"]) == (name, neighbours)
 
 
@@ -78,12 +78,12 @@ def test_a_house_has_one_place_whoever_else_is_there_r6(engine_with_houses: Engi
         session.flush()
         session.add_all(OrganisationRegion(organisation_id=9, ags=ags) for ags in places)
     with store.read(engine_with_houses) as session:
-        assert Houses(session).home_region(9) == home
+        assert Houses(session, date(2027, 1, 5)).home_region(9) == home
 
 
 def test_an_umbrella_is_not_introduced_to_its_own_office(engine_with_houses: Engine) -> None:
     with store.read(engine_with_houses) as session:
-        assert "Haus 2" not in Houses(session).region(1, "en")["neighbours"]
+        assert "Haus 2" not in Houses(session, date(2027, 1, 5)).region(1, "en")["neighbours"]
 
 
 def test_only_who_acts_for_a_house_is_introduced_and_only_an_office_with_its_address_r6(engine_with_houses: Engine) -> None:
@@ -104,7 +104,7 @@ def test_only_who_acts_for_a_house_is_introduced_and_only_an_office_with_its_add
             session.flush()
             session.add(SeatRole(seat_id=number, role=Role.contact))
     with store.read(engine_with_houses) as session:
-        houses = Houses(session)
+        houses = Houses(session, date(2027, 1, 5))
         assert houses.region(2, "de")["contacts"] == []
         assert houses.region(2, "de", with_contacts=True)["contacts"] == [
             {"house": "Haus 3", "name": "Anna Amt", "email": ""},

@@ -14,6 +14,16 @@ from om_campaigns import store
 @pytest.fixture
 def empty_postgres(postgres_url: str) -> Iterator[str]:
     """The URL of an empty database; gone after the test."""
+    yield from _empty_database(postgres_url)
+
+
+@pytest.fixture(scope="module")
+def module_postgres(postgres_url: str) -> Iterator[str]:
+    """The same for all tests of a module."""
+    yield from _empty_database(postgres_url)
+
+
+def _empty_database(postgres_url: str) -> Iterator[str]:
     name = f"j{uuid.uuid4().hex}"
     admin = create_engine(store.open_engine(postgres_url).url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:

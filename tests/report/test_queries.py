@@ -51,23 +51,23 @@ def session(engine: Engine, tmp_path: Path) -> Iterator[Session]:
 
 
 def test_houses(session: Session) -> None:
-    assert [(row["slug"], row["parent"], row["seats"]) for row in houses.load_organisations(session)] == [
+    assert [(row["slug"], row["parent"], row["seats"]) for row in houses.load_organisations(session, TODAY)] == [
         ("dach", None, 2),
         ("tal", "dach", 3),
     ]
-    assert [row["slug"] for row in houses.load_organisations(session, region="053")] == ["tal"]
+    assert [row["slug"] for row in houses.load_organisations(session, TODAY, region="053")] == ["tal"]
     found = houses.load_organisation(session, finding.find_organisation(session, "tal"))
     assert (found["parents"], found["routes"], found["routes_from"]) == (["dach"], ["direct_email"], "dach")
     assert [seat["name"] for seat in found["seats"]] == ["Anna Tal", "Jörg Müller", "Ute Tal"]
 
 
 def test_people(session: Session) -> None:
-    rows, total = people.load_people(session)
+    rows, total = people.load_people(session, TODAY)
     assert (total, [row["name"] for row in rows]) == (3, ["Anna Tal", "Jörg Müller", "Ute Tal"])
     assert rows[1]["organisations"] == ["tal", "dach"]
     assert sorted(rows[1]["roles"]) == ["adviser", "contact"]
-    assert people.load_people(session, limit=1)[1] == 3
-    assert [row["name"] for row in people.load_people(session, text="BUERO@")[0]] == ["Anna Tal", "Ute Tal"]
+    assert people.load_people(session, TODAY, limit=1)[1] == 3
+    assert [row["name"] for row in people.load_people(session, TODAY, text="BUERO@")[0]] == ["Anna Tal", "Ute Tal"]
 
 
 def test_people_are_found_as_staff_type_them(session: Session) -> None:

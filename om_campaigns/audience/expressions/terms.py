@@ -26,10 +26,11 @@ from sqlalchemy import (
     select,
 )
 
-from om_campaigns.audience import consent
+from om_campaigns.audience import consent, seats
 from om_campaigns.audience import models as m
 from om_campaigns.audience.expressions.tree import Term
-from om_campaigns.audience.vocabulary import NATIONWIDE, NetworkKind, PersonStatus, RecipientKind, ResponseKind, Role, Sender, ToolkitStatus
+from om_campaigns.audience.tree import select_stating
+from om_campaigns.audience.vocabulary import NATIONWIDE, NetworkKind, RecipientKind, ResponseKind, Role, Sender, ToolkitStatus
 
 Column = ColumnElement[Any]
 Condition = ColumnElement[bool]
@@ -51,7 +52,6 @@ ASKED = ORGANISATION.alias("x_asked")
 """A house asked on its own, once, when a condition over seats concerns only the house."""
 
 _seat = SEAT.alias("x_seat")
-_person = PERSON.alias("x_person")
 _house = ORGANISATION.alias("x_house")
 _seat_role = table(m.SeatRole).alias("x_seat_role")
 _region = table(m.OrganisationRegion).alias("x_region")
@@ -69,27 +69,9 @@ _touch = table(m.Touch).alias("x_touch")
 _response = table(m.Response).alias("x_response")
 
 
-def _route_sources() -> FromClause:
-    """Every house that receives somewhere → the house whose routes hold for it: itself, else the nearest one above.
-
-    One pass over the tree per query, not one walk upwards per row.
-    """
-    own, route, child = ORGANISATION.alias("x_own"), table(m.OrganisationRoute).alias("x_own_route"), ORGANISATION.alias("x_child")
-    sources = (
-        select(own.c.id.label("house_id"), own.c.id.label("source_id"))
-        .where(exists().where(route.c.organisation_id == own.c.id))
-        .cte("x_route_source", recursive=True)
-    )
-    below = (
-        select(child.c.id, sources.c.source_id)
-        .join(sources, child.c.parent_id == sources.c.house_id)
-        .where(~exists().where(route.c.organisation_id == child.c.id))
-    )
-    return sources.union(below)
-
-
-_route_source = _route_sources()
-_route = table(m.OrganisationRoute).alias("x_route")
+_route, _own_route = (table(m.OrganisationRoute).alias(name) for name in ("x_route", "x_own_route"))
+_route_source = select_stating("x_route_source", lambda house: exists().where(_own_route.c.organisation_id == house.c.id))
+"""Every house that receives somewhere → the house whose routes hold for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,39 +99,18 @@ def _scalar(query: Select[Any], *inner: FromClause) -> ScalarSelect[Any]:
 def address_of(around: Around) -> Column:
     """The seat's effective address: its own, else the person's main one."""
     assert around.seat is not None and around.person is not None  # noqa: S101, PT018  the reader refuses it before
-    return func.coalesce(around.seat.c.address_id, around.person.c.main_address_id)
-
-
-def _current(seat: FromClause, today: date) -> Condition:
-    return or_(seat.c.until.is_(None), seat.c.until >= today)
+    return seats.address_id_of(around.seat, around.person)
 
 
 # ---- seats of the house
 
 
-def _current_seats(around: Around, role: str) -> tuple[Select[Any], tuple[FromClause, ...]]:
-    query = (
-        select(literal(1))
-        .select_from(_seat)
-        .join(_seat_role, and_(_seat_role.c.seat_id == _seat.c.id, _seat_role.c.role == role))
-        .outerjoin(_person, _person.c.id == _seat.c.person_id)
-        .where(
-            _seat.c.organisation_id == around.organisation.c.id,
-            _current(_seat, around.today),
-            or_(_seat.c.person_id.is_(None), _person.c.status == PersonStatus.active),
-        )
-    )
-    return query, (_seat, _seat_role, _person)
-
-
 def _has_role(around: Around, term: Term) -> Condition:
-    query, inner = _current_seats(around, str(term.arguments[0]))
-    return _there(query, *inner)
+    return seats.named(around.organisation, Role(str(term.arguments[0])), around.today).exists()
 
 
 def _adviser_count(around: Around, _term: Term) -> Column:
-    query, inner = _current_seats(around, Role.adviser)
-    return func.coalesce(around.organisation.c.adviser_headcount, _scalar(query.with_only_columns(func.count()), *inner))
+    return seats.adviser_count(around.organisation, around.today)
 
 
 def _home(column: str) -> Callable[[Around, Term], Column]:
@@ -160,7 +121,7 @@ def _home(column: str) -> Callable[[Around, Term], Column]:
             select(func.min(_house.c[column]))
             .select_from(_seat)
             .join(_house, _house.c.id == _seat.c.organisation_id)
-            .where(_seat.c.person_id == around.person.c.id, _seat.c.is_primary_home, _current(_seat, around.today))
+            .where(_seat.c.person_id == around.person.c.id, _seat.c.is_primary_home, seats.holds_on(around.today, _seat))
         )
         return _scalar(query, _seat, _house)
 

@@ -15,5 +15,6 @@ def open_library(app: App, session: Session, houses: Houses | None = None, *, co
 
     ``opens``: whoever uses it stores what it makes, so houses may get links of their own (see ``Readers``).
     """
-    readers = Readers(app.settings.web.base_url, app.settings.privacy.smallest_group, opens) if counts else None
-    return Library(session, app.settings.sender, houses or Houses(session), app.settings.web.pages, readers)
+    readers = Readers(app.settings.web.base_url, app.settings.privacy.smallest_group, app.today(app.now()), opens) if counts else None
+    today = app.today(app.now())
+    return Library(session, app.settings.sender, houses or Houses(session, today), app.settings.web.pages, readers)

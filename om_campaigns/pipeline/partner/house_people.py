@@ -10,14 +10,15 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, select
 from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.entrance import find_receivers
-from om_campaigns.audience.models import Address, Organisation, Person, Seat, SeatRole
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, PersonStatus, Role
+from om_campaigns.audience.models import Organisation, Seat, SeatRole
+from om_campaigns.audience.seats import ADDRESS, PERSON, SEAT, select_sitting
+from om_campaigns.audience.vocabulary import ROLE_STRENGTH, Role
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.partner.house_desk import find_house, record_changes
 from om_campaigns.pipeline.partner.pack_desk import Reach
@@ -71,19 +72,12 @@ def _people(session: Session, house_id: int, app: App) -> list[dict[str, Any]]:
 
     Somebody without a role is one of them: who does not deputise any more may do so again.
     """
-    person, seat, role, address = (table_of(each) for each in (Person, Seat, SeatRole, Address))
+    role, today = table_of(SeatRole), app.today(app.now())
     query = (
-        select(seat.c.id, person.c.public_id, person.c.full_name, role.c.role)
-        .join_from(seat, person, person.c.id == seat.c.person_id)
-        .join(address, address.c.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
-        .outerjoin(role, role.c.seat_id == seat.c.id)
-        .where(
-            seat.c.organisation_id == house_id,
-            person.c.status == PersonStatus.active,
-            address.c.erased_at.is_(None),
-            or_(seat.c.until.is_(None), seat.c.until >= app.today(app.now())),
-        )
-        .order_by(person.c.full_name, seat.c.id)
+        select_sitting(today, SEAT.c.id, PERSON.c.public_id, PERSON.c.full_name, role.c.role)
+        .outerjoin(role, role.c.seat_id == SEAT.c.id)
+        .where(SEAT.c.organisation_id == house_id, SEAT.c.person_id.is_not(None), ADDRESS.c.id.is_not(None))
+        .order_by(PERSON.c.full_name, SEAT.c.id)
     )
     names: dict[int, tuple[str, str]] = {}
     roles: dict[int, list[Role]] = defaultdict(list)

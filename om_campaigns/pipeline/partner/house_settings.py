@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import exists, select
 from sqlmodel import Session
 
 from om_campaigns import store
@@ -20,9 +19,9 @@ from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.house_days import spell_quiet_days
 from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
 from om_campaigns.audience.intake.journal import as_text
-from om_campaigns.audience.models import Organisation, Seat, SeatRole
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.seats import SEAT, has_role, select_sitting
 from om_campaigns.audience.vocabulary import ForwardPolicy, PackDelivery, Relay, Rhythm, Role, Route
-from om_campaigns.columns import table_of
 from om_campaigns.pipeline.partner.house_desk import find_house, record_changes, tell_staff
 from om_campaigns.pipeline.partner.house_look import ColourFault, load_look, read_accent, save_look
 from om_campaigns.pipeline.partner.house_routes import find_ways, load_routes, read_routes, save_routes
@@ -50,6 +49,7 @@ class Wrong:
 def show_settings(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
     """ways (those the house can choose), now (by field of the form), as_of, has_above (whether there is a house to inherit from),
     nobody_advises; None for a foreign house."""
+    today = app.today(app.now())
     with store.read(app.engine) as session:
         house = find_house(session, reach, slug)
         if house is None:
@@ -60,7 +60,7 @@ def show_settings(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
             "now": _typed(session, house, routes),
             "as_of": house.headcount_as_of,
             "has_above": house.parent_id is not None,
-            "nobody_advises": not house.adviser_headcount and not _knows_advisers(session, house),
+            "nobody_advises": not house.adviser_headcount and not _knows_advisers(session, house, today),
         }
 
 
@@ -96,7 +96,7 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], show
         now_there = _typed(session, house, routes)
         typed = merge_fields(shown, typed, now_there, together=("weg", TYPED_OFTEN))
         accent = look.accent if typed["farbe"] == look.accent else read_accent(app, house, typed["farbe"])
-        wrong = _faults(session, house, routes, typed)
+        wrong = _faults(session, house, routes, typed, app.today(now))
         if isinstance(accent, ColourFault):
             return Wrong((*wrong, "farbe"), accent)
         if wrong:
@@ -104,7 +104,7 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], show
         wanted = _wanted(house, typed)
         if wanted["adviser_headcount"] != house.adviser_headcount:
             wanted["headcount_as_of"] = app.today(now)
-            if not wanted["adviser_headcount"] and not _knows_advisers(session, house):
+            if not wanted["adviser_headcount"] and not _knows_advisers(session, house, app.today(now)):
                 tell_staff(session, house, reach, now, "nobody advises in this house any more; it gets no packs for advisers")
         changes = _change(house, wanted)
         new = read_routes(typed["weg"], typed["sonst"].split(), find_ways(session, house, routes))
@@ -116,7 +116,7 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], show
     return Wrong()
 
 
-def _faults(session: Session, house: Organisation, routes: list[Route], typed: dict[str, str]) -> tuple[str, ...]:
+def _faults(session: Session, house: Organisation, routes: list[Route], typed: dict[str, str], today: date) -> tuple[str, ...]:
     faults = {
         "zustellung": typed["zustellung"] not in {"", *PackDelivery},
         "frist": not _is_read(read_count, typed["frist"]) or not 1 <= read_count(typed["frist"] or "1") <= MOST_DAYS,
@@ -126,7 +126,7 @@ def _faults(session: Session, house: Organisation, routes: list[Route], typed: d
         "worte": typed["worte"] not in set(ForwardPolicy),
         "sprache": typed["sprache"] not in LANGUAGES,
         "berater": not _is_read(read_count, typed["berater"]),
-        "berater:leer": not typed["berater"] and house.adviser_headcount is not None and not _knows_advisers(session, house),
+        "berater:leer": not typed["berater"] and house.adviser_headcount is not None and not _knows_advisers(session, house, today),
         "weitergabe": typed["weitergabe"] not in {"", *Relay},
     }
     wrong = tuple(name for name, is_wrong in faults.items() if is_wrong)
@@ -153,11 +153,10 @@ def _wanted(house: Organisation, typed: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _knows_advisers(session: Session, house: Organisation) -> bool:
+def _knows_advisers(session: Session, house: Organisation, today: date) -> bool:
     """People are counted where no number is given."""
-    role, seat = table_of(SeatRole), table_of(Seat)
-    advises = (role.c.seat_id == seat.c.id) & (role.c.role == Role.adviser)
-    return bool(session.execute(select(exists().where(seat.c.organisation_id == house.id, seat.c.until.is_(None), advises))).scalar())
+    advisers = select_sitting(today, SEAT.c.id).where(SEAT.c.organisation_id == house.id, has_role((Role.adviser,)))
+    return session.execute(advisers.limit(1)).first() is not None
 
 
 def _change(house: Organisation, wanted: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:

@@ -224,7 +224,7 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
         before = dispatch.address_id
         is_new = hand_over(session, pack, receiver, now)
         if is_new:
-            houses = Houses(session)
+            houses = Houses(session, app.today(now))
             last_day = houses.last_day(pack.organisation_id, houses.today(pack.organisation_id, now, app.settings.zone))
             try:
                 offer_again(pack, last_day, now)

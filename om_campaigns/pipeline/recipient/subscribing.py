@@ -127,7 +127,7 @@ def find_request(app: App, session: Session, token: str, now: datetime) -> Asked
     opt_in = _find(app, session, token, now)
     if opt_in is None:
         return None
-    houses = Houses(session)
+    houses = Houses(session, app.today(now))
     names = [houses.mailing_list_name(slug, opt_in.language) for slug in opt_in.mailing_lists]
     return Asked(
         opt_in.ref, opt_in.address, names, opt_in.consent_text, opt_in.language, opt_in.organisation_id, opt_in.confirmed_at is not None

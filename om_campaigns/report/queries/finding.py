@@ -8,6 +8,7 @@ from sqlmodel import Session
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.intake.cells import name_key
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
+from om_campaigns.audience.seats import people_at
 from om_campaigns.columns import table_of
 from om_campaigns.errors import InputError
 from om_campaigns.nearest import find_nearest, make_hint
@@ -103,8 +104,7 @@ def find_people(session: Session, text: str) -> list[tuple[int, str, str]]:
 
 def _uses_address(text: str) -> ColumnElement[bool]:
     address = select(_address.c.id).where(_address.c.normal_key == _normal_key(text)).scalar_subquery()
-    seats = select(_seat.c.person_id).where(_seat.c.address_id == address, _seat.c.person_id.is_not(None))
-    return or_(_person.c.main_address_id == address, _person.c.id.in_(seats))
+    return _person.c.id.in_(people_at(address))
 
 
 def _normal_key(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
@@ -29,6 +30,8 @@ from om_campaigns.audience.models import (
     ToolkitUse,
     ToolkitVersion,
 )
+from om_campaigns.audience.seats import address_id_of, select_sitting
+from om_campaigns.audience.tree import ParentOf, find_stating, load_parents, upwards
 from om_campaigns.columns import table_of
 from om_campaigns.compose.looks import load_looks
 
@@ -37,13 +40,16 @@ _region = table_of(OrganisationRegion)
 _seat = table_of(Seat)
 
 
-def load_organisations(session: Session, *, text: str = "", org_type: str = "", status: str = "", region: str = "") -> list[dict[str, Any]]:
-    """Houses by name: slug, name, short_name, type, level, parent (slug), status, regions, seats, adviser_headcount.
+def load_organisations(
+    session: Session, today: date, *, text: str = "", org_type: str = "", status: str = "", region: str = ""
+) -> list[dict[str, Any]]:
+    """Houses by name: slug, name, short_name, type, level, parent (slug), status, regions, seats (of those who
+    sit there today), adviser_headcount.
 
     ``text``: part of name, short name or slug; ``region``: an AGS that a region of the house begins with, or DE.
     """
     parent = _house.alias("parent")
-    seats = select(func.count()).where(_seat.c.organisation_id == _house.c.id).scalar_subquery()
+    sitting = select_sitting(today, _seat.c.organisation_id, func.count().label("seats")).group_by(_seat.c.organisation_id).subquery()
     conditions: list[ColumnElement[bool]] = []
     if text:
         conditions.append(_named_like(text))
@@ -63,10 +69,11 @@ def load_organisations(session: Session, *, text: str = "", org_type: str = "", 
             _house.c.level,
             parent.c.slug.label("parent"),
             _house.c.status,
-            seats.label("seats"),
+            func.coalesce(sitting.c.seats, 0).label("seats"),
             _house.c.adviser_headcount,
         )
         .outerjoin(parent, parent.c.id == _house.c.parent_id)
+        .outerjoin(sitting, sitting.c.organisation_id == _house.c.id)
         .where(*conditions)
         .order_by(_house.c.name_key, _house.c.id)
     ).all()
@@ -98,12 +105,14 @@ def load_organisation(session: Session, organisation_id: int) -> dict[str, Any]:
     where they come from, ``networks``, ``toolkits``, ``contact_lines``."""
     row = session.execute(select(_house).where(_house.c.id == organisation_id)).one()
     own = {name: value for name, value in row._mapping.items() if name not in HIDDEN}
-    parents = _parents(session, row.parent_id)
+    slugs = dict(session.execute(select(_house.c.id, _house.c.slug)).all())
+    parent_of = load_parents(session).get
+    parents = [slugs[each] for each in upwards(organisation_id, parent_of) if each != organisation_id]
     only = [organisation_id]
     types, address = table_of(OrganisationType), table_of(Address)
     type_name = session.execute(select(types.c.name).where(types.c.code == row.org_type)).scalar()
     list_address = session.execute(select(address.c.address).where(address.c.id == row.list_address_id)).scalar()
-    routes, routes_from = _routes(session, organisation_id, row.slug, parents)
+    stating, routes = _routes(session, organisation_id, parent_of)
     sectors, interests = table_of(OrganisationSector), table_of(OrganisationInterest)
     look = load_looks(session, row.public_id).get(organisation_id)
     return own | {
@@ -115,13 +124,13 @@ def load_organisation(session: Session, organisation_id: int) -> dict[str, Any]:
         "regions": _lists(session, _region.c.organisation_id, _region.c.ags, only)[organisation_id],
         "sectors": _lists(session, sectors.c.organisation_id, sectors.c.sector, only)[organisation_id],
         "interests": _lists(session, interests.c.organisation_id, interests.c.topic, only)[organisation_id],
-        "parents": [slug for _, slug in parents],
+        "parents": parents,
         "children": list(
             session.execute(select(_house.c.slug).where(_house.c.parent_id == organisation_id).order_by(_house.c.slug)).scalars()
         ),
         "also_in": _also_in(session, organisation_id),
         "routes": routes,
-        "routes_from": routes_from,
+        "routes_from": slugs.get(stating, ""),
         "seats": _seats(session, organisation_id),
         "networks": _networks(session, organisation_id),
         "toolkits": _toolkits(session, organisation_id),
@@ -132,30 +141,20 @@ def load_organisation(session: Session, organisation_id: int) -> dict[str, Any]:
 HIDDEN = ("id", "name_key", "org_type", "parent_id", "list_address_id", "merged_into_id")
 
 
-def _parents(session: Session, parent_id: int | None) -> list[tuple[int, str]]:
-    """(id, slug) up the tree; a circle, which intake refuses, would end the walk."""
-    found: list[tuple[int, str]] = []
-    while parent_id is not None and parent_id not in {each for each, _ in found}:
-        row = session.execute(select(_house.c.id, _house.c.slug, _house.c.parent_id).where(_house.c.id == parent_id)).one()
-        found.append((row.id, row.slug))
-        parent_id = row.parent_id
-    return found
-
-
 def _also_in(session: Session, organisation_id: int) -> list[str]:
     relation = table_of(OrganisationRelation)
     query = select(_house.c.slug).join_from(relation, _house, _house.c.id == relation.c.related_id)
     return list(session.execute(query.where(relation.c.organisation_id == organisation_id).order_by(_house.c.slug)).scalars())
 
 
-def _routes(session: Session, organisation_id: int, slug: str, parents: list[tuple[int, str]]) -> tuple[list[Any], str]:
-    """Routes in order of preference, and the slug of the house that states them ('' if nobody does)."""
+def _routes(session: Session, organisation_id: int, parent_of: ParentOf) -> tuple[int, list[Any]]:
+    """The house that states the routes (0 if nobody does), and those in order of preference."""
     route = table_of(OrganisationRoute)
-    for each, name in ((organisation_id, slug), *parents):
-        query = select(route.c.route).where(route.c.organisation_id == each).order_by(route.c.position)
-        if found := list(session.execute(query).scalars()):
-            return found, name
-    return [], ""
+    own: dict[int, list[Any]] = defaultdict(list)
+    for house_id, each in session.execute(select(route.c.organisation_id, route.c.route).order_by(route.c.position)):
+        own[house_id].append(each)
+    stating = find_stating(organisation_id, parent_of, own.get) or 0
+    return stating, own[stating]
 
 
 def _seats(session: Session, organisation_id: int) -> list[dict[str, Any]]:
@@ -173,7 +172,7 @@ def _seats(session: Session, organisation_id: int) -> list[dict[str, Any]]:
         )
         .select_from(_seat)
         .outerjoin(person, person.c.id == _seat.c.person_id)
-        .outerjoin(address, address.c.id == func.coalesce(_seat.c.address_id, person.c.main_address_id))
+        .outerjoin(address, address.c.id == address_id_of(_seat, person))
         .where(_seat.c.organisation_id == organisation_id)
         .order_by(_seat.c.strength, person.c.name_key, _seat.c.id)
     ).all()

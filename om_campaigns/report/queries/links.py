@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
@@ -32,13 +33,13 @@ class Link(NamedTuple):
     target: str
 
 
-def load_by_house(session: Session, smallest: int, *, campaign: str = "", step: str = "") -> list[dict[str, Any]]:
+def load_by_house(session: Session, smallest: int, today: date, *, campaign: str = "", step: str = "") -> list[dict[str, Any]]:
     """One row per link and house: campaign, step, passed_on, target, house (slug, '' for all others together), readers, clicks.
 
     ``clicks`` is None where it would be a figure about fewer people than ``smallest``.
     """
     rows = []
-    readers = _load_readers(session)
+    readers = _load_readers(session, today)
     for link, counts in _load_counts(session, campaign, step).items():
         behind = readers[link.campaign, link.step, link.is_pack]
         others = sum(number for house, number in behind.items() if house not in counts)
@@ -99,13 +100,13 @@ def _rows(session: Session, campaign: str, step: str, by: Any) -> Iterator[tuple
         yield Link(*row[:4]), row[4], row[5]
 
 
-def _load_readers(session: Session) -> dict[tuple[str, str, bool], dict[str, int]]:
+def _load_readers(session: Session, today: date) -> dict[tuple[str, str, bool], dict[str, int]]:
     """How many people a text reached, by campaign, step and whether it was passed on, then by house."""
     campaigns, dispatch, pack, member = table_of(Campaign), table_of(Dispatch), table_of(Pack), table_of(PackOrganisation)
     left = dispatch.c.status.in_((DispatchStatus.sent, DispatchStatus.uncertain))
     found: dict[tuple[str, str, bool], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     letters = (
-        select(campaigns.c.name, dispatch.c.step, _house.c.slug, func.count())
+        select(campaigns.c.name, dispatch.c.step, _house.c.slug, func.count(dispatch.c.address_id.distinct()))
         .join_from(dispatch, campaigns, campaigns.c.id == dispatch.c.campaign_id)
         .join(_house, _house.c.id == dispatch.c.organisation_id)
         .where(left, dispatch.c.route.not_in(PASSING_ON))
@@ -122,7 +123,7 @@ def _load_readers(session: Session) -> dict[tuple[str, str, bool], dict[str, int
         .where(left)
         .distinct()
     )
-    advisers = load_adviser_counts(session)
+    advisers = load_adviser_counts(session, today)
     for name, step, house, served in session.execute(packs):
         found[name, step, True][house] += advisers[served]
     return found

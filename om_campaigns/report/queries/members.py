@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
+from om_campaigns.audience.seats import address_id_of
 from om_campaigns.audience.segments import Segment, subjects
 from om_campaigns.columns import table_of
 
@@ -36,7 +37,7 @@ def load_members(session: Session, segment: Segment, *, today: date, campaigns: 
         .join_from(matched, _seat, _seat.c.id == matched.c.seat_id)
         .join(_house, _house.c.id == matched.c.organisation_id)
         .outerjoin(_person, _person.c.id == matched.c.person_id)
-        .outerjoin(_address, _address.c.id == func.coalesce(_seat.c.address_id, _person.c.main_address_id))
+        .outerjoin(_address, _address.c.id == address_id_of())
         .order_by(_house.c.name_key, _person.c.name_key, _seat.c.id)
     )
     return [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlmodel import Session
 
 from om_campaigns.audience.intake.cells import name_key
@@ -21,7 +22,8 @@ from om_campaigns.audience.models import (
     Suppression,
     Touch,
 )
-from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.audience.seats import holds_on
+from om_campaigns.audience.vocabulary import PersonStatus, RecipientKind
 from om_campaigns.campaign.models import Campaign, Enrolment
 from om_campaigns.columns import table_of
 
@@ -30,13 +32,15 @@ _basis, _suppression = table_of(Basis), table_of(Suppression)
 
 
 def load_people(
-    session: Session, *, text: str = "", organisation_id: int | None = None, role: str = "", status: str = "", limit: int = 0
+    session: Session, today: date, *, text: str = "", organisation_id: int | None = None, role: str = "", status: str = "", limit: int = 0
 ) -> tuple[list[dict[str, Any]], int]:
     """People by name, and how many there are in all: id (public), staff_key, name, email, organisations (slugs), roles,
     language, status, has_basis, suppressed (in any scope).
 
-    ``text``: part of the name or address. ``limit`` 0 means all.
+    ``text``: part of the name or address. House and role are asked of seats that hold today; of who left, of those they had.
+    ``limit`` 0 means all.
     """
+    theirs = and_(_seat.c.person_id == _person.c.id, or_(holds_on(today), _person.c.status == PersonStatus.left))
     conditions: list[ColumnElement[bool]] = []
     if text:
         key = name_key(text)
@@ -46,9 +50,9 @@ def load_people(
         at_main = exists().where(_address.c.id == _person.c.main_address_id, _address.c.normal_key.contains(key, autoescape=True))
         conditions.append(or_(_person.c.name_key.contains(key, autoescape=True), at_main, at_address))
     if organisation_id is not None:
-        conditions.append(exists().where(_seat.c.person_id == _person.c.id, _seat.c.organisation_id == organisation_id))
+        conditions.append(exists().where(theirs, _seat.c.organisation_id == organisation_id))
     if role:
-        conditions.append(exists().where(_seat.c.person_id == _person.c.id, _role.c.seat_id == _seat.c.id, _role.c.role == role))
+        conditions.append(exists().where(theirs, _role.c.seat_id == _seat.c.id, _role.c.role == role))
     if status:
         conditions.append(_person.c.status == status)
     total = session.execute(select(func.count()).select_from(_person).where(*conditions)).scalar_one()

@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
+from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
 from om_campaigns.columns import table_of
@@ -27,7 +28,7 @@ def count_audience(session: Session, today: date) -> dict[str, Any]:
     """organisations, people, role_addresses, seats, addresses, suppressed, without_basis, and per mailing list slug,
     name, mailable, suppressed.
 
-    Houses and people that left do not count; addresses are those of seats that have not ended. Mailable: a basis for the
+    Houses and people that left do not count; addresses are those of seats that hold today. Mailable: a basis for the
     list, not suppressed, no hard bounce, an active house and person.
     """
     house, seat, person = table_of(Organisation), table_of(Seat), table_of(Person)
@@ -59,16 +60,16 @@ def count_audience(session: Session, today: date) -> dict[str, Any]:
 
 
 def _seats(today: date, counted: ColumnElement[int]) -> Any:
-    """Seats of people who have not left (or of nobody) that have not ended, with house and effective address."""
+    """Seats of people who have not left (or of nobody) that hold today, with house and effective address."""
     seat, person = table_of(Seat), table_of(Person)
     return (
         select(counted)
         .select_from(seat)
         .join(_house, _house.id == seat.c.organisation_id)
         .outerjoin(person, person.c.id == seat.c.person_id)
-        .outerjoin(_address, _address.id == func.coalesce(seat.c.address_id, person.c.main_address_id))
+        .outerjoin(_address, _address.id == address_id_of())
         .where(
-            or_(seat.c.until.is_(None), seat.c.until >= today),
+            holds_on(today),
             or_(person.c.id.is_(None), person.c.status.not_in((PersonStatus.left, PersonStatus.erased))),
         )
     )
