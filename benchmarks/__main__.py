@@ -7,7 +7,7 @@ from importlib import import_module
 
 NAMES = ("starting", "composing", "importing", "planning", "sending")
 
-LONG = ("crash", "leaving", "telling")
+LONG = ("crash", "leaving", "size", "telling")
 """Run only when named."""
 
 CRASHES = ("kill -9, SQLite", "kill -9, PostgreSQL", "power, SQLite")
@@ -22,6 +22,13 @@ MARKS = {
     **{f"{what}: {how}": ("≤", 0.0) for what in CRASHES for how in ("lost", "unfinished", "left open", "doubled")},
     **{f"one click, {database}: lost": ("≤", 0.0) for database in ("SQLite", "PostgreSQL")},
     **{f"telling, {database}": ("≤", 3.89) for database in ("SQLite", "PostgreSQL")},
+    **{f"growth, {database}": ("≤", 1.3) for database in ("SQLite", "PostgreSQL")},
+    **{
+        f"{kind}, {database} {people}": ("≤", mark)
+        for kind, mark in (("door", 0.1), ("looking", 3.0), ("idle", 0.05), ("lock", 1.0))
+        for database in ("SQLite", "PostgreSQL")
+        for people in ("2,000", "50,000", "200,000")
+    },
     "power, SQLite: uncertain at once": ("≤", 603.0),
     "faults with another outcome": ("≤", 0.0),
 }
