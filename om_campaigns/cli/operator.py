@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from om_campaigns.cli import Group, State, pass_state
-from om_campaigns.cli.output import format_option, print_json, print_rows
+from om_campaigns.cli.output import counted, format_option, print_json, print_rows
 
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -79,7 +79,10 @@ def go_live(state: State, yes: bool, backup_done: bool) -> None:
     Shows the doctor's findings, backs up, forgets what the rehearsal made (the audience and what is published stay),
     then shows the first plan; mail leaves only after that is confirmed.
     """
+    from om_campaigns.cli.plans import print_plan
+    from om_campaigns.cli.screen import confirm
     from om_campaigns.clock import system_clock
+    from om_campaigns.errors import RefusedError
     from om_campaigns.pipeline.operator.doctor import examine
     from om_campaigns.pipeline.operator.golive import go_live as switch
     from om_campaigns.pipeline.operator.golive import require_ready
@@ -93,19 +96,22 @@ def go_live(state: State, yes: bool, backup_done: bool) -> None:
     require_ready(app, findings, backup_done=backup_done)
     if not yes:
         click.echo("\nWhat the rehearsal sent, planned and enrolled will be forgotten; audience, suppressions and campaigns stay.")
-        click.confirm("Switch to live mode?", abort=True, err=True)
+        confirm("Switch to live mode?", answer="go-live --yes", what="this workspace would go live")
     actor = load_actor()
     backup = switch(app, app.now(), actor)
     if backup:
         click.echo(f"backup: {backup}")
     app = state.app()
-    first = look(app, app.now())
-    click.echo("live. The first plan:")
-    rows = [{"campaign": each.campaign, "enter": each.enrolled, "due now": each.planned.planned} for each in first.campaigns]
-    print_rows(rows, "table", {"campaign": "campaign", "enter": "enter", "due now": "due now"}, empty="no campaign is running")
-    if not yes and not click.confirm("Let mail go from now on?", err=True):
-        click.echo("sending stays halted; 'om-campaigns unhalt' lets it go")
-        return
+    now = app.now()
+    first = look(app, now)
+    click.echo("live, and halted. The first plan:\n")
+    print_plan(app, first, now)
+    if not yes:
+        try:
+            confirm("Let mail go from now on?", answer="unhalt", what=f"{counted(first.letters, 'letter')} would leave")
+        except RefusedError:
+            click.echo("sending stays halted; 'om-campaigns unhalt' lets it go")
+            return
     let_go(app, app.now(), actor)
     click.echo("mail goes out with 'om-campaigns run' or 'send'; 'om-campaigns halt' stops everything")
 
@@ -127,17 +133,23 @@ def halt(state: State, reason: str) -> None:
 @click.argument("destination", required=False, metavar="[DOMAIN]")
 @pass_state
 def unhalt(state: State, destination: str | None) -> None:
-    """Let sending go on after a halt; with DOMAIN, to a destination that was left alone because it refused us."""
+    """Let sending go on after a halt, and say what leaves now; with DOMAIN, to a destination that was left alone because it refused us."""
+    from om_campaigns.cli.plans import print_plan
     from om_campaigns.pipeline.operator import installation
     from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.pipeline.tick import look
 
     app = state.app()
     if destination:
         done = installation.let_destination_go(app, destination, app.now(), load_actor())
         click.echo(f"mail to {destination} may go again" if done else f"nothing holds mail to {destination}")
         return
-    done = installation.unhalt(app, app.now(), load_actor())
-    click.echo("sending may go on; 'om-campaigns plan' shows what is due" if done else "it was not halted")
+    now = app.now()
+    if not installation.unhalt(app, now, load_actor()):
+        click.echo("it was not halted")
+        return
+    click.echo("sending may go on:\n")
+    print_plan(app, look(app, now), now)
 
 
 @click.command()

@@ -84,9 +84,7 @@ def _show(letter: Preview) -> None:
 
 
 def _write(letter: Preview, folder: Path) -> None:
-    from om_campaigns.private_files import write_private
-
     folder.mkdir(parents=True, exist_ok=True)
     for ending, content in ((".html", letter.html.encode()), (".txt", letter.text.encode()), (".eml", letter.content)):
-        write_private(folder / f"{_name(letter)}{ending}", content)
+        (folder / f"{_name(letter)}{ending}").write_bytes(content)
     click.echo(folder / f"{_name(letter)}.html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +14,7 @@ from om_campaigns.cli.times import TIME
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.tick import TickResult
+    from om_campaigns.pipeline.tick import Owed, TickResult
 
 Result = TypeVar("Result")
 
@@ -29,11 +30,15 @@ FORMATS = click.Choice(["table", "json"])
 def plan(state: State, campaign: str | None, cascade: bool, until: date | datetime | None, format_: str) -> None:
     """What would be sent now, and why not to everybody. Changes nothing.
 
-    JSON: now, until, checksum, enrolled, planned, deferred, campaigns [{campaign, enrolled, not_enrolled {reason: count},
-    steps [{step, route, mails}], skipped {reason: count}, deferred, exited}], cascade [{campaign, served [{house, relay,
-    receiver, route, why}], overlaps, unserved [{house, reason}]}].
+    JSON: now, until, checksum, letters (owed and planned), owed (planned earlier, due), put_off (by the mail server), uncertain,
+    enrolled, planned (newly due), deferred, campaigns [{campaign, enrolled, not_enrolled {reason: count}, steps [{step, route,
+    mails}], owed [{step, route, why (owed, held, retry, in_hand), letters, since, next_at, due}], uncertain {step: count}, skipped
+    {reason: count}, deferred, exited}], cascade [{campaign, served [{house, relay, receiver, route, why}], overlaps, unserved
+    [{house, reason}]}].
     """
     from om_campaigns import store
+    from om_campaigns.cli.plans import print_plan
+    from om_campaigns.cli.screen import is_terminal, print_next
     from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError
     from om_campaigns.pipeline.partner.packs import who_passes_on
@@ -54,8 +59,10 @@ def plan(state: State, campaign: str | None, cascade: bool, until: date | dateti
 
         print_json(_plan_data(result, now, end) | {"cascade": passing})
         return
-    _print_plan(app, result, now, end)
+    print_plan(app, result, now, end)
     _print_cascade(passing, is_full=cascade)
+    if result.letters and end == now and is_terminal(sys.stdout):
+        print_next(f"send {campaign or '--all-due'} --expect {result.checksum}")
 
 
 @click.command()
@@ -83,11 +90,14 @@ def send(
 ) -> None:
     """Send what is due now: CAMPAIGN, or --all-due; or make good what went wrong, with --gaps or --correction.
 
-    JSON: enrolled, planned, packs, deferred (letters), sent, retry, failed, uncertain (mails: a pack is one letter and up to two
-    mails), skipped {reason: count}, ended (why the run ended, 'done' if nothing stopped it), detail. With --gaps or
-    --correction, planned is how many letters are owed once more. Ends with 4 where the mail server ended the run.
+    JSON: enrolled, planned, owed (with --dry-run: planned earlier, due), packs, deferred (letters), sent, retry, failed, uncertain
+    (mails: a pack is one letter and up to two mails), skipped {reason: count}, ended (why the run ended, 'done' if nothing stopped
+    it), detail. With --gaps or --correction, planned is how many letters are owed once more. Ends with 4 where the mail server
+    ended the run.
     """
-    from om_campaigns.cli.output import print_json
+    from om_campaigns.cli.output import counted, print_json
+    from om_campaigns.cli.plans import print_plan
+    from om_campaigns.cli.screen import confirm, print_facts
     from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError, RefusedError
     from om_campaigns.pipeline.operator.installation import require_real_clock
@@ -105,28 +115,38 @@ def send(
         raise InputError("--as-of says when the plan of --expect was made", hint="add --expect CHECKSUM")
     app = state.app()
     now = app.now()
-    needs_answer = app.mode is Mode.live and not yes and not expect
-    if dry_run or needs_answer:
+    reviewed = expect if expect and not as_of else ""
+    if dry_run or (app.mode is Mode.live and not yes and not expect):
         result = look(app, now, campaign=campaign)
         if format_ == "json" and dry_run:
             print_json(_sent_data(result))
             return
-        _print_plan(app, result, now, now)
+        print_plan(app, result, now)
         if dry_run:
             return
-        click.confirm("Send this now?", abort=True)
+        require_real_clock(app)
+        if result.letters:
+            print_facts(_sent_from(app), err=True)
+            letters = counted(result.letters, "letter")
+            question = f"This is live: {letters}. What has left cannot be fetched back. Send now?"
+            confirm(question, answer=f"send {campaign or '--all-due'} --expect {result.checksum}", what=f"{letters} would leave")
+        reviewed = result.checksum
     require_real_clock(app)
     if expect:
-        reviewed = to_instant(as_of, app.settings.zone_info) if as_of else now
-        found = look(app, reviewed, campaign=campaign, since=reviewed if as_of else None).checksum
-        if found != expect:
-            raise RefusedError(f"the plan has changed: its checksum is {found}, not {expect}", hint="look at 'om-campaigns plan' again")
-    result = _with_progress(lambda **given: tick(app, now, campaign=campaign, **given), show=format_ == "table")
+        moment = to_instant(as_of, app.settings.zone_info) if as_of else now
+        found = look(app, moment, campaign=campaign, expect=expect, since=moment if as_of else None)
+        if not found.is_expected:
+            raise RefusedError(
+                f"the plan has changed: its checksum is {found.checksum}, not {expect}; nothing was sent",
+                hint="look at 'om-campaigns plan' again",
+            )
+    result = _with_progress(lambda **given: tick(app, now, campaign=campaign, reviewed=reviewed, **given), show=format_ == "table")
     _tell_sent(result, format_)
 
 
 def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: bool, yes: bool, format_: str) -> None:
     from om_campaigns.cli.output import counted, print_json
+    from om_campaigns.cli.screen import confirm
     from om_campaigns.errors import InputError
     from om_campaigns.pipeline.operator.installation import require_real_clock
     from om_campaigns.pipeline.staff import amends
@@ -151,7 +171,8 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
             print_json(_sent_data(amends.Amended(count).as_tick()))
         return
     if app.mode is Mode.live and not yes:
-        click.confirm("Send this now?", abort=True)
+        option = "--correction" if is_correction else "--gaps"
+        confirm("Send this now?", answer=f"send {option} {campaign} --yes", what=f"{counted(count, 'letter')} would leave")
     require_real_clock(app)
 
     def work(**given: Any) -> amends.Amended:
@@ -163,7 +184,6 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
 def _with_progress(work: Callable[..., Result], *, show: bool) -> Result:
     """Do the sending with a count on a terminal; SIGTERM lets the letters on the wire finish."""
     import signal
-    import sys
     import threading
 
     stop = threading.Event()
@@ -186,6 +206,10 @@ def _plan_data(result: TickResult, now: datetime, until: datetime) -> dict[str, 
         "now": now,
         "until": until,
         "checksum": result.checksum,
+        "letters": result.letters,
+        "owed": result.owed,
+        "put_off": result.put_off,
+        "uncertain": result.uncertain,
         "enrolled": result.enrolled,
         "planned": result.planned,
         "deferred": result.deferred,
@@ -197,6 +221,8 @@ def _plan_data(result: TickResult, now: datetime, until: datetime) -> dict[str, 
                 "steps": [
                     {"step": step, "route": str(route), "mails": count} for (step, route), count in sorted(each.planned.by_step.items())
                 ],
+                "owed": [_owed_data(line) for line in each.owed],
+                "uncertain": each.uncertain,
                 "skipped": {str(reason): count for reason, count in sorted(each.planned.skipped.items())},
                 "deferred": each.planned.deferred,
                 "exited": each.planned.exited,
@@ -206,10 +232,16 @@ def _plan_data(result: TickResult, now: datetime, until: datetime) -> dict[str, 
     }
 
 
+def _owed_data(line: Owed) -> dict[str, Any]:
+    names = ("step", "route", "why", "letters", "since", "next_at")
+    return {name: getattr(line, name) for name in names} | {"due": line.is_due}
+
+
 def _sent_data(result: TickResult) -> dict[str, Any]:
     return {
         "enrolled": result.enrolled,
         "planned": result.planned,
+        "owed": result.owed,
         "sent": result.sent.sent,
         "packs": sum(each.planned.packs for each in result.campaigns),
         "deferred": result.deferred,
@@ -222,33 +254,11 @@ def _sent_data(result: TickResult) -> dict[str, Any]:
     }
 
 
-def _print_plan(app: App, result: TickResult, now: datetime, until: datetime) -> None:
-    from om_campaigns.cli.output import print_rows, shown
-    from om_campaigns.pipeline.staff.explaining import REASONS
-
-    zone = app.settings.zone_info
-    span = shown(now, zone) if until <= now else f"{shown(now, zone)} to {shown(until, zone)}"
-    click.echo(f"Plan for {span} ({app.mode})")
-    rows = [
-        {"campaign": each.campaign, "step": step, "route": str(route), "mails": count}
-        for each in result.campaigns
-        for (step, route), count in sorted(each.planned.by_step.items())
-    ]
-    columns = {"campaign": "campaign", "step": "step", "route": "route", "mails": "mails"}
-    print_rows(rows, "table", columns, empty="nothing is due")
-    for each in result.campaigns:
-        told = []
-        if each.enrolled:
-            told.append(f"{each.enrolled} would enter" if each.enrolled > 1 else "1 would enter")
-        if each.planned.deferred:
-            told.append(f"{each.planned.deferred} moved to a later day (window, holiday or cap)")
-        if each.planned.exited:
-            told.append(f"{each.planned.exited} left by exit_when")
-        told += [f"{count} match but stay outside: {REASONS[reason]}" for reason, count in sorted(each.not_enrolled.items())]
-        told += [f"{count} skipped: {REASONS[reason]}" for reason, count in sorted(each.planned.skipped.items())]
-        for line in told:
-            click.echo(f"  {each.campaign}: {line}")
-    click.echo(f"checksum {result.checksum}")
+def _sent_from(app: App) -> dict[str, str]:
+    """In whose name and through which server letters would leave."""
+    sender, smtp = app.settings.sender, app.settings.smtp
+    limit = f", at most {smtp.rate_per_minute:,} a minute" if smtp.rate_per_minute else ""
+    return {"sender": f"{sender.name} <{sender.local_part}@{sender.domain}>", "through": f"{smtp.host}{limit}"}
 
 
 def _print_cascade(passing: list[dict[str, Any]], *, is_full: bool) -> None:

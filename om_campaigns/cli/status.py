@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from om_campaigns.cli.output import print_facts, print_rows, shown
+from om_campaigns.cli.output import counted, print_facts, print_rows, shown
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from om_campaigns.cli import State
+    from om_campaigns.report.queries.standing import Owed
 
 WELCOME = """There is no workspace in {folder} yet. A workspace is a folder with settings, people and texts.
 
@@ -47,7 +50,7 @@ def show(state: State) -> None:
             "scheduler": found["leader"] or "not running",
             "audience": f"{counts['organisations']} organisations, {counts['people']} people, {counts['addresses']} addresses",
             "without basis": counts["without_basis"],
-            "due now": found["due_now"],
+            "owed": _owed(found["owed"], zone, now),
             "braked": "\n".join(_braked(each, zone) for each in found["braked"]),
             "alarm": "\n".join(_alarm(each) for each in found["alarms"]),
             "look at": ", ".join(f"{number} {status}" for status, number in found["attention"].items() if number),
@@ -59,6 +62,21 @@ def show(state: State) -> None:
         rows = [each | {"active": each["enrolled"]["active"]} for each in found["campaigns"]]
         print_rows(rows, "table", COLUMNS, zone=zone)
     click.echo(f"\nnext: {_advice(found)}")
+
+
+def _owed(lines: Sequence[Owed], zone: ZoneInfo, now: datetime) -> str:
+    """Letters that were planned and have not left; what is newly due only a plan can say."""
+    from om_campaigns.cli.plans import make_moment
+
+    due, put_off = ([each for each in lines if each.is_due is wanted] for wanted in (True, False))
+    told = []
+    if due:
+        since = make_moment(min(each.since for each in due), zone, now)
+        told.append(f"{counted(sum(each.letters for each in due), 'letter')} since {since}")
+    if put_off:
+        next_at = make_moment(min(each.next_at for each in put_off), zone, now)
+        told.append(f"{counted(sum(each.letters for each in put_off), 'letter')} put off by the mail server, next try {next_at}")
+    return "\n".join(told)
 
 
 def _halt(found: dict[str, Any]) -> str:

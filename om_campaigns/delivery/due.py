@@ -64,6 +64,11 @@ def of_campaign(campaign_id: int) -> Chosen:
     return col(Dispatch.campaign_id) == campaign_id
 
 
+def due_by(moment: datetime) -> Chosen:
+    """Only what is due by then, however long the sending takes."""
+    return col(Dispatch.due_at) <= moment
+
+
 def tried_before() -> Chosen:
     """Only what was offered before and did not leave: what was put off, and what failed and is owed once more."""
     return col(Dispatch.attempts) > 0

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from om_campaigns.delivery.keeping import KeepingConnection
 from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
-from om_campaigns.private_files import make_private_folder, write_private
 
 _DATE = re.compile(rb"^Date: ([^\r\n]+)", re.MULTILINE)
 
@@ -29,7 +28,7 @@ class OutboxTransport:
         try:
             with self._lock:
                 if self._known is None:
-                    make_private_folder(self.folder)
+                    self.folder.mkdir(parents=True, exist_ok=True)
                     self._known = {path.stem.rpartition("-")[2] for path in self.folder.glob("*.eml")}
         except OSError as error:
             raise NoConnectionError(Trouble.unreachable, f"{self.folder}: {error.strerror}") from error
@@ -44,7 +43,7 @@ class OutboxTransport:
         if is_new:
             draft = self.folder / f".{envelope.ref}.part"
             try:
-                write_private(draft, content)
+                draft.write_bytes(content)
                 draft.replace(self.folder / f"{_stamp(content)}-{envelope.ref}.eml")
             except OSError as error:
                 known.discard(envelope.ref)

@@ -24,7 +24,6 @@ from om_campaigns import events
 from om_campaigns.columns import new_ref
 from om_campaigns.delivery.models import Worker
 from om_campaigns.delivery.recovery import recover_claims
-from om_campaigns.private_files import make_private_folder
 from om_campaigns.store import read, write
 
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
@@ -128,7 +127,7 @@ def _take_session_lock(engine: Engine, name: str) -> Callable[[], None] | None:
 
 
 def _take_file_lock(path: Path) -> Callable[[], None] | None:
-    make_private_folder(path.parent)  # who holds a lock of ours keeps us from sending
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle = path.open("a+b")
     try:
         _lock(handle)

@@ -6,7 +6,6 @@ instant plans and sends nothing the second time. Each campaign's enrolling and p
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import select, update
 from sqlmodel import Session
 
 from om_campaigns import store
@@ -27,6 +26,8 @@ from om_campaigns.campaign.enrolment import Entry, enrol
 from om_campaigns.campaign.houses import fill_houses, load_houses
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
+from om_campaigns.campaign.owed import Owed as Owed  # commands print it
+from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispatch
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
 from om_campaigns.campaign.progress import Successor, advance
 from om_campaigns.campaign.releases import get_campaign, load_definitions, load_wordings, running_campaigns
@@ -35,15 +36,16 @@ from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.delivery.due import Chosen, of_campaign
+from om_campaigns.delivery.due import Chosen, due_by, of_campaign
 from om_campaigns.delivery.sender import Ended, Sent, send_due
 from om_campaigns.delivery.transport import Transport
-from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.errors import InputError, ProblemsError, RefusedError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
+from om_campaigns.pipeline.checksums import is_recognised, take_checksum
 from om_campaigns.pipeline.gate import pass_gate
 from om_campaigns.pipeline.identity import note_claim
 from om_campaigns.pipeline.letters.composer import Composer
-from om_campaigns.pipeline.letters.keys import key_of_row, keys_of_parts, open_keys
+from om_campaigns.pipeline.letters.keys import key_of_row, open_keys
 from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.letters.packing import pack_key, record_revisions
 from om_campaigns.pipeline.notices import send_asked_notices
@@ -63,6 +65,11 @@ class CampaignPlan:
     not_enrolled: Counter[Reason]
     moved: int = 0
     """Enrolments that learned their next step, or came to their end."""
+    entered: frozenset[str] = frozenset()
+    """Campaigns that some of these may have been led into, so they are to be planned after this one."""
+    owed: list[Owed] = field(default_factory=list)
+    """What was planned before and has not left; told by ``look`` only, like ``uncertain`` (letters by step)."""
+    uncertain: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_quiet(self) -> bool:
@@ -73,6 +80,7 @@ class CampaignPlan:
         """Add what the same campaign did when it was asked again at the same instant."""
         self.enrolled += later.enrolled
         self.moved += later.moved
+        self.entered |= later.entered
         self.not_enrolled = later.not_enrolled
         self.planned.add(later.planned)
 
@@ -84,6 +92,8 @@ class TickResult:
     campaigns: list[CampaignPlan] = field(default_factory=list)
     sent: Sent = field(default_factory=Sent)
     checksum: str = ""
+    is_expected: bool = True
+    """The plan that somebody reviewed is this one, or this is what is left of it."""
     is_clock_behind: bool = False
 
     @property
@@ -93,6 +103,30 @@ class TickResult:
     @property
     def planned(self) -> int:
         return sum(each.planned.planned for each in self.campaigns)
+
+    @property
+    def owed(self) -> int:
+        """Letters that were planned before and leave with the next sending."""
+        return sum(line.letters for each in self.campaigns for line in each.owed if line.is_due)
+
+    @property
+    def put_off(self) -> int:
+        """Letters of the plan that wait until the mail server may be asked again."""
+        return sum(line.letters for each in self.campaigns for line in each.owed if not line.is_due)
+
+    @property
+    def uncertain(self) -> int:
+        return sum(number for each in self.campaigns for number in each.uncertain.values())
+
+    @property
+    def letters(self) -> int:
+        """What would leave: owed, and newly due."""
+        return self.owed + self.planned
+
+    @property
+    def refused(self) -> int:
+        """Who matches or is in, and gets none now."""
+        return sum((each.not_enrolled + each.planned.skipped).total() for each in self.campaigns)
 
     @property
     def deferred(self) -> int:
@@ -127,8 +161,12 @@ def tick(
     transport: Transport | None = None,
     stop: threading.Event | None = None,
     progress: Callable[[int], None] | None = None,
+    reviewed: str = "",
 ) -> TickResult:
     """Do everything that is due at ``now``, for one campaign or all, round by round until nothing more follows from it.
+
+    ``reviewed`` is the checksum of a plan: then that plan leaves and nothing else, in one round, and RefusedError is raised before the
+    first letter of it if it has become another one.
 
     Raises RefusedError when sending is halted, and in live mode when no page answers or the clock has gone backwards; in
     rehearsal an earlier ``now`` changes nothing and is said.
@@ -139,24 +177,39 @@ def tick(
     if not pass_gate(app, now):
         result.is_clock_behind = True
         return result
-    release_held(app)
+    with store.write(app.engine) as session:
+        release_held(session)
     send_asked_notices(app, transport)
     going = True
     while going:
         plans = plan_all(app, now, now, campaign=campaign)
         with store.read(app.engine) as session:
             chosen = [of_campaign(get_campaign(session, campaign).id or 0)] if campaign else []
-        going = result.add(plans, hand_over(app, now, chosen, transport=transport, stop=stop, progress=progress))
+            if reviewed:
+                require_reviewed(session, app, now, reviewed, campaign=campaign)
+                chosen.append(due_by(now))
+        sent = hand_over(app, now, chosen, transport=transport, stop=stop, progress=progress)
+        going = result.add(plans, sent) and not reviewed
     return result
 
 
-def release_held(app: App) -> None:
+def release_held(session: Session, *, forgets_why: bool = True) -> None:
     """Letters held for a missing value or a broken text are tried again, once a tick: the gap may have been filled."""
     dispatch, campaign = table_of(Dispatch), table_of(Campaign)
     running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
     is_held = (is_open(dispatch), dispatch.c.status == DispatchStatus.held, (dispatch.c.campaign_id + 0).in_(running))
-    with store.write(app.engine) as session:
-        session.execute(update(dispatch).where(*is_held).values(status=DispatchStatus.planned, reason=Reason.none, detail=""))
+    forgotten = {"reason": Reason.none, "detail": ""} if forgets_why else {}
+    session.execute(update(dispatch).where(*is_held).values(status=DispatchStatus.planned, **forgotten))
+
+
+def require_reviewed(session: Session, app: App, now: datetime, reviewed: str, *, campaign: str | None = None) -> None:
+    """Raises RefusedError where what is owed now, all of it planned, is not the plan with this checksum, nor what is left of it."""
+    present = take_checksum(session, app, now, campaign=campaign)
+    if not is_recognised(session, app, present, reviewed, now, campaign=campaign):
+        raise RefusedError(
+            f"the plan has changed: its checksum is {present.text}, not {reviewed}; nothing of it was sent",
+            hint="look at 'om-campaigns plan' again",
+        )
 
 
 def hand_over(
@@ -200,29 +253,73 @@ def settle_packs(app: App, now: datetime) -> None:
 
 
 def look(
-    app: App, now: datetime, *, until: datetime | None = None, campaign: str | None = None, since: datetime | None = None
+    app: App,
+    now: datetime,
+    *,
+    until: datetime | None = None,
+    campaign: str | None = None,
+    expect: str = "",
+    since: datetime | None = None,
 ) -> TickResult:
     """The plan of ``now`` up to ``until``, by the very code that would apply it; nothing is changed.
 
-    ``since`` also counts what was served from that instant on, so that a reviewed plan can be recognised later.
+    ``expect`` is the checksum of a plan that was reviewed, at ``since`` where that is known: letters of it that left meanwhile are no
+    difference.
     """
     until = until or now
     result = TickResult()
     with store.undone(app.engine) as session:
-        result.campaigns = [plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, campaign)]
-        result.checksum = checksum(session, app, until, campaign=campaign, since=since)
+        newest = newest_dispatch(session)
+        release_held(session, forgets_why=False)
+        found = {each.name: each for each in _campaigns(session, app, campaign)}
+        result.campaigns = _plan_each(list(found), lambda name: plan_campaign(session, app, found[name], now, until))
+        _tell_owed(session, result.campaigns, until, newest)
+        present = take_checksum(session, app, until, campaign=campaign, since=since)
+        result.checksum = present.text
+        result.is_expected = not expect or is_recognised(session, app, present, expect, until, campaign=campaign, since=since)
     return result
+
+
+def _tell_owed(session: Session, plans: Sequence[CampaignPlan], until: datetime, newest: int) -> None:
+    by_name = {each.campaign: each for each in plans}
+    for line in load_owed(session, until, newest):
+        if line.campaign in by_name:
+            by_name[line.campaign].owed.append(line)
+    for (name, step), number in count_uncertain(session).items():
+        if name in by_name:
+            by_name[name].uncertain[step] = number
 
 
 def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None = None) -> list[CampaignPlan]:
     """Enrol and plan campaign by campaign, the highest priority first; each is one transaction."""
-    plans = []
     with store.read(app.engine) as session:
         names = [each.name for each in _campaigns(session, app, campaign)]
-    for name in names:
+
+    def plan_one(name: str) -> CampaignPlan | None:
         with store.write(app.engine) as session:
-            plans += [plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)]
-    return plans
+            return next((plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)), None)
+
+    return _plan_each(names, plan_one)
+
+
+def _plan_each(names: Sequence[str], plan_one: Callable[[str], CampaignPlan | None]) -> list[CampaignPlan]:
+    """Plan these campaigns in this order, and once more those that others, planned later, have led somebody into."""
+    plans: dict[str, CampaignPlan] = {}
+    waiting = list(names)
+    while waiting:
+        entered: set[str] = set()
+        for name in waiting:
+            found = plan_one(name)
+            entered.discard(name)
+            if found is None:
+                continue
+            entered |= found.entered
+            if name in plans:
+                plans[name].add(found)
+            else:
+                plans[name] = found
+        waiting = [name for name in names if name in entered]
+    return list(plans.values())
 
 
 def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
@@ -242,14 +339,15 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
     definitions = load_definitions(session, campaign)
     latest = definitions[campaign.latest_version_id or 0]
     entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
-    moved = advance(session, campaign, definitions, calendar, now, _successors(session, definitions.values(), entry.campaign_ids))
+    successors = _successors(session, definitions.values(), entry.campaign_ids)
+    moved = advance(session, campaign, definitions, calendar, now, successors)
     reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
     entered = enrol(session, entry, calendar, now, today)
     planned = Planned()
     if is_anybody_due(session, campaign, until):
         ready = make_ready(session, app, entry, definitions)
         planned = plan(session, ready, calendar, caps, now, today, until)
-    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved)
+    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved, frozenset(successors if moved else ()))
 
 
 def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, CampaignDefinition]) -> Ready:
@@ -335,29 +433,3 @@ def make_composer(app: App, session: Session, *, counts: bool = False) -> Compos
         app.settings.zone,
         takes_mail=app.settings.inbox.takes_mail,
     )
-
-
-def checksum(session: Session, app: App, until: datetime, *, campaign: str | None = None, since: datetime | None = None) -> str:
-    """A short fingerprint of a plan: its dispatch keys with the edition each would get, in order."""
-    dispatch, campaigns = table_of(Dispatch), table_of(Campaign)
-    library = open_library(app, session, opens=True)
-    owed = and_(is_open(dispatch), dispatch.c.due_at <= until)
-    if since is not None:
-        lost = (DispatchStatus.skipped, DispatchStatus.cancelled)
-        owed = or_(owed, and_(dispatch.c.planned_at >= since, dispatch.c.status.not_in(lost)))
-    query = (
-        select(dispatch, campaigns.c.name.label("campaign"))
-        .join(campaigns, campaigns.c.id == dispatch.c.campaign_id)
-        .where(owed)
-        .order_by(campaigns.c.name, dispatch.c.occasion, dispatch.c.step, dispatch.c.recipient_kind, dispatch.c.recipient_id)
-    )
-    if campaign is not None:
-        query = query.where(campaigns.c.name == campaign)
-    state = hashlib.sha256()
-    for row in session.execute(query).yield_per(5000):
-        try:
-            edition = ",".join(map(library.edition_id, keys_of_parts(key_of_row(row), row.route, library)))
-        except (ProblemsError, InputError):
-            edition = "broken"
-        state.update(f"{row.campaign}|{row.occasion}|{row.step}|{row.recipient_kind}|{row.recipient_id}|{edition}\n".encode())
-    return state.hexdigest()[:16]

@@ -71,7 +71,8 @@ def test_what_is_put_off_is_next_when_it_is_due_and_not_when_it_was(tmp_path: Pa
     assert due >= "2027-01-05 09:30"
     said = om(ws.folder, now="2027-01-05T09:10")
     assert f"  {due}\n" in said.out
-    assert "due now        0" in said.out
+    assert "30 letters put off by the mail server, next try Tue 5 Jan " in said.out
+    assert "letters since" not in said.out
     told = om(ws.folder, "why", "person.nummer03@ihk-tal.example", "reihe", now="2027-01-05T09:10").out
     mine = next(each.at for each in ws.ledger() if "nummer03" in each.to)
     assert f"next: a1 on {mine} (first due 2027-01-05 09:00)" in told

@@ -111,4 +111,4 @@ def test_members_campaigns_ledger_and_status_page(session: Session) -> None:
     assert campaigns.load_campaigns(session) == []
     assert ledger.load_ledger(session, status="sent", person_id=1, limit=5) == ([], 0)
     found = standing.load_standing(session, TODAY, local("2027-01-04"))
-    assert (found["halted_at"], found["due_now"], found["attention"]) == (None, 0, {"held": 0, "failed": 0, "uncertain": 0})
+    assert (found["halted_at"], found["owed"], found["attention"]) == (None, [], {"held": 0, "failed": 0, "uncertain": 0})

@@ -14,10 +14,12 @@ from om_campaigns.audience.models import Address, MailingList, Organisation, Per
 from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
+from om_campaigns.campaign.owed import Owed as Owed  # commands print it
+from om_campaigns.campaign.owed import load_owed
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.brakes import PAUSED, load_brakes
 from om_campaigns.feedback.models import Task, TaskKind
-from om_campaigns.report.queries.campaigns import OWED, load_campaigns
+from om_campaigns.report.queries.campaigns import load_campaigns
 from om_campaigns.store import Instance
 
 _house: Any = aliased(Organisation, name="house")
@@ -98,13 +100,12 @@ def _may_be_written_to(mailing_list: str) -> ColumnElement[bool]:
 
 def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any]:
     """What the status page shows: halted_at, halted_by, halt_reason, leader, audience (see ``count_audience``), campaigns
-    (see ``load_campaigns``), due_now, ``attention``: how many letters are held, failed or uncertain, and ``braked``: what the
-    sender slowed, stopped or paused by itself (scope, name, until, why), and ``alarms``: where many left at once (scope, through, since,
-    left, readers)."""
+    (see ``load_campaigns``), owed (see ``load_owed``), ``attention``: how many letters are held, failed or uncertain, ``braked``: what
+    the sender slowed, stopped or paused by itself (scope, name, until, why), and ``alarms``: where many left at once (scope, through,
+    since, left, readers)."""
     row = session.get(Instance, 1) or Instance()
     dispatch = table_of(Dispatch)
     by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).all())
-    due = select(func.count()).select_from(dispatch).where(dispatch.c.status.in_(OWED), dispatch.c.due_at <= now)
     return {
         "halted_at": row.halted_at,
         "halted_by": row.halted_by,
@@ -114,7 +115,7 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
         "campaigns": load_campaigns(session),
         "braked": _load_braked(session, now),
         "alarms": _load_alarms(session),
-        "due_now": session.execute(due).scalar_one(),
+        "owed": load_owed(session, now),
         "attention": {
             status.value: by_status.get(status, 0) for status in (DispatchStatus.held, DispatchStatus.failed, DispatchStatus.uncertain)
         },
