@@ -136,7 +136,7 @@ def column_names(columns: tuple[str, ...]) -> dict[str, str]:
     return names | {fold(column): column for column in columns}
 
 
-_WORDS: dict[type[StrEnum], dict[str, str]] = {
+ENUM_WORDS: dict[type[StrEnum], dict[str, str]] = {
     Level: {
         "umbrella": "dach dachorganisation dachverband bund bundesebene bundesverband bundesweit",
         "state": "land landesverband landesebene landesorganisation",
@@ -226,7 +226,7 @@ TYPE_WORDS: dict[str, str] = {
     "enterprise": "unternehmen kanzlei firma betrieb",
 }
 
-_TOPICS: dict[str, str] = {
+TOPIC_WORDS: dict[str, str] = {
     "leadership": "fuehrung personalfuehrung",
     "health": "gesundheit",
     "knowledge": "wissen wissen_und_kompetenz",
@@ -253,7 +253,7 @@ def _index(words: dict[str, str]) -> dict[str, str]:
 @cache
 def words_of(kind: type[StrEnum]) -> dict[str, str]:
     """Folded word → value of a closed vocabulary, German and English."""
-    return _index({member.value: _WORDS.get(kind, {}).get(member.value, "") for member in kind})
+    return _index({member.value: ENUM_WORDS.get(kind, {}).get(member.value, "") for member in kind})
 
 
 @cache
@@ -266,7 +266,7 @@ def type_words() -> dict[str, str]:
 def topic_words() -> dict[str, str]:
     """Folded word → topic or OM idea."""
     ideas = {fold(name): idea.value for idea, names in IDEA_NAMES.items() for name in names.values()}
-    return _index(_TOPICS) | ideas | {fold(idea.value): idea.value for idea in IDEA_NAMES}
+    return _index(TOPIC_WORDS) | ideas | {fold(idea.value): idea.value for idea in IDEA_NAMES}
 
 
 @cache

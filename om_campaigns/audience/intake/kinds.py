@@ -182,7 +182,7 @@ CONTACT_LINES = _kind(
 KINDS = (MAILING_LISTS, REGIONS, ORGANISATION_TYPES, ORGANISATIONS, PEOPLE, NETWORKS, TOOLKITS, TOOLKIT_USES, CONTACT_LINES)
 """In the order in which they build on each other."""
 
-_GERMAN_FILES = {
+GERMAN_FILES = {
     "reihen": "mailing_lists",
     "regionen": "regions",
     "organisationsarten": "organisation_types",
@@ -207,7 +207,7 @@ def recognise(table: Table, stem: str) -> FileKind:
     """The kind of a file by its name, else by its header. Raises ProblemsError when it is none, or could be several."""
     folded = words.fold(stem)
     for kind in KINDS:
-        if folded == words.fold(kind.name) or _GERMAN_FILES.get(folded) == kind.name:
+        if folded == words.fold(kind.name) or GERMAN_FILES.get(folded) == kind.name:
             return kind
     fitting: list[tuple[int, FileKind]] = []
     for kind in KINDS:
