@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
+from om_campaigns.compose.characters import take_breaks
 from om_campaigns.compose.counted import find_countable, put_into_html, put_into_text
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.frontmatter import StepFile, read_step
@@ -151,7 +152,7 @@ class _Builder:
         """The text in the box, as HTML and as plain text."""
         if path not in self.given.files:
             raise ProblemsError([Problem(path, 0, 0, "note", "there is no such text")])
-        body = convert(self.given.files[path], path, 1, self.given.language, with_action=False)
+        body = convert(take_breaks(self.given.files[path]), path, 1, self.given.language, with_action=False)
         return (
             self.render(Source(path, path, body.html.text, body.html.places)),
             self.render(Source(f"{path}.txt", path, body.plain.text, body.plain.places)),

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
+from om_campaigns.compose.characters import blank_breaks, take_breaks
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
 
@@ -96,7 +97,7 @@ def parse_step(source: str, path: str) -> tuple[StepFile | None, list[Problem]]:
     match = FENCE.match(source)
     if match is None:
         return None, [Problem(path, 1, 1, "front-matter", "a step begins with a head between two lines '+++'")]
-    head = match[1]
+    head = blank_breaks(match[1])
     try:
         values = tomllib.loads(head.replace("\r\n", "\n"))
     except tomllib.TOMLDecodeError as error:
@@ -151,7 +152,7 @@ class _Reader:
             layout=self._text(values, "layout") or "letter",
             due_days=self._days(self._text(values, "due")),
             answer=self._answer(values.get("answer"), action),
-            body=body.replace("\r\n", "\n"),
+            body=take_breaks(body.replace("\r\n", "\n")),
             body_line=body_line,
             places=self.places,
         )

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import css_inline
+import tinycss2
 from mjml import mjml2html
 
 from om_campaigns.compose.templates import POSITION
@@ -40,6 +41,11 @@ VOID = frozenset({"br", "img", "hr", "meta", "wbr", "col"})
 TOKEN = re.compile(
     r"<!--.*?-->|<(/?)([a-zA-Z][\w:-]*?)(?:Zq7p([0-9a-f]+)x(\d+)q7Z)?(?=[\s/>])((?:[^\"'>]|\"[^\"]*\"|'[^']*')*?)(/?)>", re.DOTALL
 )
+ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+WHOLE = re.compile(r"""(?:\s+[\w-]+(?::[a-z]+)?\s*=\s*(?:"[^"<]*"|'[^'<]*'))*\s*""")
+WORDS = frozenset({"alt", "title", "name", "href", "src", "rel", "target", "css-class", "inline", "id", "lang", "dir", "background-url"})
+"""Attributes of MJML whose values do not end up in a style."""
+
 INLINE_STYLE = re.compile(r"<mj-style\s+inline=[\"']inline[\"']\s*>(.*?)</mj-style>", re.DOTALL)
 KEPT_STYLE = '<style data-css-inline="ignore"'
 
@@ -64,7 +70,7 @@ def _faults(source: str, file: str) -> Iterator[Problem]:
     stack: list[_Open] = []
     last = _Open("", file, 0)
     for token in TOKEN.finditer(source):
-        closing, tag, path, line, _, empty = token.groups()
+        closing, tag, path, line, attributes, empty = token.groups()
         if tag is None:
             continue
         here = _Open(tag, bytes.fromhex(path).decode(), int(line)) if path else _Open(tag, last.file, last.line)
@@ -77,6 +83,8 @@ def _faults(source: str, file: str) -> Iterator[Problem]:
             continue
         if text := _misplaced(tag, stack[-1].tag if stack else ""):
             yield Problem(here.file, here.line, 0, "mjml", text)
+        for text in _style_faults(tag, attributes or ""):
+            yield Problem(here.file, here.line, 0, "style", text)
         if not empty and tag not in VOID:
             stack.append(here)
     for left in stack:
@@ -109,6 +117,37 @@ def _misplaced(tag: str, parent: str) -> str:
     return ""
 
 
+def _unreadable(source: str, file: str) -> Iterator[Problem]:
+    """Where a tag is not closed or its attributes are no ``name="value"``; asked only when MRML gives up, which it does without a place."""
+    last, end = _Open("", file, 0), 0
+    for token in TOKEN.finditer(source):
+        _, tag, path, line, attributes, _ = token.groups()
+        if "<" in source[end : token.start()]:
+            yield Problem(last.file, last.line, 0, "mjml", f"behind <{last.tag}> stands a '<' that begins no tag; write &lt;")
+        end = token.end()
+        if tag is None:
+            continue
+        last = _Open(tag, bytes.fromhex(path).decode(), int(line)) if path else _Open(tag, last.file, last.line)
+        if not WHOLE.fullmatch(POSITION.sub("", attributes or "")):
+            yield Problem(last.file, last.line, 0, "mjml", f'the attributes of <{tag}> cannot be read; each is written as name="value"')
+
+
+def _style_faults(tag: str, attributes: str) -> Iterator[str]:
+    """What programs could not read: a style that is no list of ``name: value``, and an attribute that would end one early."""
+    for name, *quoted in ATTRIBUTE.findall(attributes):
+        value = html.unescape(quoted[0] or quoted[1])
+        if name.lower() == "style":
+            yield from _declaration_faults(value)
+        elif tag.startswith("mj") and name not in WORDS and re.search(r"[;{}]", value):
+            yield f"{name} of <{tag}>: '{value}' is no value of a style"
+
+
+@functools.lru_cache(maxsize=4096)
+def _declaration_faults(style: str) -> tuple[str, ...]:
+    parts = tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True)
+    return tuple(f"the style '{style}' is no list of 'name: value'" for part in parts if part.type != "declaration")[:1]
+
+
 @functools.lru_cache(maxsize=64)
 def _inliner(css: str) -> css_inline.CSSInliner:
     return css_inline.CSSInliner(keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False, extra_css=css)
@@ -126,8 +165,12 @@ def make_html(source: str, file: str) -> str:
     try:
         document = str(mjml2html(clean))
     except ValueError as error:
-        raise ProblemsError([Problem(file, 0, 0, "mjml", " ".join(str(error).split()))]) from error
+        whole = Problem(file, 0, 0, "mjml", " ".join(str(error).split()))
+        raise ProblemsError(list(_unreadable(source, file)) or [whole]) from error
     if not rules:
         return document
     kept = document.replace("<style", KEPT_STYLE)  # the rules of the head stay in the head
-    return str(_inliner("\n".join(rules)).inline(kept)).replace(KEPT_STYLE, "<style")
+    try:
+        return str(_inliner("\n".join(rules)).inline(kept)).replace(KEPT_STYLE, "<style")
+    except ValueError as error:
+        raise ProblemsError([Problem(file, 0, 0, "style", f"a style cannot be read: {error}")]) from error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from om_campaigns.compose.brand import load_brand
+from om_campaigns.compose.characters import BREAKS, find_control_characters, place_before, take_breaks
 from om_campaigns.compose.frontmatter import StepFile, parse_step
 from om_campaigns.compose.markdown import Body, check_markdown
 from om_campaigns.compose.pictures import find_problems
@@ -38,7 +40,8 @@ def language_of(path: str) -> str:
 
 def check_step(files: Mapping[str, str], path: str, campaign_pattern: str | None = None) -> list[Problem]:
     """All problems of the step at ``path``: head, ideas, call to action, blocks, expressions and slots on every branch."""
-    step, problems = parse_step(files[path], path)
+    source = files[path]
+    step, problems = parse_step(source, path)
     if step is None:
         return problems
     body, found = check_markdown(step.body, path, step.body_line, language_of(path))
@@ -49,7 +52,18 @@ def check_step(files: Mapping[str, str], path: str, campaign_pattern: str | None
     problems += _link_problems(step, body)
     problems += _html_problems(step)
     problems += find_problems(step.body, path, step.body_line, files)
+    if any(sign in source for sign in BREAKS):
+        problems = [_placed(problem, path, source) for problem in problems]
+    problems += find_control_characters(source, path)
     return sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.text))
+
+
+def _placed(problem: Problem, path: str, source: str) -> Problem:
+    """A problem where an editor shows it: for an editor a vertical tab ends no line."""
+    if problem.file != path or not problem.line:
+        return problem
+    line, column = place_before(source, problem.line, problem.column)
+    return replace(problem, line=line, column=column)
 
 
 def _head_problems(step: StepFile) -> list[Problem]:
@@ -136,6 +150,7 @@ def check_looks(files: Mapping[str, str]) -> list[Problem]:
                 load_wording(files, path.split(".")[1])
             elif path.startswith(("layouts/", "blocks/")) and path.endswith((".mjml", ".txt")):
                 problems += check_source(Source(path, path, files[path]), layout=True)
+                problems += find_control_characters(files[path], path)
             elif path.endswith(".md") and not path.startswith("campaigns/"):
                 problems += _check_text(files, path)
         except ProblemsError as error:
@@ -149,5 +164,6 @@ def _check_text(files: Mapping[str, str], path: str) -> list[Problem]:
     """A text beside the campaigns: a cover has a head like a step, a note or a part of a letter has none."""
     if files[path].startswith("+++"):
         return check_step(files, path)
-    body, problems = check_markdown(files[path], path, 1, language_of(path))
+    body, problems = check_markdown(take_breaks(files[path]), path, 1, language_of(path))
+    problems += find_control_characters(files[path], path)
     return problems + check_source(Source(path, path, body.html.text, body.html.places))

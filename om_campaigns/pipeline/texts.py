@@ -19,6 +19,7 @@ from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.reading import PACK, Known, TextName, parse_campaign, parse_text_name
 from om_campaigns.columns import table_of
+from om_campaigns.compose.characters import take_breaks
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.pictures import encode, is_picture
 from om_campaigns.compose.step_checks import check_step
@@ -51,7 +52,11 @@ def read_tree(folder: Path, *names: str) -> dict[str, str]:
             try:
                 files[key] = path.read_text(encoding="utf-8-sig")
             except UnicodeDecodeError as error:
-                problems.append(Problem(str(path), 0, 0, "ENCODING", f"not UTF-8 (byte {error.start}): save it as UTF-8"))
+                line = error.object.count(b"\n", 0, error.start) + 1
+                problems.append(Problem(path.as_posix(), line, 0, "ENCODING", f"not UTF-8 (byte {error.start}): save it as UTF-8"))
+                continue
+            if path.suffix in (".mjml", ".txt"):
+                files[key] = take_breaks(files[key])
     if problems:
         raise ProblemsError(problems)
     return files

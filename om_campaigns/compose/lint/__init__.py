@@ -26,6 +26,8 @@ def lint(letter: Rendered, allowed: Collection[str] = ()) -> list[Finding]:
         light, dark = read_page(letter.html), read_page(letter.html, dark=True)
     except RecursionError:
         return [Finding("REN-14", "elements stand inside each other hundreds deep; no program shows that as it is meant")]
+    except ValueError as error:
+        return [Finding("REN-14", f"a style cannot be read: {error}")]
     found = [
         *check_wording(letter, light),
         *check_structure(letter, light),
