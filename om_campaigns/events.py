@@ -154,6 +154,21 @@ def published_despite(campaign: str, version: int, rules: str) -> None:
     _log.warning("campaign.published_despite", campaign=campaign, version=version, rules=rules)
 
 
+def letters_held(campaign: str, step: str, reason: str, letters: int) -> None:
+    """Letters of a step are held back; somebody has to look."""
+    _log.warning("letters.held", campaign=campaign, step=step, reason=reason, letters=letters)
+
+
+def step_skipped(campaign: str, step: str, ahead: int) -> None:
+    """Somebody took a step out of a campaign for everybody not yet served."""
+    _log.info("campaign.step_skipped", campaign=campaign, step=step, ahead=ahead)
+
+
+def readers_moved(campaign: str, version: int, readers: int) -> None:
+    """Somebody moved those who are in a series to its newest version."""
+    _log.info("campaign.readers_moved", campaign=campaign, version=version, readers=readers)
+
+
 def person_erased(person: int, addresses: int) -> None:
     """A person was made a nameless tombstone."""
     _log.info("person.erased", person=person, addresses=addresses)

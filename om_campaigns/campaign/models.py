@@ -91,6 +91,7 @@ class Reason(StrEnum):
     not_while_in = "not_while_in"
     starts_after = "starts_after"
     toolkit_withdrawn = "toolkit_withdrawn"
+    step_skipped = "step_skipped"
     no_variant = "no_variant"
     grace_over = "grace_over"
     missing_value = "missing_value"
@@ -176,6 +177,17 @@ class CampaignVersion(SQLModel, table=True):
     published_by: str = ""
 
 
+class SkippedStep(SQLModel, table=True):
+    """A step that somebody took out of a campaign for everybody not yet served: whoever comes to it goes on as if it had passed."""
+
+    __tablename__ = "skipped_step"
+
+    campaign_id: int = Field(foreign_key="campaign.id", primary_key=True)
+    step: str = key(primary_key=True)
+    at: datetime = Field(sa_type=Instant, nullable=False)
+    actor: str
+
+
 class Blob(SQLModel, table=True):
     """A text by its hash: a step, a layout, a block or a brand as it was when published."""
 
@@ -251,6 +263,8 @@ class Enrolment(SQLModel, table=True):
     """``next_due_at`` as first computed for this step: caps and windows only ever move the due time later."""
     shift_seconds: int = 0
     """How long pauses have moved this way in all; ``day`` steps count from ``entered_at`` plus this."""
+    left_out: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    """How many steps before the next one were taken out, or lie before the place this reader was moved to."""
     left_at: datetime | None = Field(default=None, sa_type=Instant)
     """When the subject was first seen outside the segment after the end; only then ``re_enter`` may begin a new occasion."""
     ended_at: datetime | None = Field(default=None, sa_type=Instant)
@@ -319,6 +333,8 @@ class Dispatch(SQLModel, table=True):
     reason: Reason = Field(default=Reason.none, sa_type=by_value(Reason), nullable=False)
     detail: str = ""
     """For people: which value is missing, what the server said."""
+    left_out: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    """As the enrolment has it when the step was planned: a letter's number counts without them."""
     planned_at: datetime = Field(sa_type=Instant, nullable=False)
     first_due_at: datetime = Field(sa_type=Instant, nullable=False)
     due_at: datetime = Field(sa_type=Instant, nullable=False)

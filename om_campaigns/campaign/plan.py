@@ -176,6 +176,7 @@ def _apply(session: Session, ready: Ready, now: datetime) -> None:
         "due_day": ROW.c.due_day,
         "open_until": ROW.c.open_until,
         "attempts": literal(0),
+        "left_out": enrolment.c.left_out,
     }
     chosen = select(*columns.values()).join_from(ROW, enrolment, enrolment.c.id == ROW.c.enrolment_id)
     session.execute(insert_ignoring(session, table_of(Dispatch), list(columns), chosen))

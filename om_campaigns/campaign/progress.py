@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Integer, Table, and_, func, insert, literal, select, update
+from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, func, insert, literal, select, update
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Touch
@@ -28,12 +28,16 @@ SETTLED = (
 )
 """A dispatch in one of these will not move again by itself, so its enrolment goes on."""
 
+TAKEN_OUT = (Reason.step_skipped, Reason.toolkit_withdrawn)
+"""Why nobody gets a step any more: it does not count where letters are numbered."""
+
 DONE = Table(
     "plan_done",
     temporary,
     Column("enrolment_id", Integer, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("day", Integer, nullable=False),
+    Column("left_out", Integer, nullable=False),
     prefixes=["TEMPORARY"],
 )
 
@@ -59,15 +63,16 @@ def advance(
     moved = 0
     for version_id, name in _settled_steps(session, campaign, now):
         definition = definitions[version_id]
-        _gather_settled(session, campaign, version_id, name, now)
+        step = definition.step(name)
+        _gather_settled(session, campaign, version_id, name, now, counts=step is not None and not step.when)
         following = definition.step_after(name)
         if following is None:
-            moved += _finish(session, now)
+            moved += finish(session, now)
             if definition.then and definition.then in successors:
-                _enter_successor(session, successors[definition.then], calendar, now)
+                enter_successor(session, successors[definition.then], calendar, now)
         else:
             calendar.plan_following(session, definition, following, DONE)
-            moved += _move_on(session, following)
+            moved += move_on(session, following)
     return moved
 
 
@@ -92,12 +97,20 @@ def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[
     return [(version_id, step) for version_id, step in session.execute(query)]
 
 
-def _gather_settled(session: Session, campaign: Campaign, version_id: int, step: str, now: datetime) -> None:
-    """Fill DONE with the hand-overs of one step; what was never handed over counts from when it was due."""
+def _gather_settled(session: Session, campaign: Campaign, version_id: int, step: str, now: datetime, *, counts: bool) -> None:
+    """Fill DONE with the hand-overs of one step; what was never handed over counts from when it was due.
+
+    ``counts``: the step is one of those by which letters are numbered.
+    """
     renew_temporary(session, DONE)
     enrolment, dispatch, touch = table_of(Enrolment), table_of(Dispatch), table_of(Touch)
     rows = (
-        select(enrolment.c.id, func.coalesce(touch.c.at, dispatch.c.due_at), func.coalesce(touch.c.day, dispatch.c.due_day))
+        select(
+            enrolment.c.id,
+            func.coalesce(touch.c.at, dispatch.c.due_at),
+            func.coalesce(touch.c.day, dispatch.c.due_day),
+            case((dispatch.c.reason.in_(TAKEN_OUT), 1), else_=0) if counts else literal(0),
+        )
         .join_from(enrolment, dispatch, dispatch.c.enrolment_id == enrolment.c.id)
         .outerjoin(
             touch,
@@ -111,10 +124,11 @@ def _gather_settled(session: Session, campaign: Campaign, version_id: int, step:
         )
         .where(*_settled(campaign, now), enrolment.c.version_id == version_id, enrolment.c.next_step == step)
     )
-    session.execute(insert(DONE).from_select(["enrolment_id", "at", "day"], rows))
+    session.execute(insert(DONE).from_select(["enrolment_id", "at", "day", "left_out"], rows))
 
 
-def _move_on(session: Session, following: Step) -> int:
+def move_on(session: Session, following: Step) -> int:
+    """Give the enrolments in DONE their next step, with its time from TIME."""
     enrolment = table_of(Enrolment)
     counted_from = TIME.c.last_at == DONE.c.at if following.elapsed is not None else TIME.c.last_day == DONE.c.day
     return change(
@@ -132,6 +146,7 @@ def _move_on(session: Session, following: Step) -> int:
         .values(
             last_at=DONE.c.at,
             last_day=DONE.c.day,
+            left_out=enrolment.c.left_out + DONE.c.left_out,
             next_step=following.name,
             next_due_at=TIME.c.due_at,
             promised_at=TIME.c.due_at,
@@ -139,7 +154,8 @@ def _move_on(session: Session, following: Step) -> int:
     )
 
 
-def _finish(session: Session, now: datetime) -> int:
+def finish(session: Session, now: datetime) -> int:
+    """End the way of the enrolments in DONE."""
     enrolment = table_of(Enrolment)
     return change(
         session,
@@ -157,7 +173,7 @@ def _finish(session: Session, now: datetime) -> int:
     )
 
 
-def _enter_successor(session: Session, successor: Successor, calendar: Calendar, now: datetime) -> None:
+def enter_successor(session: Session, successor: Successor, calendar: Calendar, now: datetime) -> None:
     """``then`` enrols whatever the target's segment says; the basis is asked before its first step as always."""
     enrolment = table_of(Enrolment)
     calendar.plan_first(session, successor.definition, now)

@@ -28,6 +28,7 @@ from om_campaigns.campaign.models import (
     Enrolment,
     EnrolmentState,
     Reason,
+    SkippedStep,
 )
 from om_campaigns.columns import Instant, digest, dump_json, table_of
 from om_campaigns.errors import InputError, RefusedError
@@ -135,6 +136,12 @@ def load_wordings(session: Session, campaign: Campaign, definitions: Mapping[int
         if own:
             files |= {path: text for path, text in load_files(session, version_id).items() if path.startswith(tuple(own))}
     return files
+
+
+def load_skipped_steps(session: Session, campaign_id: int) -> frozenset[str]:
+    """Steps that somebody took out of a campaign for everybody not yet served."""
+    skipped = table_of(SkippedStep)
+    return frozenset(session.execute(select(skipped.c.step).where(skipped.c.campaign_id == campaign_id)).scalars())
 
 
 def running_campaigns(session: Session) -> list[Campaign]:

@@ -67,6 +67,8 @@ class Ready:
     """Steps with a text of their own for the pack: their letter is its cover."""
     withdrawn_steps: frozenset[str]
     """Steps that mention a toolkit of which no version is current (domain rule 7)."""
+    skipped_steps: frozenset[str]
+    """Steps that somebody took out for everybody not yet served."""
     topics: dict[str, tuple[str, ...]]
     """Step → subject topics of its texts; a step without is for everybody."""
     campaign_ids: dict[str, int]
@@ -172,7 +174,10 @@ def _of_the_step(
     ready: Ready, definition: CampaignDefinition, step: Step, variant: ColumnElement[str], parties: Parties, today: date
 ) -> list[tuple[ColumnElement[bool], Reason]]:
     """What may keep a step from somebody who may be written to."""
-    refusals: list[tuple[ColumnElement[bool], Reason]] = [(TIME.c.too_late, Reason.grace_over)]
+    refusals: list[tuple[ColumnElement[bool], Reason]] = []
+    if step.name in ready.skipped_steps:
+        refusals.append((true(), Reason.step_skipped))
+    refusals.append((TIME.c.too_late, Reason.grace_over))
     if step.name in ready.withdrawn_steps:
         refusals.append((true(), Reason.toolkit_withdrawn))
     if step.when:

@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "answer": ("answer:answer", "What houses answered on the pages behind letters."),
     "audience": ("audience:audience", "Import and count the people and houses."),
     "backup": ("backup:backup", "Write database, keys and texts into one file."),
-    "campaign": ("campaign:campaign", "List, publish, pause, resume and stop campaigns."),
+    "campaign": ("campaign:campaign", "List, publish, change, pause, resume and stop campaigns."),
     "check": ("check:check", "Check every file of the workspace; changes nothing."),
     "db": ("operator:db", "Bring the database to the newest shape."),
     "demo": ("demo:demo", "Walk the sample campaigns through 120 days in a folder of their own."),

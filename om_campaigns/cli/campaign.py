@@ -1,4 +1,4 @@
-"""``campaign``: list, show, publish, pause, resume, stop."""
+"""``campaign``: list, show, publish, move to the newest version, skip a step, pause, resume, stop."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from om_campaigns.cli import Group, State, pass_state
-from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
+from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows, shown
 from om_campaigns.cli.overlay import tell_conflicts
 
 if TYPE_CHECKING:
+    from om_campaigns.pipeline.staff.moving import Move
     from om_campaigns.pipeline.staff.under_way import VersionChange
 
 NEXT = "'om-campaigns plan' shows what would be sent"
@@ -24,7 +25,7 @@ KEYS = (
 
 @click.group(cls=Group)
 def campaign() -> None:
-    """List, publish, pause, resume and stop campaigns."""
+    """List, publish, change, pause, resume and stop campaigns."""
 
 
 @campaign.command("list")
@@ -84,8 +85,10 @@ def show(state: State, name: str, format_: str) -> None:
             click.echo("ended: " + ", ".join(f"{number} {how}" for how, number in found["ended"].items()))
         click.echo()
         print_rows(steps, "table", columns)
+        for step in (step for step in steps if step["taken_out_at"]):
+            click.echo(f"{step['step']} was taken out on {shown(step['taken_out_at'], zone)} for everybody who had not had it")
         click.echo()
-        columns = {"version": "version", "published_at": "published", "published_by": "by"}
+        columns = {"version": "version", "published_at": "published", "published_by": "by", "readers": "in the series"}
         columns |= {"despite": "despite"} if any(each["despite"] for each in found["versions"]) else {}
         print_rows(found["versions"], "table", columns, zone=zone)
 
@@ -147,6 +150,78 @@ def _tell_change(change: VersionChange) -> None:
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
+
+
+@campaign.command("move-to-latest")
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Show who would be moved and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_state
+def move_to_latest(state: State, name: str, dry_run: bool, yes: bool) -> None:
+    """Move those who are in a series to its newest version.
+
+    Who is moved gets what the newest version has after the place they have come to; new steps that lie before their next one are
+    left out. Who had a step that the newest version has no more stays on their version.
+    """
+    from om_campaigns.cli.screen import confirm, print_block, print_headline, print_next
+    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.pipeline.staff.moving import move_to_latest as move
+
+    app = state.app()
+    found = move(app, name, app.now(), load_actor(), is_dry_run=True)
+    lines = [f"  {each.readers} before '{each.step}' on version {each.version}: {_what_follows(each)}" for each in found.moves]
+    lines += [f"  {each.readers} stay on version {each.version} before '{each.step}': {each.reason}" for each in found.stays]
+    if not found.readers:
+        told = f"Nobody in {name} can be moved to version {found.version}." if lines else f"Everybody in {name} is on its newest version."
+        print_headline(told)
+        print_block(*lines)
+        return
+    print_headline(f"{found.readers} in {name} would move to version {found.version}.")
+    print_block(*lines)
+    command = f"campaign move-to-latest {name} --yes"
+    if dry_run:
+        print_next(command)
+        return
+    if not yes:
+        confirm("Move them?", answer=command, what=f"{found.readers} in {name} would move to version {found.version}")
+    done = move(app, name, app.now(), load_actor())
+    print_headline(f"{done.readers} in {name} are on version {done.version} now.", mark="✓")
+
+
+def _what_follows(move: Move) -> str:
+    """What the newest version has for a group that is moved."""
+    follows = f"'{move.next_step}' comes next" if move.next_step else "nothing is left, they come to the end"
+    return f"{follows}; {_quoted(move.skipped)} left out" if move.skipped else follows
+
+
+@campaign.command()
+@click.argument("step", metavar="NAME/STEP")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_state
+def skip(state: State, step: str, yes: bool) -> None:
+    """Take a step out of a campaign for everybody who has not had it, for good.
+
+    They come to it when it is due and go on as if it had passed, also to the next campaign. Packs that were offered stay open.
+    """
+    from om_campaigns.cli.screen import confirm, print_block, print_headline, print_next
+    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.pipeline.staff.skipping import look_at_step, skip_step
+
+    name, _, step_name = step.partition("/")
+    if not step_name:
+        raise click.UsageError(f"'{step}' names no step: write {name}/STEP")
+    app = state.app()
+    found = look_at_step(app, name, step_name)
+    if found.was_skipped:
+        print_headline(f"{step} was taken out before; nothing was changed.")
+        return
+    if not yes:
+        print_headline(f"{found.ahead} in {name} have '{step_name}' ahead of them and would not get it.")
+        print_block(f"{found.owed} of its letters are owed and would not leave. Whoever enters later does not get it either.")
+        confirm("Take it out?", answer=f"campaign skip {step} --yes", what=f"'{step_name}' would be taken out of {name} for good")
+    done = skip_step(app, name, step_name, app.now(), load_actor())
+    print_headline(f"{step} is taken out: {done.ahead} in the series will not get it.", mark="✓")
+    print_next(f"campaign show {name}")
 
 
 @campaign.command()

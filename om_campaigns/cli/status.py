@@ -53,6 +53,7 @@ def show(state: State) -> None:
             "owed": _owed(found["owed"], zone, now),
             "braked": "\n".join(_braked(each, zone) for each in found["braked"]),
             "alarm": "\n".join(_alarm(each) for each in found["alarms"]),
+            "held": "\n".join(_held(each) for each in found["held"]),
             "look at": ", ".join(f"{number} {status}" for status, number in found["attention"].items() if number),
         },
         zone=zone,
@@ -92,6 +93,11 @@ def _braked(each: dict[str, Any], zone: ZoneInfo) -> str:
     what = "asked to slow down" if each["scope"] == "slowed" else "refuses us"
     until = f"left alone until {shown(each['until'], zone)}, or 'om-campaigns unhalt {each['name']}'"
     return f"{each['name']} {what}: {each['why']}; {until}"
+
+
+def _held(each: dict[str, Any]) -> str:
+    what = f"{each['letters']} {'letter' if each['letters'] == 1 else 'letters'} of {each['campaign']}/{each['step']}"
+    return f"{what}: {each['why'] or each['reason']}"
 
 
 def _alarm(each: dict[str, Any]) -> str:

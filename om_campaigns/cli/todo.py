@@ -17,6 +17,7 @@ WORDS = {
     "home_left": "says not to be in this house any more",
     "house_says": "a house wrote in the portal",
     "mail_unclear": "mail came in that no program could understand; it lies in inbox/",
+    "letters_held": "letters are held back; the ledger says which ('ledger --status held')",
     "mass_leaving": "many left at once, see 'leaving list'; 'leaving undo' takes it back",
     "case_offered": "a case for the monthly letter, see 'action list --for-letter'",
 }

@@ -19,7 +19,7 @@ from om_campaigns.audience.vocabulary import IDEA_NAMES, NATIONWIDE, Sender
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.models import Campaign, CampaignVersion
 from om_campaigns.campaign.reading import PACK
-from om_campaigns.campaign.releases import load_files
+from om_campaigns.campaign.releases import load_files, load_skipped_steps
 from om_campaigns.campaign.timing import date_of
 from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import brand_path, load_brand
@@ -27,7 +27,7 @@ from om_campaigns.compose.building import RENDERER, make_edition, make_edition_i
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
 from om_campaigns.compose.counted import Counting, may_link
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
-from om_campaigns.compose.frontmatter import StepFile, read_step
+from om_campaigns.compose.frontmatter import StepFile, parse_step, read_step
 from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.compose.overlay import OwnBlock
@@ -63,6 +63,8 @@ class LetterKey:
     purpose: Purpose = Purpose.letter
     note: str = ""
     """For covers: which way of passing on the note explains (a name of ``NOTES``)."""
+    left_out: int = 0
+    """How many earlier steps were taken out for its reader."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Library:
     _inputs: dict[LetterKey, tuple[str, EditionInput]] = field(default_factory=dict)
     _kept: OrderedDict[str, Edition] = field(default_factory=OrderedDict)
     _steps: dict[tuple[int, str], StepFile] = field(default_factory=dict)
+    _dropped: dict[tuple[int, int], frozenset[str]] = field(default_factory=dict)
     _overlays: dict[int, dict[OverlayKey, dict[str, Logged]]] = field(default_factory=dict)
 
     def edition_id(self, key: LetterKey) -> str:
@@ -275,7 +278,7 @@ class Library:
                 "mailing_list": definition.mailing_list,
                 "mailing_list_name": self.houses.mailing_list_name(definition.mailing_list, language),
             },
-            "step": step_context(key, series, head, about, language, is_alone=self._stands_alone(key)),
+            "step": step_context(key, head, about, language, self._place_in_series(key)),
             "toolkits": toolkits,
             "toolkit": toolkits[0] if toolkits else None,
             "om": om_context(self.sender, self.pages),
@@ -328,9 +331,40 @@ class Library:
         step = self._series(key).step(key.step)
         return (key.purpose is Purpose.pack and self.pack_text(key)) or bool(step and step.when)
 
+    def _place_in_series(self, key: LetterKey) -> tuple[int, int]:
+        """Which part of how many a letter is to its reader. Steps that only some get do not count, nor those that were taken out."""
+        if self._stands_alone(key):
+            return 1, 1
+        names = [step.name for step in self._series(key).steps if not step.when]
+        here = names.index(key.step)
+        position = max(here + 1 - key.left_out, 1)
+        return position, position + sum(name not in self._steps_taken_out(key) for name in names[here + 1 :])
+
+    def _steps_taken_out(self, key: LetterKey) -> frozenset[str]:
+        """Steps of the reader's series that nobody gets any more: skipped by somebody, or about a toolkit that was withdrawn."""
+        place = (key.campaign_id, key.version_id)
+        if place not in self._dropped:
+            skipped = load_skipped_steps(self.session, key.campaign_id)
+            names = {step.name for step in self._series(key).steps}
+            self._dropped[place] = frozenset(name for name in names if name in skipped or self._is_withdrawn(replace(key, step=name)))
+        return self._dropped[place]
+
+    def _is_withdrawn(self, key: LetterKey) -> bool:
+        source = self._source(self._wording_version(key))
+        start = f"campaigns/{source.name}/{key.step}."
+        heads = (parse_step(text, path)[0] for path, text in source.files.items() if path.startswith(start) and path.endswith(".md"))
+        return any(self.houses.is_withdrawn(code) for head in heads if head is not None for code in head.toolkits)
+
     def _next_step(self, series: CampaignDefinition, key: LetterKey, language: str) -> dict[str, str] | None:
-        here, following = series.step(key.step), series.step_after(key.step)
-        if here is None or following is None or following.when:
+        """What comes next, and when; nothing where that is a step which only some get."""
+        here, days = series.step(key.step), 0
+        following = series.step_after(key.step)
+        while here is not None and following is not None:
+            days, here = days + _days_between(here, following), following
+            if following.name not in self._steps_taken_out(key):
+                break
+            following = series.step_after(following.name)
+        if following is None or following.when:
             return None
         source = self._source(self._wording_version(replace(key, step=following.name)))
         path = next(
@@ -340,14 +374,11 @@ class Library:
         subject = read_step(source.files[path], path).subject if path else ""
         if not subject or "{" in subject:
             return None
-        return {"subject": subject, "after": after_text(_days_between(here, following), language)}
+        return {"subject": subject, "after": after_text(days, language)}
 
 
-def step_context(
-    key: LetterKey, definition: CampaignDefinition, head: StepFile, about: StepFile, language: str, *, is_alone: bool
-) -> dict[str, Any]:
-    """``about``: the text that says what the step is about, where a cover only introduces it. Steps that only some get do not count."""
-    names = [key.step] if is_alone else [step.name for step in definition.steps if not step.when]
+def step_context(key: LetterKey, head: StepFile, about: StepFile, language: str, place: tuple[int, int] = (1, 1)) -> dict[str, Any]:
+    """``about``: the text that says what the step is about, where a cover only introduces it. ``place``: which part of how many."""
     due = date_of(key.due_day) + timedelta(days=head.due_days) if head.due_days else None
     return {
         "name": key.step,
@@ -355,8 +386,8 @@ def step_context(
         "ideas": [str(idea) for idea in about.ideas],
         "idea_names": [IDEA_NAMES[idea][language] for idea in about.ideas],
         "topics": list(head.topics),
-        "position": names.index(key.step) + 1,
-        "count": len(names),
+        "position": place[0],
+        "count": place[1],
         "due_date": format_date(due, language) if due else "",
         "call_to_action": head.call_to_action.text,
     }

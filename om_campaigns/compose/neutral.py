@@ -45,7 +45,7 @@ def neutral_input(library: Library, version_id: int, step: str, language: str) -
             "mailing_list": definition.mailing_list,
             "mailing_list_name": library.houses.mailing_list_name(definition.mailing_list, found),
         },
-        "step": step_context(key, definition, replace(head, due_days=None), head, found, is_alone=True),
+        "step": step_context(key, replace(head, due_days=None), head, found),
         "toolkits": toolkits,
         "toolkit": toolkits[0] if toolkits else None,
         "om": om_context(library.sender, library.pages),

@@ -44,6 +44,7 @@ _COLUMNS = [
         "language",
         "service",
         "due_day",
+        "left_out",
         "status",
     )
 ] + [col(Address.domain)]

@@ -53,6 +53,7 @@ class Due:
     language: str
     service: bool
     due_day: int
+    left_out: int
     status: DispatchStatus
     domain: str
     earlier: tuple[Earlier, ...] = ()

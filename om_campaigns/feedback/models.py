@@ -36,6 +36,7 @@ class TaskKind(StrEnum):
     house_says = "house_says"
     mail_unclear = "mail_unclear"
     mass_leaving = "mass_leaving"
+    letters_held = "letters_held"
 
 
 class Task(SQLModel, table=True):

@@ -30,7 +30,7 @@ from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispatch
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
 from om_campaigns.campaign.progress import Successor, advance
-from om_campaigns.campaign.releases import get_campaign, load_definitions, load_wordings, running_campaigns
+from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps, load_wordings, running_campaigns
 from om_campaigns.campaign.rows import Ready
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import table_of
@@ -51,6 +51,7 @@ from om_campaigns.pipeline.letters.packing import pack_key, record_revisions
 from om_campaigns.pipeline.notices import send_asked_notices
 from om_campaigns.pipeline.recipient.inbox import collect
 from om_campaigns.pipeline.staff.bursts import watch_leaving
+from om_campaigns.pipeline.staff.held import watch_held
 from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step, topics_by_step
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 
@@ -190,6 +191,7 @@ def tick(
                 chosen.append(due_by(now))
         sent = hand_over(app, now, chosen, transport=transport, stop=stop, progress=progress)
         going = result.add(plans, sent) and not reviewed
+    watch_held(app, now)
     return result
 
 
@@ -339,7 +341,7 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
     definitions = load_definitions(session, campaign)
     latest = definitions[campaign.latest_version_id or 0]
     entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
-    successors = _successors(session, definitions.values(), entry.campaign_ids)
+    successors = load_successors(session, definitions.values(), entry.campaign_ids)
     moved = advance(session, campaign, definitions, calendar, now, successors)
     reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
     entered = enrol(session, entry, calendar, now, today)
@@ -361,6 +363,7 @@ def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, 
         plain_steps(campaign.name, files),
         pack_steps(campaign.name, files),
         frozenset(step for step, codes in toolkits_by_step(campaign.name, files).items() if any(map(houses.is_withdrawn, codes))),
+        load_skipped_steps(session, campaign.id or 0),
         topics_by_step(campaign.name, files),
         entry.campaign_ids,
         entry.houses,
@@ -383,7 +386,7 @@ def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, 
     )
 
 
-def _successors(session: Session, definitions: Iterable[CampaignDefinition], campaign_ids: Mapping[str, int]) -> dict[str, Successor]:
+def load_successors(session: Session, definitions: Iterable[CampaignDefinition], campaign_ids: Mapping[str, int]) -> dict[str, Successor]:
     """The running campaigns that these definitions lead into."""
     found = {}
     for name in {definition.then for definition in definitions if definition.then in campaign_ids}:

@@ -55,6 +55,7 @@ def test_a_blank_workspace_has_only_what_every_letter_needs(tmp_path: Path) -> N
     assert not list((tmp_path / "templates/campaigns").iterdir())
     assert [path.name for path in (tmp_path / "templates/brands").iterdir()] == ["om.toml"]
     assert list((tmp_path / "templates/layouts").iterdir())
+    assert "begleitmail.de.md" in [path.name for path in (tmp_path / "templates/content").iterdir()]
     tables = sorted((tmp_path / "audiences").glob("*.csv"))
     assert "people.csv" in [path.name for path in tables]
     assert {path.read_text(encoding="utf-8").count("\n") for path in tables} == {1}

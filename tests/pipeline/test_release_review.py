@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,27 @@ def test_publishing_says_who_gets_new_words(office: Workspace) -> None:
     said = om(office.folder, "campaign", "publish", now="2027-01-05T12:00").out
     assert "2 in the series have not had 'w2' yet and will get the new words" in said
     assert "'w1' yet" not in said
+
+
+@pytest.mark.parametrize(
+    ("routes", "missing"),
+    [
+        (["forward_pack"], ["begleitmail", "so-leiten-sie-weiter", ".attachment", ".block", ".portal"]),
+        (["newsletter_block"], ["begleitmail", ".block"]),
+        (["list_address"], []),
+        (["direct_email"], []),
+    ],
+)
+def test_check_demands_the_texts_that_routes_need(office: Workspace, routes: list[str], missing: list[str]) -> None:
+    """Without them a cover would be held back, house by house."""
+    shutil.rmtree(office.folder / "templates/content")
+    office.campaign("wir", "w1 day = 0", audience=f"routes = {json.dumps(routes)}")
+    wanted = {f"content/{each if each[0] != '.' else f'so-leiten-sie-weiter{each}'}.de.md" for each in missing}
+    rows = om(office.folder, "check", "--format", "json").json
+    assert {each["file"].split("templates/")[1] for each in rows if each["level"] == "error"} == wanted
+    if wanted:
+        with pytest.raises(ProblemsError):
+            office.publish()
+    else:
+        assert office.publish() == [True]
+    assert versions(office) == (0 if wanted else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, select
@@ -19,7 +20,15 @@ from om_campaigns.pipeline.letters.packing import pack_key, plan_parts
 def key_of_row(row: Any) -> LetterKey:
     """The edition that a dispatch (a row, or a ``Due``) needs."""
     return LetterKey(
-        row.campaign_id, row.version_id, row.step, row.variant, row.language, row.organisation_id, Sender(row.sender), row.due_day
+        row.campaign_id,
+        row.version_id,
+        row.step,
+        row.variant,
+        row.language,
+        row.organisation_id,
+        Sender(row.sender),
+        row.due_day,
+        left_out=row.left_out,
     )
 
 
@@ -35,9 +44,9 @@ def keys_where(session: Session, library: Library, campaign: ColumnElement[int],
     """The distinct editions of the dispatches that meet these conditions; ``campaign`` is how their campaign is read."""
     dispatch = table_of(Dispatch)
     names = ("version_id", "step", "variant", "language", "organisation_id", "sender", "due_day")
-    query = select(campaign, *[dispatch.c[name] for name in names], dispatch.c.route).where(*conditions).distinct()
-    for *row, route in session.execute(query):
-        yield from keys_of_parts(LetterKey(*row), route, library)
+    query = select(campaign, *[dispatch.c[name] for name in names], dispatch.c.left_out, dispatch.c.route).where(*conditions).distinct()
+    for *row, left_out, route in session.execute(query):
+        yield from keys_of_parts(replace(LetterKey(*row), left_out=left_out), route, library)
 
 
 def keys_of_parts(key: LetterKey, route: Route, library: Library) -> list[LetterKey]:

@@ -34,7 +34,7 @@ SAMPLE_MARK = ".sample"
 LEADER = "leader"
 """Name of the lock that the one leading scheduler of a database holds."""
 
-BLANK_PARTS = ("layouts", "blocks", "brands/om.toml")
+BLANK_PARTS = ("layouts", "blocks", "content", "brands/om.toml")
 """What even a blank workspace needs below ``templates/`` to compose a letter."""
 
 FOLDERS = ("templates/campaigns", "templates/content", "templates/toolkits", "audiences/segments")

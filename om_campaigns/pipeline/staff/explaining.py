@@ -45,6 +45,7 @@ REASONS: dict[Reason, str] = {
     Reason.not_while_in: "waits until another campaign is over (not_while_in)",
     Reason.starts_after: "waits for another campaign to be finished first (starts_after)",
     Reason.toolkit_withdrawn: "the step mentions a toolkit that was withdrawn",
+    Reason.step_skipped: "the step was taken out for everybody who had not had it",
     Reason.no_variant: "no variant of the text fits, and there is no plain one",
     Reason.grace_over: "came too late: the step's grace was over",
     Reason.missing_value: "a value the text prints is missing",

@@ -17,8 +17,9 @@ from sqlmodel import Session, col
 
 from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation
-from om_campaigns.audience.vocabulary import Level, OrganisationStatus, Sender
+from om_campaigns.audience.vocabulary import Level, OrganisationStatus, Route, Sender
 from om_campaigns.campaign.models import Campaign, CampaignStatus
+from om_campaigns.campaign.reading import PACK
 from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.timing import load_zone, local_day
 from om_campaigns.columns import table_of
@@ -26,7 +27,7 @@ from om_campaigns.compose.brand import brand_path
 from om_campaigns.compose.building import make_edition, make_neutral
 from om_campaigns.compose.contexts import OM_BRAND
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose, show_html, show_subject, show_text
-from om_campaigns.compose.library import LetterKey, Library
+from om_campaigns.compose.library import COVER, LetterKey, Library
 from om_campaigns.compose.lint import Finding, Rendered, lint, lint_fragment, read_allowed
 from om_campaigns.compose.lint.specimen import make_specimen
 from om_campaigns.compose.neutral import neutral_input
@@ -84,6 +85,7 @@ def find_faults(app: App, session: Session, drafts: Sequence[Draft], now: dateti
         except InputError as error:
             desk.cannot_make([Problem(f"campaigns/{draft.name}/campaign.toml", 0, 0, "reference", str(error))])
             continue
+        desk.cannot_make(find_missing_texts(draft))
         day = local_day(now, load_zone(desk.composer.houses.zone(house_id, app.settings.zone)))
         blank = LetterKey(version.campaign.id or 0, version.version_id, "", "", "", house_id, Sender.om, day)
         for key in _keys(draft, blank, desk.composer.library, app.settings.language):
@@ -184,6 +186,26 @@ class _Desk:
                     self.problems += [as_problem(each, given) for each in found if _kind(each) not in self.look]
 
 
+def find_missing_texts(draft: Draft) -> list[Problem]:
+    """Texts beside the campaign that its routes need: without them covers would be held back, house by house."""
+    routes = {route for audience in draft.definition.audiences for route in audience.routes}
+    own_covers = [has_text(draft.files, draft.name, step.name, PACK) for step in draft.definition.steps]
+    is_direct_cover = Route.direct_email in routes and any(own_covers)
+    needed = []
+    if routes & {Route.forward_pack, Route.newsletter_block} and not all(own_covers):
+        needed.append(COVER)
+    if Route.forward_pack in routes or is_direct_cover:
+        needed += NOTES.values()
+    if routes & {Route.forward_pack, Route.newsletter_block}:
+        needed.append(BLOCK_NOTE)
+    said = f"'{draft.name}' passes on through houses, and that needs this text; 'init' in an empty folder brings one to begin with"
+    return [Problem(f"{stem}.de.md", 0, 0, "text", said) for stem in needed if not _is_there(draft, stem)]
+
+
+def _is_there(draft: Draft, stem: str) -> bool:
+    return any(f"{stem}.{language}.md" in draft.files for language in LANGUAGES)
+
+
 def some_house(session: Session) -> int:
     """A house to write letters for: the first active one; an invented one where there is none yet."""
     house = table_of(Organisation)
@@ -199,14 +221,15 @@ def some_house(session: Session) -> int:
 def _keys(draft: Draft, first: LetterKey, library: Library, language: str) -> Iterator[LetterKey]:
     """Every letter of a draft, and every mail of its packs: what is passed on, and the cover with each note on how."""
     spoken = languages_by_step(draft.name, [draft.definition], draft.files, language)
-    notes = [note for note in dict.fromkeys([*NOTES.values(), BLOCK_NOTE]) if any(path.startswith(f"{note}.") for path in draft.files)]
+    notes = [note for note in dict.fromkeys([*NOTES.values(), BLOCK_NOTE]) if _is_there(draft, note)]
     for audience, step in product(draft.definition.audiences, draft.definition.steps):
         variants = filter(partial(has_text, draft.files, draft.name, step.name), ("", *(each.name for each in step.variants)))
         for variant, each in product(variants, spoken[step.name]):
             key = replace(first, step=step.name, variant=variant, language=each, sender=Sender(audience.sender))
             if any(carries_pack(key, route, library) for route in audience.routes):
                 yield pack_key(key)
-                yield from (replace(key, purpose=Purpose.cover, note=note) for note in notes)
+                if _is_there(draft, COVER) or library.pack_text(key):
+                    yield from (replace(key, purpose=Purpose.cover, note=note) for note in notes)
             else:
                 yield key
 

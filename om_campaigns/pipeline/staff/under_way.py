@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.matching import is_active
-from om_campaigns.campaign.models import CampaignFile, CampaignVersion, Enrolment
+from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion, Enrolment
 from om_campaigns.campaign.reading import parse_text_name
 from om_campaigns.campaign.releases import Published, load_definitions
 from om_campaigns.columns import table_of
@@ -74,6 +74,13 @@ def load_standing(session: Session, campaign_id: int) -> dict[int, dict[str, int
     for version_id, step, readers in session.execute(query):
         standing.setdefault(version_id, {})[step] = readers
     return standing
+
+
+def count_ahead(session: Session, campaign: Campaign, step: str) -> int:
+    """How many who are in the series have this step still ahead of them."""
+    definitions = load_definitions(session, campaign)
+    standing = load_standing(session, campaign.id or 0)
+    return sum(_ahead(definitions, version_id, step, readers) for version_id, readers in standing.items())
 
 
 def _names(definition: CampaignDefinition) -> list[str]:

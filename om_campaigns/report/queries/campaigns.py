@@ -12,7 +12,8 @@ from sqlmodel import Session
 from om_campaigns.audience.models import Change
 from om_campaigns.campaign.corrections import MARK
 from om_campaigns.campaign.definition import CampaignDefinition, Step
-from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState
+from om_campaigns.campaign.matching import is_active
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState, SkippedStep
 from om_campaigns.campaign.releases import DESPITE, get_campaign
 from om_campaigns.columns import table_of
 
@@ -119,18 +120,21 @@ def load_campaign(session: Session, name: str) -> dict[str, Any]:
 
 
 def _versions(session: Session, campaign_id: int, versions: Sequence[Any]) -> list[dict[str, Any]]:
-    """Every version with who published it, and despite which rules of the check."""
+    """Every version with who published it, despite which rules of the check, and how many in the series are on it."""
     change = table_of(Change)
     query = select(change.c.at, change.c.new).where(
         change.c.entity == "campaign", change.c.entity_id == campaign_id, change.c.field == DESPITE
     )
     despite = dict(session.execute(query).all())
+    active = select(_enrolment.c.version_id, func.count()).where(_enrolment.c.campaign_id == campaign_id, is_active(_enrolment))
+    readers: dict[int, int] = dict(session.execute(active.group_by(_enrolment.c.version_id)).all())
     return [
         {
             "version": each.number,
             "published_at": each.published_at,
             "published_by": each.published_by,
             "despite": despite.get(each.published_at, ""),
+            "readers": readers.get(each.id, 0),
         }
         for each in versions
     ]
@@ -141,6 +145,8 @@ def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -
     kinds = (_dispatch.c.step, _dispatch.c.status, _dispatch.c.reason, _corrects.label("corrects"))
     query = select(*kinds, func.count()).where(_dispatch.c.campaign_id == campaign_id).group_by(*kinds)
     skipped: dict[str, dict[str, int]] = defaultdict(dict)
+    out = table_of(SkippedStep)
+    taken_out: dict[str, Any] = dict(session.execute(select(out.c.step, out.c.at).where(out.c.campaign_id == campaign_id)).all())
     for step, status, reason, corrects, number in session.execute(query):
         key = "corrected" if corrects and status is DispatchStatus.sent else status
         counts[step][key] = counts[step].get(key, 0) + number
@@ -156,6 +162,7 @@ def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -
             "failed": counts[step.name].get(DispatchStatus.failed, 0),
             "uncertain": counts[step.name].get(DispatchStatus.uncertain, 0),
             "skipped": skipped[step.name],
+            "taken_out_at": taken_out.get(step.name),
         }
         for step in definition.steps
     ]

@@ -101,8 +101,8 @@ def _may_be_written_to(mailing_list: str) -> ColumnElement[bool]:
 def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any]:
     """What the status page shows: halted_at, halted_by, halt_reason, leader, audience (see ``count_audience``), campaigns
     (see ``load_campaigns``), owed (see ``load_owed``), ``attention``: how many letters are held, failed or uncertain, ``braked``: what
-    the sender slowed, stopped or paused by itself (scope, name, until, why), and ``alarms``: where many left at once (scope, through,
-    since, left, readers)."""
+    the sender slowed, stopped or paused by itself (scope, name, until, why), ``alarms``: where many left at once (scope, through,
+    since, left, readers), and ``held``: letters that are held back (campaign, step, reason, letters, why)."""
     row = session.get(Instance, 1) or Instance()
     dispatch = table_of(Dispatch)
     by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).all())
@@ -116,6 +116,7 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
         "braked": _load_braked(session, now),
         "alarms": _load_alarms(session),
         "owed": load_owed(session, now),
+        "held": _load_open(session, TaskKind.letters_held),
         "attention": {
             status.value: by_status.get(status, 0) for status in (DispatchStatus.held, DispatchStatus.failed, DispatchStatus.uncertain)
         },
@@ -123,9 +124,13 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
 
 
 def _load_alarms(session: Session) -> list[dict[str, Any]]:
+    return _load_open(session, TaskKind.mass_leaving)
+
+
+def _load_open(session: Session, kind: TaskKind) -> list[dict[str, Any]]:
+    """What open tasks of a kind say, the oldest first."""
     task = table_of(Task)
-    query = select(task.c.detail).where(task.c.kind == TaskKind.mass_leaving, task.c.closed_at.is_(None)).order_by(task.c.at)
-    return list(session.execute(query).scalars())
+    return list(session.execute(select(task.c.detail).where(task.c.kind == kind, task.c.closed_at.is_(None)).order_by(task.c.at)).scalars())
 
 
 def _load_braked(session: Session, now: datetime) -> list[dict[str, Any]]:
