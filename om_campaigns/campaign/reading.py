@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 from typing import NamedTuple, Protocol
 
 from om_campaigns.audience import expressions
 from om_campaigns.audience.expressions import Refers, Selects
+from om_campaigns.audience.expressions.words import CLOSED, Words, describe_unknown
 from om_campaigns.audience.vocabulary import Route, Sender
 from om_campaigns.campaign.definition import (
     WORKING_HOURS,
@@ -69,6 +70,8 @@ class Known:
     mailing_lists: Collection[str]
     campaigns: Collection[str]
     unreadable: Collection[str] = ()
+    words: Words = field(default_factory=dict)
+    """What else words of expressions may name, as far as the data tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,13 @@ class _Scope:
     known: Known
 
     def unknown(self, refers: Refers, value: str) -> str:
-        """What is wrong with a name in an expression, '' if nothing is or only the audience's data can tell."""
+        """What is wrong with a name in an expression, '' if nothing is or nothing can be said of it."""
         if refers is Refers.campaign:
             names, value = self.known.campaigns, value.partition("/")[0]
         elif refers is Refers.mailing_list:
             names = self.known.mailing_lists
         else:
-            return ""
+            return describe_unknown(refers, value, self.known.words)
         return "" if value in names else f"there is no {refers} '{value}'{suggest(value, names)}"
 
 
@@ -301,8 +304,9 @@ def _condition(table: Table, key: str, scope: _Scope) -> str:
         for each in expressions.read(source, Selects(selects)).references:
             if text := scope.unknown(each.refers, each.value):
                 at = column - 1 if each.line == 1 else 0
-                found.append(Problem(findings.file, line + each.line - 1, at + each.column, "reference", text))
-        findings.add(*(each if exact else Problem(each.file, line, column, each.rule_id, each.text) for each in found))
+                is_open = each.refers not in CLOSED | {Refers.campaign, Refers.mailing_list}
+                found.append(Problem(findings.file, line + each.line - 1, at + each.column, "reference", text, is_open))
+        findings.add(*(each if exact else replace(each, line=line, column=column) for each in found))
     return str(source)
 
 

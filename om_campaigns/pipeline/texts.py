@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.app import App
+from om_campaigns.audience.known_words import find_unknown_words, load_words
 from om_campaigns.audience.models import MailingList
 from om_campaigns.audience.segments import read_segments
 from om_campaigns.campaign.definition import CampaignDefinition
@@ -153,10 +154,16 @@ def read_defined(app: App, session: Session, names: Sequence[str] = ()) -> tuple
             hint = make_hint(name, there, f"there are: {', '.join(there) or 'none'}")
             raise InputError(f"there is no campaign '{name}' in {app.templates / 'campaigns'}", hint=hint)
     segments, problems = read_segments(app.audiences / "segments")
+    words = load_words(session)
+    for name, segment in list(segments.items()):
+        unknown = find_unknown_words(segment, words)
+        problems += unknown
+        if errors_among(unknown):
+            del segments[name]
     published = session.execute(select(table_of(Campaign).c.name)).scalars()
     mailing_lists = set(session.execute(select(table_of(MailingList).c.slug)).scalars())
     unreadable = {path.stem for path in (app.audiences / "segments").glob("*.toml")} - segments.keys()
-    known = Known(segments, mailing_lists, {*there, *published}, unreadable)
+    known = Known(segments, mailing_lists, {*there, *published}, unreadable, words)
     shared = read_tree(app.templates, *SHARED)
     drafts = []
     for name in names or there:
