@@ -110,7 +110,7 @@ def take_lock(engine: Engine, lock_folder: Path, name: str) -> Callable[[], None
 
 
 def _take_session_lock(engine: Engine, name: str) -> Callable[[], None] | None:
-    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    number = _lock_number(name)
     connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     if connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}).scalar_one():
 
@@ -126,14 +126,42 @@ def _take_session_lock(engine: Engine, name: str) -> Callable[[], None] | None:
     return None
 
 
+def _lock_number(name: str) -> int:
+    """The key of an advisory lock: 64 bits, signed."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def is_locked(engine: Engine, lock_folder: Path, name: str) -> bool:
+    """Whether some process holds this lock now. Looking takes nothing away from whoever is just about to take it."""
+    if engine.dialect.name == "postgresql":
+        held = text(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) | objid::bigint = :number"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        with engine.connect() as connection:
+            return bool(connection.execute(held, {"number": _lock_number(name)}).scalar_one())
+    try:
+        with (lock_folder / f"{name}.lock").open("r+b") as handle:
+            _look_at_lock(handle)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 def _take_file_lock(path: Path) -> Callable[[], None] | None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("a+b")
-    try:
-        _lock(handle)
-    except OSError:
-        handle.close()
-        return None
+    while True:
+        handle = path.open("a+b")
+        try:
+            _lock(handle)
+        except OSError:
+            handle.close()
+            return None
+        if _is_file_at(path, handle):
+            break
+        handle.close()  # whoever held it removed the file meanwhile: a lock on what nobody else can open keeps nobody out
 
     def release() -> None:
         if sys.platform == "win32":
@@ -146,6 +174,13 @@ def _take_file_lock(path: Path) -> Callable[[], None] | None:
     return release
 
 
+def _is_file_at(path: Path, handle: Any) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
+    except FileNotFoundError:
+        return False
+
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -153,8 +188,14 @@ if sys.platform == "win32":
         handle.seek(0)
         msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
 
+    def _look_at_lock(handle: Any) -> None:
+        _lock(handle)
+
 else:
     import fcntl
 
     def _lock(handle: Any) -> None:
         fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _look_at_lock(handle: Any) -> None:
+        fcntl.flock(handle.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)

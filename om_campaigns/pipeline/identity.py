@@ -82,6 +82,16 @@ def find_difference(engine: Engine, workspace: Path, row: Instance) -> str:
     return ""
 
 
+def find_refusal(app: App, session: Session) -> str:
+    """Why this database as a whole sends nothing until somebody confirms or mends it, '' where it may. A halt is another matter."""
+    row = session.get(Instance, 1)
+    if row is None or row.mode is not Mode.live:
+        return ""
+    if app.settings.mode is not Mode.live:
+        return "this database went live, but config.toml says rehearsal"
+    return find_difference(app.engine, app.workspace, row)
+
+
 def require_same(app: App, session: Session) -> None:
     """Live only: raises RefusedError for a database that is not the one that sent last; writes down one that never was asked."""
     row = store.instance(session)

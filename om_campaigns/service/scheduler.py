@@ -18,6 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.pipeline.identity import find_refusal
 from om_campaigns.pipeline.operator.installation import forget_old_values, take_leadership
 from om_campaigns.pipeline.tick import tick
 from om_campaigns.service.stopping import told_to_stop, wait
@@ -36,8 +37,12 @@ def run_until_told(app: App) -> None:
 def run(app: App, stop: threading.Event) -> None:
     """Lead, serve the pages and tick every ``run.every_seconds`` until ``stop`` is set.
 
-    Raises RefusedError when another process leads.
+    Raises RefusedError when another process leads, and for a database that would refuse to send at every tick: whoever starts it
+    must see that, and not only the log.
     """
+    with store.read(app.engine) as session:
+        if why := find_refusal(app, session):
+            raise RefusedError(f"{why}; nothing is sent", hint="the doctor says what to do", command="doctor")
     every = app.settings.run.every_seconds
     with _leading(app) as leader, _pages(app):
         events.scheduler_started(leader, every)

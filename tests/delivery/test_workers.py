@@ -24,7 +24,7 @@ from om_campaigns.delivery.models import Message, MessageState, Notice, Worker
 from om_campaigns.delivery.notices import send_notices
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.transport import Kind, Outcome, Stage
-from om_campaigns.delivery.workers import Recovered, Registered, end_worker, recover, start_worker
+from om_campaigns.delivery.workers import Recovered, Registered, end_worker, is_locked, recover, start_worker, take_lock
 from om_campaigns.errors import InstallationError
 from om_campaigns.store import read, write
 from tests.delivery.stage import NOW, Pace, compose, make_stage
@@ -234,3 +234,39 @@ def test_locks_leave_no_files_behind(sqlite_engine: Engine, tmp_path: Path, numb
     assert len(list((tmp_path / str(number)).glob("*.lock"))) == 1
     end_worker(sqlite_engine, worker, NOW)
     assert list((tmp_path / str(number)).iterdir()) == []
+
+
+def test_looking_at_a_lock_tells_the_living_from_the_dead_and_takes_nothing(engine: Engine, tmp_path: Path) -> None:
+    """A scheduler that was killed is not listed as running, and one that starts is not kept out by whoever looks."""
+    assert not is_locked(engine, tmp_path, "leader")
+    release = take_lock(engine, tmp_path, "leader")
+    assert release is not None
+    assert is_locked(engine, tmp_path, "leader")
+    assert not is_locked(engine, tmp_path, "another")
+    release()
+    assert not is_locked(engine, tmp_path, "leader")
+    again = take_lock(engine, tmp_path, "leader")
+    assert again is not None
+    again()
+
+
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lock(
+    sqlite_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opened the file just before its holder removed it would hold what nobody else can see: two would lead."""
+    from om_campaigns.delivery import workers
+
+    real = workers._lock
+    removed = []
+
+    def lock(handle: Any) -> None:
+        if not removed:
+            (tmp_path / "leader.lock").unlink()
+            removed.append(True)
+        real(handle)
+
+    monkeypatch.setattr(workers, "_lock", lock)
+    release = take_lock(sqlite_engine, tmp_path, "leader")
+    assert release is not None
+    assert take_lock(sqlite_engine, tmp_path, "leader") is None
+    release()

@@ -280,6 +280,8 @@ def test_a_restored_database_does_not_send_until_confirmed(live: Workspace, else
     said = om(elsewhere, "restore", str(tmp_path / "om.zip"), now="")
     assert "It does not send yet" in said.out, said.err
     assert "was restored from a backup" in ask(elsewhere)
+    refused = om(elsewhere, "run", now="")
+    assert (refused.code, "was restored from a backup" in refused.err) == (3, True)
     findings = om(elsewhere, "doctor", "--format", "json", now="").json
     assert [row["level"] for row in findings if row["topic"] == "copy"] == ["fail"]
     said = om(elsewhere, "restore", "--confirm-live", now="")

@@ -26,10 +26,10 @@ from om_campaigns.feedback.leaving import Channel, Leaver, record_leaving
 from om_campaigns.feedback.mails import Mail, MailKind, read_mail
 from om_campaigns.feedback.models import InboundMail, TaskKind
 from om_campaigns.feedback.tasks import open_task
-from om_campaigns.pipeline.identity import find_difference
+from om_campaigns.pipeline.identity import find_refusal
 from om_campaigns.pipeline.operator.installation import require_real_clock
 from om_campaigns.pipeline.recipient.doors import Visitor, find_visitor_of
-from om_campaigns.store import Instance, Mode
+from om_campaigns.store import Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,7 @@ def take_all(app: App, mails: Iterable[tuple[str, bytes]], now: datetime) -> lis
 def _require_ours(app: App) -> None:
     """Raises RefusedError for a copy of a live database: what it took would be missing where letters leave."""
     with store.read(app.engine) as session:
-        row = session.get(Instance, 1)
-        if row is None or row.mode is not Mode.live:
-            return
-        why = find_difference(app.engine, app.workspace, row)
-    if app.settings.mode is not Mode.live:
-        why = "this database went live, but config.toml says rehearsal"
+        why = find_refusal(app, session)
     if why:
         raise RefusedError(f"{why}: it takes no mail", hint="mail belongs to the database that sends; see 'om-campaigns doctor'")
 
