@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import atexit
 import gc
+import re
 import sys
+from collections.abc import Sequence
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
@@ -155,6 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    _refuse_undecodable(sys.argv[1:] if arguments is None else arguments)
     try:
         code = root(args=arguments, standalone_mode=False)  # click hands back the code of ctx.exit() instead of raising
     except click.Abort:
@@ -169,6 +172,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(141)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 arrive as half characters, which no database, file or screen takes."""
+    for number, argument in enumerate(arguments, start=1):
+        if re.search("[\ud800-\udfff]", argument):
+            shown = re.sub("[\ud800-\udfff]", "?", argument)
+            click.echo(f"error: argument {number} ('{shown}') cannot be read: it is not UTF-8", err=True)
+            click.echo("hint: set the terminal, or the file it was read from, to UTF-8", err=True)
+            sys.exit(2)
 
 
 def _look_for_garbage_rarely() -> None:

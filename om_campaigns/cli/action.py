@@ -29,10 +29,12 @@ def list_(state: State, house: str, for_letter: bool, format_: str) -> None:
     JSON: number, at, house, house_name, effect_level, idea, network, together_with, partners, text, letter_use, actor.
     """
     from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.finding import find_house
     from om_campaigns.report.queries.house_life import load_action_reports
 
     with looking(state) as (app, session):
-        rows = [row for row in load_action_reports(session, for_letter=for_letter) if house in ("", row["house"])]
+        wanted = find_house(session, house)
+        rows = [row for row in load_action_reports(session, for_letter=for_letter) if wanted in ("", row["house"])]
         zone = app.settings.zone_info
     columns = {"number": "number", "at": "reported", "house": "house", "effect_level": "level", "network": "network",
                "together_with": "with", "letter_use": "letter", "text": "what"}  # fmt: skip

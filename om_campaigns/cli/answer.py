@@ -27,9 +27,12 @@ def list_(state: State, campaign: str, house: str, format_: str) -> None:
     """
     from om_campaigns.cli.opening import looking
     from om_campaigns.report.queries.answers import load_answers
+    from om_campaigns.report.queries.finding import find_house, require_campaign
 
     with looking(state) as (app, session):
-        rows = load_answers(session, campaign=campaign, house=house)
+        if campaign:
+            require_campaign(session, campaign)
+        rows = load_answers(session, campaign=campaign, house=find_house(session, house))
         zone = app.settings.zone_info
     columns = {"number": "number", "at": "answered", "house": "house", "by": "by", "campaign": "campaign", "step": "step",
                "target": "about", "said": "said"}  # fmt: skip

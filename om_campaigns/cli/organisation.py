@@ -28,9 +28,14 @@ def list_(state: State, text: str, org_type: str, status: str | None, region: st
     JSON: slug, name, short_name, type, level, parent, status, regions, seats, adviser_headcount.
     """
     from om_campaigns.cli.opening import looking
+    from om_campaigns.report.queries.finding import require_region, require_type
     from om_campaigns.report.queries.houses import load_organisations
 
     with looking(state) as (app, session):
+        if org_type:
+            require_type(session, org_type)
+        if region:
+            require_region(region)
         rows = load_organisations(session, app.today(app.now()), text=text, org_type=org_type, status=status or "", region=region)
     columns = {"slug": "slug", "name": "name", "type": "type", "level": "level", "status": "status", "regions": "regions"}
     columns |= {"seats": "seats"}

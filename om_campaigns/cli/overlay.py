@@ -82,9 +82,10 @@ def list_(state: State, house: str, conflicts: bool, format_: str) -> None:
     """
     from om_campaigns.cli.opening import looking
     from om_campaigns.pipeline.partner.own_words import list_own_words
+    from om_campaigns.report.queries.finding import find_house
 
     with looking(state) as (app, session):
-        rows = list_own_words(session, app, house=house, conflicts_only=conflicts)
+        rows = list_own_words(session, app, house=find_house(session, house), conflicts_only=conflicts)
         zone = app.settings.zone_info
     columns = {"house": "house", "campaign": "campaign", "step": "step", "block": "block", "state": "state", "conflict": "decide",
                "at": "since", "actor": "by"}  # fmt: skip

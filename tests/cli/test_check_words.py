@@ -66,3 +66,47 @@ def test_other_words_that_match_nobody_are_named(office: Workspace, where: str, 
 def test_types_of_the_data_are_known(office: Workspace) -> None:
     office.segment("neu", "type == 'chamber_hwk' or type == 'enterprise'", "organisations")
     assert faults(office) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["org", "list", "--type", "HWK"], ["there is no organisation type 'HWK'; did you mean 'chamber_hwk'?", "chamber_ihk"]),
+        (["org", "list", "--region", "NRW"], ["'NRW' is no key of a region"]),
+        (["person", "list", "--role", "chef"], ["'chef' is not one of", "'contact'", "'press'"]),
+        (["person", "list", "--org", "nixda"], ["there is no organisation 'nixda'"]),
+        (["answer", "list", "--campaign", "nixda"], ["no campaign 'nixda' is published"]),
+        (["answer", "list", "--house", "nixda"], ["there is no organisation 'nixda'"]),
+        (["action", "list", "--house", "nixda"], ["there is no organisation 'nixda'"]),
+        (["overlay", "list", "--house", "nixda"], ["there is no organisation 'nixda'"]),
+    ],
+)
+def test_a_wrong_value_of_an_option_names_the_right_ones(office: Workspace, command: list[str], said: list[str]) -> None:
+    """An empty list would read as if there were nothing."""
+    answer = om(office.folder, *command)
+    assert answer.code == 2
+    assert all(each in answer.err for each in said)
+
+
+@pytest.mark.parametrize(
+    "command", [["person", "show", "M\udcfcller"], ["campaign", "publish", "\udce4"], ["why", "a", "\udcff"], ["\udce4"]]
+)
+def test_an_argument_that_is_no_utf_8_is_an_error_and_no_trace(office: Workspace, command: list[str]) -> None:
+    answer = om(office.folder, *command)
+    assert answer.code == 2
+    assert "is not UTF-8" in answer.err
+    assert answer.err.isprintable() or "\n" in answer.err
+
+
+def test_a_file_that_nobody_reads_is_named_by_check_and_import(office: Workspace) -> None:
+    for name in ("people (1).csv", "notizen.docx", "segments/alt.txt", "alt/people.csv", ".versteckt"):
+        office.write(f"audiences/{name}", "x")
+    named = {"people (1).csv", "notizen.docx", "segments/alt.txt", "alt"}
+    rows = om(office.folder, "check", "--format", "json").json
+    strays = {each["file"].split("audiences/")[1] for each in rows if each["rule"] == "audience.stray"}
+    assert strays == named
+    for options in ([], ["--dry-run"]):
+        said = om(office.folder, "audience", "import", *options).out
+        assert all(f"note: {name} was not read" in said for name in named)
+    own = office.write("audiences/eigene.csv", "slug;name_de\nneu;Neu\n")
+    assert "was not read" not in om(office.folder, "audience", "import", str(own)).out

@@ -76,6 +76,7 @@ def import_files(
     (all of them at once); InputError when there is nothing to import or ``basis`` names an unknown list or house.
     """
     sheets = _open_all(_find_files(folder) if paths is None else list(paths))
+    strays = [] if paths is not None else find_strays(folder)
     with session.begin_nested(), _room_for(session.connection()) as connection:
         if not is_trial:
             bulk.hold_tables(connection, _HELD)
@@ -86,15 +87,41 @@ def import_files(
         run.journal.write(connection)
     session.expire_all()
     run.report.changes = run.journal.differences
+    run.report.notes += [f"{path.relative_to(folder).as_posix()} was not read: {text}" for path, text in strays]
     return run.report
 
 
+SUBFOLDERS = {"segments": ".toml", "overlays": ".md"}
+"""Folders below that of the tables, and how their files end."""
+
+TABLE_ENDINGS = (".csv", ".xlsx")
+
+
 def _find_files(folder: Path) -> list[Path]:
-    found = [folder / f"{kind.name}{suffix}" for kind in kinds.KINDS for suffix in (".csv", ".xlsx")]
+    found = [folder / f"{kind.name}{suffix}" for kind in kinds.KINDS for suffix in TABLE_ENDINGS]
     found = [path for path in found if path.is_file()]
     if not found:
         raise InputError(f"{folder}: there is no file to import", hint=f"for example {folder / 'organisations.csv'} and people.csv")
     return found
+
+
+def find_strays(folder: Path) -> list[tuple[Path, str]]:
+    """What lies in the folder of tables, or among its segments and own words, and is read by nobody; and why."""
+    names = [kind.name for kind in kinds.KINDS]
+    strays = []
+    for path in sorted(folder.glob("*")):
+        if path.name.startswith(".") or (path.is_dir() and path.name in SUBFOLDERS):
+            continue
+        if path.is_dir():
+            strays.append((path, f"only the folders {' and '.join(SUBFOLDERS)} are looked into"))
+        elif not (path.stem in names and path.suffix in TABLE_ENDINGS):
+            tables = f"the tables of this folder are called {', '.join(names)}, each .csv or .xlsx"
+            is_table = path.suffix.lower() in (*TABLE_ENDINGS, ".tsv", ".txt")
+            strays.append((path, f"{tables}; 'audience import FILE' takes one by any name" if is_table else tables))
+    for name, ending in SUBFOLDERS.items():
+        others = (path for path in sorted((folder / name).rglob("*")) if path.is_file() and not path.name.startswith("."))
+        strays += [(path, f"files of {name}/ end in {ending}") for path in others if path.suffix != ending]
+    return strays
 
 
 def _open_all(paths: list[Path]) -> list[Sheet]:

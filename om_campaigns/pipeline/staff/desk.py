@@ -14,7 +14,7 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.intake import WRITTEN, import_files
+from om_campaigns.audience.intake import WRITTEN, find_strays, import_files
 from om_campaigns.audience.intake.report import BasisGrant
 from om_campaigns.audience.intake.report import ImportReport as ImportReport  # commands print it
 from om_campaigns.audience.segments import Segment, explain, load_segments
@@ -148,6 +148,8 @@ def check_workspace(app: App, now: datetime) -> Checked:
 
 def _check_audiences(app: App, session: Session, now: datetime, found: Checked) -> None:
     """A trial import: later checks see the mailing lists and houses the files would bring."""
+    strays = find_strays(app.audiences)
+    found.problems += [Problem(path.as_posix(), 0, 0, "audience.stray", f"not read: {text}", is_warning=True) for path, text in strays]
     if not found.tables:
         return
     try:

@@ -6,12 +6,20 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlmodel import Session
 
 from om_campaigns.audience.addresses import normalise
+from om_campaigns.audience.expressions import Refers
+from om_campaigns.audience.expressions.words import describe_unknown
 from om_campaigns.audience.intake.cells import name_key
+from om_campaigns.audience.known_words import load_words
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.audience.seats import people_at
+from om_campaigns.audience.vocabulary import NATIONWIDE
+from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of
 from om_campaigns.errors import InputError
 from om_campaigns.nearest import find_nearest, make_hint
+
+MAX_AGS = 8
+"""Digits of the longest key of a region, that of a municipality."""
 
 _organisation, _person, _seat, _address, _list = (table_of(each) for each in (Organisation, Person, Seat, Address, MailingList))
 
@@ -51,6 +59,28 @@ def require_mailing_list(session: Session, slug: str) -> None:
     known = list(session.execute(select(_list.c.slug)).scalars())
     if slug not in known:
         raise InputError(f"there is no mailing list '{slug}'", hint=make_hint(slug, known, "'om-campaigns audience show' names them"))
+
+
+def find_house(session: Session, text: str) -> str:
+    """The slug of a house named by slug or name; '' for ''. Raises InputError as ``find_organisation`` does."""
+    return session.get_one(Organisation, find_organisation(session, text)).slug if text else ""
+
+
+def require_campaign(session: Session, name: str) -> None:
+    """Raises InputError for a campaign that was never published."""
+    get_campaign(session, name)
+
+
+def require_type(session: Session, code: str) -> None:
+    """Raises InputError with all types there are, and the one that was probably meant, for a code that is none."""
+    if text := describe_unknown(Refers.organisation_type, code, words := load_words(session)):
+        raise InputError(text, hint=f"there are {', '.join(sorted(words[Refers.organisation_type]))}")
+
+
+def require_region(region: str) -> None:
+    """Raises InputError for what is no key of a region."""
+    if region != NATIONWIDE and not (region.isascii() and region.isdigit() and len(region) <= MAX_AGS):
+        raise InputError(f"'{region}' is no key of a region", hint="2 digits are a Land, 5 a county, 8 a municipality; DE is nationwide")
 
 
 def find_organisations(session: Session, text: str) -> list[tuple[int, str]]:
