@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 
 import nh3
-from markdown_it import MarkdownIt
 
+from om_campaigns.compose.dialect import make_parser
 from om_campaigns.compose.markdown import set_words
 from om_campaigns.compose.pictures import KEY_LENGTH, PICTURE_PATH
 
@@ -24,6 +23,7 @@ TAGS = {
     "li",
     "ol",
     "p",
+    "pre",
     "section",
     "strong",
     "table",
@@ -39,13 +39,13 @@ _NO_PICTURE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 BLOCK = re.compile(r"^::: (\w+)\n(.*?)^:::$", re.DOTALL | re.MULTILINE)
 
 
-def make_page_html(markdown: str, labels: Mapping[str, str]) -> str:
+def make_page_html(markdown: str, labels: Mapping[str, str], language: str) -> str:
     """Safe HTML without styles and scripts, with pictures of our own pages only; ``labels`` are the headings of blocks by name."""
     parts, end = [], 0
     for block in BLOCK.finditer(markdown):
-        parts += [_render(markdown[end : block.start()]), _section(block[1], block[2], labels)]
+        parts += [_render(markdown[end : block.start()], language), _section(block[1], block[2], labels, language)]
         end = block.end()
-    return _clean("".join([*parts, _render(markdown[end:])]))
+    return _clean("".join([*parts, _render(markdown[end:], language)]))
 
 
 def make_words_html(text: str, language: str) -> str:
@@ -55,7 +55,7 @@ def make_words_html(text: str, language: str) -> str:
 
 def _clean(html: str) -> str:
     clean = nh3.clean(
-        html, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_only_own_pictures, url_schemes={"https", "mailto"}, link_rel=None
+        html, tags=TAGS, attributes=ATTRIBUTES, attribute_filter=_only_own_pictures, url_schemes={"https", "mailto", "tel"}, link_rel=None
     )
     return _NO_PICTURE.sub("", clean)
 
@@ -65,15 +65,10 @@ def _only_own_pictures(tag: str, attribute: str, value: str) -> str | None:
     return None if (tag, attribute) == ("img", "src") and not _OWN_PICTURE.search(value) else value
 
 
-def _section(name: str, text: str, labels: Mapping[str, str]) -> str:
+def _section(name: str, text: str, labels: Mapping[str, str], language: str) -> str:
     label = f"<h2>{labels[name]}</h2>" if name in labels else ""
-    return f'<section class="{name}">{label}{_render(text)}</section>'
+    return f'<section class="{name}">{label}{_render(text, language)}</section>'
 
 
-def _render(text: str) -> str:
-    return str(_parser().render(text))
-
-
-@cache
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False, "typographer": True, "quotes": "„“‚‘"}).enable(["table", "replacements", "smartquotes"])
+def _render(text: str, language: str) -> str:
+    return str(make_parser(language).render(text))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -14,10 +14,13 @@ from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
 from om_campaigns.compose.characters import take_breaks
 from om_campaigns.compose.counted import find_countable, put_into_html, put_into_text
+from om_campaigns.compose.dialect import as_markdown, fix_spaces
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
-from om_campaigns.compose.markdown import BLOCK_NAMES, convert, fix_spaces
+from om_campaigns.compose.literals import LITERAL, RESERVED, write_literals
+from om_campaigns.compose.locked import find_broken, mark_source, without_marks
+from om_campaigns.compose.markdown import BLOCK_NAMES, convert
 from om_campaigns.compose.mjml import make_html
 from om_campaigns.compose.overlay import apply_overlay
 from om_campaigns.compose.pictures import Picture, find_pictures, point_to_pages
@@ -29,11 +32,11 @@ from om_campaigns.compose.slots import (
     cut_text,
     tainted,
 )
-from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, READABLE, SlotEnvironment, Source, make_problem, make_template
+from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, MARKDOWN, READABLE, SlotEnvironment, Source, make_problem, make_template
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import Problem, ProblemsError
 
-RENDERER = "5"
+RENDERER = "6"
 """Goes up with every change of this room that changes the bytes of a mail."""
 
 OPTIONAL_NAMES = ("org", "campaign", "step", "toolkit", "toolkits", "region", "om", "house_contact", "next_step", "issue", "releases")
@@ -112,10 +115,10 @@ class _Builder:
         self.given = given
         if given.step_path not in given.files:
             raise ProblemsError([Problem(given.step_path, 0, 0, "step", "there is no such step file")])
-        if MARK_START in dump_json(dict(given.context)):
-            raise ProblemsError([Problem(given.step_path, 0, 0, "slot", f"a value from the data holds the reserved word '{MARK_START}'")])
-        step = _with_own_words(read_step(given.files[given.step_path], given.step_path), given)
-        self.step = replace(step, body=point_to_pages(step.body, step.path, given.files, given.pages))
+        if RESERVED in dump_json(dict(given.context)):
+            raise ProblemsError([Problem(given.step_path, 0, 0, "slot", f"a value from the data holds the reserved word '{RESERVED}'")])
+        step = read_step(given.files[given.step_path], given.step_path)
+        self.ours, self.step = self.pointed(step), self.pointed(_with_own_words(step, given))
         is_pack = given.purpose is Purpose.pack
         self.book = Book(constants={"contact.greeting": PACK_GREETINGS[given.language]} if is_pack else None)
         self.environment: SlotEnvironment = ENVIRONMENT.for_files(given.files)
@@ -126,15 +129,17 @@ class _Builder:
         self.counted: dict[str, str] = {}
         """Targets of the text with the addresses that stand for them."""
 
+    def pointed(self, step: StepFile) -> StepFile:
+        """The step with the addresses of its pictures."""
+        return replace(step, body=point_to_pages(step.body, step.path, self.given.files, self.given.pages))
+
     def edition(self) -> Edition:
-        step, path = self.step, self.given.step_path
+        step = self.step
         subject = self.line("subject", step.subject)
         preheader = self.line("preheader", step.preheader)
         self.names["person"] = self.person()
         self.names |= {"subject": subject, "title": _keep_together(fix_spaces(subject)), "preheader": preheader, "action": self.action()}
-        body = convert(step.body, path, step.body_line, self.given.language)
-        html_body = self.render(Source(path, path, body.html.text, body.html.places))
-        text_body = self.render(Source(f"{path}.txt", path, body.plain.text, body.plain.places))
+        html_body, text_body = self.body()
         if self.given.counting is not None:
             self.counted = {target: self.given.counting.url(target) for target in find_countable(html_body)}
             html_body, text_body = put_into_html(html_body, self.counted), put_into_text(text_body, self.counted)
@@ -148,33 +153,59 @@ class _Builder:
         plain = self.render(self.file(plain_layout if plain_layout in self.given.files else "layouts/letter.txt"), content=text_body)
         return self.cut(subject, preheader, document, tidy_plain(plain))
 
-    def note(self, path: str) -> tuple[str, str]:
-        """The text in the box, as HTML and as plain text."""
-        if path not in self.given.files:
-            raise ProblemsError([Problem(path, 0, 0, "note", "there is no such text")])
-        body = convert(take_breaks(self.given.files[path]), path, 1, self.given.language, with_action=False)
+    def body(self) -> tuple[str, str]:
+        """The text as HTML and as plain text. Raises ProblemsError where own words would touch a locked block."""
+        made = self.set(self.step.body, self.given.step_path, self.step.body_line)
+        if self.given.overlay:
+            ours = self.set(self.ours.body, self.given.step_path, self.step.body_line)
+            self.hold_locked(ours, made)
+        return without_marks(made[0]), without_marks(made[1])
+
+    def set(self, text: str, path: str, line: int, *, with_action: bool = True) -> tuple[str, str]:
+        """Markdown as HTML and as plain text, with the marks of locked blocks."""
+        body = convert(text, path, line, self.given.language, with_action=with_action)
         return (
             self.render(Source(path, path, body.html.text, body.html.places)),
             self.render(Source(f"{path}.txt", path, body.plain.text, body.plain.places)),
         )
 
+    def hold_locked(self, ours: Sequence[str], theirs: Sequence[str]) -> None:
+        found = [each for pair in zip(ours, theirs, strict=True) for each in find_broken(*pair, self.given.step_path)]
+        if found:
+            raise ProblemsError(list(dict.fromkeys(found)))
+
+    def note(self, path: str) -> tuple[str, str]:
+        """The text in the box, as HTML and as plain text."""
+        if path not in self.given.files:
+            raise ProblemsError([Problem(path, 0, 0, "note", "there is no such text")])
+        html, plain = self.set(self.given.files[path], path, 1, with_action=False)
+        return without_marks(html), without_marks(plain)
+
     def markdown(self) -> str:
         """The step's own Markdown with names filled in; what a partner takes into a newsletter of its own."""
         if self.given.purpose is not Purpose.pack:
             return ""
-        path = self.given.step_path
-        source = FENCE.sub(lambda match: f"::: {BLOCK_NAMES.get(match[1], match[1])}", PICTURE_SIZE.sub(r"\1", self.step.body))
-        places = tuple((self.step.body_line + number, 1) for number in range(source.count("\n") + 1))
-        body = self.render(Source(f"{path}#body.txt", path, source, places))
-        whole = f"{body}\n\n::: action\n{self.names['action']['text']}\n:::\n\n{self.signature()}"
+        body = self.source(self.step)
+        if self.given.overlay:
+            self.hold_locked([self.source(self.ours)], [body])
+        action = as_markdown(self.names["action"]["text"])
+        whole = f"{without_marks(body)}\n\n::: action\n{action}\n:::\n\n{self.signature()}"
         return put_into_text(tidy_plain(whole), self.counted)
+
+    def source(self, step: StepFile) -> str:
+        """The Markdown of a step with names filled in, and the marks of locked blocks."""
+        path = self.given.step_path
+        text = FENCE.sub(lambda match: f"::: {BLOCK_NAMES.get(match[1], match[1])}", mark_source(PICTURE_SIZE.sub(r"\1", step.body)))
+        places = tuple((step.body_line + number, 1) for number in range(text.count("\n") + 1))
+        return self.render(Source(f"{path}{MARKDOWN}", path, LITERAL.sub(lambda word: write_literals(word[0]), text), places))
 
     def signature(self) -> str:
         """Whom to answer, on one line: a sheet of paper and a newsletter have no reply button."""
         person = self.names["person"]
         if not person:
             return ""
-        return f"{self.names['t'][person['label']]}: {person['name']}" + (f", <{person['email']}>" if person.get("email") else "")
+        name = as_markdown(person["name"])
+        return f"{self.names['t'][person['label']]}: {name}" + (f", <{person['email']}>" if person.get("email") else "")
 
     def file(self, path: str) -> Source:
         if path not in self.given.files:
@@ -244,6 +275,8 @@ class _Builder:
             "text": cut_text(plain, Landing.plain),
         }
         found = {hole.slot for gapped in parts.values() for hole in gapped.holes}
+        if any(slot >= len(uses) for slot in found):
+            raise ProblemsError([*problems, Problem(self.given.step_path, 0, 0, "slot", f"the text holds the reserved word '{RESERVED}'")])
         lost = [use.path for number, use in enumerate(uses) if number not in found]
         problems += [
             Problem(self.given.step_path, 0, 0, "slot", f"'{path}' was printed and got lost on the way into the mail") for path in lost

@@ -52,19 +52,22 @@ _DETOUR = re.compile(r"https?://.*[/?=&]https?(://|%3a%2f%2f)", re.IGNORECASE)
 _CODE = re.compile(r"(?<![\w-])[2-9A-Z]{3}-[2-9A-Z]{4}(?![\w-])")
 
 
-def find_personal(name: str, content: bytes) -> list[Problem]:
-    """Everything in a file that belongs to one reader, to the way here, or to the making; empty for a file that may go on."""
+def find_personal(name: str, content: bytes, own_words: str = "") -> list[Problem]:
+    """Everything in a file that belongs to one reader, to the way here, or to the making; empty for a file that may go on.
+
+    Braces that stand in ``own_words`` are what a house wanted to say.
+    """
     found: list[tuple[str, str]] = []
     if name.endswith(".eml"):
         head = content.split(b"\r\n\r\n", 1)[0].decode("ascii", "replace")
         found += [("FWD-01", f"the field {field}") for field in _FIELD.findall(head)]
         found += [("FWD-07", f"somebody stands in {field}") for field in _RECIPIENT.findall(head)]
     for text in _texts(name, content):
-        found += find_in_words(text)
+        found += find_in_words(text, own_words)
     return [Problem(name, 0, 0, rule, f"{what} would be passed on") for rule, what in dict.fromkeys(found)]
 
 
-def find_in_words(text: str) -> Iterator[tuple[str, str]]:
+def find_in_words(text: str, own_words: str = "") -> Iterator[tuple[str, str]]:
     """Rule and description of everything in a text that must not be forwarded."""
     for address in _ADDRESS.findall(text):
         if holds_token(address):
@@ -89,8 +92,9 @@ def find_in_words(text: str) -> Iterator[tuple[str, str]]:
     for code in _CODE.findall(text):
         if is_valid(code.replace("-", "")):
             yield "FWD-02", f"the code {code}"
-    if leftover := _LEFTOVER.search(text):
-        yield "FWD-01", f"a leftover of the template ({leftover[0]})"
+    leftovers = [each for each in _LEFTOVER.findall(text) if each not in own_words or each.isalnum()]
+    if leftovers:
+        yield "FWD-01", f"a leftover of the template ({leftovers[0]})"
     if note := _NOTE.search(text):
         yield "FWD-02", f"the note for the contact ('{note[0]}')"
 

@@ -12,9 +12,14 @@ from jinja2.visitor import NodeTransformer
 
 from om_campaigns.compose.slots import FIELDS
 
+TRUTHS = frozenset({"if", "for … if", "and", "or", "not"})
+"""Decisions that ask only whether there is something."""
+
+CUT_OUT = "a cut-out"
+
 
 class Guard(NodeTransformer):
-    """Wraps each decision in a filter that refuses slots and texts holding one; loops and joins are charged to the budget."""
+    """Wraps each decision in a filter that refuses slots and texts holding one; loops, joins and lists are charged to the budget."""
 
     def _wrap(self, node: nodes.Node, name: str, *what: str) -> nodes.Filter:
         return nodes.Filter(cast("nodes.Expr", node), name, [nodes.Const(text) for text in what], [], None, None, lineno=node.lineno)
@@ -37,6 +42,7 @@ class Guard(NodeTransformer):
 
     def visit_Test(self, node: nodes.Test) -> nodes.Node:
         node.node = self._wrap(node.node, "_decide", f"is {node.name}")
+        node.args = [self._wrap(each, "_decide", f"is {node.name}") for each in node.args or ()]
         return self.generic_visit(node)
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
@@ -61,7 +67,7 @@ class Guard(NodeTransformer):
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
         if isinstance(node.arg, nodes.Slice):
-            node.node = self._wrap(node.node, "_decide", "a cut-out")
+            node.node = self._wrap(node.node, "_decide", CUT_OUT)
         else:
             node.arg = self._wrap(node.arg, "_decide", "an index")
         return self.generic_visit(node)
@@ -69,11 +75,22 @@ class Guard(NodeTransformer):
     def visit_Slice(self, node: nodes.Slice) -> nodes.Node:
         for part in ("start", "stop", "step"):
             if (value := getattr(node, part)) is not None:
-                setattr(node, part, self._wrap(value, "_decide", "a cut-out"))
+                setattr(node, part, self._wrap(value, "_decide", CUT_OUT))
         return self.generic_visit(node)
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        node.nodes = [self._wrap(each, "_sized") for each in node.nodes]
+        return self.generic_visit(node)
+
+    def visit_List(self, node: nodes.List) -> nodes.Node:
         return self._wrap(self.generic_visit(node), "_sized")
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Node:
+        return self._wrap(self.generic_visit(node), "_sized")
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:
+        visited = self.generic_visit(node)
+        return self._wrap(visited, "_sized") if node.ctx == "load" else visited
 
     def visit_Name(self, node: nodes.Name) -> nodes.Node:
         if node.ctx in ("store", "param") and node.name in FIELDS:

@@ -33,7 +33,7 @@ def cut_html(document: str, uses: Sequence[SlotUse]) -> Gapped:
     holes: list[Hole] = []
     last = 0
     for start, end, slot, landing in _marks(document, 0):
-        if landing is Landing.url_part and any(name == "urlencode" for name, _ in uses[slot].filters):
+        if landing is Landing.url_part and slot < len(uses) and any(name == "urlencode" for name, _ in uses[slot].filters):
             landing = Landing.attribute  # encoded already, by the author
         chunks.append(document[last:start])
         holes.append(Hole(slot, landing))

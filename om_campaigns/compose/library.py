@@ -26,9 +26,9 @@ from om_campaigns.compose.brand import brand_path, load_brand
 from om_campaigns.compose.building import RENDERER, make_edition, make_edition_id
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
 from om_campaigns.compose.counted import Counting, may_link
+from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.frontmatter import StepFile, parse_step, read_step
-from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current

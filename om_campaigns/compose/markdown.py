@@ -2,7 +2,7 @@
 
 Expressions become ASCII words before Markdown and return after it, so organisation names can inject neither Markdown nor
 HTML, and each expression keeps its line and column: in the made template every expression begins a line of its own, and
-``places`` says where that line stands in the step file.
+``places`` says where that line stands in the step file. All else is text: its braces are printed, however they were spelled.
 """
 
 from __future__ import annotations
@@ -12,25 +12,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
-from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from mdit_py_plugins.attrs import attrs_plugin
-from mdit_py_plugins.container import container_plugin
 
 from om_campaigns.columns import digest
+from om_campaigns.compose.dialect import find_excess, find_lost, find_unread, make_parser, unify_line_ends
+from om_campaigns.compose.literals import LITERAL, RESERVED, as_literal, read_literals, write_literals
+from om_campaigns.compose.locked import mark_locked
 from om_campaigns.compose.plaintext import write_plain
 from om_campaigns.errors import Problem, ProblemsError
 
 EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-WORD = re.compile(r"Zq7([jk])(\d{5})q7Z")
-STATEMENT_LINE = re.compile(r"(?:Zq7k\d{5}q7Z\s*)+")
-STATEMENTS = frozenset({"if", "elif", "else", "endif", "for", "endfor", "set", "endset", "with", "endwith", "raw", "endraw"})
+WORD = re.compile(r"Zq7([jk])(\d{5})x([0-9a-f]{16})q7Z")
+RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}(.*?)\{%[-+]?\s*endraw\s*[-+]?%\}", re.DOTALL)
+STATEMENTS = frozenset({"if", "elif", "else", "endif", "for", "endfor", "set", "endset", "with", "endwith"})
 BLOCK_HEAD = re.compile(r"(?P<name>[a-z][a-z0-9_]*)\s*(?:\{#(?P<id>[a-z][a-z0-9_\-]*)(?:\s+(?P<policy>\w+))?\s*\})?\Z")
 BLOCK_NAMES = {"angebot": "offers", "sagen": "say", "tun": "do"}
 POLICIES = {"gesperrt": "locked", "frei": "editable", "wahlfrei": "optional"}
-QUOTES = {"de": "„“‚‘", "en": "“”‘’"}
 ACTION_AFTER = "do"
 
 
@@ -68,6 +65,8 @@ class _Word:
     source: str
     line: int
     column: int
+    name: str
+    """Stands for it in Markdown. Nobody can write it into a text: it holds a hash of that text."""
 
 
 def convert(source: str, path: str, first_line: int, language: str, *, with_action: bool = True) -> Body:
@@ -75,14 +74,14 @@ def convert(source: str, path: str, first_line: int, language: str, *, with_acti
 
     ``with_action``: the call to action stands after the ``do`` block, or at the end.
     """
-    body, problems = _converted(source, path, first_line, language, with_action)
-    if problems:
+    body, found = _converted(source, path, first_line, language, with_action)
+    if problems := [each for each in found if not each.is_warning]:
         raise ProblemsError(problems)
     return body
 
 
 def check_markdown(source: str, path: str, first_line: int, language: str) -> tuple[Body, list[Problem]]:
-    """As ``convert``, but tells all problems beside what could be made."""
+    """As ``convert``, but tells all problems, warnings too, beside what could be made."""
     body, problems = _converted(source, path, first_line, language, with_action=True)
     return body, list(problems)
 
@@ -90,13 +89,18 @@ def check_markdown(source: str, path: str, first_line: int, language: str) -> tu
 @functools.lru_cache(maxsize=512)
 def _converted(source: str, path: str, first_line: int, language: str, with_action: bool) -> tuple[Body, tuple[Problem, ...]]:
     problems: list[Problem] = []
-    flat, words, lines = _protected(source, path, first_line, problems)
+    if excess := find_excess(source):
+        return Body(Made("", ()), Made("", ()), ()), (Problem(path, first_line, 0, "step", excess),)
+    flat, words, lines = _protected(RAW.sub(lambda raw: as_literal(raw[1]), unify_line_ends(source)), path, first_line, problems)
+    flat = read_literals(flat)  # there is nothing left in it that could be taken for an expression
     problems += _nesting_problems(words, path)
-    tokens = _parser(language).parse(flat)
+    tokens = make_parser(language).parse(flat)
+    problems += [Problem(path, lines[line], 0, "lost-text", text) for line, text in find_lost(tokens, flat.split("\n"))]
+    unread = [Problem(path, lines[line], 0, "markdown", text, is_warning=True) for line, text in find_unread(tokens)]
     assembler = _Assembler(path, flat, words, lines, tokens, problems)
     assembler.has_action = not with_action
     html, plain = assembler.run()
-    return Body(_restored(html, words), _restored(plain, words), tuple(assembler.blocks)), tuple(problems)
+    return Body(_restored(html, words), _restored(plain, words), tuple(assembler.blocks)), (*dict.fromkeys(problems), *unread)
 
 
 def _protected(source: str, path: str, first_line: int, problems: list[Problem]) -> tuple[str, list[_Word], list[int]]:
@@ -105,15 +109,16 @@ def _protected(source: str, path: str, first_line: int, problems: list[Problem])
     parts: list[str] = []
     lines = [first_line]
     position = 0
+    salt = digest(source)[:16]
 
     def literal(text: str) -> None:
         line = lines[-1]
         for number in range(text.count("\n")):
             lines.append(line + number + 1)
-        for sign in re.finditer(r"\{\{|\{%|Zq7", text):
+        for sign in re.finditer(rf"\{{\{{|\{{%|(?!{LITERAL.pattern}){RESERVED}", text):
             where = line + text.count("\n", 0, sign.start())
             column = sign.start() - (text.rfind("\n", 0, sign.start()) + 1) + 1
-            said = "begins here and never ends" if sign[0] != "Zq7" else "cannot be used in a text"
+            said = "begins here and never ends" if sign[0] != RESERVED else "cannot be used in a text"
             problems.append(Problem(path, where, column, "template", f"'{sign[0]}' {said}"))
         parts.append(text)
 
@@ -121,8 +126,8 @@ def _protected(source: str, path: str, first_line: int, problems: list[Problem])
         literal(source[position : match.start()])
         column = match.start() - (source.rfind("\n", 0, match.start()) + 1) + 1
         kind = "j" if match[0].startswith("{{") else "k"
-        parts.append(f"Zq7{kind}{len(words):05d}q7Z")
-        words.append(_Word(match[0], lines[-1], column))
+        words.append(_Word(match[0], lines[-1], column, f"Zq7{kind}{len(words):05d}x{salt}q7Z"))
+        parts.append(words[-1].name)
         _check_statement(words[-1], path, problems)
         lines[-1:] = [lines[-1] + match[0].count("\n")]
         position = match.end()
@@ -159,6 +164,7 @@ def _nesting_problems(words: Sequence[_Word], path: str) -> list[Problem]:
 
 
 def _restored(text: str, words: Sequence[_Word]) -> Made:
+    """The template with its expressions as they were written."""
     parts: list[str] = []
     places: list[tuple[int, int]] = [(words[0].line, words[0].column) if words else (0, 0)]
     position = 0
@@ -240,11 +246,24 @@ class _Assembler:
         if tokens:
             self._include("text", tokens)
 
-    def _include(self, name: str, tokens: Sequence[Token]) -> None:
-        html = _render(tokens)
-        self.html.append(f"{{% set content %}}{html}{{% endset %}}{{% include 'blocks/{name}.mjml' %}}")
-        plain = write_plain(tokens)
-        self.plain.append(f"{{% set content %}}{plain}{{% endset %}}{{% include ['blocks/{name}.txt', 'blocks/text.txt'] %}}\n\n")
+    def _include(self, name: str, tokens: Sequence[Token], locked: str = "") -> None:
+        """``locked``: the id of a block that is the same in every house."""
+        html = ("{% set content %}", self._printed(_render(tokens)), f"{{% endset %}}{{% include 'blocks/{name}.mjml' %}}")
+        plain = (
+            "{% set content %}",
+            self._printed(write_plain(tokens)),
+            f"{{% endset %}}{{% include ['blocks/{name}.txt', 'blocks/text.txt'] %}}",
+        )
+        self.html += mark_locked(locked, html)
+        self.plain += (*mark_locked(locked, plain), "\n\n")
+
+    def _printed(self, text: str) -> str:
+        """What Markdown made, as part of a template: braces are braces, and nothing in it passes for an expression of ours."""
+        known = {word.name for word in self.words}
+        if RESERVED in WORD.sub(lambda word: "" if word[0] in known else word[0], text):
+            self.problems.append(Problem(self.path, 0, 0, "template", f"'{RESERVED}' cannot be used in a text, however it is spelled"))
+            return ""
+        return write_literals(text)
 
     def _action(self) -> None:
         self.has_action = True
@@ -269,7 +288,7 @@ class _Assembler:
                 self._action()
             else:
                 self.blocks.append(block)
-                self._include(block.name, inner)
+                self._include(block.name, inner, block.id if block.policy == "locked" else "")
                 if block.name == ACTION_AFTER and not self.has_action and not any(self._named_action()):
                     self._action()
         return end + 1
@@ -318,12 +337,12 @@ def _kind(statement: str) -> tuple[str, str]:
 
 def set_words(text: str, language: str) -> str:
     """HTML of plain words as a letter sets them: quotes and spaces of the language, headings below the subject. Not cleaned."""
-    return _render(_parser(language).parse(text))
+    return _render(make_parser(language).parse(unify_line_ends(text)))
 
 
 def _render(tokens: Sequence[Token]) -> str:
     demoted = [_demoted(token) for token in tokens]
-    return str(_parser("de").renderer.render(demoted, _parser("de").options, {}))
+    return str(make_parser("de").renderer.render(demoted, make_parser("de").options, {}))
 
 
 def _demoted(token: Token) -> Token:
@@ -333,53 +352,3 @@ def _demoted(token: Token) -> Token:
     if token.type == "th_open":
         return token.copy(attrs={**token.attrs, "scope": "col"})
     return token
-
-
-@functools.lru_cache(maxsize=8)
-def _parser(language: str) -> MarkdownIt:
-    options = {"html": False, "typographer": True, "quotes": QUOTES.get(language, QUOTES["en"])}
-    parser = MarkdownIt("commonmark", options).enable(["table", "replacements", "smartquotes"])
-    attrs_plugin(parser, after=("image",), allowed=("width", "height"))
-    container_plugin(parser, "block", marker=":", validate=lambda parameters, *_: bool(parameters.strip()))
-    parser.block.ruler.before("fence", "statement", _statement, {"alt": ["paragraph", "reference", "blockquote", "list"]})
-    parser.core.ruler.push("spaces", _spaces)
-    parser.add_render_rule("statement", lambda self, tokens, index, options, env: tokens[index].content)
-    return parser
-
-
-def _statement(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A line that holds only statements is no paragraph and ends none by being read as one."""
-    line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].strip()
-    if not STATEMENT_LINE.fullmatch(line):
-        return False
-    if not silent:
-        token = state.push("statement", "", 0)
-        token.content, token.map = line, [start, start + 1]
-        state.line = start + 1
-    return True
-
-
-NO_BREAK = "\u00a0"
-FIXED_SPACES = (
-    (re.compile(r"(?<=\S) (?=[–—] )"), NO_BREAK),
-    (re.compile(r"\b(z|d|u|o|i|s|v|n)\. ?(B|h|a|Ä|d|R|o|u|T|A|Chr)\."), rf"\1.{NO_BREAK}\2."),
-    (re.compile(r"\b(e)\. ?(V|K|G)\."), rf"\1.{NO_BREAK}\2."),
-    (re.compile(r"(?<=§) (?=\d)|(?<=§§) (?=\d)"), NO_BREAK),
-    (re.compile(r"\b(Nr|Abs|Art|Dr|Prof|Version|Kapitel|Seite|Frage|Schritt) (?=[\dA-ZÄÖÜ]?\d|(?<=r )[A-ZÄÖÜ])"), rf"\1{NO_BREAK}"),
-    (re.compile(r"(?<=\d) (?=(?:%|€|Euro|Uhr|Minuten|Tage|Tagen|Wochen|Monate|Monaten|km|kg)\b|[%€])"), NO_BREAK),
-)
-"""Where a German line never breaks: before a dash, inside abbreviations, between a number and its unit."""
-
-
-def fix_spaces(text: str) -> str:
-    """The text with no-break spaces where a line must not break."""
-    for pattern, replacement in FIXED_SPACES:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def _spaces(state: StateCore) -> None:
-    for token in state.tokens:
-        for child in token.children or ():
-            if child.type == "text":
-                child.content = fix_spaces(child.content)

@@ -38,6 +38,9 @@ HTML_INSIDE = frozenset({"mj-text", "mj-button", "mj-table", "mj-raw", "mj-title
 KNOWN = frozenset().union(*CHILDREN.values()) | {"mjml"}
 FORBIDDEN = frozenset({"script", "form", "iframe", "object", "embed", "input", "link", "base", "video", "audio", "svg"})
 VOID = frozenset({"br", "img", "hr", "meta", "wbr", "col"})
+MAX_DEPTH = 60
+"""Tags inside each other; a letter needs a dozen."""
+
 TOKEN = re.compile(
     r"<!--.*?-->|<(/?)([a-zA-Z][\w:-]*?)(?:Zq7p([0-9a-f]+)x(\d+)q7Z)?(?=[\s/>])((?:[^\"'>]|\"[^\"]*\"|'[^']*')*?)(/?)>", re.DOTALL
 )
@@ -87,6 +90,9 @@ def _faults(source: str, file: str) -> Iterator[Problem]:
             yield Problem(here.file, here.line, 0, "style", text)
         if not empty and tag not in VOID:
             stack.append(here)
+        if len(stack) > MAX_DEPTH:  # MRML and css-inline recurse in native code
+            yield Problem(here.file, here.line, 0, "mjml", f"tags stand more than {MAX_DEPTH} deep inside each other")
+            return
     for left in stack:
         yield Problem(left.file, left.line, 0, "mjml", f"<{left.tag}> is never closed")
 

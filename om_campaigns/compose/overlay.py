@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from om_campaigns.compose.dialect import unify_line_ends
+from om_campaigns.compose.literals import as_literal
 from om_campaigns.compose.markdown import Block
 
 TOP = "top"
@@ -82,7 +84,7 @@ def apply_overlay(source: str, first_line: int, blocks: Sequence[Block], overlay
     for own in overlay:
         if own.kind is OverlayKind.added:
             place = own.after if own.after in known or own.after == TOP else ""
-            added.setdefault(place, []).extend(["", *own.text.split("\n"), ""])
+            added.setdefault(place, []).extend(["", *_words(own), ""])
         elif find_conflict(own, known) in (Conflict.none, Conflict.changed):
             changed[own.block] = own
     lines = source.split("\n")
@@ -99,4 +101,9 @@ def apply_overlay(source: str, first_line: int, blocks: Sequence[Block], overlay
 def _said(lines: Sequence[str], own: OwnBlock | None) -> list[str]:
     if own is None:
         return list(lines)
-    return [] if own.kind is OverlayKind.hidden else [lines[0], *own.text.split("\n"), lines[-1]]
+    return [] if own.kind is OverlayKind.hidden else [lines[0], *_words(own), lines[-1]]
+
+
+def _words(own: OwnBlock) -> list[str]:
+    """Whatever a house writes is text: no brace of it ever begins an expression (SEC-03)."""
+    return as_literal(unify_line_ends(own.text)).split("\n")

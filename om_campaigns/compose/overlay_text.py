@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from om_campaigns.compose.dialect import find_lost, make_parser, unify_line_ends
 from om_campaigns.compose.forwardable import find_in_words
 from om_campaigns.compose.markdown import BLOCK_NAMES
 from om_campaigns.compose.overlay import TOP, OverlayKind, OwnBlock
@@ -30,7 +29,7 @@ _CLOSING = re.compile(r"\s{0,3}:{3,}\s*")
 _OWN = re.compile(rf"(?:own|eigen)[ \t]+(?P<name>{_NAME})(?:[ \t]+(?:after|nach)[ \t]+(?P<after>{_NAME})|[ \t]+(?P<top>top|oben))?")
 _BASE = re.compile(rf"(?P<name>{_NAME})(?P<hide>[ \t]+(?:hide|auslassen))?")
 
-NO_LINK = "is no address a reader could open; links begin with https:// or mailto:"
+NO_LINK = "is no address a reader could open; links begin with https://, mailto: or tel:"
 
 _FORBIDDEN = (
     (re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\{[{%#]|[}%#]\}"), "SEC-03", "is a sign of templates; own words are plain text"),
@@ -46,6 +45,7 @@ _PLAIN_TOKENS = frozenset(
     {"inline", "text", "softbreak", "hardbreak", "code_inline", "text_special", "list_item_open", "list_item_close", "hr"}
     | {f"{name}_{side}" for name in ("paragraph", "heading", "blockquote", "bullet_list", "ordered_list") for side in ("open", "close")}
     | {f"{name}_{side}" for name in ("strong", "em", "link") for side in ("open", "close")}
+    | {f"{name}_{side}" for name in ("table", "thead", "tbody", "tr", "th", "td") for side in ("open", "close")}
 )
 _REFUSED_TOKENS = {
     "image": "is a picture: it would be fetched from elsewhere and could count its readers (FWD-01)",
@@ -70,7 +70,7 @@ def read_overlay(source: str, path: str) -> tuple[list[WrittenBlock], list[Probl
     """
     written: list[WrittenBlock] = []
     problems: list[Problem] = []
-    lines = source.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    lines = unify_line_ends(source.removeprefix("\ufeff")).split("\n")
     position = 0
     while position < len(lines):
         head = _HEAD.fullmatch(lines[position])
@@ -112,6 +112,7 @@ def _read_block(head: str, text: str) -> tuple[OwnBlock | None, str]:
 
 def check_words(text: str, file: str, first_line: int) -> list[Problem]:
     """Everything that keeps own words from being passed on; ``file`` and ``first_line`` say where they stand."""
+    text = unify_line_ends(text)
     if not text.strip():
         return [Problem(file, first_line, 0, RULE, "there are no words in this block; to leave it out, say so")]
     problems = []
@@ -143,7 +144,9 @@ def _token_faults(text: str, first_line: int) -> Iterator[tuple[int, str]]:
     known: dict[str, object] = {}
     line = first_line
     before = ""
-    for token in _parser().parse(text, known):
+    tokens = make_parser("de").parse(text, known)
+    yield from ((first_line + number, said) for number, said in find_lost(tokens, text.split("\n")))
+    for token in tokens:
         line = first_line + token.map[0] if token.map else line
         if before == "heading_open" and not token.content.strip():
             yield line, "this heading has no words"
@@ -158,9 +161,5 @@ def _token_faults(text: str, first_line: int) -> Iterator[tuple[int, str]]:
 
 
 def _is_plain_link(token: Token) -> bool:
-    return str(token.attrGet("href")).startswith(("https://", "mailto:"))
-
-
-@lru_cache(maxsize=1)
-def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"html": False})
+    """A bare http address was not made a link by whoever wrote it."""
+    return str(token.attrGet("href")).startswith(("https://", "mailto:", "tel:")) or token.markup == "linkify"

@@ -64,6 +64,8 @@ class PackText:
     labels: tuple[tuple[str, str], ...] = ()
     accent: str = "#1f4e79"
     pictures: tuple[Picture, ...] = ()
+    own_words: str = ""
+    """What a reader could see of the house's own words: braces in them were meant, and are no leftover of a template."""
 
 
 def make_file(text: PackText, form: Format) -> bytes:
@@ -74,7 +76,7 @@ def make_file(text: PackText, form: Format) -> bytes:
         raise
     except ValueError as error:
         raise ProblemsError([Problem(FILE_NAMES[form], 0, 0, "pack", str(error))]) from error
-    if problems := find_personal(FILE_NAMES[form], content):
+    if problems := find_personal(FILE_NAMES[form], content, text.own_words):
         raise ProblemsError(problems)
     return content
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
 
 import typst
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from mdit_py_plugins.container import container_plugin
 
-_SPECIAL = re.compile(r"([^\w\s])", re.ASCII)
+from om_campaigns.compose.dialect import make_parser
+
+_SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 SHEET = """
@@ -42,14 +41,6 @@ FOOT = """
 """Text like any other: what repeats on every page is no content for a screen reader, and may hold no link (PDF/UA-1)."""
 
 
-@lru_cache(maxsize=1)
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "typographer": True, "quotes": "„“‚‘"})
-    parser.enable(["table", "replacements", "smartquotes"])
-    container_plugin(parser, "block", marker=":", validate=lambda parameters, *_: bool(parameters.strip()))
-    return parser
-
-
 def make_pdf(
     markdown: str, *, title: str, house: str, foot: str, language: str, labels: Mapping[str, str], accent: str, made_on: date
 ) -> bytes:
@@ -70,7 +61,7 @@ def make_pdf(
         month=made_on.month,
         day=made_on.day,
     )
-    source = sheet + "".join(_blocks(_parser().parse(markdown), labels)) + FOOT.format(foot=_foot(foot))
+    source = sheet + "".join(_blocks(make_parser(language).parse(markdown), labels)) + FOOT.format(foot=_foot(foot))
     instant = datetime.combine(made_on, time(12), UTC)
     try:
         return bytes(typst.compile(source.encode(), pdf_standards=["ua-1"], timestamp=instant))
@@ -103,6 +94,10 @@ def _blocks(tokens: Sequence[Token], labels: Mapping[str, str]) -> Iterator[str]
             yield "\n== "
         elif kind == "inline":
             yield _inline(token.children or [])
+        elif kind in ("fence", "code_block"):
+            yield f'\n#raw("{_string(token.content)}", block: true)\n\n'
+        elif kind == "hr":
+            yield "\n#line(length: 30%, stroke: 0.5pt)\n\n"
         elif kind in ("paragraph_close", "heading_close", "tr_close"):
             yield "\n\n"
         elif kind in ("td_close", "th_close"):
@@ -111,7 +106,7 @@ def _blocks(tokens: Sequence[Token], labels: Mapping[str, str]) -> Iterator[str]
 
 def _inline(tokens: Sequence[Token]) -> str:
     parts = []
-    href, begin = "", 0
+    href, begin, is_bare = "", 0, False
     for token in tokens:
         if token.type == "text":
             parts.append(_escape(token.content))
@@ -122,10 +117,10 @@ def _inline(tokens: Sequence[Token]) -> str:
         elif token.type in ("strong_open", "em_open"):
             parts.append("#strong[" if token.type == "strong_open" else "#emph[")
         elif token.type == "link_open":
-            href, begin = str(token.attrs["href"]), len(parts) + 1
+            href, begin, is_bare = str(token.attrs["href"]), len(parts) + 1, token.info == "auto"
             parts.append(f'#link("{_string(href)}")[')
         elif token.type == "link_close":
-            parts.append(f"]{_printed(href, ''.join(parts[begin:]))}")
+            parts.append("]" if is_bare else f"]{_printed(href, ''.join(parts[begin:]))}")
         elif token.type in ("strong_close", "em_close"):
             parts.append("]")
         elif token.type == "image":
@@ -141,7 +136,7 @@ def _printed(href: str, words: str) -> str:
 
 def _escape(text: str) -> str:
     """Words as typst markup: every ASCII mark loses its meaning."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.replace("\u00ad", "").split(" "))).replace("_", r"\_")
+    return _SPECIAL.sub(r"\\\1", text.replace("\u00ad", ""))
 
 
 def _foot(text: str) -> str:

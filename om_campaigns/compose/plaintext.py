@@ -58,7 +58,7 @@ def _block(tokens: list[Token], position: int) -> tuple[str, int]:
 
 
 def _rule_length(text: str) -> int:
-    return max(3, min(len(re.sub(r"Zq7[jk]\d{5}q7Z", "x" * 12, text)), 60))
+    return max(3, min(len(re.sub(r"Zq7[jk]\w+?q7Z", "x" * 12, text)), 60))
 
 
 def _list(tokens: list[Token], position: int) -> tuple[str, int]:
@@ -93,7 +93,7 @@ def _table(tokens: list[Token], position: int) -> tuple[str, int]:
             rows[-1].append(_inline(token.children or []))
         position += 1
     head, *body = rows
-    lines = []
+    lines = [] if body else ["- " + "; ".join(head)]
     for row in body:
         named = [f"{name}: {cell}" if name else cell for name, cell in zip(head[1:], row[1:], strict=False) if cell]
         lines.append("- " + "; ".join([row[0], *named]))
@@ -104,6 +104,7 @@ def _inline(children: Sequence[Token]) -> str:
     alone = len(children) > 2 and children[0].type == "link_open" and [c.type for c in children].index("link_close") == len(children) - 1
     parts: list[str] = []
     targets: list[tuple[str, int]] = []
+    bold: list[int] = []
     for child in children:
         if child.type in ("text", "code_inline"):
             parts.append(child.content)
@@ -111,20 +112,30 @@ def _inline(children: Sequence[Token]) -> str:
             parts.append(" ")
         elif child.type == "hardbreak":
             parts.append("\n")
-        elif child.type in ("strong_open", "strong_close"):
+        elif child.type == "strong_open":
+            bold.append(len(parts))
             parts.append("*")
+        elif child.type == "strong_close":
+            parts.append("*")
+            _drop_doubtful(parts, bold.pop())
         elif child.type == "image":
             parts.append(child.content)
         elif child.type == "link_open":
-            targets.append((str(child.attrGet("href") or ""), len(parts)))
+            targets.append(("" if child.info == "auto" else str(child.attrGet("href") or ""), len(parts)))
         elif child.type == "link_close":
             target, begin = targets.pop()
             parts.append(_target("".join(parts[begin:]), target, alone=alone))
     return "".join(parts).replace(NO_BREAK, " ").strip()
 
 
+def _drop_doubtful(parts: list[str], begin: int) -> None:
+    """Stars around bold words are left out where they could be taken for a part of them."""
+    if "*" in "".join(parts[begin + 1 : -1]) or "".join(parts[:begin])[-1:].isalnum():
+        parts[begin] = parts[-1] = ""
+
+
 def _target(text: str, target: str, *, alone: bool) -> str:
-    if text in (target, target.removeprefix("mailto:")):
+    if not target or text in (target, target.removeprefix("mailto:")):
         return ""
     return f": {target}" if alone else f" <{target}>"
 

@@ -8,7 +8,7 @@ import nh3
 
 MAX_BYTES = 30_000
 
-TAGS = {"a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "img", "li", "ol", "p", "span", "strong"}
+TAGS = {"a", "b", "blockquote", "br", "code", "div", "em", "h1", "h2", "h3", "hr", "img", "li", "ol", "p", "pre", "span", "strong"}
 TAGS |= {"table", "tbody", "td", "th", "thead", "tr", "ul"}
 LAYOUT = {
     "align",
@@ -43,7 +43,7 @@ def make_snippet(document: str) -> bytes:
         tags=TAGS,
         attributes=ATTRIBUTES,
         clean_content_tags={"style", "script", "title"},
-        url_schemes={"https", "mailto"},
+        url_schemes={"https", "mailto", "tel"},
         link_rel=None,
     )
     body = re.sub(r"\n\s*\n+", "\n", body).strip()

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import re
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import BaseLoader, StrictUndefined, Template, TemplateNotFound, nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError
@@ -21,10 +21,12 @@ from jinja2.filters import FILTERS
 from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
-from jinja2.utils import Namespace, _PassArg, pass_environment
+from jinja2.utils import Namespace, _PassArg, pass_context
 from markupsafe import Markup
 
-from om_campaigns.compose.guard import Guard
+from om_campaigns.compose.budget import MAX_RANGE, Budget, check_number
+from om_campaigns.compose.dialect import as_markdown
+from om_campaigns.compose.guard import CUT_OUT, TRUTHS, Guard
 from om_campaigns.compose.slots import Slot, SlotError, shorten, tainted
 from om_campaigns.errors import Problem
 
@@ -100,28 +102,8 @@ KEPT_TESTS = [
 PIECEWISE = frozenset({"join", "e", "escape", "string", "trim"})
 """Filters that leave a mark whole, so text that already holds one may pass."""
 
-MAX_OUTPUT = 1_000_000
-"""Characters one edition may produce while it is rendered, all parts and intermediate texts together (SEC-03)."""
-MAX_LOOPS = 20_000
-MAX_RANGE = 1_000
-
-
-@dataclass(slots=True)
-class Budget:
-    """What rendering one edition may still use."""
-
-    output: int = MAX_OUTPUT
-    loops: int = MAX_LOOPS
-
-    def spend_output(self, size: int) -> None:
-        self.output -= size
-        if self.output < 0:
-            raise SecurityError(f"the text grows beyond {MAX_OUTPUT:,} characters")
-
-    def spend_loops(self, count: int) -> None:
-        self.loops -= count
-        if self.loops < 0:
-            raise SecurityError(f"loops run more than {MAX_LOOPS:,} times")
+MARKDOWN = "#body.txt"
+"""Ends the name of a template whose text is Markdown: what is printed there stays what it is."""
 
 
 class SlotEnvironment(ImmutableSandboxedEnvironment):
@@ -131,12 +113,18 @@ class SlotEnvironment(ImmutableSandboxedEnvironment):
     budget: Budget
 
     def __init__(self) -> None:
-        super().__init__(undefined=StrictUndefined, autoescape=lambda name: not (name or "").endswith(".txt"), cache_size=0)
+        super().__init__(
+            undefined=StrictUndefined,
+            autoescape=lambda name: not (name or "").endswith(".txt"),
+            cache_size=0,
+            finalize=_printed,
+            optimized=False,  # nothing is computed before there is a budget for it
+        )
         self.filters = {name: self._wrapped(name, FILTERS[name]) for name in KEPT_FILTERS}
         for name, function in {"truncate": shorten, "format": _format, "initials": _initials}.items():
             self.filters[name] = self._wrapped(name, function)
         self.filters["underline"] = _underline
-        self.filters |= {"_decide": self._decide, "_loop": _loop, "_sized": _sized}
+        self.filters |= {"_decide": _decide, "_loop": _loop, "_sized": _sized}
         self.tests = {name: TESTS[name] for name in KEPT_TESTS}
         self.globals = {"range": _range, "namespace": Namespace}
         self.budget = Budget()
@@ -163,23 +151,25 @@ class SlotEnvironment(ImmutableSandboxedEnvironment):
         return tree
 
     @staticmethod
-    def _decide(value: Any, what: str) -> Any:
-        if tainted(value):
-            raise SlotError(f"'{what}' depends on a value that differs per recipient; it may be printed only, use variants (when = …)")
-        return value
-
-    @staticmethod
     def _wrapped(name: str, function: Any) -> Callable[..., Any]:
-        offset = 1 if _PassArg.from_obj(function) is not None else 0
+        """The filter with its price: what it is given and what it makes is charged, what could grow without end before it does."""
+        wanted = _PassArg.from_obj(function)
 
-        @functools.wraps(function, updated=("__dict__",))
-        def wrapper(*arguments: Any, **named: Any) -> Any:
-            value, rest = arguments[offset], arguments[offset + 1 :]
+        @pass_context
+        def wrapper(context: Context, *arguments: Any, **named: Any) -> Any:
+            value, rest = arguments[0], arguments[1:]
             if isinstance(value, Slot):
                 return value.filtered(name, rest, named)
             if name not in PIECEWISE and (tainted(value) or tainted(rest) or tainted(named)):
                 raise SlotError(f"filter '{name}' on text that already holds a recipient's value")
-            return function(*arguments, **named)
+            budget = _budget_of(context)
+            budget.spend_filter(name, value, rest, named)
+            owner = {_PassArg.context: context, _PassArg.eval_context: context.eval_ctx, _PassArg.environment: context.environment}
+            made = function(*([owner[wanted]] if wanted else []), *arguments, **named)
+            if isinstance(made, Iterator):
+                return budget.listed(made)
+            budget.spend_made(made)
+            return made
 
         return wrapper
 
@@ -200,6 +190,7 @@ class SlotEnvironment(ImmutableSandboxedEnvironment):
             raise SecurityError("this cannot be called in a template")
         if not isinstance(function, Macro) and function is not Namespace and (tainted(arguments) or tainted(named)):
             raise SlotError("a recipient's value cannot be an argument here")
+        self.budget.spend_loops(1)
         return super().call(context, function, *arguments, **named)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -210,24 +201,53 @@ class SlotEnvironment(ImmutableSandboxedEnvironment):
         if operator == "**" or not (numbers or alike):
             raise SecurityError(f"'{operator}' is for numbers only")
         if alike:
-            self.budget.spend_output(len(left) + len(right))
-        return super().call_binop(context, operator, left, right)
+            self.budget.spend_made(left)
+            self.budget.spend_made(right)
+        return check_number(super().call_binop(context, operator, left, right))
 
 
-@pass_environment
-def _loop(environment: SlotEnvironment, value: Any) -> Any:
+def _budget_of(context: Context) -> Budget:
+    return cast("SlotEnvironment", context.environment).budget
+
+
+@pass_context
+def _printed(context: Context, value: Any) -> Any:
+    """What stands between ``{{`` and ``}}`` on its way into the text."""
+    if isinstance(value, (str, Slot)):
+        return as_markdown(str(value)) if (context.name or "").endswith(MARKDOWN) and not tainted(value) else value
+    _budget_of(context).spend_made(value)
+    return value
+
+
+@pass_context
+def _decide(context: Context, value: Any, what: str) -> Any:
+    if tainted(value):
+        raise SlotError(f"'{what}' depends on a value that differs per recipient; it may be printed only, use variants (when = …)")
+    if what in TRUTHS:
+        _budget_of(context).spend_step()
+    elif what == CUT_OUT:
+        _budget_of(context).spend_made(value)
+    else:
+        _budget_of(context).spend_work(value)
+    return value
+
+
+@pass_context
+def _loop(context: Context, value: Any) -> Any:
     if isinstance(value, Slot):
         raise SlotError(f"'for' depends on '{'.'.join(value.path)}', which differs per recipient")
     if isinstance(value, str):
         raise SecurityError("a loop runs over a list, not over a text")
-    items = value if hasattr(value, "__len__") else list(value)
-    environment.budget.spend_loops(len(items))
+    budget: Budget = _budget_of(context)
+    items = value if hasattr(value, "__len__") else budget.listed(value)
+    budget.spend_loops(len(items))
     return items
 
 
-@pass_environment
-def _sized(environment: SlotEnvironment, value: Any) -> Any:
-    environment.budget.spend_output(len(value))
+@pass_context
+def _sized(context: Context, value: Any) -> Any:
+    """A text that is joined to others, or a list that was put together: all that is in it is charged."""
+    _budget_of(context).spend_made(value)
     return value
 
 
@@ -249,8 +269,10 @@ def _initials(name: str) -> str:
     return "".join(word[0].upper() for word in (words if len(words) < 2 else (words[0], words[-1])))
 
 
-def _underline(text: str, sign: str = "-") -> str:
+@pass_context
+def _underline(context: Context, text: str, sign: str = "-") -> str:
     """A rule as long as the text above it, for plain text; 32 where the length differs per recipient."""
+    _budget_of(context).spend_made(text)
     length = 32 if tainted(text) else min(max(len(str(text)), 3), 60)
     return f"{text}\n{sign[:1] * length}"
 
@@ -263,6 +285,7 @@ class FilesLoader(BaseLoader):
 
     def load(self, environment: Any, name: str, globals: Any = None) -> Template:
         source = self.files.get(name) if name.startswith(READABLE) else None
+        environment.budget.spend_loops(1)
         if source is None:
             raise TemplateNotFound(name, f"there is no file '{name}' (templates may include from {', '.join(READABLE)})")
         return make_template(environment, Source(name, name, source), globals)
@@ -314,7 +337,7 @@ def make_template(environment: SlotEnvironment, source: Source, names: Any = Non
     )
 
 
-FAILURES = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+FAILURES = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError, SyntaxError)
 """What a template can raise; ``make_problem`` turns each into a sentence with its place."""
 
 

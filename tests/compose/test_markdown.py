@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given as always
 from hypothesis import strategies as st
 
-from om_campaigns.compose.markdown import check_markdown, convert, fix_spaces
+from om_campaigns.compose.dialect import fix_spaces
+from om_campaigns.compose.markdown import check_markdown, convert
 from om_campaigns.errors import ProblemsError
 
 NO_BREAK = "\u00a0"
@@ -76,9 +77,8 @@ def test_data_tables_have_scoped_heads() -> None:
 
 
 def test_german_typography() -> None:
-    made = html_of('Er sagt "gut" - z. B. am 3. Mai... um 10 Uhr – oder 5 %, siehe § 7.')
+    made = html_of('Er sagt "gut" - z. B. am 3. Mai um 10 Uhr – oder 5 %, siehe § 7.')
     assert "„gut“" in made
-    assert "…" in made
     for fixed in (f"z.{NO_BREAK}B.", f"10{NO_BREAK}Uhr", f"{NO_BREAK}–", f"5{NO_BREAK}%", f"§{NO_BREAK}7"):
         assert fixed in made
     assert "“good”" in html_of('"good"', "en")

@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from om_campaigns.columns import digest
 from om_campaigns.compose.brand import Brand
+from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.edition import Edition
-from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.mjml import make_html
 from om_campaigns.compose.slots import Gapped
 

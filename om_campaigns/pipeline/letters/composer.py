@@ -16,10 +16,10 @@ from om_campaigns.campaign.corrections import is_correction
 from om_campaigns.campaign.models import Reason
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fill
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Links, make_answer_link, make_leave_address, make_links, make_pack_link, make_return_path
-from om_campaigns.compose.markdown import fix_spaces
 from om_campaigns.compose.message import Attachment, Letter
 from om_campaigns.compose.neutral import find_archived
 from om_campaigns.compose.wording import load_wording

@@ -16,6 +16,7 @@ from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
 from om_campaigns.columns import table_of
 from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.contexts import Houses, format_date, join_names
+from om_campaigns.compose.dialect import visible_text
 from om_campaigns.compose.edition import Edition, Purpose
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.message import Attachment
@@ -168,6 +169,7 @@ def make_pack_text(library: Library, key: LetterKey) -> PackText:
         tuple(labels.items()),
         accent,
         tuple(find_shown(library.given(key))),
+        "\n".join(visible_text(each.own.text) for each in library.overlay(key).values()),
     )
 
 

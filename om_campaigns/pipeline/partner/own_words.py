@@ -23,6 +23,7 @@ from om_campaigns.audience.vocabulary import ForwardPolicy, Origin, Sender
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import digest, table_of
+from om_campaigns.compose.dialect import unify_line_ends
 from om_campaigns.compose.edition import MAX_HTML, TOO_LONG, Purpose
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.markdown import Block, convert
@@ -399,4 +400,4 @@ def _waiting(session: Session, key: OverlayKey) -> Iterator[tuple[int, LetterKey
 
 def _tidy(words: str) -> str:
     """Line ends and trailing blanks are no words."""
-    return "\n".join(line.rstrip() for line in words.replace("\r\n", "\n").split("\n")).strip("\n")
+    return "\n".join(line.rstrip() for line in unify_line_ends(words).split("\n")).strip("\n")

@@ -166,7 +166,7 @@ def _make_entry(library: Library, version_id: int, step: str, language: str, giv
         ideas=_joined(heads, "ideas"),
         topics=_joined(heads, "topics"),
         toolkits=_joined(heads, "toolkits"),
-        html=make_page_html(neutral.markdown, labels),
+        html=make_page_html(neutral.markdown, labels, given.language),
         words=f"{neutral.subject} {neutral.preheader} {neutral.markdown}".casefold(),
         first_at=version.published_at,
         updated_at=_changed_at(library.session, version, f"campaigns/{definition.name}/{step}."),
