@@ -311,6 +311,16 @@ def _keep_together(title: str) -> str:
 
 def tidy_plain(text: str) -> str:
     """Plain text with single empty lines, no trailing blanks, ordinary spaces and tight lists."""
-    text = re.sub(r"[ \t]+$", "", text.replace("\u00a0", " "), flags=re.MULTILINE)
-    text = re.sub(r"(?m)^((?:- |\d+\. ).*)\n\n(?=- |\d+\. )", r"\1\n", text)
+    text = re.sub(r"[ \t]+$", "", text.translate(PLAIN_SIGNS), flags=re.MULTILINE)
+    text = re.sub(r"(?m)^(- .*)\n\n(?=- )", r"\1\n", text)
+    text = re.sub(r"(?m)^((\d+)\. .*)\n\n(?=(\d+)\. )", _tight, text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+PLAIN_SIGNS = {0x00A0: " ", 0x202F: " ", 0x2011: "-", 0x00AD: None}
+"""Blanks and hyphens that only say where a line may break; in plain text, and in what is copied, they are in the way."""
+
+
+def _tight(entry: re.Match[str]) -> str:
+    """Numbers that count on are a list; others are paragraphs that begin with a number."""
+    return f"{entry[1]}\n" if int(entry[3]) - int(entry[2]) in (0, 1) else entry[0]

@@ -104,15 +104,15 @@ def _is_plain(value: str) -> bool:
     return all(each.type in ("text", "softbreak") or each.info == "auto" or each.markup == "linkify" for each in inner) and bool(inner)
 
 
-def find_excess(text: str) -> str:
-    """Why a text is not read at all: it is longer than a letter, or more brackets stand together than links ever do; '' if it is read.
+def find_excess(text: str) -> tuple[str, str] | None:
+    """Rule and sentence for a text that is not read at all: longer than a letter, or with more brackets in a row than links need.
 
     A parser compares every opening bracket with all others of its paragraph.
     """
     if len(text) > MAX_LENGTH:
-        return f"the text has {len(text):,} characters, a letter at most {MAX_LENGTH:,}"
+        return "REN-01", f"the text has {len(text):,} characters, a letter at most {MAX_LENGTH:,}"
     most = max((part.count("[") for part in re.split(r"\n[ \t]*\n", text)), default=0)
-    return f"a paragraph has {most:,} opening brackets, at most {MAX_BRACKETS:,} are read" if most > MAX_BRACKETS else ""
+    return ("markdown", f"a paragraph has {most:,} opening brackets, at most {MAX_BRACKETS:,} are read") if most > MAX_BRACKETS else None
 
 
 def find_lost(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[tuple[int, str]]:

@@ -90,7 +90,7 @@ def check_markdown(source: str, path: str, first_line: int, language: str) -> tu
 def _converted(source: str, path: str, first_line: int, language: str, with_action: bool) -> tuple[Body, tuple[Problem, ...]]:
     problems: list[Problem] = []
     if excess := find_excess(source):
-        return Body(Made("", ()), Made("", ()), ()), (Problem(path, first_line, 0, "step", excess),)
+        return Body(Made("", ()), Made("", ()), ()), (Problem(path, first_line, 0, *excess),)
     flat, words, lines = _protected(RAW.sub(lambda raw: as_literal(raw[1]), unify_line_ends(source)), path, first_line, problems)
     flat = read_literals(flat)  # there is nothing left in it that could be taken for an expression
     problems += _nesting_problems(words, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from om_campaigns.compose.edition import MAX_HTML, TOO_LONG
 from om_campaigns.compose.lint.findings import Finding, Rendered
@@ -25,7 +26,10 @@ FEIGNED = re.compile(
 MARKUP = re.compile(r"&(?:[a-z]{2,8}|#\d{2,5});|</?(?:a|b|br|div|em|i|img|li|p|span|strong|table|td|tr|ul)\b[^>]*>", re.IGNORECASE)
 """What a text part must not hold; addresses between angle brackets are none of it."""
 
-ADDRESS = re.compile(r"https?://[^\s<>()\"]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+ADDRESS = re.compile(
+    r"(?:https?://|mailto:|tel:|(?<![\w@/.])www\.)(?:[^\s<>()\"]|\([^\s<>()\"]*\))+"
+    r"|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"
+)
 WORD = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 
 
@@ -90,14 +94,18 @@ def _words(text: str) -> set[str]:
 
 
 def _same_links(letter: Rendered, page: Element) -> Iterator[Finding]:
-    linked = {_target(each.attributes["href"]) for each in page.walk() if each.tag == "a" and each.attributes.get("href")}
-    written = {each.rstrip(".,;:!?") for each in ADDRESS.findall(letter.text)}
+    linked = {_leads_to(each.attributes["href"]) for each in page.walk() if each.tag == "a" and each.attributes.get("href")}
+    written = {_leads_to(each) for each in ADDRESS.findall(letter.text)}
     for target in sorted(linked - written):
         yield Finding("MSG-11", f"the link to {target} is missing in the text part", near=target)
-    shown = linked | set(ADDRESS.findall(" ".join(text for text, where in page.texts() if not where.look.is_hidden)))
+    shown = linked | {_leads_to(each) for text, where in page.texts() if not where.look.is_hidden for each in ADDRESS.findall(text)}
     for target in sorted(written - shown):
         yield Finding("MSG-11", f"the link to {target} is missing in the HTML part", near=target)
 
 
-def _target(href: str) -> str:
-    return href.removeprefix("mailto:").split("?")[0] if href.startswith("mailto:") else href
+def _leads_to(address: str) -> str:
+    """An address as both parts may write it: without the end of a sentence, mail without subject and copies."""
+    address = unquote(address.rstrip(".,;:!?"))
+    if address.startswith("mailto:"):
+        return address.removeprefix("mailto:").split("?")[0]
+    return f"https://{address}" if address.startswith("www.") else address
