@@ -30,8 +30,8 @@ NO_BREAK = "\u00a0"
 MAX_DEPTH = 8
 """Lists and quotes inside each other; what stands deeper no reader follows, and no program sets."""
 
-MAX_LENGTH = 100_000
-"""Characters of one text; the letter made of it has more bytes, and no more than these are shown whole (REN-01)."""
+MAX_LENGTH = 200_000
+"""Characters of a text that is read at all; a letter holds half of that (REN-01)."""
 MAX_BRACKETS = 2_000
 
 LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -104,15 +104,15 @@ def _is_plain(value: str) -> bool:
     return all(each.type in ("text", "softbreak") or each.info == "auto" or each.markup == "linkify" for each in inner) and bool(inner)
 
 
-def find_excess(text: str) -> tuple[str, str] | None:
-    """Rule and sentence for a text that is not read at all: longer than a letter, or with more brackets in a row than links need.
+def find_excess(text: str) -> str:
+    """Why a text is not read at all, '' if it is: it is far longer than a letter, or has more brackets in a row than links need.
 
     A parser compares every opening bracket with all others of its paragraph.
     """
     if len(text) > MAX_LENGTH:
-        return "REN-01", f"the text has {len(text):,} characters, a letter at most {MAX_LENGTH:,}"
+        return f"the text has {len(text):,} characters, at most {MAX_LENGTH:,} are read"
     most = max((part.count("[") for part in re.split(r"\n[ \t]*\n", text)), default=0)
-    return ("markdown", f"a paragraph has {most:,} opening brackets, at most {MAX_BRACKETS:,} are read") if most > MAX_BRACKETS else None
+    return f"a paragraph has {most:,} opening brackets, at most {MAX_BRACKETS:,} are read" if most > MAX_BRACKETS else ""
 
 
 def find_lost(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[tuple[int, str]]:

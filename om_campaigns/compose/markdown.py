@@ -29,6 +29,8 @@ BLOCK_HEAD = re.compile(r"(?P<name>[a-z][a-z0-9_]*)\s*(?:\{#(?P<id>[a-z][a-z0-9_
 BLOCK_NAMES = {"angebot": "offers", "sagen": "say", "tun": "do"}
 POLICIES = {"gesperrt": "locked", "frei": "editable", "wahlfrei": "optional"}
 ACTION_AFTER = "do"
+LOST = "lost-text"
+"""Rule of words that would not be seen. ``check`` refuses them; what was published before there was this rule is sent as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def convert(source: str, path: str, first_line: int, language: str, *, with_acti
     ``with_action``: the call to action stands after the ``do`` block, or at the end.
     """
     body, found = _converted(source, path, first_line, language, with_action)
-    if problems := [each for each in found if not each.is_warning]:
+    if problems := [each for each in found if not each.is_warning and each.rule_id != LOST]:
         raise ProblemsError(problems)
     return body
 
@@ -90,12 +92,12 @@ def check_markdown(source: str, path: str, first_line: int, language: str) -> tu
 def _converted(source: str, path: str, first_line: int, language: str, with_action: bool) -> tuple[Body, tuple[Problem, ...]]:
     problems: list[Problem] = []
     if excess := find_excess(source):
-        return Body(Made("", ()), Made("", ()), ()), (Problem(path, first_line, 0, *excess),)
+        return Body(Made("", ()), Made("", ()), ()), (Problem(path, first_line, 0, "markdown", excess),)
     flat, words, lines = _protected(RAW.sub(lambda raw: as_literal(raw[1]), unify_line_ends(source)), path, first_line, problems)
     flat = read_literals(flat)  # there is nothing left in it that could be taken for an expression
     problems += _nesting_problems(words, path)
     tokens = make_parser(language).parse(flat)
-    problems += [Problem(path, lines[line], 0, "lost-text", text) for line, text in find_lost(tokens, flat.split("\n"))]
+    problems += [Problem(path, lines[line], 0, LOST, text) for line, text in find_lost(tokens, flat.split("\n"))]
     unread = [Problem(path, lines[line], 0, "markdown", text, is_warning=True) for line, text in find_unread(tokens)]
     assembler = _Assembler(path, flat, words, lines, tokens, problems)
     assembler.has_action = not with_action
