@@ -26,7 +26,7 @@ MAX_NUMBER = 10**15
 MAX_SIGNS = 100
 """Signs ``trim`` looks for, and digits that become a number."""
 
-LISTS = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
+LISTS: tuple[type, ...] = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
 
 
 def check_number(value: Any) -> Any:
