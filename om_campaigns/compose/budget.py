@@ -6,7 +6,7 @@ takes more memory or time than a letter is worth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,6 @@ MAX_RANGE = 1_000
 MAX_NUMBER = 10**15
 MAX_SIGNS = 100
 """Signs ``trim`` looks for, and digits that become a number."""
-
-LISTS: tuple[type, ...] = (list, tuple, set, frozenset, type({}.keys()), type({}.values()), type({}.items()))
 
 
 def check_number(value: Any) -> Any:
@@ -124,7 +122,7 @@ class Budget:
                 waiting += [*each.keys(), *each.values()]
             elif isinstance(each, range):
                 size += ENTRY * len(each)
-            elif isinstance(each, LISTS):
+            elif isinstance(each, Collection):
                 waiting += each
             elif isinstance(each, Namespace):
                 waiting += each._Namespace__attrs.values()  # it shows nothing of itself to anybody else
