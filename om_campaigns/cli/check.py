@@ -11,9 +11,10 @@ COLUMNS = {"file": "file", "line": "line", "column": "column", "rule": "rule", "
 
 
 @click.command()
+@click.option("--browser", "measured", is_flag=True, help="Measure in Chromium, too, whether every letter fits on a phone.")
 @format_option
 @pass_state
-def check(state: State, format_: str) -> None:
+def check(state: State, measured: bool, format_: str) -> None:
     """Check every file: tables (by a trial import), segments, brands, campaigns, texts, and the finished letters as their
     readers' programs show them. Exit code 2 if anything is wrong; warnings are shown and do not count.
 
@@ -22,7 +23,7 @@ def check(state: State, format_: str) -> None:
     from om_campaigns.pipeline.staff.desk import check_workspace
 
     app = state.app()
-    found = check_workspace(app, app.now())
+    found = check_workspace(app, app.now(), measured=measured)
     if format_ != "table":
         rows = [
             {

@@ -26,6 +26,7 @@ from om_campaigns.compose.overlay import apply_overlay
 from om_campaigns.compose.pictures import Picture, find_pictures, point_to_pages
 from om_campaigns.compose.slots import (
     MARK_START,
+    PLAIN_SIGNS,
     Book,
     Landing,
     SlotUse,
@@ -236,7 +237,7 @@ class _Builder:
             return {"text": text, "how": "link", "target": self.book.mark(SlotUse("links.answer")), "address": ""}
         if wanted.how in ("answer", "reply"):
             address = target.removeprefix("mailto:") or self.reply_address()
-            subject = "" if tainted(text) else f"?subject={quote(text, safe='')}"
+            subject = "" if tainted(text) else f"?subject={quote(text.translate(PLAIN_SIGNS), safe='')}"
             target = f"mailto:{address}{subject}" if address else ""
             return {"text": text, "how": "reply", "target": target, "address": address}
         return {"text": text, "how": wanted.how, "target": target if wanted.how == "link" else "", "address": ""}
@@ -269,7 +270,7 @@ class _Builder:
         except LandingError as error:
             raise ProblemsError([*problems, self.misplaced(error)]) from error
         parts = {
-            "subject": cut_text(subject, Landing.header),
+            "subject": cut_text(subject.translate(PLAIN_SIGNS), Landing.header),
             "preheader": cut_text(preheader, Landing.plain),
             "html": html,
             "text": cut_text(plain, Landing.plain),
@@ -315,10 +316,6 @@ def tidy_plain(text: str) -> str:
     text = re.sub(r"(?m)^(- .*)\n\n(?=- )", r"\1\n", text)
     text = re.sub(r"(?m)^((\d+)\. .*)\n\n(?=(\d+)\. )", _tight, text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-
-
-PLAIN_SIGNS = {0x00A0: " ", 0x202F: " ", 0x2011: "-", 0x00AD: None}
-"""Blanks and hyphens that only say where a line may break; in plain text, and in what is copied, they are in the way."""
 
 
 def _tight(entry: re.Match[str]) -> str:

@@ -213,10 +213,14 @@ UNSAFE_CHARACTER = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u
 """What no value may hold (SEC-01, MSG-14): line ends, control and bidi characters."""
 
 
+PLAIN_SIGNS = {0x00A0: " ", 0x202F: " ", 0x2011: "-", 0x00AD: None}
+"""Blanks and hyphens that only say where a line may break; in plain text, in heads, and in what is copied, they are in the way."""
+
+
 def escape_for(landing: Landing, value: str) -> str:
     """``value`` as it must stand in the mail. A whole URL that is no http(s) or mailto address raises ValueError (SEC-07)."""
     if landing in (Landing.plain, Landing.header):
-        return value
+        return value if value.isascii() else value.translate(PLAIN_SIGNS)
     if landing is Landing.url and not SAFE_URL.match(value):
         raise ValueError(f"not a web or mail address: {value[:40]!r}")
     if landing is Landing.url_part:

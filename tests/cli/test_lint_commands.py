@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from om_campaigns.pipeline.operator.installation import init_workspace
+from om_campaigns.pipeline.staff.browser import PROGRAMS
 from tests.cli.shell import om
 from tests.journeys.workspace import STEP, Workspace, house, person
 
@@ -190,3 +193,20 @@ def test_preview_shows_every_mail_of_a_pack_and_what_the_lint_says(office: Works
     assert b"ABC-DEFG" in (office.folder / "out/weiter-b1.cover.de.eml").read_bytes()
     assert b"ABC-DEFG" not in (office.folder / "out/weiter-b1.ready.de.eml").read_bytes()
     assert office.count("pack") == office.count("campaign") == 0
+
+
+def test_ren_18_code_and_tables_are_estimated_and_measured(office: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An estimate warns; Chromium knows, and what it measured is an error. Without one, nothing was checked, and that is said."""
+    wide = f"`{'nie-umbrochen-' * 5}` und\n\n| a | b |\n|---|---|\n| {'x' * 40} | {'y' * 40} |"
+    spoil(office, "campaigns/reihe/a1.de.md", "ein Satz", f"{wide}\n\nein Satz")
+    assert [(line, level) for _, line, rule, level in checked(office, 0) if rule == "REN-18"] == [(9, "warning"), (13, "warning")]
+    if any(map(shutil.which, PROGRAMS)):
+        said = om(office.folder, "check", "--browser", "--format", "json")
+        assert said.code == 2
+        measured = [each["text"] for each in said.json if each["rule"] == "REN-18" and each["level"] == "error"]
+        assert len(measured) == 1
+        assert re.match(r"the letter is \d{3} px wide on a phone of 360", measured[0])
+    monkeypatch.setenv("PATH", "/nowhere")
+    said = om(office.folder, "check", "--browser")
+    assert said.code != 0
+    assert "there is no Chromium" in said.err

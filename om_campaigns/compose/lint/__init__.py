@@ -17,6 +17,7 @@ from om_campaigns.compose.lint.findings import Rendered as Rendered
 from om_campaigns.compose.lint.links import check_links
 from om_campaigns.compose.lint.page import read_page
 from om_campaigns.compose.lint.structure import check_parts, check_structure
+from om_campaigns.compose.lint.width import check_width
 from om_campaigns.compose.lint.wording import check_wording
 
 
@@ -32,6 +33,7 @@ def lint(letter: Rendered, allowed: Collection[str] = ()) -> list[Finding]:
         *check_wording(letter, light),
         *check_structure(letter, light),
         *check_links(light),
+        *check_width(light),
         *check_colours(light, dark),
         *check_clients(letter.html, {*load_allowed(), *allowed}),
     ]
@@ -44,6 +46,7 @@ def lint_fragment(fragment: str, allowed: Collection[str] = ()) -> list[Finding]
     found = [
         *check_parts(fragment, page),
         *check_links(page),
+        *check_width(page),
         *check_contrast(page, "light"),
         *check_clients(fragment, {*load_allowed(), *allowed}),
     ]

@@ -132,14 +132,17 @@ class Checked:
         return [each for each in self.problems if not each.is_warning]
 
 
-def check_workspace(app: App, now: datetime) -> Checked:
-    """Check every file of the workspace: audiences, segments, brands, campaigns and their texts. Changes nothing."""
+def check_workspace(app: App, now: datetime, *, measured: bool = False) -> Checked:
+    """Check every file of the workspace: audiences, segments, brands, campaigns and their texts. Changes nothing.
+
+    ``measured``: the width of letters is measured in Chromium too; raises InputError where there is none.
+    """
     found = Checked()
     found.tables = sum(1 for path in app.audiences.glob("*") if path.suffix.lower() in (".csv", ".tsv", ".xlsx"))
     with store.scratch(app.engine, (*WRITTEN, *PUBLISHED)) as session:
         _check_audiences(app, session, now, found)
         _check_segments(app, found)
-        _check_texts(app, session, now, found)
+        _check_texts(app, session, now, found, measured=measured)
     if gap := find_imprint_gap(app.settings.sender):
         found.problems.append(Problem((app.workspace / CONFIG_NAME).as_posix(), 0, 0, "LAW-15", gap, app.mode is not Mode.live))
     found.problems = list(dict.fromkeys(found.problems))
@@ -173,7 +176,7 @@ def _check_segments(app: App, found: Checked) -> None:
         found.problems += error.problems
 
 
-def _check_texts(app: App, session: Session, now: datetime, found: Checked) -> None:
+def _check_texts(app: App, session: Session, now: datetime, found: Checked, *, measured: bool) -> None:
     try:
         shared = read_tree(app.templates, *SHARED)
         found.brands = sum(path.startswith("brands/") for path in shared)
@@ -181,7 +184,7 @@ def _check_texts(app: App, session: Session, now: datetime, found: Checked) -> N
         found.texts = len(list((app.templates / "campaigns").glob("*/*.md")))
         looks = check_looks({**shared, **read_tree(app.templates, STOCK)})
         drafts, problems = read_drafts(app, session)
-        letters = [] if any(not each.is_warning for each in looks) else lint_drafts(app, session, drafts, now)
+        letters = [] if any(not each.is_warning for each in looks) else lint_drafts(app, session, drafts, now, measured=measured)
         found.problems += problems + [replace(each, file=(app.templates / each.file).as_posix()) for each in (*looks, *letters)]
         found.overlays = len(overlay_paths(app))
         found.problems += check_overlays(app, session, read_tree(app.templates, "campaigns"))

@@ -68,8 +68,11 @@ SPECIMEN_VALUES = {
 }
 
 
-def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: datetime) -> list[Problem]:
-    """Everything wrong with the finished letters of these drafts. The session is rolled back by whoever opened it."""
+def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: datetime, *, measured: bool = False) -> list[Problem]:
+    """Everything wrong with the finished letters of these drafts. The session is rolled back by whoever opened it.
+
+    ``measured``: their width is measured in Chromium; raises InputError where there is none.
+    """
     return find_faults(app, session, drafts, now)[0]
 
 
@@ -124,6 +127,8 @@ class _Desk:
     problems: list[Problem]
     look: set[tuple[str, str]] = field(default_factory=set)
     seen: set[tuple[str, Purpose, str]] = field(default_factory=set)
+    letters: list[tuple[EditionInput, str]] = field(default_factory=list)
+    """What was looked at, as HTML."""
     unmakeable: set[Problem] = field(default_factory=set)
 
     def cannot_make(self, problems: Sequence[Problem]) -> None:
@@ -148,7 +153,9 @@ class _Desk:
 
     def _check_letter(self, key: LetterKey, given: EditionInput) -> None:
         edition = self.composer.library.edition(key)
-        found = lint_edition(given, edition, sample_values(self.composer, key, edition, READER, self.now), self.allowed)
+        values = sample_values(self.composer, key, edition, READER, self.now)
+        self.letters.append((given, show_html(edition, values)))
+        found = lint_edition(given, edition, values, self.allowed)
         self.problems += [as_problem(each, given) for each in found if _kind(each) not in self.look]
         if given.purpose is Purpose.pack:
             self._check_files(key, given)
