@@ -71,6 +71,7 @@ def make_parser(language: str) -> MarkdownIt:
     parser.inline.ruler.before("text", "address", _address)
     parser.inline.ruler.at("text", _text)
     parser.inline.ruler.at("emphasis", _emphasis)
+    parser.add_render_rule("softbreak", lambda self, tokens, index, options, env: " ")  # MRML drops a line end between two links
     parser.add_render_rule("statement", lambda self, tokens, index, options, env: tokens[index].content)
     return parser
 

@@ -28,7 +28,7 @@ OPTIONS = (
 
 _MEASURE = """<script>addEventListener("load", () => document.title = JSON.stringify([...document.querySelectorAll("iframe")].map(
 frame => Math.ceil(frame.contentDocument.documentElement.scrollWidth))))</script>"""
-_FRAME = '<iframe sandbox="allow-same-origin" scrolling="no" style="width:{width}px;height:600px;border:0" srcdoc="{letter}"></iframe>'
+_FRAME = '<iframe sandbox="allow-same-origin" style="width:{width}px;height:20000px;border:0" srcdoc="{letter}"></iframe>'
 
 
 def measure_widths(letters: Sequence[str]) -> list[int]:

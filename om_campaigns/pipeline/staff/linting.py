@@ -37,6 +37,7 @@ from om_campaigns.pipeline.letters.addressees import Recipient
 from om_campaigns.pipeline.letters.composer import Composer
 from om_campaigns.pipeline.letters.keys import carries_pack
 from om_campaigns.pipeline.letters.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
+from om_campaigns.pipeline.staff.browser import PHONE, measure_widths
 from om_campaigns.pipeline.texts import Draft, has_text, languages_by_step, read_tree
 from om_campaigns.pipeline.tick import make_composer
 
@@ -73,10 +74,12 @@ def lint_drafts(app: App, session: Session, drafts: Sequence[Draft], now: dateti
 
     ``measured``: their width is measured in Chromium; raises InputError where there is none.
     """
-    return find_faults(app, session, drafts, now)[0]
+    return find_faults(app, session, drafts, now, measured=measured)[0]
 
 
-def find_faults(app: App, session: Session, drafts: Sequence[Draft], now: datetime) -> tuple[list[Problem], set[Problem]]:
+def find_faults(
+    app: App, session: Session, drafts: Sequence[Draft], now: datetime, *, measured: bool = False
+) -> tuple[list[Problem], set[Problem]]:
     """The same, and those among it because of which a letter cannot be made at all."""
     allowed, problems = load_allowances(app)
     desk = _Desk(make_composer(app, session), now, allowed, problems)
@@ -95,7 +98,16 @@ def find_faults(app: App, session: Session, drafts: Sequence[Draft], now: dateti
             desk.check(draft.name, key)
         if draft.definition.is_public:
             desk.problems += _find_personal_steps(draft, version.version_id, desk.composer.library)
+    if measured:
+        desk.problems += _find_wide(desk.letters)
     return list(dict.fromkeys(desk.problems)), desk.unmakeable
+
+
+def _find_wide(letters: Sequence[tuple[EditionInput, str]]) -> Iterator[Problem]:
+    for (given, _), width in zip(letters, measure_widths([html for _, html in letters]), strict=True):
+        if width > PHONE:
+            about = f"{given.purpose.value}, brand {given.brand}"
+            yield Problem(given.step_path, 0, 0, "REN-18", f"the letter is {width} px wide on a phone of {PHONE} ({about}, measured)")
 
 
 def _find_personal_steps(draft: Draft, version_id: int, library: Library) -> Iterator[Problem]:
