@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
-from om_campaigns.compose.characters import take_breaks
 from om_campaigns.compose.counted import find_countable, put_into_html, put_into_text
 from om_campaigns.compose.dialect import as_markdown, fix_spaces
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose

@@ -25,6 +25,8 @@ from markdown_it.token import Token
 from mdit_py_plugins.attrs import attrs_plugin
 from mdit_py_plugins.container import container_plugin
 
+from om_campaigns.compose.characters import take_breaks
+
 QUOTES = {"de": "„“‚‘", "en": "“”‘’"}
 NO_BREAK = "\u00a0"
 MAX_DEPTH = 8
@@ -33,9 +35,6 @@ MAX_DEPTH = 8
 MAX_LENGTH = 200_000
 """Characters of a text that is read at all; a letter holds half of that (REN-01)."""
 MAX_BRACKETS = 2_000
-
-LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-"""What ends a line for whoever wrote it, beside the line feed: text pasted from other programs has such."""
 
 STATEMENT_LINE = re.compile(r"(?:Zq7k\d{5}x[0-9a-f]{16}q7Z\s*)+")
 
@@ -78,7 +77,7 @@ def make_parser(language: str) -> MarkdownIt:
 
 def unify_line_ends(text: str) -> str:
     """The text with ``\\n`` for everything that ends a line."""
-    return LINE_ENDS.sub("\n", text)
+    return take_breaks(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def visible_text(markdown: str) -> str:
