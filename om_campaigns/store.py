@@ -10,7 +10,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,7 @@ from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns.columns import Instant, by_value, one_of
 from om_campaigns.errors import InstallationError
+from om_campaigns.private_files import make_private_file
 
 BUSY_SECONDS = 30
 
@@ -31,6 +32,7 @@ PRAGMAS = (
     "journal_mode = WAL",
     "synchronous = FULL",
     "foreign_keys = ON",
+    "secure_delete = ON",  # what was erased stands nowhere in the file; most systems build SQLite that way
     "temp_store = FILE",
     "cache_size = -16384",
 )
@@ -120,6 +122,12 @@ def _open_sqlite(database: str, root: Path | None) -> Engine:
     options = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(f"sqlite:///{path}", connect_args=options, hide_parameters=True)  # values are people's, faults are logged
 
+    @event.listens_for(engine, "do_connect")
+    def _make_private(*_: Any) -> None:
+        if not path.exists():
+            with suppress(OSError):  # SQLite says better what is wrong with the folder; its -wal and -shm take the rights of the file
+                make_private_file(path)
+
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # our BEGIN, not the driver's: see read() and write()
@@ -195,6 +203,13 @@ def write(engine: Engine) -> Iterator[Session]:
     with naming_faults(), engine.connect().execution_options(om_write=True) as connection, Session(bind=connection) as session:
         yield session
         session.commit()
+
+
+def empty_log(engine: Engine) -> None:
+    """Move what SQLite's log still holds of older rows into the file, and cut it: after erasing, nothing of it is left on the disk."""
+    if engine.dialect.name == "sqlite":
+        with naming_faults(), closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class _UndoneError(Exception):

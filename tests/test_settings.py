@@ -59,6 +59,8 @@ def test_unknown_keys_are_all_refused_with_their_names(tmp_path: Path) -> None:
     ]
 
 
+A_HOST = "it is a host and at most a path, for example https://briefe.om.example"
+
 WRONG = {
     "format = 2": "1:10: '2' is no value of 'format'; it can be 1",
     "mode = 'loud'": "1:9: 'loud' is no value of 'mode'; it can be rehearsal, live",
@@ -77,6 +79,16 @@ WRONG = {
     "[smtp]\npassword_file = 4": "2:17: 'smtp.password_file' must be a path in quotation marks",
     "[smpt]\nhost = ''": "1:1: unknown setting 'smpt'; did you mean 'smtp'?",
     "[web]\nbase_url = 'ftp://x'": "2:13: 'web.base_url': it begins with https:// (REN-16)",
+    "[web]\nbase_url = 'http://localhost.evil.de'": "2:13: 'web.base_url': it begins with https:// (REN-16)",
+    "[web]\nbase_url = 'http://127.0.0.1.evil.de/x'": "2:13: 'web.base_url': it begins with https:// (REN-16)",
+    "[web]\nbase_url = 'http://localhost@evil.de'": "2:13: 'web.base_url': it begins with https:// (REN-16)",
+    "[web]\nbase_url = 'https://om.de@evil.de'": f"2:13: 'web.base_url': {A_HOST}",
+    "[web]\nbase_url = 'https://'": f"2:13: 'web.base_url': {A_HOST}",
+    "[web]\nbase_url = 'https://om.de/?x'": f"2:13: 'web.base_url': {A_HOST}",
+    "[web]\nbase_url = 'https://[om.de'": "2:13: 'web.base_url': it is no address: Invalid IPv6 URL",
+    "[smtp]\nhost = 'localhost.evil.de'\nusername = 'om'\ntls = 'none'": (
+        "1:1: 'smtp': a password is never sent in clear: set tls to starttls or tls (BULK-15)"
+    ),
     "[sender]\nfeedback_sender_id = 'OM'": "2:23: 'sender.feedback_sender_id': 5 to 15 letters a-z and digits (MSG-22)",
     "mode = rehearsal": "1:8: this is not TOML: invalid value",
 }

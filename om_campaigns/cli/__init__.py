@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -154,6 +155,7 @@ def root(ctx: click.Context, workspace: Path, now: date | datetime | None, debug
 def main(arguments: list[str] | None = None) -> None:
     """The program: runs a command and turns errors into words and exit codes."""
     _look_for_garbage_rarely()
+    os.umask(os.umask(0o077) | 0o002)  # what anybody may change is sent by us: no file of ours is that, whatever the umask
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")

@@ -23,8 +23,10 @@ def backup(state: State, file: Path) -> None:
     from om_campaigns.pipeline.operator.backups import back_up
 
     app = state.app()
-    contents = back_up(app, file, app.now())
-    click.echo(f"{file}: {contents.kind} database and {len(contents.files)} files, {file.stat().st_size / 1e6:.1f} MB")
+    done = back_up(app, file, app.now())
+    click.echo(f"{file}: {done.contents.kind} database and {len(done.contents.files)} files, {file.stat().st_size / 1e6:.1f} MB")
+    if done.left_out:
+        click.echo(f"left out, because links are not followed: {', '.join(done.left_out)}", err=True)
 
 
 @click.command()

@@ -84,7 +84,9 @@ def _show(letter: Preview) -> None:
 
 
 def _write(letter: Preview, folder: Path) -> None:
+    from om_campaigns.private_files import write_private
+
     folder.mkdir(parents=True, exist_ok=True)
     for ending, content in ((".html", letter.html.encode()), (".txt", letter.text.encode()), (".eml", letter.content)):
-        (folder / f"{_name(letter)}{ending}").write_bytes(content)
+        write_private(folder / f"{_name(letter)}{ending}", content)
     click.echo(folder / f"{_name(letter)}.html")

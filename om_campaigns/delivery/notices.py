@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, or_, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import events
+from om_campaigns.audience.addresses import normalise
 from om_campaigns.clock import Clock
 from om_campaigns.columns import new_ref
 from om_campaigns.delivery.due import is_halted
@@ -132,13 +134,13 @@ class _Sending:
             if earlier is not None and earlier.state is not MessageState.retry:
                 earlier = None if earlier.state is MessageState.dropped else earlier
                 if earlier is not None:  # sent, failed or uncertain after a kill: never a second time
-                    notice.due_at = None
+                    _close(session, notice)
                     return None
             ref = earlier.ref if earlier else new_ref()
             message_id = earlier.message_id if earlier else f"<{ref}@{self.domain}>"
-            written = self.write_notice(session, notice, ref, message_id)
+            written = self.write_notice(session, notice, ref, message_id) if notice.address else None
             if written is None:
-                notice.due_at = None
+                _close(session, notice)
                 return None
             message = earlier or self._new(written.prepared, now)
             if earlier is not None:
@@ -178,14 +180,45 @@ class _Sending:
             message.sent_at = done.at if is_sent else None
             message.code, message.reply = done.outcome.code, (done.outcome.reply if is_sent else verdict.detail)[:REPLY_LENGTH]
             notice.due_at = verdict.retry_at
-            if notice.due_at is None:
-                notice.address = message.envelope_to = ""
+            if notice.due_at is None or not notice.address:  # done, or forgotten while it was on its way
+                _close(session, notice, done.letter.prepared.envelope_to)
             if is_sent:
                 notice.body_hash = body_hash
                 self.sent(session, notice, message, body_hash)
         if not is_sent:
             events.message_failed(done.letter.id, done.outcome.code, done.outcome.at_stage.value, verdict.reason.value)
         return is_sent
+
+
+def _close(session: Session, notice: Notice, address: str = "") -> None:
+    """Nothing more is to be done: where it was to go is forgotten, here and in its mail, which nobody settles by hand."""
+    address, notice.due_at, notice.address = notice.address or address, None, ""
+    message = session.get(Message, notice.message_id) if notice.message_id else None
+    if message is None or message.state in (MessageState.claimed, MessageState.sending):
+        return  # in somebody's hands, who records it in a moment
+    if message.state is MessageState.retry:
+        _move(message, MessageState.failed)
+    message.reply = re.sub(re.escape(address), "…", message.reply, flags=re.IGNORECASE) if address else message.reply
+    message.envelope_to = ""
+
+
+def forget_notices(session: Session, address_ids: Collection[int], keys: Collection[str]) -> list[str]:
+    """Close what was asked for from these addresses, known by id or only as they were typed; returns the refs of its mails (LAW-21)."""
+    asked = session.execute(select(Notice).where(or_(col(Notice.address_id).in_(address_ids), col(Notice.address) != ""))).scalars()
+    mine = [each for each in asked if each.address_id in address_ids or normalise(each.address).normal_key in keys]
+    for notice in mine:
+        _close(session, notice)
+    session.flush()
+    mails = select(col(Message.ref)).where(col(Message.id).in_([each.message_id for each in mine if each.message_id]))
+    return list(session.execute(mails).scalars())
+
+
+def close_old_notices(session: Session, before: datetime) -> int:
+    """Close what could not leave since then, for example because sending was halted: nobody waits for it any more (LAW-07)."""
+    old = session.execute(select(Notice).where(col(Notice.due_at).is_not(None), col(Notice.made_at) < before)).scalars().all()
+    for notice in old:
+        _close(session, notice)
+    return len(old)
 
 
 def _count_claim(session: Session) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from om_campaigns.delivery.keeping import KeepingConnection
 from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
+from om_campaigns.private_files import make_private_folder, write_private
 
 _DATE = re.compile(rb"^Date: ([^\r\n]+)", re.MULTILINE)
 
@@ -28,7 +29,7 @@ class OutboxTransport:
         try:
             with self._lock:
                 if self._known is None:
-                    self.folder.mkdir(parents=True, exist_ok=True)
+                    make_private_folder(self.folder)
                     self._known = {path.stem.rpartition("-")[2] for path in self.folder.glob("*.eml")}
         except OSError as error:
             raise NoConnectionError(Trouble.unreachable, f"{self.folder}: {error.strerror}") from error
@@ -43,7 +44,7 @@ class OutboxTransport:
         if is_new:
             draft = self.folder / f".{envelope.ref}.part"
             try:
-                draft.write_bytes(content)
+                write_private(draft, content)
                 draft.replace(self.folder / f"{_stamp(content)}-{envelope.ref}.eml")
             except OSError as error:
                 known.discard(envelope.ref)

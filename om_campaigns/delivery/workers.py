@@ -24,6 +24,7 @@ from om_campaigns import events
 from om_campaigns.columns import new_ref
 from om_campaigns.delivery.models import Worker
 from om_campaigns.delivery.recovery import recover_claims
+from om_campaigns.private_files import make_private_folder
 from om_campaigns.store import read, write
 
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
@@ -151,7 +152,7 @@ def is_locked(engine: Engine, lock_folder: Path, name: str) -> bool:
 
 
 def _take_file_lock(path: Path) -> Callable[[], None] | None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)  # who holds a lock of ours keeps us from sending
     while True:
         handle = path.open("a+b")
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from om_campaigns.errors import InstallationError
+from om_campaigns.private_files import make_private_folder, write_private
 
 AT_ONCE = 500
 """Mails taken in one go; what is more waits for the next."""
@@ -35,8 +36,7 @@ def read_waiting(maildir: mailbox.Maildir) -> Iterator[tuple[str, bytes]]:
 
 def keep(folder: Path, name: str, content: bytes) -> Path:
     """Put a mail that people may want to read into a folder that only we may open."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     path = folder / f"{name[:20]}.eml"
-    path.write_bytes(content[:KEPT])
-    path.chmod(0o600)
+    write_private(path, content[:KEPT])
     return path

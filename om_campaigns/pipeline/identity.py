@@ -21,6 +21,7 @@ from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
 from om_campaigns.columns import table_of
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.operator.installation import note_instance, require_real_clock
+from om_campaigns.private_files import write_private
 from om_campaigns.store import Instance, Mode
 
 MIRROR_NAME = "installation.json"
@@ -64,7 +65,7 @@ def write_mirror(workspace: Path, mirror: Mirror) -> None:
     """Replace the file as a whole: a reader sees the old one or the new one."""
     path = workspace / MIRROR_NAME
     draft = path.with_suffix(".part")
-    draft.write_text(json.dumps({"fingerprint": mirror.fingerprint, "send_counter": mirror.send_counter}) + "\n", encoding="utf-8")
+    write_private(draft, (json.dumps({"fingerprint": mirror.fingerprint, "send_counter": mirror.send_counter}) + "\n").encode())
     draft.replace(path)
 
 

@@ -37,12 +37,13 @@ class PagesFault:
 
 def is_reserved(domain: str) -> bool:
     """Whether a domain can only be an example."""
+    domain = domain.rstrip(".").lower()
     return any(domain == each or domain.endswith(f".{each}") for each in RESERVED)
 
 
 def find_example(value: str) -> str:
     """What of a setting can only be an example: a domain nobody reaches, or the postal code of no place; '' where nothing is."""
-    return next((each for each in _NAMED.findall(value) if is_reserved(each.lower()) or each == NO_POSTAL_CODE), "")
+    return next((each for each in _NAMED.findall(value) if is_reserved(each) or each == NO_POSTAL_CODE), "")
 
 
 def find_fault(base_url: str, keyring: Keyring) -> PagesFault | None:

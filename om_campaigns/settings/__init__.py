@@ -10,6 +10,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -22,6 +23,9 @@ from om_campaigns.toml_positions import Findings, load_toml
 
 CONFIG_NAME = "config.toml"
 ENVIRONMENT = "OM_CAMPAIGNS_"
+THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+"""Hosts to which nothing leaves the machine; compared whole, since ``localhost.evil.example`` is anybody's."""
+
 EVERY_SETTING = "config.example.toml names every setting"
 
 
@@ -59,7 +63,7 @@ class SmtpSettings(_Section):
 
     @model_validator(mode="after")
     def _no_password_in_clear(self) -> SmtpSettings:
-        if self.username and self.tls is Tls.none and self.host not in ("127.0.0.1", "::1", "localhost"):
+        if self.username and self.tls is Tls.none and self.host not in THIS_MACHINE:
             raise ValueError("a password is never sent in clear: set tls to starttls or tls (BULK-15)")
         return self
 
@@ -84,8 +88,17 @@ class WebSettings(_Section):
     @field_validator("base_url")
     @classmethod
     def _https(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        if not value:
+            return ""
+        try:
+            found = urlsplit(value)
+            port, host = found.port, found.hostname or ""
+        except ValueError as error:
+            raise ValueError(f"it is no address: {error}") from None
+        if found.scheme != "https" and not (found.scheme == "http" and host in THIS_MACHINE):
             raise ValueError("it begins with https:// (REN-16)")
+        if not host or port == 0 or found.username is not None or found.query or found.fragment or re.search(r"[\s\\]", value):
+            raise ValueError("it is a host and at most a path, for example https://briefe.om.example")
         return value.rstrip("/")
 
     @property

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from om_campaigns import events
@@ -56,6 +57,8 @@ class Guard:
                 await self.fault_page(scope, 413)(scope, receive, answer.send)
             else:
                 await self.app(scope, body.receive, answer.send)
+        except ClientDisconnect:
+            pass  # gone, or too slow, before all of it was here: nobody is there to be told
         except _TooLargeError:
             if not answer.status:
                 await self.fault_page(scope, 413)(scope, receive, answer.send)

@@ -14,6 +14,7 @@ from om_campaigns import events
 from om_campaigns.app import App
 from om_campaigns.errors import InstallationError
 from om_campaigns.web.application import make_application
+from om_campaigns.web.connections import TimedConnection
 
 START_SECONDS = 20
 STOP_SECONDS = 10
@@ -53,7 +54,13 @@ def _make_server(app: App) -> uvicorn.Server:
     # no access log: its lines would hold tokens and addresses of machines (LAW-26); Guard writes its own
     web = make_application(app)
     config = uvicorn.Config(
-        web, log_config=None, access_log=False, server_header=False, root_path=web.state.site.root, timeout_graceful_shutdown=5
+        web,
+        http=TimedConnection,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        root_path=web.state.site.root,
+        timeout_graceful_shutdown=5,
     )
     return uvicorn.Server(config)
 

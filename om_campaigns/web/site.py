@@ -47,6 +47,10 @@ class Site:
         asked = request.query_params.get("lang", "")
         return choose_language(asked, stored, request.headers.get("accept-language", ""), self.app.settings.language)
 
+    def path(self, request: Request) -> str:
+        """The path of a page as it is asked for below ``base_url``. ``request.url`` would read the Host header for it (SEC-20)."""
+        return str(request.scope["path"]).removeprefix(self.root)
+
     def chosen(self, request: Request) -> str:
         """The language that was clicked, to go on with on the next page; '' where none was."""
         asked = request.query_params.get("lang", "")

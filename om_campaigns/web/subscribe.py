@@ -93,14 +93,14 @@ def _offer(request: Request, site: Site, *, mailing_list: str = "", house: str =
 def _ask(request: Request, site: Site, form: Form, offer: Offer) -> Response:
     lists = form.all("reihen") if len(offer.lists) > 1 else (offer.lists[0][0],)
     wanted = Wanted(form["name"], form["email"], form["haus"], lists, form["einverstanden"] == "ja")
-    if not has_key(site, form, PURPOSE, request.url.path):
+    if not has_key(site, form, PURPOSE, site.path(request)):
         return _show(request, site, offer, wanted, is_again=True)
     faults = find_faults(wanted, offer)
     if faults:
         return _show(request, site, offer, wanted, faults)
     if not form[TRAP]:
         network = request.client.host if request.client else ""
-        subscribe(site.app, wanted, offer, site.language(request), request.url.path, network, site.app.now())
+        subscribe(site.app, wanted, offer, site.language(request), site.path(request), network, site.app.now())
         site.errands.do(send_at_once, site.app)
     return site.show(request, "opt_in_asked.html", face=_face(site, offer))
 
@@ -118,5 +118,5 @@ def _show(
         request, "opt_in_form.html", face=_face(site, offer), status=400 if faults or is_again else 200, indexed=wanted is None,
         offer=offer,
         wanted=wanted or Wanted("", "", "", (), False), wrong=faults or [], is_again=is_again, trap=TRAP,
-        consent=consent_text(site.app, language, offer), key=make_key(site, PURPOSE, request.url.path),
+        consent=consent_text(site.app, language, offer), key=make_key(site, PURPOSE, site.path(request)),
     )  # fmt: skip

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InputError, InstallationError, RefusedError
 from om_campaigns.pipeline.identity import RESTORED
 from om_campaigns.pipeline.operator.installation import LEADER
+from om_campaigns.private_files import make_private_file, write_private
 from om_campaigns.settings import CONFIG_NAME, load_settings
 
 FORMAT = 1
@@ -65,20 +66,33 @@ class Contents:
         return sorted(name for name in self.hashes if name != DATABASE)
 
 
-def back_up(app: App, target: Path, now: datetime) -> Contents:
-    """Write a backup to a new file. Raises InputError where something stands there, InstallationError where it cannot be made."""
-    if target.exists():
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A backup that was made. ``left_out`` are links below the folders of texts: where they lead is no part of a workspace."""
+
+    contents: Contents
+    left_out: list[str]
+
+
+def back_up(app: App, target: Path, now: datetime) -> BackedUp:
+    """Write a backup to a new file.
+
+    Raises InputError where something stands there, RefusedError where the workspace itself is made of links, InstallationError where
+    it cannot be made.
+    """
+    if os.path.lexists(target):
         raise InputError(f"{target} is there already", hint="name a new file")
+    names, left_out = _workspace_files(app.workspace)
     with _draft_folder(target.parent) as folder:
         database, draft = folder / DATABASE, folder / "backup.zip"
         copy_database(app.engine, database)
-        parts = {DATABASE: database, **{name: app.workspace / name for name in _workspace_files(app.workspace)}}
+        parts = {DATABASE: database, **{name: app.workspace / name for name in names}}
         with store.read(app.engine) as session:
             mode = store.instance(session).mode.value
         hashes = {name: _hash(path) for name, path in parts.items()}
         contents = Contents(app.engine.dialect.name, migrations.head(), now.isoformat(timespec="seconds"), mode, hashes)
         try:
-            draft.touch(0o600)
+            make_private_file(draft)
             with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
                 archive.writestr(MANIFEST, json.dumps({"format": FORMAT, **_shown(contents)}, indent=2, ensure_ascii=False))
                 for name, path in parts.items():
@@ -88,7 +102,7 @@ def back_up(app: App, target: Path, now: datetime) -> Contents:
             draft.replace(target)
         except OSError as error:
             raise InstallationError(f"{target}: the backup failed: {error}", hint="is there room on the disk?") from error
-    return contents
+    return BackedUp(contents, left_out)
 
 
 def _shown(contents: Contents) -> dict[str, Any]:
@@ -111,11 +125,19 @@ def _draft_folder(beside: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _workspace_files(workspace: Path) -> list[str]:
+def _workspace_files(workspace: Path) -> tuple[list[str], list[str]]:
+    """Names of the files to keep, and of the links that are not followed."""
+    for name in (CONFIG_NAME, KEYS_NAME, *FOLDERS):
+        if (workspace / name).is_symlink():
+            raise RefusedError(f"{workspace / name} is a link; a backup follows none", hint="put what it leads to in its place")
     found = [workspace / name for name in (CONFIG_NAME, KEYS_NAME) if (workspace / name).is_file()]
+    links: list[Path] = []
     for folder in FOLDERS:
-        found += [path for path in sorted((workspace / folder).rglob("*")) if path.is_file()]
-    return [path.relative_to(workspace).as_posix() for path in found]
+        for above, folders, files in os.walk(workspace / folder):  # follows no links to folders
+            below = [Path(above) / name for name in (*folders, *files)]
+            links += [path for path in below if path.is_symlink()]
+            found += [path for path in below if path.is_file() and not path.is_symlink()]
+    return tuple(sorted(path.relative_to(workspace).as_posix() for path in paths) for paths in (found, links))  # type: ignore[return-value]
 
 
 def _hash(path: Path) -> str:
@@ -125,7 +147,7 @@ def _hash(path: Path) -> str:
 
 def copy_database(engine: Engine, target: Path) -> None:
     """A consistent copy in a new file, private to its owner, while others write. Raises InstallationError."""
-    target.touch(0o600)
+    make_private_file(target)
     if engine.dialect.name == "postgresql":
         _call("pg_dump", engine.url, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
         return
@@ -236,15 +258,19 @@ def _lock(engine: Engine, workspace: Path) -> Any:
 def _make_room(workspace: Path, engine: Engine, done: Restored, now: datetime, *, is_replacing: bool) -> None:
     """Find what stands in the way; refuse, or move it aside. A config and whatever equals the backup stay."""
     hashes = done.contents.hashes
-    in_the_way = [
+    in_the_way = _find_links(workspace, done.contents.files)
+    in_the_way += [
         workspace / name
         for name in done.contents.files
-        if name != CONFIG_NAME and (workspace / name).exists() and _hash(workspace / name) != hashes[name]
+        if name != CONFIG_NAME
+        and not any((workspace / name).is_relative_to(link) for link in in_the_way)
+        and (workspace / name).exists()
+        and not _is_same(workspace / name, hashes[name])
     ]
-    done.kept = [CONFIG_NAME] if CONFIG_NAME in hashes and _hash(workspace / CONFIG_NAME) != hashes[CONFIG_NAME] else []
+    done.kept = [CONFIG_NAME] if CONFIG_NAME in hashes and not _is_same(workspace / CONFIG_NAME, hashes[CONFIG_NAME]) else []
     database = Path(engine.url.database or "")
     if engine.dialect.name == "sqlite":
-        in_the_way += [path for path in (database.with_name(database.name + end) for end in ("", "-wal", "-shm")) if path.exists()]
+        in_the_way += [path for path in (database.with_name(database.name + end) for end in ("", "-wal", "-shm")) if os.path.lexists(path)]
     occupied = engine.dialect.name == "postgresql" and bool(inspect(engine).get_table_names())
     if not is_replacing and (in_the_way or occupied):
         names = [path.name for path in in_the_way[:5]] + (["the tables of the database"] if occupied else [])
@@ -253,23 +279,38 @@ def _make_room(workspace: Path, engine: Engine, done: Restored, now: datetime, *
         )
     if in_the_way:
         done.aside = workspace / f"before-restore-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        done.aside.mkdir(mode=0o700)
         for path in in_the_way:
             below = path.relative_to(workspace) if path.is_relative_to(workspace) else Path(path.name)
             (done.aside / below).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, done.aside / below)
 
 
+def _find_links(workspace: Path, names: Sequence[str]) -> list[Path]:
+    """Links on the way to these files: whoever wrote through one would write somewhere else. A config that is there stays."""
+    steps = {workspace.joinpath(*Path(name).parts[: depth + 1]) for name in names for depth in range(len(Path(name).parts))}
+    links = sorted(step for step in steps if step.is_symlink() and step != workspace / CONFIG_NAME)
+    return [each for each in links if not any(above in links for above in each.parents)]
+
+
+def _is_same(path: Path, digest: str) -> bool:
+    return path.is_file() and _hash(path) == digest
+
+
 def _write(archive: zipfile.ZipFile, name: str, workspace: Path) -> None:
     target = workspace / name
+    if target.is_symlink():
+        raise RefusedError(f"{target} is a link; nothing is restored through one", hint="remove it, then again")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.touch(0o600 if name in (KEYS_NAME, CONFIG_NAME) else 0o644)
-    target.write_bytes(archive.read(name))
+    write_private(target, archive.read(name))
+    if name not in (KEYS_NAME, CONFIG_NAME):
+        target.chmod(0o644)
 
 
 def _restore_database(archive: zipfile.ZipFile, engine: Engine, workspace: Path) -> None:
     with _draft_folder(workspace) as folder:
         draft = folder / DATABASE
-        draft.touch(0o600)
+        make_private_file(draft)
         with archive.open(DATABASE) as source, draft.open("wb") as target:
             shutil.copyfileobj(source, target)
             target.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from om_campaigns import migrations, store
@@ -22,7 +23,8 @@ from om_campaigns.errors import OmError
 from om_campaigns.feedback.mailbox import open_maildir
 from om_campaigns.pipeline.identity import find_difference
 from om_campaigns.pipeline.pages import find_example, find_fault
-from om_campaigns.settings import Settings, find_imprint_gap, load_settings
+from om_campaigns.private_files import find_open_to_others
+from om_campaigns.settings import CONFIG_NAME, Settings, find_imprint_gap, load_settings
 from om_campaigns.store import Instance, Mode
 
 LOW_DISK, FULL_DISK = 1_000_000_000, 100_000_000
@@ -68,6 +70,7 @@ def examine(workspace: Path, clock: Clock) -> list[Finding]:
         return [*found, Finding(Level.fail, "config", str(error), error.hint)]
     found.append(Finding(Level.ok, "config", f"{workspace / 'config.toml'} is read, mode {settings.mode.value}"))
     found.append(_keys(workspace))
+    found.append(_rights(workspace, settings))
     found += _database(workspace, settings)
     found.append(_disk(workspace))
     found.append(_clock(workspace, clock))
@@ -88,6 +91,22 @@ def _keys(workspace: Path) -> Finding:
     except OmError as error:
         return Finding(Level.fail, "keys", str(error), error.hint)
     return Finding(Level.ok, "keys", f"{KEYS_NAME} is there and private; is there a copy in a safe place?")
+
+
+def _rights(workspace: Path, settings: Settings) -> Finding:
+    """Whether other users of this machine may read addresses, letters or passwords."""
+    paths = [workspace / name for name in (CONFIG_NAME, "outbox", "inbox", "locks")]
+    paths += [each for pattern in ("before-*", "*.backup.db", "*.zip") for each in workspace.glob(pattern)]
+    url = make_url(settings.database.url.get_secret_value())
+    if url.get_backend_name() == "sqlite" and url.database:
+        database = workspace / url.database
+        paths += [database.with_name(database.name + end) for end in ("", "-wal", "-shm")]
+    if settings.smtp.password_file is not None:
+        paths.append(settings.smtp.password_file)
+    if opened := find_open_to_others(paths):
+        names = " ".join(shlex.quote(str(each)) for each in opened)
+        return Finding(Level.warn, "rights", f"other users of this machine may read {names}", f"chmod go-rwx {names}")
+    return Finding(Level.ok, "rights", "only their owner reads config, database, letters and backups")
 
 
 def _database(workspace: Path, settings: Settings) -> list[Finding]:

@@ -21,9 +21,11 @@ from om_campaigns.columns import table_of
 from om_campaigns.delivery.brakes import open_destination
 from om_campaigns.delivery.destinations import destination_of
 from om_campaigns.delivery.models import Message, MessageSlots
+from om_campaigns.delivery.notices import close_old_notices
 from om_campaigns.delivery.workers import take_lock
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.feedback import opting_in
+from om_campaigns.private_files import write_private
 from om_campaigns.settings import CONFIG_NAME, load_settings
 from om_campaigns.store import Mode
 
@@ -148,7 +150,10 @@ def _place(done: Initialised, name: str, text: str) -> None:
         done.kept.append(name)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
+    if name == CONFIG_NAME:
+        write_private(path, text.encode())
+    else:
+        path.write_text(text, encoding="utf-8", newline="\n")
     done.written.append(name)
 
 
@@ -234,6 +239,7 @@ def forget_old_values(app: App, now: datetime) -> int:
     with store.write(app.engine) as session:
         forgotten = int(session.execute(delete(slots).where(slots.c.message_id.in_(old))).rowcount)  # type: ignore[attr-defined]
         opting_in.forget_old(session, now)
+        close_old_notices(session, now - opting_in.VALID)
         forget_entrances(session, now - timedelta(days=ENTRANCE_DAYS))
     for path in app.inbox.glob("*.eml"):
         if path.stat().st_mtime < (now - timedelta(days=app.settings.retention.mail_days)).timestamp():

@@ -20,6 +20,7 @@ from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, En
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.models import OverlayChange
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState
+from om_campaigns.delivery.notices import forget_notices
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, ActionReport, OptIn, Task
@@ -70,6 +71,7 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             nameless = Address(address="", normal_key="", domain="", hmac=known[address_id].hmac, key_id=known[address_id].key_id)
             consent.record_suppression(session, nameless, SuppressionReason.staff, now)
         letters, refs = _letters(session, person_id, emptied)
+        refs += forget_notices(session, emptied, keys)
         erased = {
             "name": 1,
             "addresses": len(emptied),
@@ -83,6 +85,7 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             "subscriptions_asked_for": _forget_requests(session, keys),
         }
         stays = _what_stays(session, person_id, [each.hmac for each in known.values()], keys, len(known) - len(emptied))
+    store.empty_log(app.engine)
     erased["copies_in_outbox"] = _delete_copies(app, refs)
     erased["mails_of_theirs"] = _delete_mails(app, keys)
     events.person_erased(person_id, len(emptied))
