@@ -134,12 +134,42 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFC", text.casefold())
 
 
+TAGGED = frozenset(
+    (
+        *("gmail.com", "googlemail.com", "outlook.com", "outlook.de", "hotmail.com"),
+        *("hotmail.de", "live.com", "live.de", "icloud.com", "me.com"),
+        *("mac.com", "proton.me", "protonmail.com", "pm.me", "fastmail.com"),
+        *("fastmail.fm", "posteo.de", "mailbox.org", "hey.com", "zoho.com"),
+    )
+)
+"""Domains whose providers document that ``name+anything`` is the mailbox of ``name``."""
+
+
+def fold_key(normal_key: str) -> str:
+    """The key under which all spellings of one mailbox are one: compatibility forms such as full-width letters (NFKC), and no ``+tag``
+    where the provider documents it. Only suppressions ask for it; rows of addresses are never merged by it.
+    """
+    if normal_key.isascii() and "+" not in normal_key:
+        return normal_key
+    local, _, domain = normal_key.rpartition("@")
+    local = _fold(unicodedata.normalize("NFKC", local))
+    if domain in TAGGED:
+        local = local.partition("+")[0] or local
+    return f"{local}@{domain}"
+
+
 def hash_address(keyring: Keyring, normal_key: str, key_id: str | None = None) -> str:
     """HMAC-SHA-256 of ``normal_key`` as 64 hex digits, under the current or a named key (LAW-09).
 
     Raises InstallationError for a key id that is not in the keyring.
     """
     return make_hasher(keyring.secret(key_id or keyring.current))(normal_key)
+
+
+def hash_folded(keyring: Keyring, normal_key: str, key_id: str | None = None) -> str | None:
+    """``hash_address`` of the folded key; None where folding changes nothing, as with nearly every address."""
+    folded = fold_key(normal_key)
+    return None if folded == normal_key else hash_address(keyring, folded, key_id)
 
 
 @lru_cache(maxsize=16)

@@ -85,22 +85,27 @@ def _speaks(sender: Column | Sender, name: Sender) -> ColumnElement[bool]:
 def is_suppressed(address: Any, organisation: Any, mailing_list: Column | str) -> ColumnElement[bool]:
     """The address is suppressed for this list, this house, or altogether.
 
-    ``address`` and ``organisation`` are tables, aliases or classes in the FROM of the query. Only the address's current key
-    is compared: intake renews suppressions of older keys as soon as it sees the address again.
+    ``address`` and ``organisation`` are tables, aliases or classes in the FROM of the query. Both hashes of the address are asked for,
+    under its current key only: intake renews suppressions of older keys as soon as it sees the address again.
     """
     blocked = Suppression.__table__  # type: ignore[attr-defined]
     is_left = or_(
         blocked.c.reopened.is_(None), func.replace(blocked.c.reopened, literal(" ") + mailing_list + " ", "") == blocked.c.reopened
     )
     return exists().where(
-        blocked.c.hmac == _columns(address).hmac,
-        blocked.c.key_id == _columns(address).key_id,
+        stops(address),
         or_(
             and_(blocked.c.scope_kind == SuppressionScope.all, is_left),
             and_(blocked.c.scope_kind == SuppressionScope.mailing_list, blocked.c.scope == mailing_list),
             and_(blocked.c.scope_kind == SuppressionScope.organisation, blocked.c.scope == _columns(organisation).public_id, is_left),
         ),
     )
+
+
+def stops(address: Any) -> ColumnElement[bool]:
+    """A row of ``suppression`` is about this mailbox, however it is spelled. ``address``: a table, alias, class, row or ``Address``."""
+    blocked, columns = table_of(Suppression), _columns(address)
+    return and_(blocked.c.hmac.in_((columns.hmac, columns.folded_hmac)), blocked.c.key_id == columns.key_id)
 
 
 def record_suppression(
@@ -112,8 +117,16 @@ def record_suppression(
     scope_kind: SuppressionScope = SuppressionScope.all,
     scope: str = "",
 ) -> bool:
-    """Suppress an address; False when it already was in all of this scope. Later imports never undo it (UNS-09)."""
-    blocked, mine = table_of(Suppression), {"hmac": address.hmac, "key_id": address.key_id, "scope_kind": scope_kind, "scope": scope}
+    """Suppress an address under both its hashes; False when it already was in all of this scope. Later imports never undo it (UNS-09)."""
+    if address.folded_hmac is not None:
+        _suppress(session, address.folded_hmac, address.key_id, reason, now, scope_kind, scope)
+    return _suppress(session, address.hmac, address.key_id, reason, now, scope_kind, scope)
+
+
+def _suppress(
+    session: Session, hashed: str, key_id: str, reason: SuppressionReason, now: datetime, scope_kind: SuppressionScope, scope: str
+) -> bool:
+    blocked, mine = table_of(Suppression), {"hmac": hashed, "key_id": key_id, "scope_kind": scope_kind, "scope": scope}
     if store.add_new(session, blocked, **mine, reason=reason, at=now):
         return True
     is_there = and_(*(blocked.c[name] == value for name, value in mine.items()), blocked.c.reopened.is_not(None))
@@ -145,7 +158,7 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
     for address in session.execute(select(Address).where(col(Address.id).in_(emptied))).scalars():
         address.address = address.normal_key = f"{address.ref}@erased.invalid"
         address.domain = "erased.invalid"
-        address.hmac = f"erased:{address.ref}"
+        address.hmac, address.folded_hmac = f"erased:{address.ref}", None
         address.erased_at = now
     for chosen in (table_of(Preference), table_of(PreferenceTopic)):
         session.execute(delete(chosen).where(chosen.c.address_id.in_(emptied)))

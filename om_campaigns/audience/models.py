@@ -193,7 +193,8 @@ class OrganisationRelation(SQLModel, table=True):
 class Address(SQLModel, table=True):
     """An e-mail address as an entity: ``address`` is its normal form, ``normal_key`` its casefolded form.
 
-    ``hmac`` is HMAC-SHA-256 of the key under ``key_id``; it outlives the address in ``suppression`` (LAW-09).
+    ``hmac`` is HMAC-SHA-256 of the key under ``key_id``; it outlives the address in ``suppression`` (LAW-09). ``folded_hmac`` is that of
+    ``addresses.fold_key`` where it differs: whoever left under one spelling of a mailbox is left alone under every other.
     """
 
     __tablename__ = "address"
@@ -210,6 +211,7 @@ class Address(SQLModel, table=True):
     domain: str = key()
     kind: AddressKind = Field(default=AddressKind.personal, sa_type=by_value(AddressKind), nullable=False)
     hmac: str = key()
+    folded_hmac: str | None = key(default=None)
     key_id: str = key()
     bounce_state: BounceState = Field(default=BounceState.none, sa_type=by_value(BounceState), nullable=False)
     erased_at: datetime | None = Field(default=None, sa_type=Instant)

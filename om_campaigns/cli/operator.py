@@ -180,7 +180,7 @@ def upgrade(state: State, format_: str) -> None:
     from om_campaigns.pipeline.operator.installation import upgrade_database
 
     app = state.app(check_schema=False)
-    changed = upgrade_database(app.engine)
+    changed = upgrade_database(app.engine, app.keyring)
     answer = {"revision": migrations.current(app.engine), "changed": changed}
     if format_ == "json":
         print_json(answer)

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, literal_column
 from sqlmodel import Session, col
 
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.consent import CONSENTS
+from om_campaigns.audience.consent import CONSENTS, stops
 from om_campaigns.audience.models import Address, Basis, Change, Organisation, Suppression, Touch
 from om_campaigns.audience.vocabulary import Origin, SuppressionReason, SuppressionScope
 from om_campaigns.campaign.models import Campaign
@@ -191,12 +191,19 @@ def _load_suppressions(session: Session, which: Which) -> dict[tuple[int, str], 
     return {(address_id, f"{block.scope_kind.value} {block.scope}".strip()): block for address_id, block in rows}
 
 
+def _is_lifted(session: Session, leaving: Leaving) -> ColumnElement[bool]:
+    """The suppression, and that of the folded address which was written with it."""
+    found, address = session.get_one(Suppression, leaving.suppression_id), session.get_one(Address, leaving.address_id)
+    same = (_blocked.c.scope_kind == found.scope_kind, _blocked.c.scope == found.scope, _blocked.c.reason == found.reason)
+    return or_(_blocked.c.id == found.id, and_(stops(address), *same, _blocked.c.at == found.at))
+
+
 def undo(session: Session, chosen: Sequence[Leaving], reason: str, actor: str, now: datetime) -> int:
     """Write to these addresses again, as far as they were chosen: lift what stopped them, and give back the consents it took."""
     basis, batch = table_of(Basis), new_ref()
     undone = [each for each in chosen if each.fate is Fate.undone]
     for each in undone:
-        session.execute(delete(_blocked).where(_blocked.c.id == each.suppression_id))
+        session.execute(delete(_blocked).where(_is_lifted(session, each)))
         taken = (basis.c.address_id == each.address_id, basis.c.withdrawn_at == each.at, basis.c.kind.in_(CONSENTS))
         session.execute(update(basis).where(*taken).values(withdrawn_at=None))
         record_change(session, "address", each.address_id, "suppressed", each.scope, f"undone: {reason}", now, actor, Origin.staff, batch)

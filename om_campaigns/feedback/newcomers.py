@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from om_campaigns import store
-from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
+from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address, hash_folded
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.columns_de import fold
 from om_campaigns.audience.models import Address, Person
@@ -18,7 +18,8 @@ from om_campaigns.columns import table_of
 
 def take_address(session: Session, keyring: Keyring, given: NormalAddress) -> Address:
     """The address, new or known, for this transaction alone: nobody else finds out meanwhile that nobody stands behind it."""
-    fresh = Address(**given._asdict(), hmac=hash_address(keyring, given.normal_key), key_id=keyring.current)
+    key = given.normal_key
+    fresh = Address(**given._asdict(), hmac=hash_address(keyring, key), folded_hmac=hash_folded(keyring, key), key_id=keyring.current)
     store.add_new(session, table_of(Address), **fresh.model_dump(exclude={"id"}))
     query = select(Address).where(col(Address.normal_key) == given.normal_key)
     found: Address = session.execute(query.with_for_update(key_share=True)).scalar_one()

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
-from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address
+from om_campaigns.audience.addresses import Keyring, NormalAddress, fold_key, hash_address
 from om_campaigns.audience.changes import record_change
+from om_campaigns.audience.consent import stops
 from om_campaigns.audience.models import Address, Basis, Organisation, Seat, SeatRole, Suppression
 from om_campaigns.audience.seats import people_of, seats_at
 from om_campaigns.audience.vocabulary import (
@@ -43,7 +44,8 @@ COUNTED = timedelta(days=2)
 PER_ADDRESS, PER_DOMAIN, PER_NETWORK = 3, 200, 30
 """Mails a day that may be asked for: for one address, for addresses of one domain, from one network (SEC-11)."""
 
-_limits = (("address", PER_ADDRESS), ("domain", PER_DOMAIN), ("network", PER_NETWORK))
+FIRST_OF_NETWORK = 3
+"""So many of a network are served for a domain even where others have used up what is the domain's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,7 @@ def ask(session: Session, keyring: Keyring, request: Request, now: datetime) -> 
 
     Whether the address may be asked is decided when the mail is written, so that the time of the answer does not tell (SEC-09).
     """
-    subjects = {"address": request.address.normal_key, "domain": request.address.domain, "network": request.network}
-    counted = [_count(session, f"opt-in-{name}", hash_address(keyring, subjects[name]), now) <= most for name, most in _limits]
-    if not all(counted):
+    if not _may_ask(session, keyring, request, now):
         return False
     opt_in = OptIn(
         address=request.address.address,
@@ -96,6 +96,19 @@ def ask(session: Session, keyring: Keyring, request: Request, now: datetime) -> 
     return True
 
 
+def _may_ask(session: Session, keyring: Keyring, request: Request, now: datetime) -> bool:
+    """Count a request. What is refused uses up nothing that others need: whoever asks too often is told so first by their own limit."""
+
+    def count(what: str, subject: str) -> int:
+        return _count(session, f"opt-in-{what}", hash_address(keyring, subject), now)
+
+    domain, network = request.address.domain, request.network
+    if count("network", network) > PER_NETWORK or count("address", fold_key(request.address.normal_key)) > PER_ADDRESS:
+        return False
+    from_there = count("domain-network", f"{domain} {network}")
+    return count("domain", domain) <= PER_DOMAIN or from_there <= FIRST_OF_NETWORK
+
+
 def _count(session: Session, scope: str, subject: str, now: datetime) -> int:
     """One more today; returns how many there are."""
     pace, day = table_of(Pace), now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -107,7 +120,7 @@ def _count(session: Session, scope: str, subject: str, now: datetime) -> int:
 
 def has_objected(session: Session, keyring: Keyring, normal_key: str) -> bool:
     """Whoever objected or complained is not even asked again."""
-    hashes = [hash_address(keyring, normal_key, key_id) for key_id in keyring.secrets]
+    hashes = [hash_address(keyring, key, key_id) for key in {normal_key, fold_key(normal_key)} for key_id in keyring.secrets]
     blocked = table_of(Suppression)
     final = (SuppressionReason.objection, SuppressionReason.complaint)
     query = select(blocked.c.id).where(blocked.c.hmac.in_(hashes), blocked.c.reason.in_(final)).limit(1)
@@ -186,23 +199,27 @@ def _reopen(session: Session, address: Address, opt_in: OptIn, now: datetime) ->
     all of OM's mail or all through a house, the other lists stay left."""
     house = session.get(Organisation, opt_in.organisation_id) if opt_in.organisation_id else None
     kind, scope, lists = col(Suppression.scope_kind), col(Suppression.scope), set(opt_in.mailing_lists)
-    mine = (col(Suppression.hmac) == address.hmac, col(Suppression.key_id) == address.key_id)
     concerned = or_(
         kind == SuppressionScope.all,
         and_(kind == SuppressionScope.organisation, scope == (house.public_id if house else "")),
         and_(kind == SuppressionScope.mailing_list, scope.in_(lists)),
     )
-    query = select(Suppression).where(*mine, col(Suppression.reason) == SuppressionReason.opt_out, concerned).order_by(col(Suppression.id))
-    for left in session.execute(query.with_for_update()).scalars():
+    query = (
+        select(Suppression)
+        .where(stops(address), col(Suppression.reason) == SuppressionReason.opt_out, concerned)
+        .order_by(col(Suppression.id))
+    )
+    said: dict[tuple[str, str], str] = {}
+    for left in session.execute(query.with_for_update()).scalars():  # twice where the address has a folded form
         told, reopened = f"{left.scope_kind.value} {left.scope}".strip(), set((left.reopened or "").split())
         if left.scope_kind is SuppressionScope.mailing_list:
             session.delete(left)
-            record_change(
-                session, "address", address.id or 0, "suppressed", told, "lifted by a new subscription", now, Channel.page, Origin.answer
-            )
+            said["suppressed", told] = "lifted by a new subscription"
         elif not lists <= reopened:
             left.reopened = f" {' '.join(sorted(lists | reopened))} "
-            record_change(session, "address", address.id or 0, "reopened", told, " ".join(sorted(lists)), now, Channel.page, Origin.answer)
+            said["reopened", told] = " ".join(sorted(lists))
+    for (name, told), new in said.items():
+        record_change(session, "address", address.id or 0, name, told, new, now, Channel.page, Origin.answer)
 
 
 def note_mail(session: Session, ref: str, message_id: str, body_hash: str, at: datetime) -> None:

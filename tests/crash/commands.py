@@ -38,7 +38,7 @@ def do_migrate(folder: Path, begun: Any) -> None:
 
     app = open_app(folder, check_schema=False)
     begun.set()
-    upgrade_database(app.engine)
+    upgrade_database(app.engine, app.keyring)
 
 
 def do_backup(folder: Path, begun: Any) -> None:

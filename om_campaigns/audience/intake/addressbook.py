@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import repeat
 
-from om_campaigns.audience.addresses import NormalAddress, hash_address, make_hasher
+from om_campaigns.audience.addresses import NormalAddress, fold_key, hash_address, make_hasher
 from om_campaigns.audience.intake import bulk
 from om_campaigns.audience.intake.run import Run
 from om_campaigns.audience.vocabulary import AddressKind, BounceState
 
-_COLUMNS = ("id", "ref", "address", "normal_key", "domain", "kind", "hmac", "key_id", "bounce_state")
+_COLUMNS = ("id", "ref", "address", "normal_key", "domain", "kind", "hmac", "folded_hmac", "key_id", "bounce_state")
 
 
 class Addressbook:
@@ -61,7 +62,7 @@ class Addressbook:
         if self._fresh:
             refs, hash_key = bulk.new_refs(len(self._fresh)), make_hasher(run.keyring.secret(current))
             rows = (
-                (each, ref, address, normal_key, domain, kind, hash_key(normal_key), current, none)
+                (each, ref, address, normal_key, domain, kind, hash_key(normal_key), _hash_folded(hash_key, normal_key), current, none)
                 for (each, (address, normal_key, domain), kind), ref in zip(self._fresh, refs, strict=True)
             )
             bulk.insert_rows(run.connection, "address", _COLUMNS, rows)
@@ -75,14 +76,15 @@ class Addressbook:
         for old in self._old_keys:
             self._renew_suppressions(old, seen)
         stale = [(self._stale.pop(key), key) for key in sorted(seen & self._stale.keys())]
-        rows = ((hash_address(self._run.keyring, key), self._current, each) for each, key in stale)
-        bulk.update_rows(self._run.connection, "address", ("hmac", "key_id"), rows)
+        hash_key = make_hasher(self._run.keyring.secret(self._current))
+        rows = ((hash_key(key), _hash_folded(hash_key, key), self._current, each) for each, key in stale)
+        bulk.update_rows(self._run.connection, "address", ("hmac", "folded_hmac", "key_id"), rows)
 
     def _renew_suppressions(self, old: str, seen: set[str]) -> None:
         connection, keyring = self._run.connection, self._run.keyring
         mark = "%s" if connection.dialect.name == "postgresql" else "?"
         suppressed = {hashed for (hashed,) in bulk.load_rows(connection, "SELECT DISTINCT hmac FROM suppression")}
-        pairs = [(hash_address(keyring, key, old), key) for key in seen]
+        pairs = [(hash_address(keyring, key, old), key) for key in seen | {fold_key(key) for key in seen}]
         rows = [(hash_address(keyring, key), self._current, hashed, old) for hashed, key in pairs if hashed in suppressed]
         bulk.run_many(
             connection,
@@ -91,3 +93,8 @@ class Addressbook:
             "ON CONFLICT DO NOTHING",
             rows,
         )
+
+
+def _hash_folded(hash_key: Callable[[str], str], normal_key: str) -> str | None:
+    folded = fold_key(normal_key)
+    return None if folded == normal_key else hash_key(folded)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, inspect, select
+from sqlalchemy import Engine, delete, func, inspect, select, update
 from sqlmodel import Session
 
 from om_campaigns import events, migrations, store
-from om_campaigns.app import KEYS_NAME, App, make_keys
+from om_campaigns.app import KEYS_NAME, App, load_keyring, make_keys
+from om_campaigns.audience.addresses import Keyring, hash_folded
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.entrance import forget_entrances
 from om_campaigns.audience.models import Address, Suppression
@@ -94,19 +95,29 @@ def init_workspace(folder: Path, *, is_blank: bool = False) -> Initialised:
             _refuse_lost_keys(engine)
             make_keys(folder / KEYS_NAME)
             done.written.append(KEYS_NAME)
-        upgrade_database(engine)
+        upgrade_database(engine, load_keyring(folder / KEYS_NAME))
     finally:
         engine.dispose()
     return done
 
 
-def upgrade_database(engine: Engine) -> bool:
+def upgrade_database(engine: Engine, keyring: Keyring) -> bool:
     """Bring a database to the newest shape, with the row about this installation in it; False when it was there already."""
     changed = migrations.upgrade(engine)
     if changed:
         with store.write(engine) as session:
             store.instance(session)
+            _fold_addresses(session, keyring)
     return changed
+
+
+def _fold_addresses(session: Session, keyring: Keyring) -> None:
+    """Addresses that came in before a mailbox was known by more than one spelling."""
+    address = table_of(Address)
+    unfolded = select(address.c.id, address.c.normal_key, address.c.key_id)
+    for row in session.execute(unfolded.where(address.c.folded_hmac.is_(None), address.c.erased_at.is_(None))).all():
+        if row.key_id in keyring.secrets and (folded := hash_folded(keyring, row.normal_key, row.key_id)):
+            session.execute(update(address).where(address.c.id == row.id).values(folded_hmac=folded))
 
 
 def starter_folder() -> Path:

@@ -68,7 +68,8 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
         emptied = consent.erase_person(session, person, now, actor=actor, batch=new_ref())
         keys = [known[each].normal_key for each in emptied]
         for address_id in emptied:
-            nameless = Address(address="", normal_key="", domain="", hmac=known[address_id].hmac, key_id=known[address_id].key_id)
+            hashes = {name: getattr(known[address_id], name) for name in ("hmac", "folded_hmac", "key_id")}
+            nameless = Address(address="", normal_key="", domain="", **hashes)
             consent.record_suppression(session, nameless, SuppressionReason.staff, now)
         letters, refs = _letters(session, person_id, emptied)
         refs += forget_notices(session, emptied, keys)
@@ -84,7 +85,13 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             "names_in_tasks": _forget_tasks(session, emptied),
             "subscriptions_asked_for": _forget_requests(session, keys),
         }
-        stays = _what_stays(session, person_id, [each.hmac for each in known.values()], keys, len(known) - len(emptied))
+        stays = _what_stays(
+            session,
+            person_id,
+            [hashed for each in known.values() for hashed in (each.hmac, each.folded_hmac) if hashed],
+            keys,
+            len(known) - len(emptied),
+        )
     store.empty_log(app.engine)
     erased["copies_in_outbox"] = _delete_copies(app, refs)
     erased["mails_of_theirs"] = _delete_mails(app, keys)
@@ -101,13 +108,15 @@ def _names(session: Session, person: Person) -> set[str]:
 
 
 def _addresses(session: Session, person: Person) -> dict[int, Any]:
-    """Id → hmac, key_id and normal_key of every address of a person."""
+    """Id → hmac, folded_hmac, key_id and normal_key of every address of a person."""
     address, seat = table_of(Address), table_of(Seat)
     theirs = or_(
         address.c.id == person.main_address_id,
         address.c.id.in_(select(seat.c.address_id).where(seat.c.person_id == person.id, seat.c.address_id.is_not(None))),
     )
-    rows = session.execute(select(address.c.id, address.c.hmac, address.c.key_id, address.c.normal_key).where(theirs))
+    rows = session.execute(
+        select(address.c.id, address.c.hmac, address.c.folded_hmac, address.c.key_id, address.c.normal_key).where(theirs)
+    )
     return {row.id: row for row in rows}
 
 

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.audience.addresses import hash_address, normalise
+from om_campaigns.audience.addresses import hash_address, hash_folded, normalise
 from om_campaigns.audience.consent import record_suppression
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import RHYTHM_DAYS, Rhythm, SuppressionReason, SuppressionScope
@@ -101,7 +101,8 @@ def unsubscribe(app: App, text: str, now: datetime, actor: str, *, mailing_list:
         known = session.execute(select(col(Address.id)).where(col(Address.normal_key) == key)).scalar_one_or_none()
         leaver = Leaver(known or 0, organisation_id, mailing_list)
         if known is None:
-            stranger = Address(address="", normal_key="", domain="", hmac=hash_address(app.keyring, key), key_id=app.keyring.current)
+            hashed, folded = hash_address(app.keyring, key), hash_folded(app.keyring, key)
+            stranger = Address(address="", normal_key="", domain="", hmac=hashed, folded_hmac=folded, key_id=app.keyring.current)
             scope = leaving.find_scope(session, leaver, kind)
             return record_suppression(session, stranger, SuppressionReason.opt_out, now, scope_kind=kind, scope=scope)
         is_new = leaving.record_leaving(session, leaver, kind, Channel.staff, now, app.today(now), actor=actor)

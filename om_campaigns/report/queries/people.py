@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlmodel import Session
 
+from om_campaigns.audience.consent import stops
 from om_campaigns.audience.intake.cells import name_key
 from om_campaigns.audience.models import (
     Address,
@@ -67,7 +68,7 @@ def load_people(
             _person.c.language,
             _person.c.status,
             exists().where(_basis.c.address_id == main.c.id, _basis.c.withdrawn_at.is_(None)).label("has_basis"),
-            exists().where(_suppression.c.hmac == main.c.hmac, _suppression.c.key_id == main.c.key_id).label("suppressed"),
+            exists().where(stops(main)).label("suppressed"),
         )
         .outerjoin(main, main.c.id == _person.c.main_address_id)
         .where(*conditions)
@@ -162,16 +163,17 @@ def _one_address(session: Session, address_id: int, *, is_main: bool) -> dict[st
     )
     blocked = session.execute(
         select(_suppression.c.scope_kind, _suppression.c.scope, _suppression.c.reason, _suppression.c.at, _suppression.c.reopened)
-        .where(_suppression.c.hmac == row.hmac, _suppression.c.key_id == row.key_id)
+        .where(stops(row))
         .order_by(_suppression.c.at, _suppression.c.id)
     )
+    once = {(each["scope_kind"], each["scope"]): each for each in reversed(blocked.mappings().all())}  # a folded address has two rows
     return {
         "address": row.address,
         "main": is_main,
         "kind": row.kind,
         "bounce_state": row.bounce_state,
         "bases": [dict(each) for each in bases.mappings()],
-        "suppressions": [{**each, "reopened": (each["reopened"] or "").split()} for each in blocked.mappings()],
+        "suppressions": [{**each, "reopened": (each["reopened"] or "").split()} for each in reversed(once.values())],
     }
 
 
