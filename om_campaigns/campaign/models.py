@@ -78,6 +78,7 @@ class Reason(StrEnum):
     no_data_role = "no_data_role"
     no_route = "no_route"
     nobody_to_serve = "nobody_to_serve"
+    nobody_receives = "nobody_receives"
     through_house = "through_house"
     colleague_relays = "colleague_relays"
     organisation_inactive = "organisation_inactive"

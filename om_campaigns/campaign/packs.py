@@ -147,7 +147,8 @@ class Packing:
         if row.route not in PASSING_ON:
             return [_Own(row.organisation_id, row.organisation_id)], []
         cascades = self._cascades[row.occasion, row.step]
-        mine = [each for cascade in cascades for each in cascade.by_receiver().get(row.organisation_id, [])]
+        found = [each for cascade in cascades for each in cascade.by_receiver().get(row.organisation_id, [])]
+        mine = list({(each.pool_id, each.level): each for each in found}.values())  # two versions of a campaign know the same houses
         relays = {each.relay_id for each in mine}
         others = {
             each.pool_id

@@ -172,8 +172,7 @@ def fill_receivers(session: Session, cascade: Cascade) -> dict[int, Route]:
     routes: dict[int, Route] = {}
     rows = []
     for house_id, services in cascade.by_receiver().items():
-        receiver = next((each for each in services if each.relay_id == house_id), services[0]).receiver
-        routes[house_id] = services[0].route
+        receiver, routes[house_id] = services[0].receiver, services[0].route
         rows.append({"organisation_id": house_id, "seat_id": receiver.seat_id, "address_id": receiver.address_id})
     if rows:
         session.execute(insert(RECEIVER), rows)

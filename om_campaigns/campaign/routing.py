@@ -4,17 +4,23 @@ A *pool* is the advisers of one house. On its path from the house up to the umbr
 lowest of them serves the pool, or the top one, or every one (``relay``); the pool's own house decides, else its nearest ancestor
 that states it. A relay without a person of its own is served through the nearest ancestor's distributor (domain rule 2).
 So each pool is served at most once, and exactly once where anybody on its path takes packs.
+
+Who receives is chosen for each relay first, by what that house and those above it know. Only then packs are joined: those chosen to go
+to one address, because nobody gets the same letter twice, and those of one house, because a house gets one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from om_campaigns.audience.seats import RECEIVING_ROLES
 from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import PASSING_ON, ForwardPolicy, Level, Relay, Role, Route
 from om_campaigns.campaign.models import Reason
+
+_RECEIVES_BELOW = (Role.distributor, Role.contact)
+"""Who also receives for houses below that have nobody (domain rule 2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,9 @@ class Office:
 class Service:
     """One pool served: by which house (``relay_id``), through whom, in which way.
 
+    ``chosen`` is who receives for the relay, there or above; ``receiver`` is where the pack goes, the same for all it was joined with: at
+    the address of ``chosen``, or to the list of the same house.
+
     ``route`` is the way of the pack, the same for all it serves: that of the house which receives it. A relay below that takes
     blocks only is named in the cover (``Houses.blocks_only``).
     ``level`` tells the services of a pool apart where every level serves (``both``); it is '' where one house does.
@@ -63,6 +72,7 @@ class Service:
 
     pool_id: int
     relay_id: int
+    chosen: Receiver
     receiver: Receiver
     route: Route
     level: str = ""
@@ -84,22 +94,34 @@ class Cascade:
 
 
 def make_cascade(offices: Mapping[int, Office], pools: Iterable[int]) -> Cascade:
-    """Serve each pool (ids of houses). Houses that receive at one address share one pack, that of the house with the lowest id."""
+    """Serve each pool (ids of houses): choose who receives for each relay, then join what goes to one address."""
     services: list[Service] = []
     unserved: dict[int, Reason] = {}
-    by_address: dict[int, Receiver] = {}
-    for number in sorted(offices):
-        for each in (*offices[number].receivers, offices[number].list_receiver):
-            if each is not None and each.reason is Reason.none:
-                by_address.setdefault(each.address_id, each)
     for pool in sorted(pools):
         path = list(_path(offices, pool))
         found = _relays(path, _inherited_relay(path)) if path and path[0].is_active else []
-        for office, receiver, level in found:
-            services.append(Service(pool, office.id, by_address[receiver.address_id], office.takes, level))
+        services += [Service(pool, office.id, chosen, chosen, office.takes, level) for office, chosen, level in found]
         if not found:
             unserved[pool] = _why_unserved(path)
-    return Cascade(tuple(_in_the_way_of_packs(services)), unserved)
+    return Cascade(tuple(_in_the_way_of_packs(_join(services))), unserved)
+
+
+def _join(services: Sequence[Service]) -> list[Service]:
+    """One pack for each address and for each house; a pool that would be in one pack for several levels is in it for the lowest.
+
+    A pack belongs to the house with the lowest id of those its receiver was chosen for. A house that passes on through its list gets
+    no second pack for its people: theirs belongs to another of their houses, else the list stands for them.
+    """
+    lists = {each.chosen.organisation_id: each.chosen for each in services if not each.chosen.seat_id}
+    of_address: dict[int, Receiver] = {}
+    for chosen in sorted((each.chosen for each in services), key=lambda each: (each.organisation_id, each.seat_id)):
+        if lists.get(chosen.organisation_id, chosen).address_id == chosen.address_id:
+            of_address.setdefault(chosen.address_id, chosen)
+    joined: dict[tuple[int, int], Service] = {}
+    for each in services:
+        receiver = of_address.get(each.chosen.address_id) or of_address[lists[each.chosen.organisation_id].address_id]
+        joined[each.pool_id, receiver.organisation_id] = replace(each, receiver=receiver)
+    return list(joined.values())
 
 
 def _in_the_way_of_packs(services: list[Service]) -> Iterator[Service]:
@@ -130,8 +152,7 @@ def _relays(path: list[Office], relay: Relay) -> list[tuple[Office, Receiver, st
     ]
     if relay is Relay.both:
         lowest_of_level = {office.level: (office, receiver, office.level.value) for office, receiver in reversed(taking)}
-        one_pack_each = {receiver.address_id: (office, receiver, level) for office, receiver, level in lowest_of_level.values()}
-        return list(one_pack_each.values())
+        return list(lowest_of_level.values())
     chosen = taking[-1:] if relay is Relay.top else taking[:1]
     return [(office, receiver, "") for office, receiver in chosen]
 
@@ -142,7 +163,7 @@ def _receiver(office: Office, above: list[Office]) -> Receiver | None:
         return office.list_receiver if office.list_receiver is not None and office.list_receiver.reason is Reason.none else None
     if own := _first(office.receivers, RECEIVING_ROLES):
         return own
-    for role in (Role.distributor, Role.contact):
+    for role in _RECEIVES_BELOW:
         for ancestor in above:
             if ancestor.is_active and (found := _first(ancestor.receivers, (role,))):
                 return found
@@ -160,5 +181,13 @@ def _why_unserved(path: list[Office]) -> Reason:
     takers = [office for office in path if office.takes is not Route.none]
     if not takers:
         return Reason.no_route
-    known = [each for office in takers for each in ((office.list_receiver,) if office.takes is Route.list_address else office.receivers)]
-    return next((each.reason for each in known if each is not None), Reason.no_address)
+    known = [each for place, office in enumerate(path) if office in takers for each in _could_receive(office, path[place + 1 :])]
+    has_only_lists = all(office.takes is Route.list_address for office in takers)
+    return next((each.reason for each in known), Reason.no_address if has_only_lists else Reason.nobody_receives)
+
+
+def _could_receive(office: Office, above: list[Office]) -> list[Receiver]:
+    """Everybody ``_receiver`` looks at, whether they may be written to or not."""
+    if office.takes is Route.list_address:
+        return [office.list_receiver] if office.list_receiver is not None else []
+    return [*office.receivers, *(each for house in above if house.is_active for each in house.receivers if each.role in _RECEIVES_BELOW)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from om_campaigns.audience.vocabulary import ForwardPolicy, Level, Relay, Role, Route
 from om_campaigns.campaign.models import Reason
 from om_campaigns.campaign.routing import Cascade, Office, Receiver, make_cascade
+from om_campaigns.pipeline.partner.packs import tell_why
 
 LEVELS = list(Level)
 
@@ -106,6 +108,81 @@ def test_one_pack_goes_one_way_that_its_receiving_house_takes(offices: dict[int,
         assert route is (offices[house].takes if own else offices[services[0].relay_id].takes)
 
 
+def addresses_of(office: Office) -> set[int]:
+    """Where mail for a house may go: to its people, or to its list."""
+    known = [*office.receivers, *([office.list_receiver] if office.list_receiver else [])]
+    return {each.address_id for each in known if each.reason is Reason.none}
+
+
+@given(trees())
+def test_each_pool_is_served_by_somebody_who_receives_there_or_above(offices: dict[int, Office]) -> None:
+    """Whoever sits in several houses receives for each of them what that house or those below chose, and for no other."""
+    for each in make_cascade(offices, offices).services:
+        assert each.receiver.address_id in set().union(*(addresses_of(office) for office in path_of(offices, each.pool_id)))
+        assert each.chosen.address_id in set().union(*(addresses_of(office) for office in path_of(offices, each.relay_id)))
+
+
+@given(trees())
+def test_what_goes_to_different_addresses_is_joined_only_where_a_house_has_a_list(offices: dict[int, Office]) -> None:
+    for each in make_cascade(offices, offices).services:
+        if each.receiver.address_id != each.chosen.address_id:
+            at_list = offices[each.chosen.organisation_id]
+            assert at_list.takes is Route.list_address
+            assert at_list.list_receiver is not None
+            assert at_list.list_receiver.address_id == each.receiver.address_id
+
+
+@given(trees())
+def test_every_printed_reason_is_true(offices: dict[int, Office]) -> None:
+    cascade = make_cascade(offices, offices)
+    slugs = {number: f"h{number}" for number in offices}
+    for each in cascade.services:
+        first, *more = tell_why(each, slugs).split("; ")
+        path = path_of(offices, each.pool_id)
+        assert offices[each.relay_id] in path
+        assert offices[each.relay_id].takes is not Route.none
+        if first == "every level passes on here":
+            assert mode_of(path) is Relay.both
+            assert more.pop(0) == f"this is the {offices[each.relay_id].level} level"
+        else:
+            assert (each.relay_id == each.pool_id) is (first == "it takes packs itself")
+        for told in more:
+            house = offices[int(re.findall(r"h(\d+)", told)[-1])]
+            if told.startswith("nobody in"):
+                assert not [one for one in offices[each.relay_id].receivers if one.reason is Reason.none]
+                assert house in path_of(offices, each.relay_id)[1:]
+                assert each.chosen in house.receivers
+            elif told.endswith("at its list"):
+                assert house.list_receiver is not None
+                assert house.list_receiver.address_id == each.receiver.address_id
+            else:
+                assert told.startswith("the same address receives for")
+                assert (house.id, each.receiver.address_id) in {
+                    (one.chosen.organisation_id, one.chosen.address_id) for one in cascade.services
+                }
+
+
+def test_who_is_contact_in_one_house_and_deputy_in_another_receives_for_their_own() -> None:
+    """Anna is contact of A; Uwe is contact of B and deputy in A: one pack each, whichever house was stored first."""
+    for a, b in ((1, 2), (2, 1)):
+        people = {
+            a: (Receiver(a, 10, 100, Role.contact), Receiver(a, 11, 200, Role.deputy)),
+            b: (Receiver(b, 20, 200, Role.contact),),
+        }
+        offices = {number: Office(number, None, Level.local, True, Route.forward_pack, receivers=people[number]) for number in (1, 2)}
+        found = {each.pool_id: each.receiver for each in make_cascade(offices, [1, 2]).services}
+        assert found == {a: people[a][0], b: people[b][0]}
+
+
+def test_one_address_that_is_chosen_for_two_houses_gets_one_pack_for_both() -> None:
+    contacts = {number: (Receiver(number, number * 10, 500, Role.contact),) for number in (1, 2)}
+    offices = {number: Office(number, None, Level.local, True, Route.forward_pack, receivers=contacts[number]) for number in (1, 2)}
+    first, second = make_cascade(offices, [1, 2]).services
+    assert (first.receiver, second.receiver, second.chosen) == (contacts[1][0], contacts[1][0], contacts[2][0])
+    told = tell_why(second, {1: "eins", 2: "zwei"})
+    assert told == "it takes packs itself; the same address receives for eins, so one pack is for both"
+
+
 def chamber(**changes: object) -> dict[int, Office]:
     """An umbrella with a distributor, a state body, an office without anybody."""
     lists: dict[int, dict[str, object]] = {
@@ -162,4 +239,8 @@ def test_what_is_unserved_says_what_to_mend() -> None:
     blocked = (Receiver(2, 20, 200, Role.contact, Reason.no_basis),)
     alone = chamber(house1={"route": Route.none, "receivers": ()}, house2={"receivers": blocked}, house3={"route": Route.none})
     assert make_cascade(alone, [3]).unserved == {3: Reason.no_basis}
+    empty = chamber(house1={"receivers": ()}, house2={"receivers": ()})
+    assert make_cascade(empty, [3]).unserved == {3: Reason.nobody_receives}, "there is no address to speak of"
+    to_list = {f"house{number}": {"route": Route.list_address, "receivers": ()} for number in (1, 2, 3)}
+    assert make_cascade(chamber(**to_list), [3]).unserved == {3: Reason.no_address}
     assert make_cascade(chamber(house3={"is_active": False}), [3]).unserved == {3: Reason.organisation_inactive}

@@ -321,6 +321,30 @@ def test_the_series_goes_on_with_a_new_contact_and_serves_no_pool_again(tmp_path
     assert skipped == [("b1", "amt", "nobody_to_serve")], "its advisers had b1 through the house above"
 
 
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_a_contact_who_deputises_elsewhere_receives_for_their_own_house(tmp_path: Path, order: str) -> None:
+    """Anna is contact of A; Uwe is contact of B, his home, and deputy in A: two packs, whichever house was stored first."""
+    office = Workspace(tmp_path)
+    office.houses(*(taker(slug) for slug in order))
+    office.people(
+        person("Anna Anfang", "a"),
+        person("Uwe Ufer", "b"),
+        person("Uwe Ufer", "a", email="uwe.ufer@b.example", roles="deputy", primary="no"),
+    )
+    series(office, "b1 day = 0")
+    with store.read(office.app.engine) as session:
+        (told,) = who_passes_on(office.app, session, office.now)
+    assert {(row["house"], row["receiver"], row["why"]) for row in told["served"]} == {
+        ("a", "a", "it takes packs itself"),
+        ("b", "b", "it takes packs itself"),
+    }
+    office.tick(local("2027-01-05"))
+    assert sorted((row["house"], row["receiver"], row["serves"]) for row in packs(office)) == [
+        ("a", "Anna Anfang", ["a"]),
+        ("b", "Uwe Ufer", ["b"]),
+    ]
+
+
 @pytest.mark.slow
 def test_a_house_with_a_list_gets_one_mail_for_it_without_one_click_uns_12(tmp_path: Path) -> None:
     """UNS-12: one reader's button would unsubscribe the whole house; the way out is the owner of the list, whose help the portal is."""

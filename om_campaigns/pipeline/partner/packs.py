@@ -26,7 +26,7 @@ from om_campaigns.campaign.models import Campaign, Dispatch, Pack, Reason
 from om_campaigns.campaign.models import RelayState as RelayState
 from om_campaigns.campaign.receivers import load_offices, load_passing
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
-from om_campaigns.campaign.routing import Receiver
+from om_campaigns.campaign.routing import Receiver, Service
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
@@ -290,7 +290,7 @@ def who_passes_on(app: App, session: Session, now: datetime, campaign: str | Non
                     "relay": slugs[service.relay_id],
                     "receiver": slugs[service.receiver.organisation_id],
                     "route": service.route.value,
-                    "why": _why(service.pool_id, service.relay_id, service.receiver.organisation_id, service.level),
+                    "why": tell_why(service, slugs),
                 }
                 for service in cascade.services
             ]
@@ -306,8 +306,17 @@ def who_passes_on(app: App, session: Session, now: datetime, campaign: str | Non
     return rows
 
 
-def _why(pool: int, relay: int, receiver: int, level: str) -> str:
-    if level:
-        return f"every level passes on here; this is the {level} level"
-    through = "" if receiver == relay else "; nobody there can receive, so a house above does"
-    return ("it takes packs itself" if relay == pool else "the house that relays for it takes packs") + through
+def tell_why(service: Service, slugs: Mapping[int, str]) -> str:
+    """Why a pool is served by this relay, and why its pack goes where it goes, in words."""
+    relay, chosen, receiver = service.relay_id, service.chosen, service.receiver
+    if service.level:
+        told = f"every level passes on here; this is the {service.level} level"
+    else:
+        told = "it takes packs itself" if relay == service.pool_id else "the house that relays for it takes packs"
+    if chosen.organisation_id != relay:
+        told += f"; nobody in {slugs[relay]} can receive, so {slugs[chosen.organisation_id]} above does"
+    if receiver.address_id != chosen.address_id:
+        told += f"; {slugs[chosen.organisation_id]} has its pack at its list"
+    if receiver.organisation_id != chosen.organisation_id:
+        told += f"; the same address receives for {slugs[receiver.organisation_id]}, so one pack is for both"
+    return told
