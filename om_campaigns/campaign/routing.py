@@ -182,8 +182,7 @@ def _why_unserved(path: list[Office]) -> Reason:
     if not takers:
         return Reason.no_route
     known = [each for place, office in enumerate(path) if office in takers for each in _could_receive(office, path[place + 1 :])]
-    has_only_lists = all(office.takes is Route.list_address for office in takers)
-    return next((each.reason for each in known), Reason.no_address if has_only_lists else Reason.nobody_receives)
+    return next((each.reason for each in known), Reason.nobody_receives)
 
 
 def _could_receive(office: Office, above: list[Office]) -> list[Receiver]:

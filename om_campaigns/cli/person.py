@@ -60,13 +60,20 @@ def list_(state: State, text: str, house: str, role: str | None, status: str | N
 @format_option
 @pass_state
 def show(state: State, who: str, format_: str) -> None:
-    """One person by address, name or id: seats, addresses with bases and suppressions, campaigns, touches."""
+    """One person by address, name or id: seats, addresses with bases and suppressions, campaigns, touches.
+
+    Where several fit the name, a part of it or a shared address, a table lists them.
+    """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.finding import find_person
-    from om_campaigns.report.queries.people import load_person
+    from om_campaigns.report.queries.finding import find_namesakes, find_person
+    from om_campaigns.report.queries.people import load_people, load_person
 
     with looking(state) as (app, session):
-        found = load_person(session, find_person(session, who))
+        if format_ == "table" and (several := find_namesakes(session, who)):
+            rows, _ = load_people(session, app.today(app.now()), ids=several)
+            print_namesakes(who, rows, "person show")
+            return
+        found = load_person(session, find_person(session, who, by_part=True))
         zone = app.settings.zone_info
     if format_ == "json":
         print_json(found)
@@ -87,6 +94,15 @@ def show(state: State, who: str, format_: str) -> None:
         if found[name]:
             click.echo()
             print_rows(found[name], "table", columns, zone=zone)
+
+
+def print_namesakes(who: str, rows: list[dict[str, object]], command: str) -> None:
+    """Several people fit: each with what tells them apart, and the command for the first."""
+    from om_campaigns.cli.screen import print_headline, print_next
+
+    print_headline(f"'{who}' is {len(rows)} people.")
+    print_rows(rows, "table", {"id": "id", "name": "name", "email": "address", "organisations": "organisations", "status": "status"})
+    print_next(f"{command} {rows[0]['id']}")
 
 
 def bounced(address: dict[str, object]) -> bool:

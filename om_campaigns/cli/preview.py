@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -29,8 +29,7 @@ def preview(state: State, target: str, reader: str | None, language: str | None,
     from om_campaigns.pipeline.staff.spam import judge
 
     app = state.app()
-    person_id, organisation_id = _find(app, reader)
-    letters = make_previews(app, target, app.now(), person_id=person_id, organisation_id=organisation_id, language=language)
+    letters = make_previews(app, target, app.now(), language=language, **_find(app, reader))
     verdicts = judge([letter.content for letter in letters]) if spam else [()] * len(letters)
     if spam and not any(verdicts):
         click.echo("there is neither spamassassin nor rspamd on this machine", err=True)
@@ -55,19 +54,30 @@ def test(state: State, target: str, to: str, reader: str | None) -> None:
     from om_campaigns.pipeline.staff.previewing import send_test
 
     app = state.app()
-    person_id, organisation_id = _find(app, reader)
-    for letter in send_test(app, target, to, app.now(), person_id=person_id, organisation_id=organisation_id):
+    for letter in send_test(app, target, to, app.now(), **_find(app, reader)):
         click.echo(f"sent to {to}: {letter.campaign}/{letter.step} – {letter.subject}")
 
 
-def _find(app: App, reader: str | None) -> tuple[int | None, int | None]:
-    from om_campaigns.report.queries.finding import find_person_or_organisation
+class Whose(TypedDict, total=False):
+    """Whose letter, as ``preview`` takes it."""
+
+    person_id: int | None
+    organisation_id: int | None
+    address_id: int | None
+
+
+def _find(app: App, reader: str | None) -> Whose:
+    """Whose letter: an address as it is typed (several may share it, an office has one of its own), else a person or a house."""
+    from om_campaigns.report.queries.finding import find_address, find_person_or_organisation
     from om_campaigns.store import read
 
     if reader is None:
-        return None, None
+        return Whose()
     with read(app.engine) as session:
-        return find_person_or_organisation(session, reader)
+        if "@" in reader:
+            return Whose(address_id=find_address(session, reader))
+        person_id, organisation_id = find_person_or_organisation(session, reader)
+        return Whose(person_id=person_id, organisation_id=organisation_id)
 
 
 def _name(letter: Preview) -> str:

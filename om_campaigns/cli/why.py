@@ -17,25 +17,39 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("who", metavar="PERSON|ORG")
-@click.argument("campaign")
+@click.argument("campaign", required=False)
 @click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Words, or data for programs."
 )
 @pass_state
-def why(state: State, who: str, campaign: str, format_: str) -> None:
-    """Why PERSON (address, name, number) or ORG (slug, name) gets CAMPAIGN, or does not. Changes nothing.
+def why(state: State, who: str, campaign: str | None, format_: str) -> None:
+    """Why PERSON (address, name, number) or ORG (slug, name) gets CAMPAIGN, or does not; without it, every campaign. Changes nothing.
 
-    JSON: subject, campaign, status, is_enrolled, would_enter, state, ended_because, next_step, next_due_at, promised_at,
-    seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail, due_at, sent_at}].
+    JSON: subject, campaign, status, gets, because, is_enrolled, would_enter, state, ended_because, next_step, next_due_at, promised_at,
+    seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail, due_at, sent_at}];
+    without CAMPAIGN a list of these.
     """
     from om_campaigns.cli.output import print_json
-    from om_campaigns.pipeline.staff.explaining import explain_recipient
-    from om_campaigns.report.queries.finding import find_person_or_organisation
+    from om_campaigns.cli.person import print_namesakes
+    from om_campaigns.pipeline.staff.explaining import explain_everywhere, explain_recipient
+    from om_campaigns.report.queries.finding import find_namesakes, find_organisations, find_person_or_organisation
+    from om_campaigns.report.queries.people import load_people
     from om_campaigns.store import read
 
     app = state.app()
     with read(app.engine) as session:
+        if format_ == "text" and not find_organisations(session, who) and (several := find_namesakes(session, who)):
+            rows, _ = load_people(session, app.today(app.now()), ids=several)
+            print_namesakes(who, rows, "why")
+            return
         person_id, organisation_id = find_person_or_organisation(session, who)
+    if campaign is None:
+        answers = explain_everywhere(app, app.now(), person_id=person_id, organisation_id=organisation_id)
+        if format_ == "json":
+            print_json([asdict(each) for each in answers])
+        else:
+            _tell_all(who, answers, app.settings.zone_info)
+        return
     answer = explain_recipient(app, campaign, app.now(), person_id=person_id, organisation_id=organisation_id)
     if format_ == "json":
         print_json(asdict(answer))
@@ -43,11 +57,29 @@ def why(state: State, who: str, campaign: str, format_: str) -> None:
         _tell(answer, app.settings.zone_info)
 
 
+def _tell_all(who: str, answers: list[Answer], zone: ZoneInfo) -> None:
+    from om_campaigns.cli.output import shown
+    from om_campaigns.cli.screen import Column, print_headline, print_next, print_table, quoted
+
+    if not answers:
+        print_headline(f"{who} gets nothing: no campaign is published.")
+        return
+    print_headline(f"{answers[0].subject} gets {sum(each.gets for each in answers)} of {len(answers)} campaigns.")
+    rows = [
+        [each.campaign, "yes" if each.gets else "no", shown(each.next_due_at, zone) if each.next_due_at else "-", each.because]
+        for each in answers
+    ]
+    print_table([Column("campaign"), Column("gets it"), Column("next", is_whole=True), Column("because")], rows)
+    refused = next((each for each in answers if not each.gets), answers[0])
+    print_next(f"why {quoted(who)} {refused.campaign}")
+
+
 def _tell(answer: Answer, zone: ZoneInfo) -> None:
     from om_campaigns.cli.output import shown
+    from om_campaigns.cli.screen import print_headline
     from om_campaigns.pipeline.staff.explaining import REASONS
 
-    click.echo(f"{answer.subject} and '{answer.campaign}' (campaign {answer.status})")
+    print_headline(f"{answer.subject} {'gets' if answer.gets else 'does not get'} {answer.campaign}: {answer.because}.")
     if answer.is_enrolled:
         ended = f", because {REASONS[answer.ended_because]}" if answer.ended_because else ""
         click.echo(f"  enrolled: {answer.state}{ended}")

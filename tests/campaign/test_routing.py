@@ -242,5 +242,5 @@ def test_what_is_unserved_says_what_to_mend() -> None:
     empty = chamber(house1={"receivers": ()}, house2={"receivers": ()})
     assert make_cascade(empty, [3]).unserved == {3: Reason.nobody_receives}, "there is no address to speak of"
     to_list = {f"house{number}": {"route": Route.list_address, "receivers": ()} for number in (1, 2, 3)}
-    assert make_cascade(chamber(**to_list), [3]).unserved == {3: Reason.no_address}
+    assert make_cascade(chamber(**to_list), [3]).unserved == {3: Reason.nobody_receives}
     assert make_cascade(chamber(house3={"is_active": False}), [3]).unserved == {3: Reason.organisation_inactive}

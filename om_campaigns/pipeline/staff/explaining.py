@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import case, select
+from sqlalchemy import case, or_, select
 from sqlmodel import Session
 
 from om_campaigns import store
@@ -21,6 +21,7 @@ from om_campaigns.campaign.matching import OPEN
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Enrolment, Reason
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.columns import table_of
+from om_campaigns.pipeline.staff.verdict import Inquiry
 from om_campaigns.pipeline.tick import plan_campaign
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 
@@ -32,7 +33,7 @@ REASONS: dict[Reason, str] = {
     Reason.no_data_role: "the house has no data role yet, so nothing goes in its name (LAW-18)",
     Reason.no_route: "the house does not take the route this campaign offers",
     Reason.nobody_to_serve: "the house passes on to nobody (any more): others serve its advisers, or they had it already",
-    Reason.nobody_receives: "nobody receives packs there: no distributor, contact or deputy, nor a distributor or contact above",
+    Reason.nobody_receives: "nobody receives packs there: no distributor, contact, deputy or list address, nor anybody above",
     Reason.through_house: "the home organisation passes it on; directly only on the person's own subscription",
     Reason.colleague_relays: "a colleague in the same house has the pack",
     Reason.organisation_inactive: "the house is paused, left or merged",
@@ -86,11 +87,13 @@ class SeatAnswer:
 
 @dataclass
 class Answer:
-    """Everything ``why`` knows; ``history`` rows have step, status, reason, detail, due_at and sent_at."""
+    """Everything ``why`` knows; ``because`` is never empty. ``history`` rows have step, status, reason, detail, due_at and sent_at."""
 
     subject: str
     campaign: str
     status: CampaignStatus
+    gets: bool = False
+    because: str = ""
     is_enrolled: bool = False
     would_enter: bool = False
     state: str = ""
@@ -121,10 +124,39 @@ def explain_recipient(
             reasons = {row.seat_id: Reason(row.reason) for row in rows}
         _add_enrolment(session, answer, campaign, kind, subject_id)
         _add_history(session, answer, campaign, kind, subject_id)
-        audiences = load_definitions(session, campaign)[campaign.latest_version_id or 0].audiences
-        for audience in audiences:
+        definition = load_definitions(session, campaign)[campaign.latest_version_id or 0]
+        for audience in definition.audiences:
             answer.seats += _ask_seats(session, app, audience, now, person_id, organisation_id, reasons)
+        inquiry = Inquiry(session, app, campaign, definition, kind, subject_id or 0, app.today(now), _mismatch(answer.seats))
+        verdict = inquiry.answer()
+        answer.gets = verdict.gets
+        told = "; ".join(each for each in (REASONS.get(verdict.because, ""), verdict.told) if each)
+        answer.because = ": ".join(each for each in (verdict.about, told) if each)
+        if answer.would_enter and answer.gets:
+            answer.because = "would enter at the next 'send' or 'run'"
         return answer
+
+
+def explain_everywhere(app: App, now: datetime, *, person_id: int | None = None, organisation_id: int | None = None) -> list[Answer]:
+    """The same for every campaign that was not stopped, and every other one the subject is in, by name."""
+    with store.read(app.engine) as session:
+        campaign, enrolment = table_of(Campaign), table_of(Enrolment)
+        kind = RecipientKind.person if person_id is not None else RecipientKind.organisation
+        subject_id = person_id if person_id is not None else organisation_id
+        mine = select(enrolment.c.campaign_id).where(enrolment.c.subject_kind == kind, enrolment.c.subject_id == subject_id)
+        asked = or_(campaign.c.status != CampaignStatus.stopped, campaign.c.id.in_(mine))
+        published = campaign.c.latest_version_id.is_not(None)
+        names = session.execute(select(campaign.c.name).where(asked, published).order_by(campaign.c.name)).scalars().all()
+    return [explain_recipient(app, name, now, person_id=person_id, organisation_id=organisation_id) for name in names]
+
+
+def _mismatch(seats: list[SeatAnswer]) -> str:
+    """What the first rule asks for that does not hold, of the seat or house that is nearest to matching."""
+    near = max((each for each in seats if not each.matches), key=lambda each: sum(part.holds for part in each.parts), default=None)
+    if near is None:
+        return ""
+    lacks = next((part.text for part in near.parts if not part.holds), "")
+    return f"{near.house} does not match segment {near.segment}" + (f": {lacks}" if lacks else "")
 
 
 def _enrolment(session: Session, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> Any:

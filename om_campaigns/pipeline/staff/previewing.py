@@ -9,13 +9,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import exists, func, select
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
-from om_campaigns.audience.models import Person, Seat, SeatRole
+from om_campaigns.audience.seats import ADDRESS, SEAT, has_role, seats_at, select_sitting
 from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import Role, Sender
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
@@ -23,7 +22,6 @@ from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.receivers import segment_of
 from om_campaigns.campaign.releases import PUBLISHED, publish
 from om_campaigns.campaign.timing import load_zone, local_day
-from om_campaigns.columns import table_of
 from om_campaigns.compose.edition import show_html, show_subject, show_text
 from om_campaigns.compose.library import LetterKey
 from om_campaigns.compose.message import Attachment
@@ -83,10 +81,12 @@ def preview(
     *,
     person_id: int | None = None,
     organisation_id: int | None = None,
+    address_id: int | None = None,
     language: str | None = None,
     to: str | None = None,
 ) -> list[Preview]:
-    """The letters of a campaign (or one step, every variant) as files say now, for one reader or the first who matches.
+    """The letters of a campaign (or one step, every variant) as files say now, for one reader, whoever is read at an address, or the first
+    who matches.
 
     ``to`` replaces the reader's address. Raises ProblemsError for a draft with problems, InputError for an unknown step or
     a reader without a seat.
@@ -103,7 +103,7 @@ def preview(
             known = [step.name for step in draft.definition.steps]
             hint = make_hint(step_name or "", known, f"it has {', '.join(known)}")
             raise InputError(f"campaign '{name}' has no step '{step_name}'", hint=hint)
-        reader, house_id = _reader(session, app, draft.definition, now, person_id, organisation_id)
+        reader, house_id = _reader(session, app, draft.definition, now, person_id, organisation_id, address_id)
         if to is not None:
             reader = replace(reader, address=normalise(to).address)
         spoken = languages_by_step(name, [draft.definition], draft.files, app.settings.language)
@@ -176,28 +176,34 @@ class _Maker:
 
 
 def _reader(
-    session: Session, app: App, definition: CampaignDefinition, now: datetime, person_id: int | None, organisation_id: int | None
+    session: Session,
+    app: App,
+    definition: CampaignDefinition,
+    now: datetime,
+    person_id: int | None,
+    organisation_id: int | None,
+    address_id: int | None,
 ) -> tuple[Recipient, int]:
     """Who the preview is for, with the house of their seat; a made-up reader where nobody is named and nobody matches."""
-    seat, person = table_of(Seat), table_of(Person)
-    query = select(seat.c.id, seat.c.organisation_id, func.coalesce(seat.c.address_id, person.c.main_address_id)).outerjoin(
-        person, person.c.id == seat.c.person_id
-    )
-    if person_id is not None:
-        query = query.where(seat.c.person_id == person_id)
+    query = select_sitting(app.today(now), SEAT.c.id, SEAT.c.organisation_id, ADDRESS.c.id).where(ADDRESS.c.id.is_not(None))
+    if address_id is not None:
+        query = query.where(SEAT.c.id.in_(seats_at(address_id)))
+    elif person_id is not None:
+        query = query.where(SEAT.c.person_id == person_id)
     elif organisation_id is not None:
-        query = query.where(seat.c.organisation_id == organisation_id)
+        query = query.where(SEAT.c.organisation_id == organisation_id)
     else:
-        query = query.where(seat.c.id.in_(_matching_seats(session, app, definition, now)))
+        query = query.where(SEAT.c.id.in_(_matching_seats(session, app, definition, now)))
     first = []
     if organisation_id is not None and any(audience.passes_on for audience in definition.audiences):
-        role = table_of(SeatRole)
-        first = [exists().where(role.c.seat_id == seat.c.id, role.c.role == Role.distributor).desc()]  # who receives the packs
-    found = session.execute(query.order_by(*first, seat.c.strength, seat.c.is_primary_home.desc(), seat.c.id)).first()
-    if found is not None and found[2] is not None:
+        first = [has_role((Role.distributor,)).desc()]  # who receives the packs
+    found = session.execute(query.order_by(*first, SEAT.c.strength, SEAT.c.is_primary_home.desc(), SEAT.c.id)).first()
+    if found is not None:
         return load_recipients(session, [(found[2], found[0])])[found[2], found[0]], found[1]
     if person_id is not None:
-        raise InputError("this person has no seat with an e-mail address", hint="see 'om-campaigns person show'")
+        raise InputError("this person has no seat with an e-mail address today", hint="see 'om-campaigns person show'")
+    if address_id is not None:
+        raise InputError("nobody is read at this address today", hint="see 'om-campaigns person show'")
     return READER, organisation_id if organisation_id is not None else some_house(session)
 
 
@@ -210,7 +216,14 @@ def _matching_seats(session: Session, app: App, definition: CampaignDefinition, 
 
 
 def send_test(
-    app: App, target: str, to: str, now: datetime, *, person_id: int | None = None, organisation_id: int | None = None
+    app: App,
+    target: str,
+    to: str,
+    now: datetime,
+    *,
+    person_id: int | None = None,
+    organisation_id: int | None = None,
+    address_id: int | None = None,
 ) -> list[Preview]:
     """Send each letter of the target to one of our own addresses, through the real mail server, in both modes.
 
@@ -223,7 +236,7 @@ def send_test(
         raise RefusedError(
             f"{to} is not one of our own addresses", hint="tests go only to addresses of 'staff' or 'rehearsal_to' in config.toml"
         )
-    letters = preview(app, target, now, person_id=person_id, organisation_id=organisation_id, to=to)
+    letters = preview(app, target, now, person_id=person_id, organisation_id=organisation_id, address_id=address_id, to=to)
     connection = app.smtp().connect()
     try:
         for letter in letters:

@@ -12,7 +12,7 @@ from om_campaigns.audience.intake.cells import name_key
 from om_campaigns.audience.known_words import load_words
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.audience.seats import people_at
-from om_campaigns.audience.vocabulary import NATIONWIDE
+from om_campaigns.audience.vocabulary import NATIONWIDE, PersonStatus
 from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of
 from om_campaigns.errors import InputError
@@ -34,12 +34,13 @@ def find_person_or_organisation(session: Session, text: str) -> tuple[int | None
             return None, house
         return find_person(session, text), None
     people, houses = find_people(session, text), find_organisations(session, text)
+    people = people or ([] if houses else find_by_part(session, text))
     if people and houses:
         raise InputError(f"'{text}' names a person and an organisation", hint=f"use an e-mail address, or the slug {houses[0][1]}")
     if houses:
         return None, find_organisation(session, text)
     if people:
-        return find_person(session, text), None
+        return find_person(session, text, by_part=True), None
     hint = _near_house(session, text) or _near_name(session, text) or "'person list' and 'org list' find them by a part of the name"
     raise InputError(f"there is no person and no organisation '{text}'", hint=hint)
 
@@ -109,16 +110,50 @@ def _house_of_desk(session: Session, text: str) -> int | None:
     return int(found[0]) if len(found) == 1 else None
 
 
-def find_person(session: Session, text: str) -> int:
-    """The id of a person by e-mail address, staff key, public id or full name. Raises InputError for none or several."""
+def find_person(session: Session, text: str, *, by_part: bool = False) -> int:
+    """The id of a person by e-mail address, staff key, public id or full name, or ``by_part`` of a name that only one person has.
+
+    Raises InputError for none or several. What cannot be taken back asks for the whole name.
+    """
     found = find_people(session, text)
+    similar = [] if found else find_by_part(session, text)
+    if by_part:
+        found = found or similar
     if not found:
         hint = _near_name(session, text) or "'om-campaigns person list' finds people by a part of name or address"
+        if similar:
+            hint = f"did you mean {', '.join(f'{name} ({public_id})' for _, public_id, name in similar[:8])}?"
         raise InputError(f"there is nobody '{text}'", hint=hint)
     if len(found) > 1:
         named = ", ".join(f"{name} ({public_id})" for _, public_id, name in found[:8])
         raise InputError(f"'{text}' is {len(found)} people", hint=f"use the id in brackets: {named}")
     return found[0][0]
+
+
+def find_namesakes(session: Session, text: str) -> list[str]:
+    """The public ids of all whom the text names, where that is more than one person: by name, by a part of it, or by a shared address."""
+    found = find_people(session, text) or find_by_part(session, text)
+    return [public_id for _, public_id, _ in found] if len(found) > 1 else []
+
+
+def find_address(session: Session, text: str) -> int:
+    """The id of an address as somebody types it. Raises InputError for one that is not known."""
+    found = session.execute(select(_address.c.id).where(_address.c.normal_key == _normal_key(text))).scalar()
+    if found is None:
+        raise InputError(f"nobody is read at {text}", hint="'om-campaigns person list' finds people by a part of name or address")
+    return int(found)
+
+
+def find_by_part(session: Session, text: str) -> list[tuple[int, str, str]]:
+    """As ``find_people``, for a part of a name: whole words where any fit, else any part; nobody for less than two letters."""
+    part = name_key(text)
+    if len(part) < 2 or "@" in text:
+        return []
+    is_part = (_person.c.name_key.contains(part, autoescape=True), _person.c.status != PersonStatus.erased)
+    columns = (_person.c.id, _person.c.public_id, _person.c.full_name, _person.c.name_key)
+    rows = session.execute(select(*columns).where(*is_part).order_by(_person.c.name_key, _person.c.id)).all()
+    whole = [row for row in rows if f" {part} " in f" {row.name_key} "]
+    return [(row.id, row.public_id, row.full_name) for row in whole or rows]
 
 
 def find_people(session: Session, text: str) -> list[tuple[int, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -33,13 +34,21 @@ _basis, _suppression = table_of(Basis), table_of(Suppression)
 
 
 def load_people(
-    session: Session, today: date, *, text: str = "", organisation_id: int | None = None, role: str = "", status: str = "", limit: int = 0
+    session: Session,
+    today: date,
+    *,
+    text: str = "",
+    organisation_id: int | None = None,
+    role: str = "",
+    status: str = "",
+    limit: int = 0,
+    ids: Collection[str] = (),
 ) -> tuple[list[dict[str, Any]], int]:
     """People by name, and how many there are in all: id (public), staff_key, name, email, organisations (slugs), roles,
     language, status, has_basis, suppressed (in any scope).
 
     ``text``: part of the name or address. House and role are asked of seats that hold today; of who left, of those they had.
-    ``limit`` 0 means all.
+    ``ids``: only these people. ``limit`` 0 means all.
     """
     theirs = and_(_seat.c.person_id == _person.c.id, or_(holds_on(today), _person.c.status == PersonStatus.left))
     conditions: list[ColumnElement[bool]] = []
@@ -56,6 +65,8 @@ def load_people(
         conditions.append(exists().where(theirs, _role.c.seat_id == _seat.c.id, _role.c.role == role))
     if status:
         conditions.append(_person.c.status == status)
+    if ids:
+        conditions.append(_person.c.public_id.in_(ids))
     total = session.execute(select(func.count()).select_from(_person).where(*conditions)).scalar_one()
     main = _address.alias("main_address")
     query = (
