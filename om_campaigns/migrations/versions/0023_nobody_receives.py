@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from om_campaigns.migrations.changes import renew_check
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 
 REASONS = """
     no_address no_basis suppressed hard_bounce no_data_role no_route nobody_to_serve nobody_receives through_house colleague_relays
     organisation_inactive person_inactive seat_ended duplicate_address stronger_role exit_condition step_condition
-    not_my_topic not_while_in starts_after toolkit_withdrawn no_variant grace_over missing_value broken_text campaign_paused
+    not_my_topic not_while_in starts_after toolkit_withdrawn step_skipped no_variant grace_over missing_value broken_text campaign_paused
     campaign_stopped cap refused gave_up needs_smtputf8 erased settled already_there
 """
 
