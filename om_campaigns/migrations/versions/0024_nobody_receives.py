@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from om_campaigns.migrations.changes import renew_check
 
-revision = "0023"
-down_revision = "0022"
+revision = "0024"
+down_revision = "0023"
 
 REASONS = """
     no_address no_basis suppressed hard_bounce no_data_role no_route nobody_to_serve nobody_receives through_house colleague_relays
