@@ -40,7 +40,7 @@ OPEN_FOR = timedelta(days=5)
 
 COPIED = (
     "campaign_id", "step", "recipient_kind", "recipient_id", "enrolment_id", "version_id", "address_id", "organisation_id", "seat_id",
-    "audience", "route", "sender", "variant", "language", "priority",
+    "audience", "route", "sender", "variant", "language", "priority", "left_out",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def why(state: State, who: str, campaign: str | None, format_: str) -> None:
     """Why PERSON (address, name, number) or ORG (slug, name) gets CAMPAIGN, or does not; without it, every campaign. Changes nothing.
 
     JSON: subject, campaign, status, gets, because, is_enrolled, would_enter, state, ended_because, next_step, next_due_at, promised_at,
-    seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail, due_at, sent_at}];
+    is_taken_out, seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail, due_at, sent_at}];
     without CAMPAIGN a list of these.
     """
     from om_campaigns.cli.output import print_json
@@ -89,7 +89,8 @@ def _tell(answer: Answer, zone: ZoneInfo) -> None:
         click.echo("  not enrolled")
     if answer.next_step and answer.next_due_at:
         moved = f" (first due {shown(answer.promised_at, zone)})" if answer.promised_at and answer.promised_at < answer.next_due_at else ""
-        click.echo(f"  next: {answer.next_step} on {shown(answer.next_due_at, zone)}{moved}")
+        passes = "; it was taken out and passes without a letter" if answer.is_taken_out else ""
+        click.echo(f"  next: {answer.next_step} on {shown(answer.next_due_at, zone)}{moved}{passes}")
     for row in answer.history:
         because = f": {REASONS[row['reason']]}" if row["reason"] else ""
         detail = f" ({row['detail']})" if row["detail"] else ""

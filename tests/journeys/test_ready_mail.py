@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from om_campaigns.errors import ProblemsError
 from tests.journeys.test_cascade import packs, series, taker, to_house
 from tests.journeys.workspace import Workspace, local, person
 
@@ -36,7 +37,9 @@ def test_fwd_01_a_layout_that_leaks_holds_every_pack_and_its_repair_lets_them_go
     layout = office.folder / "templates/layouts/letter.mjml"
     source = layout.read_text(encoding="utf-8")
     layout.write_text(source.replace("{{ t.passed_on|", f"{leak} {{{{ t.passed_on|"), encoding="utf-8")
-    office.publish()
+    with pytest.raises(ProblemsError):
+        office.publish()
+    office.freeze()
     office.tick(local("2027-01-05"))
     assert office.transport.letters == []
     assert {(each.status, each.reason) for each in office.ledger()} == {("held", "broken_text")}

@@ -21,9 +21,11 @@ from sqlalchemy import text
 
 from om_campaigns import migrations, store
 from om_campaigns.app import App, make_keys, open_app
+from om_campaigns.campaign.releases import publish
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.pipeline.staff.desk import import_audience
 from om_campaigns.pipeline.staff.publishing import publish_campaigns
+from om_campaigns.pipeline.texts import read_defined
 from om_campaigns.pipeline.tick import TickResult, tick
 
 LOOK = Path(__file__).parents[2] / "templates"
@@ -213,6 +215,12 @@ class Workspace:
     def publish(self, *names: str) -> list[bool]:
         """Publish these campaigns (all, if none is named); True where a new version was made."""
         return [each.is_new for each in publish_campaigns(self.app, names, self.now, "test").done]
+
+    def freeze(self) -> None:
+        """Publish as a program did that knew fewer faults: what it froze is sent on, or held."""
+        with store.write(self.app.engine) as session:
+            for draft in read_defined(self.app, session)[0]:
+                publish(session, draft.name, draft.definition, draft.files, self.now, "test")
 
     # --- time -----------------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.operator import installation
 from om_campaigns.pipeline.operator.installation import forget_old_values, init_workspace, starter_folder
 from om_campaigns.pipeline.staff.desk import import_audience
-from tests.journeys.workspace import Workspace, house, local, person
+from tests.cli.shell import om
+from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, STEP, Workspace, house, local, person
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,3 +117,29 @@ def test_old_values_are_forgotten_and_new_ones_stay(tmp_path: Path) -> None:
     assert forget_old_values(workspace.app, local("2027-01-05") + timedelta(days=10)) == 0
     assert forget_old_values(workspace.app, local("2027-01-05") + timedelta(days=10, seconds=1)) == 1
     assert (workspace.count("message_slots"), workspace.count("message"), len(workspace.sent())) == (1, 2, 2)
+
+
+def test_what_a_blank_workspace_passes_on_leaves(tmp_path: Path) -> None:
+    """With nothing but the files of `init --blank`, houses, a segment and a text: no cover is held for a text that is missing."""
+    init_workspace(tmp_path, is_blank=True)
+    rows = {
+        "organisations": HOUSE_COLUMNS + house("amt", "05", routes="forward_pack", adviser_headcount="12"),
+        "people": PEOPLE_COLUMNS + person("Anna Amt", "amt", roles="distributor"),
+        "mailing_lists": "slug;name_de\nreihe;Reihe\n",
+    }
+    for name, content in rows.items():
+        (tmp_path / f"audiences/{name}.csv").write_text(content, encoding="utf-8")
+    (tmp_path / "audiences/segments/alle.toml").write_text(
+        "format = 1\ntitle = \"Alle\"\nselects = \"organisations\"\nwhere = '''status == 'active' '''\n", encoding="utf-8"
+    )
+    folder = tmp_path / "templates/campaigns/reihe"
+    folder.mkdir()
+    head = 'format = 1\nkind = "drip"\ntitle = "Reihe"\nmailing_list = "reihe"\n[[audience]]\nsegment = "alle"\nroutes = ["forward_pack"]\n'
+    (folder / "campaign.toml").write_text(head + '[[step]]\nname = "b1"\nday = 0\n', encoding="utf-8")
+    (folder / "b1.de.md").write_text(STEP.format(subject="Ein Nachbar hilft", body="Guten Tag,\n\nein Schritt."), encoding="utf-8")
+    at = "2027-01-05T10:00"
+    for command in (["audience", "import"], ["check"], ["campaign", "publish"], ["send", "--all-due"]):
+        said = om(tmp_path, *command, now=at)
+        assert said.code == 0, said
+    found = om(tmp_path, "ledger", "--format", "json", now=at).json
+    assert [(each["step"], each["status"]) for each in found] == [("b1", "sent")]

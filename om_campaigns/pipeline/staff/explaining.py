@@ -19,7 +19,7 @@ from om_campaigns.campaign.definition import Audience
 from om_campaigns.campaign.enrolment import CANDIDATE
 from om_campaigns.campaign.matching import OPEN
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Enrolment, Reason
-from om_campaigns.campaign.releases import get_campaign, load_definitions
+from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.staff.verdict import Inquiry
 from om_campaigns.pipeline.tick import plan_campaign
@@ -101,6 +101,8 @@ class Answer:
     next_step: str | None = None
     next_due_at: datetime | None = None
     promised_at: datetime | None = None
+    is_taken_out: bool = False
+    """The next step was taken out (``campaign skip``): it passes without a letter."""
     seats: list[SeatAnswer] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -175,6 +177,7 @@ def _add_enrolment(session: Session, answer: Answer, campaign: Campaign, kind: R
     answer.would_enter = not answer.is_enrolled
     answer.state, answer.ended_because = str(row.state), Reason(row.reason)
     answer.next_step, answer.next_due_at, answer.promised_at = row.next_step, row.next_due_at, row.promised_at
+    answer.is_taken_out = row.next_step in load_skipped_steps(session, campaign.id or 0)
 
 
 def _add_history(session: Session, answer: Answer, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> None:
