@@ -26,8 +26,8 @@ def why(state: State, who: str, campaign: str | None, format_: str) -> None:
     """Why PERSON (address, name, number) or ORG (slug, name) gets CAMPAIGN, or does not; without it, every campaign. Changes nothing.
 
     JSON: subject, campaign, status, gets, because, is_enrolled, would_enter, state, ended_because, next_step, next_due_at, promised_at,
-    is_taken_out, seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail, due_at, sent_at}];
-    without CAMPAIGN a list of these.
+    is_taken_out, seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail,
+    due_at, sent_at}]; without CAMPAIGN a list of these.
     """
     from om_campaigns.cli.output import print_json
     from om_campaigns.cli.person import print_namesakes
