@@ -114,7 +114,11 @@ def table_of(model: type[SQLModel]) -> Table:
 
 def new_ref() -> str:
     """80 random bits in base32, lower case: the name of an address or message outside the house (MSG-25)."""
-    number = secrets.randbits(80)
+    return spell_ref(secrets.randbits(80))
+
+
+def spell_ref(number: int) -> str:
+    """80 bits as 16 letters of base32 (RFC 4648, section 6), lower case."""
     return "".join(ALPHABET[(number >> shift) & 31] for shift in range(75, -5, -5))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -33,19 +34,25 @@ def backup(state: State, file: Path) -> None:
 @click.argument("file", required=False, type=FILE)
 @click.option("--replace", is_flag=True, help="Move aside what would be overwritten.")
 @click.option("--confirm-live", is_flag=True, help="This database may send: no other copy of it does. Without FILE: the present one.")
+@click.option("--sent-since", metavar="SOURCE", help="What left after the backup: the database moved aside, or the mail server's log.")
+@click.option("--expect", metavar="CHECKSUM", help="Confirm only the plan that was reviewed; answers the question.")
 @pass_state
-def restore(state: State, file: Path | None, replace: bool, confirm_live: bool) -> None:
+def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, sent_since: str | None, expect: str | None) -> None:
     """Bring a backup back into the workspace; a config.toml that is there stays.
 
-    A database that was live does not send by itself afterwards, because what it still owes may have been sent since the backup
-    was made. Look at 'plan', then 'restore --confirm-live'. The same holds for a database that was copied by other means.
+    A database that was live does not send by itself afterwards, because what it owes may have been sent since the backup was made.
+    'restore --confirm-live' shows what would leave and asks; with --sent-since it first takes over what was sent, who left and what
+    was halted after the backup. The same holds for a database that was copied by other means.
     """
+    from om_campaigns.cli.screen import is_terminal, print_next, quoted
     from om_campaigns.clock import system_clock
     from om_campaigns.errors import InputError
     from om_campaigns.pipeline.operator.backups import restore as bring_back
 
     if file is None and not confirm_live:
-        raise InputError("say what to restore", hint="name a file that 'om-campaigns backup' made")
+        raise InputError("say what to restore", hint="name a file that 'om-campaigns backup' made; --sent-since goes with --confirm-live")
+    if (sent_since or expect) and not confirm_live:
+        raise InputError("--sent-since and --expect go with --confirm-live", hint="restore FILE first, then 'restore --confirm-live'")
     if file is not None:
         done = bring_back(state.workspace, file, is_replacing=replace, now=system_clock())
         click.echo(f"restored: {done.contents.kind} database and {len(done.contents.files)} files, as of {done.contents.made_at}")
@@ -56,15 +63,36 @@ def restore(state: State, file: Path | None, replace: bool, confirm_live: bool) 
         if done.uncertain:
             click.echo(f"  {done.uncertain} letters were being sent when the backup was made: 'om-campaigns ledger --status uncertain'")
         if done.contents.mode == "live" and not confirm_live:
-            click.echo("It does not send yet. Look at 'om-campaigns plan', then 'om-campaigns restore --confirm-live'.")
+            click.echo("It does not send yet: what left after the backup would leave a second time.")
+            source = done.database_aside or "SOURCE"
+            print_next(f"restore --confirm-live --sent-since {quoted(source)}", is_apart=is_terminal(sys.stdout))
     if confirm_live:
-        _confirm(state)
+        _confirm(state, sent_since or "", expect or "")
 
 
-def _confirm(state: State) -> None:
-    from om_campaigns.pipeline.identity import confirm_live
+def _confirm(state: State, source: str, expect: str) -> None:
+    from om_campaigns.cli.output import counted
+    from om_campaigns.cli.plans import print_plan
+    from om_campaigns.cli.restored import print_confirmation
+    from om_campaigns.cli.screen import confirm_figure, print_block, print_headline, print_next, quoted
+    from om_campaigns.pipeline.operator.confirming import confirm_restored, look_at_restored
     from om_campaigns.pipeline.staff.desk import load_actor
 
-    app = state.app()
-    due = confirm_live(app, app.now(), load_actor())
-    click.echo(f"this database sends again; {due} letters in it are due now ('om-campaigns halt' stops everything)")
+    app, actor = state.app(), load_actor()
+    now = app.now()
+    found = look_at_restored(app, now, actor, source)
+    print_confirmation(app, found, now)
+    print_plan(app, found.after, now)
+    if not expect:
+        print_block("This database may send only if no other copy of it does: the old server is off, its scheduler is stopped.")
+        options = f"--confirm-live{f' --sent-since {quoted(source)}' if source else ''} --expect {found.after.checksum}"
+        letters = counted(found.after.letters, "letter")
+        question = "Type the number of letters that may leave"
+        confirm_figure(question, found.after.letters, answer=f"restore {options}", what=f"{letters} would leave")
+    done = confirm_restored(app, now, actor, expect or found.after.checksum, source)
+    click.echo()
+    if done.is_halted:
+        print_headline("Confirmed. Sending is halted still; nothing leaves before that is lifted.", mark="✓")
+        print_next("unhalt", is_apart=False)
+    else:
+        print_headline("Confirmed: this database sends again; 'om-campaigns halt' stops everything.", mark="✓")

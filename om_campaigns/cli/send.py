@@ -100,7 +100,9 @@ def send(
     from om_campaigns.cli.screen import confirm, print_facts
     from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError, RefusedError
+    from om_campaigns.pipeline.checksums import is_confirmed, record_confirmed
     from om_campaigns.pipeline.operator.installation import require_real_clock
+    from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.pipeline.tick import look, tick
     from om_campaigns.store import Mode
 
@@ -125,11 +127,12 @@ def send(
         if dry_run:
             return
         require_real_clock(app)
-        if result.letters:
+        if result.letters and not is_confirmed(app, result.checksum, now):
             print_facts(_sent_from(app), err=True)
             letters = counted(result.letters, "letter")
             question = f"This is live: {letters}. What has left cannot be fetched back. Send now?"
             confirm(question, answer=f"send {campaign or '--all-due'} --expect {result.checksum}", what=f"{letters} would leave")
+            record_confirmed(app, result.checksum, result.letters, now, load_actor())
         reviewed = result.checksum
     require_real_clock(app)
     if expect:
@@ -140,6 +143,8 @@ def send(
                 f"the plan has changed: its checksum is {found.checksum}, not {expect}; nothing was sent",
                 hint="look at 'om-campaigns plan' again",
             )
+        if app.mode is Mode.live:
+            record_confirmed(app, expect, found.letters, now, load_actor())
     result = _with_progress(lambda **given: tick(app, now, campaign=campaign, reviewed=reviewed, **given), show=format_ == "table")
     _tell_sent(result, format_)
 

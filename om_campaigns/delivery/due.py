@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, case, literal_column, or_, select
 from sqlmodel import Session, col
 
-from om_campaigns.audience.models import Address
-from om_campaigns.audience.vocabulary import Route
+from om_campaigns.audience.models import Address, Organisation, Person
+from om_campaigns.audience.vocabulary import RecipientKind, Route
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Pack
 from om_campaigns.delivery.destinations import domains_of
 from om_campaigns.delivery.letters import Due, Earlier
@@ -23,7 +24,7 @@ _WAITING: ColumnElement[bool] = literal_column("dispatch.status IN ('planned', '
 Chosen = ColumnElement[bool]
 """Which of what is due is meant: a condition on Dispatch."""
 
-_COLUMNS = [
+_COLUMNS: list[Any] = [
     col(getattr(Dispatch, name))
     for name in (
         "id",
@@ -47,7 +48,17 @@ _COLUMNS = [
         "left_out",
         "status",
     )
-] + [col(Address.domain)]
+] + [
+    col(Address.domain),
+    col(Campaign.name),
+    case(
+        (
+            col(Dispatch.recipient_kind) == RecipientKind.person,
+            select(col(Person.public_id)).where(col(Person.id) == col(Dispatch.recipient_id)).scalar_subquery(),
+        ),
+        else_=select(col(Organisation.public_id)).where(col(Organisation.id) == col(Dispatch.recipient_id)).scalar_subquery(),
+    ),
+]
 
 
 PACK_PARTS = (Part.cover, Part.ready)
@@ -106,8 +117,8 @@ def load_due(session: Session, now: datetime, limit: int, *, chosen: Sequence[Ch
         .offset(offset)
     )
     dues = [Due(*row) for row in session.execute(query)]
-    earlier = _load_earlier(session, [due.id for due in dues])
-    return [replace(due, earlier=tuple(earlier[due.id])) if due.id in earlier else due for due in dues]
+    made = _load_made(session, [due.id for due in dues])
+    return [replace(due, **_of_made(made[due.id])) if due.id in made else due for due in dues]
 
 
 def count_mails(session: Session, dues: Sequence[Due]) -> dict[int, int]:
@@ -118,15 +129,24 @@ def count_mails(session: Session, dues: Sequence[Due]) -> dict[int, int]:
     return {due.id: sum(not due.is_served(part) for part in PACK_PARTS) for due in packs if due.id in found}
 
 
-def _load_earlier(session: Session, dispatch_ids: list[int]) -> dict[int, list[Earlier]]:
-    """What was made before: after a kill or a refusal between the parts of a pack, only what is missing goes out."""
+def _load_made(session: Session, dispatch_ids: list[int]) -> dict[int, list[tuple[Part, Message]]]:
+    """The messages that were made before, by dispatch."""
     query = (
         select(col(MessageDispatch.dispatch_id), col(MessageDispatch.part), Message)
         .join(Message, col(Message.id) == col(MessageDispatch.message_id))
-        .where(col(MessageDispatch.dispatch_id).in_(dispatch_ids), col(Message.state).in_((MessageState.retry, *SERVED)))
+        .where(col(MessageDispatch.dispatch_id).in_(dispatch_ids))
     )
-    found: dict[int, list[Earlier]] = {}
+    found: dict[int, list[tuple[Part, Message]]] = {}
     for dispatch, part, message in session.execute(query):
-        earlier = Earlier(part, message.id, message.ref, message.message_id, message.attempts, message.claimed_at, message.state in SERVED)
-        found.setdefault(dispatch, []).append(earlier)
+        found.setdefault(dispatch, []).append((part, message))
     return found
+
+
+def _of_made(made: Sequence[tuple[Part, Message]]) -> dict[str, Any]:
+    """After a kill or a refusal between the parts of a pack, only what is missing goes out; no name is given twice."""
+    earlier = tuple(
+        Earlier(part, each.id or 0, each.ref, each.message_id, each.attempts, each.claimed_at, each.state in SERVED)
+        for part, each in made
+        if each.state in (MessageState.retry, *SERVED)
+    )
+    return {"earlier": earlier, "refs": frozenset(each.ref for _, each in made)}

@@ -33,7 +33,10 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A row of ``dispatch`` that is due. ``earlier``: its messages to be tried again, and those that are served."""
+    """A row of ``dispatch`` that is due. ``earlier``: its messages to be tried again, and those that are served.
+
+    ``campaign`` is that one's name.
+    """
 
     id: int
     campaign_id: int
@@ -56,7 +59,12 @@ class Due:
     left_out: int
     status: DispatchStatus
     domain: str
+    campaign: str = ""
+    recipient: str = ""
+    """Public id of the person or house."""
     earlier: tuple[Earlier, ...] = ()
+    refs: frozenset[str] = frozenset()
+    """The names of every message that was ever made for it: none is given twice."""
 
     @property
     def destination(self) -> str:

@@ -15,10 +15,12 @@ from typing import Any
 from sqlalchemy import Select, and_, or_, select
 from sqlmodel import Session
 
+from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.campaign.matching import is_open
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, PermissionKind
 from om_campaigns.campaign.owed import is_owed
+from om_campaigns.campaign.permissions import find_permission, record_permission
 from om_campaigns.columns import table_of
 from om_campaigns.compose.library import Library
 from om_campaigns.delivery.models import Message, MessageDispatch
@@ -31,6 +33,9 @@ REVIEWED_WITHIN = timedelta(days=7)
 
 TRIED_FOR = timedelta(days=6)
 """A letter that is put off again and again is claimed so long before it leaves, at most."""
+
+CONFIRMING = (PermissionKind.plan, PermissionKind.restore, PermissionKind.go_live)
+"""What stands for a yes to a plan."""
 
 LEFT = (DispatchStatus.sent, DispatchStatus.uncertain, DispatchStatus.failed)
 """What was handed over, or may have been: no difference to a plan it stood in."""
@@ -90,6 +95,19 @@ def is_recognised(
         if together.text == expected:
             return True
     return False
+
+
+def is_confirmed(app: App, checksum: str, now: datetime) -> bool:
+    """Somebody said yes to exactly this plan, and need not be asked again."""
+    with store.read(app.engine) as session:
+        return find_permission(session, CONFIRMING, now, hash=checksum) is not None
+
+
+def record_confirmed(app: App, checksum: str, letters: int, now: datetime, actor: str) -> None:
+    """Somebody said yes to this plan; that holds as long as a plan is looked for."""
+    with store.write(app.engine) as session:
+        until = now + REVIEWED_WITHIN
+        record_permission(session, PermissionKind.plan, who=actor, at=now, until=until, hash=checksum, figure=letters)
 
 
 def _rows(campaign: str | None) -> Select[Any]:

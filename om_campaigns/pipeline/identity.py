@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.campaign.matching import is_waiting
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch
-from om_campaigns.columns import table_of
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator.installation import note_instance, require_real_clock
 from om_campaigns.private_files import write_private
 from om_campaigns.store import Instance, Mode
 
@@ -118,25 +113,3 @@ def note_claim(app: App, counter: int) -> None:
     """Mirror the counter of a claim that stands in the database, before any of its letters leaves; in rehearsal nothing does."""
     if app.mode is Mode.live:
         write_mirror(app.workspace, Mirror(take_fingerprint(app.engine), counter))
-
-
-def confirm_live(app: App, now: datetime, actor: str) -> int:
-    """Let a restored or copied database send again; returns how many letters it holds due now.
-
-    Raises RefusedError in rehearsal, and where nothing has to be confirmed.
-    """
-    require_real_clock(app)
-    with store.write(app.engine) as session:
-        row = store.instance(session)
-        if row.mode is not Mode.live:
-            raise RefusedError("this database is in rehearsal: there is nothing to confirm")
-        why = find_difference(app.engine, app.workspace, row)
-        if not why:
-            raise RefusedError("this is the database that sent last: there is nothing to confirm")
-        write_mirror(app.workspace, Mirror("", max(row.send_counter, read_mirror(app.workspace).send_counter)))
-        settle_down(app, session)
-        note_instance(session, "confirmed", why, "sends again", now, actor)
-        dispatch, campaign = table_of(Dispatch), table_of(Campaign)
-        due = select(func.count()).select_from(dispatch.join(campaign, campaign.c.id == dispatch.c.campaign_id))
-        due = due.where(is_waiting(dispatch), dispatch.c.due_at <= now, campaign.c.status == CampaignStatus.running)
-        return int(session.execute(due).scalar_one())

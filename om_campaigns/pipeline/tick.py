@@ -268,18 +268,35 @@ def look(
     ``expect`` is the checksum of a plan that was reviewed, at ``since`` where that is known: letters of it that left meanwhile are no
     difference.
     """
-    until = until or now
-    result = TickResult()
     with store.undone(app.engine) as session:
-        newest = newest_dispatch(session)
-        release_held(session, forgets_why=False)
-        found = {each.name: each for each in _campaigns(session, app, campaign)}
-        result.campaigns = _plan_each(list(found), lambda name: plan_campaign(session, app, found[name], now, until))
-        _tell_owed(session, result.campaigns, until, newest)
-        present = take_checksum(session, app, until, campaign=campaign, since=since)
-        result.checksum = present.text
-        result.is_expected = not expect or is_recognised(session, app, present, expect, until, campaign=campaign, since=since)
+        return look_in(session, app, now, until or now, campaign=campaign, expect=expect, since=since)
+
+
+def look_in(
+    session: Session,
+    app: App,
+    now: datetime,
+    until: datetime,
+    *,
+    campaign: str | None = None,
+    expect: str = "",
+    since: datetime | None = None,
+) -> TickResult:
+    """As ``look``, in a transaction that the caller undoes."""
+    result, newest = TickResult(), newest_dispatch(session)
+    release_held(session, forgets_why=False)
+    result.campaigns = plan_in(session, app, now, until, campaign=campaign)
+    _tell_owed(session, result.campaigns, until, newest)
+    present = take_checksum(session, app, until, campaign=campaign, since=since)
+    result.checksum = present.text
+    result.is_expected = not expect or is_recognised(session, app, present, expect, until, campaign=campaign, since=since)
     return result
+
+
+def plan_in(session: Session, app: App, now: datetime, until: datetime, *, campaign: str | None = None) -> list[CampaignPlan]:
+    """Enrol and plan campaign by campaign in the caller's transaction, the highest priority first."""
+    found = {each.name: each for each in _campaigns(session, app, campaign)}
+    return _plan_each(list(found), lambda name: plan_campaign(session, app, found[name], now, until))
 
 
 def _tell_owed(session: Session, plans: Sequence[CampaignPlan], until: datetime, newest: int) -> None:

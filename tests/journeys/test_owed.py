@@ -127,6 +127,24 @@ def test_uncertain_letters_are_told_apart_and_never_leave(office: Workspace) -> 
     assert found.campaigns[0].uncertain == {"w1": 1}
 
 
+def test_what_a_process_that_died_had_in_hand_stands_in_the_plan(office: Workspace) -> None:
+    plan_only(office)
+    office.do("UPDATE dispatch SET status = 'claimed' WHERE id = 1")
+    found = look(office.app, office.now)
+    assert sorted(lines(found)) == [("w1", "in_hand", 1), ("w1", "owed", 3)]
+    assert found.letters == 4
+
+
+def test_after_an_hourly_limit_what_is_left_is_owed_and_in_the_checksum(office: Workspace) -> None:
+    office.campaign("wir", "w1 day = 0", "w2 day = 7", head="per_hour = 3")
+    office.publish()
+    tick(office.app, office.now)
+    assert len(office.sent()) == 3
+    found = look(office.app, office.now)
+    assert (lines(found), found.planned) == ([("w1", "owed", 1)], 0)
+    assert found.checksum != EMPTY
+
+
 def test_a_paused_campaign_owes_and_nothing_of_it_leaves(office: Workspace) -> None:
     plan_only(office)
     om(office.folder, "campaign", "pause", "wir", now=AT)
@@ -219,3 +237,29 @@ def test_an_empty_plan_says_so(office: Workspace) -> None:
     assert said.startswith("Nothing would leave now.\n")
     assert f"checksum {EMPTY} (an empty plan)" in said
     assert "owed" not in said
+
+
+def test_live_mail_is_asked_for_once_and_the_answer_is_kept(office: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No terminal: refused with the command that answers. A no sends nothing; what was confirmed is not asked again."""
+    from om_campaigns.pipeline import gate
+
+    monkeypatch.setattr(gate, "find_fault", lambda *_: None)
+    settings = (
+        'mode = "live"\n[smtp]\nhost = "127.0.0.1"\nport = 9\ntls = "none"\n[sender]\nimprint = "OM, Weg 1, 10115 Berlin, post@om.de"\n'
+    )
+    url = office.app.engine.url.render_as_string(hide_password=False) if office.app.engine.dialect.name == "postgresql" else SQLITE
+    office.write("config.toml", f'format = 1\n{settings}[database]\nurl = "{url}"\n')
+    plan_only(office)
+    office.do("UPDATE instance SET mode = 'live'")
+    at = "2026-01-05 08:00:00.000000"  # commands that write go by the machine's clock in live mode
+    office.do(f"UPDATE dispatch SET due_at = '{at}', planned_at = '{at}', open_until = '2999-01-01 00:00:00.000000'")
+    said = om(office.folder, "send", "--all-due", now="")
+    assert (said.code, "there is nobody to ask" in said.err) == (3, True), said
+    assert "send --all-due --expect " in said.err
+    assert "owed" in said.out
+    assert om(office.folder, "send", "--all-due", now="", typed="n\n").code == 3
+    assert office.count("permission") == 0
+    assert om(office.folder, "send", "--all-due", now="", typed="y\n").code == 4  # nobody listens there
+    assert office.ask("SELECT what, figure FROM permission") == [("plan", 4)]
+    assert om(office.folder, "send", "--all-due", now="").code == 4
+    assert office.count("permission") == 1

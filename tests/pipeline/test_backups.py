@@ -284,8 +284,10 @@ def test_a_restored_database_does_not_send_until_confirmed(live: Workspace, else
     assert (refused.code, "was restored from a backup" in refused.err) == (3, True)
     findings = om(elsewhere, "doctor", "--format", "json", now="").json
     assert [row["level"] for row in findings if row["topic"] == "copy"] == ["fail"]
-    said = om(elsewhere, "restore", "--confirm-live", now="")
-    assert "this database sends again; " in said.out, said.err
+    assert om(elsewhere, "restore", "--confirm-live", now="").code == 3
+    assert "was restored from a backup" in ask(elsewhere)
+    said = om(elsewhere, "restore", "--confirm-live", now="", typed="0\n")
+    assert "Confirmed: this database sends again" in said.out, said.err
     assert ask(elsewhere) == ""
     assert om(elsewhere, "restore", "--confirm-live", now="").code == 3
     app = open_app(elsewhere)

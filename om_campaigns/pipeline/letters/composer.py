@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 
 from sqlmodel import Session
 
@@ -24,6 +25,7 @@ from om_campaigns.compose.message import Attachment, Letter
 from om_campaigns.compose.neutral import find_archived
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.delivery.models import Part
+from om_campaigns.delivery.refs import make_ref
 from om_campaigns.delivery.sender import Due, Held, Prepared
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.pipeline.letters.addressees import Recipient, load_recipients, slot_values
@@ -133,7 +135,7 @@ class Composer:
         """
         extra = extra or PLAIN
         earlier = due.earlier_of(extra.part) if due else None
-        ref = earlier.ref if earlier else new_ref()
+        ref = earlier.ref if earlier else self._new_ref(due, extra.part) if due else new_ref()
         message_id = earlier.message_id if earlier else f"<{ref}@{self.sender.domain}>"
         mailing_list = self.library.source(key.version_id).definition.mailing_list
         links = self.links(recipient, key.organisation_id, mailing_list, letter=self._page_of(key), inert=inert)
@@ -168,6 +170,22 @@ class Composer:
             items=f"{self.library.source(key.version_id).name}/{key.step}",
             write=write,
         )
+
+    def _new_ref(self, due: Due, part: Part) -> str:
+        """Derived from what the letter is; the first name that none of its messages has had."""
+        names = (
+            make_ref(
+                self.keyring.secret(self.keyring.current),
+                campaign=due.campaign,
+                occasion=due.occasion,
+                step=due.step,
+                recipient=due.recipient,
+                part=part,
+                attempt=attempt,
+            )
+            for attempt in count()
+        )
+        return next(name for name in names if name not in due.refs)
 
     def values(self, key: LetterKey, edition: Edition, recipient: Recipient) -> dict[str, str]:
         """The personal values of one letter, with the honest reason why it comes."""

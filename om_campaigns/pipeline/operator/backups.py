@@ -24,7 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, inspect, select
+from sqlalchemy import URL, Engine, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from om_campaigns import __version__, migrations, store
@@ -45,6 +46,9 @@ DAMAGED = (
     struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile,
 )  # fmt: skip
 """What reading an archive raises that is none, or in which one byte is wrong: it may name a method, a password or a size of its own."""
+
+ASIDE = "before_restore_"
+"""Begins the name of a schema that tables were moved to."""
 
 FOLDERS = ("templates", "audiences")
 """What of a workspace is kept beside settings, keys and database."""
@@ -149,7 +153,15 @@ def copy_database(engine: Engine, target: Path) -> None:
     """A consistent copy in a new file, private to its owner, while others write. Raises InstallationError."""
     make_private_file(target)
     if engine.dialect.name == "postgresql":
-        _call("pg_dump", engine.url, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
+        _call(
+            "pg_dump",
+            engine.url,
+            "--format=custom",
+            "--no-owner",
+            "--no-privileges",
+            "--exclude-schema=before_restore_*",
+            f"--file={target}",
+        )
         return
     try:
         with closing(sqlite3.connect(str(engine.url.database))) as connection:
@@ -207,6 +219,8 @@ class Restored:
     contents: Contents
     uncertain: int = 0
     aside: Path | None = None
+    database_aside: str = ""
+    """The database that was there: its file, or the schema its tables were moved to; what ``--sent-since`` takes."""
     kept: list[str] = field(default_factory=list)
 
 
@@ -238,7 +252,7 @@ def restore(workspace: Path, file: Path, *, is_replacing: bool, now: datetime) -
                 for name in contents.files:
                     if not (workspace / name).exists():
                         _write(archive, name, workspace)
-                _restore_database(archive, engine, workspace)
+                _restore_database(archive, engine, workspace, done.database_aside)
             finally:
                 release()
             done.uncertain = _take_in(engine, now)
@@ -277,6 +291,8 @@ def _make_room(workspace: Path, engine: Engine, done: Restored, now: datetime, *
         raise RefusedError(
             f"{', '.join(names)} would be replaced", hint="restore into an empty folder and database, or add --replace; nothing was changed"
         )
+    if occupied:
+        done.database_aside = f"{ASIDE}{now.astimezone(UTC):%Y%m%dt%H%M%Sz}"
     if in_the_way:
         done.aside = workspace / f"before-restore-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
         done.aside.mkdir(mode=0o700)
@@ -284,6 +300,8 @@ def _make_room(workspace: Path, engine: Engine, done: Restored, now: datetime, *
             below = path.relative_to(workspace) if path.is_relative_to(workspace) else Path(path.name)
             (done.aside / below).parent.mkdir(parents=True, exist_ok=True)
             shutil.move(path, done.aside / below)
+            if path == database:
+                done.database_aside = str(done.aside / below)
 
 
 def _find_links(workspace: Path, names: Sequence[str]) -> list[Path]:
@@ -307,7 +325,31 @@ def _write(archive: zipfile.ZipFile, name: str, workspace: Path) -> None:
         target.chmod(0o644)
 
 
-def _restore_database(archive: zipfile.ZipFile, engine: Engine, workspace: Path) -> None:
+@contextmanager
+def _moved_aside(engine: Engine, schema: str) -> Iterator[None]:
+    """The tables of a PostgreSQL database in a schema of their own, back again where the restoring fails. Raises InstallationError."""
+    if not schema:
+        yield
+        return
+    try:
+        with engine.begin() as connection:
+            mine = connection.execute(text("SELECT current_schema()")).scalar_one()
+            connection.execute(text(f'ALTER SCHEMA "{mine}" RENAME TO "{schema}"'))
+            connection.execute(text(f'CREATE SCHEMA "{mine}"'))
+    except DBAPIError as error:
+        raise InstallationError(
+            f"the tables cannot be moved aside: {str(error.orig).splitlines()[0]}", hint="let the owner of the database restore it"
+        ) from error
+    try:
+        yield
+    except BaseException:
+        with engine.begin() as connection:
+            connection.execute(text(f'DROP SCHEMA "{mine}" CASCADE'))
+            connection.execute(text(f'ALTER SCHEMA "{schema}" RENAME TO "{mine}"'))
+        raise
+
+
+def _restore_database(archive: zipfile.ZipFile, engine: Engine, workspace: Path, aside: str) -> None:
     with _draft_folder(workspace) as folder:
         draft = folder / DATABASE
         make_private_file(draft)
@@ -317,7 +359,8 @@ def _restore_database(archive: zipfile.ZipFile, engine: Engine, workspace: Path)
             os.fsync(target.fileno())
         if engine.dialect.name == "postgresql":
             options = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
-            _call("pg_restore", engine.url, *options, str(draft))
+            with _moved_aside(engine, aside):
+                _call("pg_restore", engine.url, *options, str(draft))
         else:
             shutil.move(draft, Path(engine.url.database or ""))
 

@@ -1,0 +1,143 @@
+"""Letting a restored database send again: what left since the backup is taken over, the whole plan is shown, and somebody says how many.
+
+Everything is worked out in a transaction that is undone, shown, and done again as it was shown; nothing is taken over before the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+from sqlmodel import Session
+
+from om_campaigns import migrations, store
+from om_campaigns.app import App
+from om_campaigns.campaign.models import PermissionKind
+from om_campaigns.campaign.permissions import record_permission
+from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.pipeline.identity import Mirror, find_difference, read_mirror, settle_down, write_mirror
+from om_campaigns.pipeline.operator.counterparts import find_counterparts
+from om_campaigns.pipeline.operator.installation import note_instance, require_real_clock
+from om_campaigns.pipeline.operator.logged_since import Matched, take_log
+from om_campaigns.pipeline.operator.mail_logs import read_mail_log
+from om_campaigns.pipeline.operator.sent_since import Taken, find_since, settle_hands, take_letters
+from om_campaigns.pipeline.operator.stopped_since import Stops, take_stops
+from om_campaigns.pipeline.tick import TickResult, look_in
+from om_campaigns.store import Mode
+
+SQLITE_HEAD = b"SQLite format 3\0"
+
+
+@dataclass
+class Confirmation:
+    """What confirming does. ``before`` and ``after`` are the plans without and with what was taken over from ``source``."""
+
+    why: str
+    after: TickResult
+    before: TickResult | None = None
+    source: str = ""
+    taken: Taken | None = None
+    stops: Stops | None = None
+    matched: Matched | None = None
+    is_halted: bool = False
+
+
+def look_at_restored(app: App, now: datetime, actor: str, source: str = "") -> Confirmation:
+    """What would happen; nothing is changed. Raises what ``confirm_restored`` raises."""
+    with store.undone(app.engine) as session:
+        why = _find_why(session, app)
+        before = look_in(session, app, now, now) if source else None
+    with store.undone(app.engine) as session:
+        found = _take_over(session, app, now, actor, source, why)
+        found.before, found.after = before, look_in(session, app, now, now)
+    return found
+
+
+def confirm_restored(app: App, now: datetime, actor: str, expect: str, source: str = "") -> Confirmation:
+    """Take over what ``source`` says left since the backup, and let this database send again: the plan with the checksum ``expect``.
+
+    Raises RefusedError in rehearsal, where nothing has to be confirmed, and where the plan has become another one; InputError for a
+    source that is neither a later state of this database nor a log.
+    """
+    require_real_clock(app)
+    with store.write(app.engine) as session:
+        why = _find_why(session, app)
+        found = _take_over(session, app, now, actor, source, why)
+        looking = session.begin_nested()
+        found.after = look_in(session, app, now, now)
+        looking.rollback()
+        session.expire_all()
+        if found.after.checksum != expect:
+            raise RefusedError(
+                f"the plan has changed: its checksum is {found.after.checksum}, not {expect}; nothing was confirmed",
+                hint="look at it again, then confirm it",
+            )
+        row = store.instance(session)
+        found.is_halted = row.halted_at is not None
+        write_mirror(app.workspace, Mirror("", max(row.send_counter, read_mirror(app.workspace).send_counter)))
+        settle_down(app, session)
+        record_permission(session, PermissionKind.restore, who=actor, at=now, hash=expect, figure=found.after.letters)
+        note_instance(session, "confirmed", why, "sends again", now, actor)
+    return found
+
+
+def _find_why(session: Session, app: App) -> str:
+    row = store.instance(session)
+    if row.mode is not Mode.live:
+        raise RefusedError("this database is in rehearsal: there is nothing to confirm")
+    why = find_difference(app.engine, app.workspace, row)
+    if not why:
+        raise RefusedError("this is the database that sent last: there is nothing to confirm")
+    return why
+
+
+def _take_over(session: Session, app: App, now: datetime, actor: str, source: str, why: str) -> Confirmation:
+    found = Confirmation(why, TickResult(), source=source)
+    if not source:
+        return found
+    with _open_source(app, source) as engine:
+        if engine is None:
+            with Path(source).open(encoding="utf-8", errors="replace") as lines:
+                found.matched = take_log(session, app, read_mail_log(lines, app.settings.zone_info, now))
+            return found
+        with store.undone(engine) as there:
+            settle_hands(there, now)
+            same, since = find_counterparts(there, session, source), find_since(session)
+            found.stops = take_stops(there, session, same, now, actor)
+            found.taken = take_letters(there, session, same, since, now)
+    session.flush()
+    return found
+
+
+@contextmanager
+def _open_source(app: App, source: str) -> Iterator[Engine | None]:
+    """The other database: a file of SQLite, an address, or a schema of this server; None for a log. Raises InputError."""
+    engine: Engine | None = None
+    if source.startswith(("postgresql:", "postgresql+psycopg:", "sqlite:")):
+        engine = store.open_engine(source, root=app.workspace)
+    elif Path(source).is_file():
+        with Path(source).open("rb") as file:
+            if file.read(len(SQLITE_HEAD)) == SQLITE_HEAD:
+                engine = store.open_engine(f"sqlite:///{Path(source).resolve()}")
+    elif app.engine.dialect.name == "postgresql" and _has_schema(app.engine, source):
+        url = app.engine.url.update_query_dict({"options": f"-csearch_path={source}"})
+        engine = store.open_engine(url.render_as_string(hide_password=False))
+    else:
+        raise InputError(f"{source}: there is no such file or database", hint="name the database moved aside, or a mail server's log")
+    try:
+        if engine is not None and migrations.current(engine) != migrations.head():
+            raise InputError(f"{source} is of another version of this program", hint="'db upgrade' it first, in a workspace of its own")
+        yield engine
+    finally:
+        if engine is not None:
+            engine.dispose()
+
+
+def _has_schema(engine: Engine, name: str) -> bool:
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT 1 FROM information_schema.schemata WHERE schema_name = :name"), {"name": name})
+        return found.first() is not None
