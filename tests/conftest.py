@@ -20,6 +20,7 @@ from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401
 from om_campaigns.audience import entrance as _entrance  # noqa: F401  the tables must be known before they are made
 from om_campaigns.audience import models as _audience  # noqa: F401
 from om_campaigns.campaign import models as _campaign  # noqa: F401
+from om_campaigns.campaign import unseen as _unseen  # noqa: F401
 from om_campaigns.compose import models as _compose  # noqa: F401
 from om_campaigns.delivery import models as _delivery  # noqa: F401
 from om_campaigns.feedback import models as _feedback  # noqa: F401

@@ -107,18 +107,28 @@ def defer(session: Session, calendar: Calendar, definitions: Mapping[int, Campai
     )
 
 
+def is_any_late(session: Session, campaign_id: int, now: datetime) -> bool:
+    """An owed letter's opening has passed, or was never computed: cheap, because it is asked every minute."""
+    return bool(session.execute(select(exists().where(*_late(campaign_id, now)))).scalar())
+
+
+def _late(campaign_id: int, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    dispatch = table_of(Dispatch)
+    return (
+        dispatch.c.campaign_id + 0 == campaign_id,  # "+ 0" leaves SQLite only the index of what waits
+        is_waiting(dispatch),
+        or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now),
+    )
+
+
 def reschedule(
     session: Session, campaign_id: int, calendar: Calendar, definitions: Mapping[int, CampaignDefinition], caps: Caps, now: datetime
 ) -> int:
     """Move owed letters whose opening has passed (or was never computed) to the next one that keeps the caps; returns how many."""
     dispatch = table_of(Dispatch)
-    is_late = (
-        dispatch.c.campaign_id + 0 == campaign_id,  # "+ 0" leaves SQLite only the index of what waits
-        is_waiting(dispatch),
-        or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now),
-    )
-    if not session.execute(select(exists().where(*is_late))).scalar():
+    if not is_any_late(session, campaign_id, now):
         return 0
+    is_late = _late(campaign_id, now)
     late = (
         select(
             dispatch.c.id,

@@ -47,6 +47,7 @@ from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties
 from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
 from om_campaigns.campaign.receivers import RECEIVER, fill_receivers, load_passing, segment_of
 from om_campaigns.campaign.routing import Cascade
+from om_campaigns.campaign.unseen import AUDIENCE, read_history, source_of
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 from om_campaigns.store import change, insert_ignoring
 
@@ -96,6 +97,13 @@ def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, tod
     calendar.plan_first(session, entry.definition, now)
     entered = change(session, _insert_enrolments(session, entry, now))
     return Entered(entered, _count_refusals(session, found, entered))
+
+
+def sources_of(entry: Entry, today: date) -> set[str]:
+    """Whose changes may let somebody enter (see ``unseen``): the audience, what its segments ask of history, campaigns it looks at."""
+    asked = [subjects(segment_of(audience), today=today, campaigns=entry.campaign_ids) for audience in entry.definition.audiences]
+    own = (entry.campaign.id or 0,) if entry.definition.re_enter == ReEnter.after_finish else ()
+    return {AUDIENCE, *read_history(asked), *map(source_of, (*entry.not_while_in, *entry.starts_after, *own))}
 
 
 def close_to_present_members(session: Session, entry: Entry, now: datetime, today: date) -> int:

@@ -20,9 +20,9 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
-from om_campaigns.campaign.caps import reschedule
+from om_campaigns.campaign.caps import is_any_late, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.enrolment import Entry, enrol
+from om_campaigns.campaign.enrolment import Entered, Entry, enrol, sources_of
 from om_campaigns.campaign.houses import fill_houses, load_houses
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
@@ -33,6 +33,7 @@ from om_campaigns.campaign.progress import Successor, advance
 from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps, load_wordings, running_campaigns
 from om_campaigns.campaign.rows import Ready
 from om_campaigns.campaign.timing import Caps
+from om_campaigns.campaign.unseen import Sight, is_anything_noted, look_up, record_look, take_down
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
@@ -310,11 +311,22 @@ def _tell_owed(session: Session, plans: Sequence[CampaignPlan], until: datetime,
 
 
 def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None = None) -> list[CampaignPlan]:
-    """Enrol and plan campaign by campaign, the highest priority first; each is one transaction."""
+    """Enrol and plan campaign by campaign, the highest priority first; each is one transaction.
+
+    A campaign in which nobody is due is left alone unless something was written that could let somebody enter it.
+    """
     with store.read(app.engine) as session:
-        names = [each.name for each in _campaigns(session, app, campaign)]
+        names, is_noted = [each.name for each in _campaigns(session, app, campaign)], is_anything_noted(session)
+    if is_noted:
+        with store.write(app.engine) as session:
+            take_down(session)
 
     def plan_one(name: str) -> CampaignPlan | None:
+        with store.read(app.engine) as session:
+            running = get_campaign(session, name)
+            sight = _look_up(session, app, running, now)
+            if not (sight.is_due or _is_under_way(session, running, now, until)):
+                return CampaignPlan(name, 0, Planned(), sight.refused)
         with store.write(app.engine) as session:
             return next((plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)), None)
 
@@ -341,6 +353,15 @@ def _plan_each(names: Sequence[str], plan_one: Callable[[str], CampaignPlan | No
     return list(plans.values())
 
 
+def _is_under_way(session: Session, campaign: Campaign, now: datetime, until: datetime) -> bool:
+    """Somebody's next step is due, or an owed letter has missed its opening."""
+    return is_anybody_due(session, campaign, until) or is_any_late(session, campaign.id or 0, now)
+
+
+def _look_up(session: Session, app: App, campaign: Campaign, now: datetime) -> Sight:
+    return look_up(session, campaign, app.today(now), app.settings.zone, app.settings.language)
+
+
 def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
     """Running campaigns, the highest priority first, then by name; raises InputError for an unknown name."""
     found = running_campaigns(session)
@@ -351,8 +372,13 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
     return sorted(found, key=lambda each: (-priorities[each.id], each.name))
 
 
-def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime, until: datetime) -> CampaignPlan:
-    """One campaign: who moves on, who enters, and what is owed by ``until``; in the caller's transaction."""
+def plan_campaign(
+    session: Session, app: App, campaign: Campaign, now: datetime, until: datetime, *, asks_all: bool = False
+) -> CampaignPlan:
+    """One campaign: who moves on, who enters, and what is owed by ``until``; in the caller's transaction.
+
+    Who may enter is asked where anything was written since that could change the answer, or with ``asks_all``.
+    """
     today, calendar = app.today(now), Calendar()
     caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
     definitions = load_definitions(session, campaign)
@@ -361,7 +387,12 @@ def plan_campaign(session: Session, app: App, campaign: Campaign, now: datetime,
     successors = load_successors(session, definitions.values(), entry.campaign_ids)
     moved = advance(session, campaign, definitions, calendar, now, successors)
     reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
-    entered = enrol(session, entry, calendar, now, today)
+    sight = _look_up(session, app, campaign, now)
+    if sight.is_due or asks_all:
+        entered = enrol(session, entry, calendar, now, today)
+        record_look(session, campaign, sight, sources_of(entry, today), entered.refused)
+    else:
+        entered = Entered(refused=sight.refused)
     planned = Planned()
     if is_anybody_due(session, campaign, until):
         ready = make_ready(session, app, entry, definitions)
