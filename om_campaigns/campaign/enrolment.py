@@ -73,6 +73,8 @@ class Entered:
 
     entered: int = 0
     refused: Counter[Reason] = field(default_factory=Counter)
+    left: int = 0
+    """Enrolments that have ended and whose subject was seen outside the segment for the first time."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,13 @@ class Entry:
 
 def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date) -> Entered:
     """Enrol everybody who matches the latest version and is not in yet. Running it twice adds nothing."""
-    _note_who_left(session, entry, now, today)
+    left = _note_who_left(session, entry, now, today)
     found = _fill_candidates(session, entry, today)
     if not found:
-        return Entered()
+        return Entered(left=left)
     calendar.plan_first(session, entry.definition, now)
     entered = change(session, _insert_enrolments(session, entry, now))
-    return Entered(entered, _count_refusals(session, found, entered))
+    return Entered(entered, _count_refusals(session, found, entered), left)
 
 
 def sources_of(entry: Entry, today: date) -> set[str]:
@@ -316,10 +318,10 @@ def _count_refusals(session: Session, found: int, entered: int) -> Counter[Reaso
     return counts
 
 
-def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -> None:
-    """For campaigns that may be re-entered: write down who has left the segment since their way ended."""
+def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -> int:
+    """For campaigns that may be re-entered: write down who has left the segment since their way ended; returns how many."""
     if entry.definition.re_enter != ReEnter.after_finish:
-        return
+        return 0
     enrolment = table_of(Enrolment)
     members = [
         subjects(segment_of(audience), today=today, campaigns=entry.campaign_ids).subquery() for audience in entry.definition.audiences
@@ -336,7 +338,8 @@ def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -
                 and_(enrolment.c.subject_kind == RecipientKind.organisation, enrolment.c.subject_id.in_(nameless)),
             )
         outside = and_(outside, ~inside)
-    session.execute(
+    return change(
+        session,
         update(enrolment)
         .where(
             enrolment.c.campaign_id == entry.campaign.id,
@@ -344,5 +347,5 @@ def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -
             enrolment.c.left_at.is_(None),
             outside,
         )
-        .values(left_at=now)
+        .values(left_at=now),
     )

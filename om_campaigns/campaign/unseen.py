@@ -219,7 +219,8 @@ WATCHES = (
         "enrolment",
         "UPDATE OF campaign_id, occasion, subject_kind, subject_id, address_id",
         f"'{AUDIENCE}'",
-        " OR ".join(f"OLD.{name} <> NEW.{name}" for name in ("campaign_id", "occasion", "subject_kind", "subject_id", "address_id")),
+        " OR ".join(f"OLD.{name} <> NEW.{name}" for name in ("campaign_id", "occasion", "subject_kind", "subject_id"))
+        + " OR OLD.address_id <> NEW.address_id AND NEW.subject_kind = 'person'",  # a house's follows whoever receives for it
     ),
     _Watch("enrolment", "DELETE", f"'{AUDIENCE}'"),
 )

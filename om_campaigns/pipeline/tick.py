@@ -66,7 +66,7 @@ class CampaignPlan:
     planned: Planned
     not_enrolled: Counter[Reason]
     moved: int = 0
-    """Enrolments that learned their next step, or came to their end."""
+    """Enrolments that learned their next step, came to their end, or were left behind by their subject after it."""
     entered: frozenset[str] = frozenset()
     """Campaigns that some of these may have been led into, so they are to be planned after this one."""
     owed: list[Owed] = field(default_factory=list)
@@ -397,7 +397,8 @@ def plan_campaign(
     if is_anybody_due(session, campaign, until):
         ready = make_ready(session, app, entry, definitions)
         planned = plan(session, ready, calendar, caps, now, today, until)
-    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved, frozenset(successors if moved else ()))
+    followers = frozenset(successors if moved else ())
+    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved + entered.left, followers)
 
 
 def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, CampaignDefinition]) -> Ready:
