@@ -139,9 +139,10 @@ class State:
 )
 @click.option("--now", type=TIME, metavar="TIME", help="Act as if it were this moment (rehearsal only), e.g. 2027-01-05T09:00.")
 @click.option("--debug", is_flag=True, help="Show every step and the full trace of an error.")
+@click.option("--format", "format_", type=click.Choice(["table", "json"]), help="Without a command: a page to read, or data for programs.")
 @click.version_option(package_name="om-campaigns", prog_name="om-campaigns")
 @click.pass_context
-def root(ctx: click.Context, workspace: Path, now: date | datetime | None, debug: bool) -> None:
+def root(ctx: click.Context, workspace: Path, now: date | datetime | None, debug: bool, format_: str | None) -> None:
     """Bring ideas to advisers through their home organisations.
 
     Without a command: how this workspace stands.
@@ -149,7 +150,9 @@ def root(ctx: click.Context, workspace: Path, now: date | datetime | None, debug
     ctx.obj = State(workspace, now, debug)
     ctx.call_on_close(ctx.obj.close)
     if ctx.invoked_subcommand is None:
-        import_module("om_campaigns.cli.status").show(ctx.obj)
+        import_module("om_campaigns.cli.status").show(ctx.obj, format_ or "table")
+    elif format_:
+        raise click.UsageError(f"--format stands behind the command: 'om-campaigns {ctx.invoked_subcommand} … --format {format_}'")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,57 +1,83 @@
-"""``todo``: what people have to look at."""
+"""``todo``: what people have to look at, each with the command that does it."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from om_campaigns.cli import Group, State, pass_state
-from om_campaigns.cli.output import format_option, print_rows
-from om_campaigns.cli.overlay import tell_conflicts
+from om_campaigns.cli.output import counted, format_option, print_rows, shown
+from om_campaigns.cli.screen import columns_of, print_headline, print_next, sign, whole_command
+from om_campaigns.cli.waiting import Waiting, load_waiting
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
 
 KEYS = ("number", "kind", "organisation", "address", "detail", "at", "closed_at", "closed_by")
-WORDS = {
-    "receiver_left": "whoever receives the packs there left",
-    "home_missing": "subscribed, but belongs to no house yet",
-    "distributor_named": "was named as the one who passes things on; has not agreed yet",
-    "contacts_wanted": "would like to be introduced",
-    "home_left": "says not to be in this house any more",
-    "house_says": "a house wrote in the portal",
-    "mail_unclear": "mail came in that no program could understand; it lies in inbox/",
-    "letters_held": "letters are held back; the ledger says which ('ledger --status held')",
-    "mass_leaving": "many left at once, see 'leaving list'; 'leaving undo' takes it back",
-    "case_offered": "a case for the monthly letter, see 'action list --for-letter'",
-}
-"""A kind of task, in words."""
 
 
-@click.group(cls=Group)
-def todo() -> None:
-    """What people have to look at: list it, close it."""
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def todo(ctx: click.Context) -> None:
+    """What people have to look at: list it (also without a word), close it."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_)
 
 
 @todo.command("list")
-@click.option("--all", "with_closed", is_flag=True, help="Also what is closed.")
+@click.option("--all", "with_closed", is_flag=True, help="The tasks that were closed, too.")
 @format_option
 @pass_state
-def list_(state: State, with_closed: bool, format_: str) -> None:
-    """What is open, the oldest first.
+def list_(state: State, with_closed: bool = False, format_: str = "table") -> None:
+    """What is open, what stops mail first; each line with the command that does it.
 
-    JSON: number, kind, organisation, address, detail, at, closed_at, closed_by.
+    JSON and CSV hold the tasks: number, kind, organisation, address, detail, at, closed_at, closed_by.
     """
+    from om_campaigns.pipeline.partner.own_words import count_conflicts
     from om_campaigns.pipeline.recipient.leaving import load_tasks
+    from om_campaigns.report.queries.standing import load_standing
+    from om_campaigns.store import read
 
     app = state.app()
-    rows = [row | {"what": WORDS[row["kind"]], "more": _more(row["detail"])} for row in load_tasks(app, with_closed=with_closed)]
-    columns = {"number": "number", "at": "since", "organisation": "organisation", "address": "address", "what": "what", "more": "more"}
-    columns |= {"closed_by": "closed by"} if with_closed else {}
-    print_rows(rows, format_, columns, keys=KEYS, zone=app.settings.zone_info, empty="nothing waits for anybody")
-    if format_ == "table":
-        tell_conflicts(app)
+    now, zone = app.now(), app.settings.zone_info
+    tasks = load_tasks(app, with_closed=with_closed)
+    if format_ != "table":
+        print_rows(tasks, format_, {each: each for each in KEYS}, keys=KEYS, zone=zone)
+        return
+    with read(app.engine) as session:
+        standing, conflicts = load_standing(session, app.today(now), now), count_conflicts(session, app)
+    waits = load_waiting(standing, [row for row in tasks if row["closed_at"] is None], conflicts, zone)
+    if waits:
+        print_headline(f"{counted(len(waits), 'thing')} wait{'s' if len(waits) == 1 else ''}. What stops mail first, then the oldest.")
+        _print_waiting(waits, zone, now)
+    else:
+        print_headline("Nothing waits for anybody.", mark="✓")
+        click.echo("\nlooked at: tasks, uncertain and failed letters, brakes, words of houses")
+    closed = [row for row in tasks if row["closed_at"] is not None]
+    if closed:
+        click.echo("\nclosed:")
+        for row in closed:
+            click.echo(f"{row['number']:>3}  {shown(row['closed_at'], zone)} by {row['closed_by']}  {row['kind'].replace('_', ' ')}")
+    first = next((each for each in waits if each.number), None)
+    print_next(*((waits[0].command, *([f"todo close {first.number}"] if first else [])) if waits else ("",)))
 
 
-def _more(detail: object) -> str:
-    known = detail if isinstance(detail, dict) else {}
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in known.items() if value not in ("", None))
+def _print_waiting(waits: list[Waiting], zone: ZoneInfo, now: datetime) -> None:
+    """Each as a sentence with its number and day, and below it the one command that does it."""
+    from om_campaigns.cli.layout import wrap
+    from om_campaigns.cli.plans import make_moment
+
+    click.echo("\n no")
+    room = max(columns_of() - 7, 20)
+    for each in waits:
+        when = f"{make_moment(each.since, zone, now)}: " if each.since else ""
+        first, *rest = wrap(f"{sign(each.mark)} {when}{each.what}", room)
+        click.echo(f"{each.number or '-':>3}  {first}")
+        for line in rest:
+            click.echo(f"       {line}")
+        click.echo(f"    {whole_command(each.command)}")
 
 
 @todo.command()

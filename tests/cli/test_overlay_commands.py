@@ -102,11 +102,12 @@ def test_todo_tells_of_own_words_that_want_a_decision(tmp_path: Path) -> None:
     series(office)
     office.tick(local("2027-01-05"))
     overlay(tmp_path, "set", *B1, "say", "--text", "„Unser Satz.“")
-    assert om(tmp_path, "todo", "list").out.strip() == "nothing waits for anybody"
+    assert "Nothing waits for anybody." in om(tmp_path, "todo", "list").out
     office.text("reihe", "b1.de", BODY.replace("eine halbe Stunde", "eine Stunde"))
     office.publish()
     told = om(tmp_path, "todo", "list").out
-    assert "1 blocks that houses say in their own words want a decision" in told
+    assert "1 block in the words of houses: OM has changed" in told
+    assert "overlay list --conflicts" in told
     assert om(tmp_path, "todo", "list", "--format", "json").json == []
     overlay(tmp_path, "decide", *B1, "say", "--keep", "own")
-    assert om(tmp_path, "todo", "list").out.strip() == "nothing waits for anybody"
+    assert "Nothing waits for anybody." in om(tmp_path, "todo", "list").out

@@ -36,8 +36,10 @@ def test_a_failing_campaign_is_paused_says_why_and_goes_on_after_resume(tmp_path
     ws.tick(local("2027-01-05"))
     assert ws.ask("SELECT status FROM campaign") == [("paused",)]
     said = om(ws.folder, now=AT)
-    assert "campaign 'reihe' paused by itself:" in said.out
-    assert "letters failed within an hour, the last one: dot: 554 5.6.0 content malformed" in said.out
+    told = " ".join(said.out.split())
+    assert "Campaign reihe paused by itself:" in told
+    assert "letters failed within an hour, the last one: dot: 554 5.6.0 content malformed" in told
+    assert "campaign resume reihe" in om(ws.folder, "todo", now=AT).out
     postman.answers = {}
     assert om(ws.folder, "campaign", "resume", "reihe", now=AT).code == 0
     assert "paused by itself" not in om(ws.folder, now=AT).out
@@ -53,7 +55,7 @@ def test_a_destination_left_alone_is_shown_and_let_go(tmp_path: Path) -> None:
     ws = make(tmp_path / "ws", postman)
     ws.tick(local("2027-01-05"))
     said = om(ws.folder, now="2027-01-05T09:01")
-    assert "ihk-tal.example asked to slow down: rcpt: 450 4.7.1 slow down; left alone until" in said.out
+    assert "ihk-tal.example asked to slow down: rcpt: 450 4.7.1 slow down; left alone until" in " ".join(said.out.split())
     assert om(ws.folder, "unhalt", "IHK-Tal.example", now=AT).out == "mail to IHK-Tal.example may go again\n"
     assert om(ws.folder, "unhalt", "ihk-tal.example", now=AT).out == "nothing holds mail to ihk-tal.example\n"
     assert "asked to slow down" not in om(ws.folder, now="2027-01-05T09:01").out
@@ -70,7 +72,7 @@ def test_what_is_put_off_is_next_when_it_is_due_and_not_when_it_was(tmp_path: Pa
     due = min(each.at for each in ws.ledger())
     assert due >= "2027-01-05 09:30"
     said = om(ws.folder, now="2027-01-05T09:10")
-    assert f"  {due}\n" in said.out
+    assert due[-5:] in said.out
     assert "30 letters put off by the mail server, next try Tue 5 Jan " in said.out
     assert "letters since" not in said.out
     told = om(ws.folder, "why", "person.nummer03@ihk-tal.example", "reihe", now="2027-01-05T09:10").out

@@ -39,8 +39,7 @@ def test_held_letters_are_a_task_in_todo_and_status(office: Workspace) -> None:
     assert "w1" in said
     assert "contact.role" in said
     status = om(office.folder, now=AT).out
-    assert "1 held" in status
-    assert "wir/w1" in status
+    assert "1 letter of wir/w1 held back" in status
 
 
 def test_the_task_closes_by_itself_when_none_is_held_any_more(office: Workspace) -> None:

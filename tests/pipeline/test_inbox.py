@@ -150,7 +150,7 @@ def test_sec_08_a_forged_address_has_no_effect_and_is_shown_to_people(office: Wo
     office.now += timedelta(days=1)
     take(office.app, "m", write("x@y.example", Message_ID="<9@x.example>"), office.now)
     assert office.count("task") == 2
-    assert "no program could understand" in om(office.folder, "todo", "list", now="2027-01-06T10:00").out
+    assert "no program understood" in om(office.folder, "todo", "list", now="2027-01-06T10:00").out
 
 
 def make_other(office: Workspace, address: str) -> str:

@@ -363,7 +363,7 @@ def test_on_a_cover_it_stops_the_person_moves_packs_to_the_deputy_and_asks_peopl
     assert (row["detail"]["packs_moved"], row["detail"]["packs_left"]) == (1, 0)
     assert om(passing.folder, "todo", "close", str(row["number"])).out == f"task {row['number']} is closed\n"
     assert om(passing.folder, "todo", "close", str(row["number"])).out == f"task {row['number']} was closed before\n"
-    assert om(passing.folder, "todo", "list").out == "nothing waits for anybody\n"
+    assert "Nothing waits for anybody." in om(passing.folder, "todo").out
     assert om(passing.folder, "todo", "list", "--all", "--format", "json").json[0]["closed_by"]
     assert om(passing.folder, "todo", "close", "99").code == 2
 

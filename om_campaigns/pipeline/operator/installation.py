@@ -23,7 +23,7 @@ from om_campaigns.delivery.brakes import open_destination
 from om_campaigns.delivery.destinations import destination_of
 from om_campaigns.delivery.models import Message, MessageSlots
 from om_campaigns.delivery.notices import close_old_notices
-from om_campaigns.delivery.workers import take_lock
+from om_campaigns.delivery.workers import is_locked, take_lock
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.feedback import opting_in
 from om_campaigns.private_files import write_private
@@ -64,6 +64,11 @@ def origin_of(app: App, paths: Sequence[Path]) -> Origin:
 def take_leadership(app: App) -> Callable[[], None] | None:
     """Become the one scheduler of this database; returns how to stop being it, None while another process is."""
     return take_lock(app.engine, app.locks, LEADER)
+
+
+def is_led(app: App) -> bool:
+    """Whether a scheduler that lives leads this database; the name it left there says nothing about that."""
+    return is_locked(app.engine, app.locks, LEADER)
 
 
 @dataclass
