@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, literal, select, update
 from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import Route
@@ -77,6 +77,7 @@ def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: da
     _refuse_shared_addresses(session)
     packing.refuse_colleagues()
     result.deferred = _move_later(session, until) + defer(session, calendar, ready.definitions, caps, until)
+    _let_others_wait(session)
     _apply(session, ready, now)
     result.packs = packing.record(now)
     _count(session, result, ready, sorted({step_name for _, step_name in waited_for}))
@@ -123,13 +124,33 @@ def _exit_where_met(session: Session, ready: Ready, now: datetime, today: date, 
 
 
 def _refuse_shared_addresses(session: Session) -> None:
-    """Two people who have come to share an address since they entered: the first is served, the others are skipped."""
-    free = ROW.c.reason == ""
-    if not session.execute(select(exists().where(free, ROW.c.is_shareable))).scalar():
+    """Two people who have come to share an address since they entered: of each step the first is served, the others are skipped."""
+    free, shared = ROW.c.reason == "", _is_shared()
+    if not _shares_anybody(session):
         return
-    shared = ROW.c.address_id.in_(select(ROW.c.address_id).where(free, ROW.c.is_shareable))
-    first = select(func.min(ROW.c.enrolment_id)).where(free, shared).group_by(ROW.c.address_id)
+    enrolment = table_of(Enrolment)
+    entered = enrolment.c.id == ROW.c.enrolment_id
+    first = select(func.min(ROW.c.enrolment_id)).join_from(ROW, enrolment, entered).where(free, shared)
+    first = first.group_by(ROW.c.address_id, ROW.c.step, enrolment.c.occasion)
     session.execute(update(ROW).where(free, shared, ROW.c.enrolment_id.not_in(first)).values(reason=Reason.duplicate_address.value))
+
+
+def _let_others_wait(session: Session) -> None:
+    """Who shares an address and is due another step is planned once the first is owed: then the caps of the address see it."""
+    if _shares_anybody(session):
+        free, shared = ROW.c.reason == "", _is_shared()
+        first = select(func.min(ROW.c.enrolment_id)).where(free, shared).group_by(ROW.c.address_id)
+        session.execute(delete(ROW).where(free, shared, ROW.c.enrolment_id.not_in(first)))
+
+
+def _shares_anybody(session: Session) -> bool:
+    return bool(session.execute(select(exists().where(ROW.c.reason == "", ROW.c.is_shareable))).scalar())
+
+
+def _is_shared() -> ColumnElement[bool]:
+    """Somebody may have come to the address of this row."""
+    other = ROW.alias("other")
+    return ROW.c.address_id.in_(select(other.c.address_id).where(other.c.reason == "", other.c.is_shareable))
 
 
 def _move_later(session: Session, until: datetime) -> int:

@@ -112,5 +112,32 @@ def test_whoever_comes_later_to_an_address_is_not_sent_what_arrived_there(tmp_pa
     assert_no_double(office)
 
 
+def test_people_who_share_an_address_and_are_due_different_steps_both_get_theirs(tmp_path: Path) -> None:
+    """One plan sees the third step of the one and the second of the other: different letters, a week apart as the cap wants it."""
+    office, early, late = Workspace(tmp_path), ("Frau Früh", "amt"), ("Frau Spät", "amt")
+    office.houses(house("amt", "05"))
+    office.people(person(*early, person="P1"))
+    office.segment("alle", BASIS)
+    office.campaign("wir", "a1 day = 0", "a2 day = 7", "a3 day = 14")
+    office.publish()
+
+    def join() -> None:
+        office.people(person(*early, person="P1"), person(*late, person="P2"))
+        office.take()
+
+    def share() -> None:
+        office.people(*(person(*each, person=f"P{n}", email="info@amt.example") for n, each in enumerate((early, late), 1)))
+        office.take()
+
+    at = {local("2027-01-11", "12:00"): join, local("2027-01-14", "12:00"): share}
+    office.walk(local("2027-02-21"), at=at, pause=timedelta(days=30))
+    assert [step for step, _ in office.sent(to="frau.fr")] == ["a1", "a2"]
+    assert [step for step, _ in office.sent(to="frau.sp")] == ["a1"]
+    shared = [(each.step, each.status, each.reason) for each in office.ledger(to="info@amt")]
+    assert sorted(shared) == [("a2", "sent", ""), ("a3", "sent", ""), ("a3", "skipped", "duplicate_address")]
+    assert_no_double(office)
+    assert_caps(office)
+
+
 def test_the_same_files_publish_nothing_new(walked: Workspace) -> None:
     assert walked.publish() == [False]
