@@ -191,9 +191,14 @@ def _of_the_step(
 
 def _has_begun(session: Session, campaign: Campaign, step: Step) -> bool:
     """Somebody has had this step or is owed it; before that, nobody need be asked one by one."""
-    dispatch = table_of(Dispatch)
-    here = (dispatch.c.campaign_id == campaign.id, dispatch.c.occasion == "", dispatch.c.step == step.name)
-    return bool(session.execute(select(exists().where(*here))).scalar())
+    return any(
+        bool(
+            session.execute(
+                select(exists().where(had.c.campaign_id == campaign.id, had.c.occasion == "", had.c.step == step.name))
+            ).scalar()
+        )
+        for had in (table_of(Dispatch), table_of(Touch))
+    )
 
 
 def _wants_other_topics(parties: Parties, topics: tuple[str, ...]) -> ColumnElement[bool]:

@@ -50,6 +50,7 @@ def _print_taken(source: str, taken: Taken, stops: Stops, zone: ZoneInfo, now: d
         (len(stops.opt_outs), f"opt-out: {_listed(stops.opt_outs)}", f"opt-outs: {_listed(stops.opt_outs)}"),
         (stops.consents_withdrawn, "consent taken back", "consents taken back"),
         (stops.preferences, "reader's wish: how often, or about what", "readers' wishes: how often, or about what"),
+        (stops.notices, "service mail that left, or is not wanted any more", "service mails that left, or are not wanted any more"),
         (stops.erased, "person erased", "people erased"),
         (stops.bounced, "address that is not there any more", "addresses that are not there any more"),
         (stops.people, "person who left, or left a house", "people who left, or left a house"),

@@ -94,7 +94,7 @@ def require_same(app: App, session: Session) -> None:
     if why := find_difference(app.engine, app.workspace, row):
         raise RefusedError(
             f"{why}; what it owes may have been sent already, so it does not send",
-            hint="make sure that no other copy sends, look at 'plan', then 'om-campaigns restore --confirm-live'",
+            hint="make sure that no other copy sends, then 'restore --confirm-live'; --sent-since takes over what left since the backup",
         )
     if not row.fingerprint:
         settle_down(app, session)

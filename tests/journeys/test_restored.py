@@ -209,6 +209,44 @@ def test_a_letter_that_nobody_knows_the_fate_of_stays_uncertain(tmp_path: Path) 
     assert send(office, FIRST) == []
 
 
+def test_whatever_stopped_mail_after_the_backup_stops_it_still(tmp_path: Path) -> None:
+    """Opt-outs, wishes, consents, erasures, bounces, seats, pauses and service mails that left; and nothing lets mail go again."""
+    office = make_office(tmp_path / "ws", SQLITE, 8)
+    office.do(
+        "INSERT INTO notice (purpose, address, language, detail, made_at, due_at, body_hash)"
+        " VALUES ('link', 'n006@k.example', 'de', '{}', :at, :at, '')",
+        at="2027-01-04 08:00:00.000000",
+    )
+    office.do("UPDATE basis SET kind = 'consent_written' WHERE address_id = 4")
+    back_up(office.app, tmp_path / "om.zip", office.now)
+    leave(office, "n000@k.example", FIRST)
+    office.do("UPDATE notice SET due_at = NULL, address = ''")
+    office.do("UPDATE basis SET withdrawn_at = '2027-01-05 09:00:00.000000' WHERE address_id = 4")
+    office.do("UPDATE address SET bounce_state = 'hard' WHERE address = 'n001@k.example'")
+    office.do("UPDATE seat SET until = '2027-01-05' WHERE id = 3")
+    office.do("INSERT INTO preference (address_id, rhythm, at) VALUES (6, 'monthly', '2027-01-05 09:00:00.000000')")
+    assert om(office.folder, "person", "erase", "Leser N004", "--yes", now="2027-01-05T10:00").code == 0
+    done = bring_back(office, tmp_path / "om.zip", FIRST + timedelta(days=1))
+    confirmed = confirm(office, FIRST + timedelta(days=1), done.database_aside)
+    stops = confirmed.stops
+    assert stops is not None
+    assert (stops.consents_withdrawn, stops.preferences, stops.erased, stops.bounced, stops.people, stops.notices) == (1, 1, 1, 1, 1, 1)
+    assert stops.opt_outs[0] == "n000@k.example"
+    assert sorted(send(office, FIRST + timedelta(days=1))) == ["n005@k.example", "n006@k.example", "n007@k.example"]
+    assert office.ask("SELECT count(*) FROM person WHERE full_name = 'Leser N004'") == [(0,)]
+
+
+def test_a_campaign_that_was_paused_after_the_backup_is_paused(tmp_path: Path) -> None:
+    office = make_office(tmp_path / "ws", SQLITE, 2)
+    back_up(office.app, tmp_path / "om.zip", office.now)
+    assert om(office.folder, "campaign", "pause", "wir", now="2027-01-05T08:30").code == 0
+    done = bring_back(office, tmp_path / "om.zip", FIRST)
+    confirmed = confirm(office, FIRST, done.database_aside)
+    assert confirmed.stops is not None
+    assert confirmed.stops.campaigns == ["wir"]
+    assert send(office, FIRST) == []
+
+
 def test_what_is_no_later_state_of_this_database_is_refused(tmp_path: Path) -> None:
     office = make_office(tmp_path / "ws", SQLITE, 1)
     other = Workspace(tmp_path / "other")

@@ -146,7 +146,18 @@ def _copied(engine: Engine, workspace: Path) -> list[Finding]:
     with store.read(engine) as session:
         row = session.get(Instance, 1)
         why = find_difference(engine, workspace, row) if row is not None and row.mode is Mode.live else ""
-    return [Finding(Level.fail, "copy", f"{why}: it does not send", "'om-campaigns restore --confirm-live'")] if why else []
+    return (
+        [
+            Finding(
+                Level.fail,
+                "copy",
+                f"{why}: it does not send",
+                "'om-campaigns restore --confirm-live', with --sent-since if letters left after the backup",
+            )
+        ]
+        if why
+        else []
+    )
 
 
 def _disk(workspace: Path) -> Finding:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from om_campaigns.audience.addresses import normalise
 
 ISO = re.compile(r"\b(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)\s?(Z|[+-]\d{2}:?\d{2})?")
+GERMAN = re.compile(r"\b(\d{1,2})\.(\d{1,2})\.(\d{4})[ ,T]+(\d{1,2}:\d{2}(?::\d{2})?)\b")
 SYSLOG = re.compile(r"^(?:<\d+>)?([A-Z][a-zäö]{2}) {1,2}(\d{1,2}) (\d{2}:\d{2}:\d{2})\b")
 MONTHS = {
     name: number
@@ -97,6 +98,8 @@ def _read_time(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime | Non
         if found := ISO.search(text):
             day, clock_time, offset = found.groups()
             moment = datetime.fromisoformat(f"{day}T{clock_time.replace(',', '.')}{(offset or '').replace('Z', '+00:00')}")
+        elif found := GERMAN.search(text):
+            moment = datetime.fromisoformat(f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}T{found[4]:0>5}")
         elif (found := SYSLOG.match(text)) and found[1] in MONTHS:
             moment = _with_year(MONTHS[found[1]], int(found[2]), found[3], zone, now)
         else:

@@ -18,6 +18,7 @@ from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, Pe
 from om_campaigns.campaign.models import Campaign, CampaignStatus
 from om_campaigns.campaign.releases import pause, stop
 from om_campaigns.columns import new_ref, table_of
+from om_campaigns.delivery.models import Notice
 from om_campaigns.pipeline.operator.counterparts import Counterparts
 from om_campaigns.store import add_new, change, instance
 
@@ -35,13 +36,15 @@ class Stops:
     bounced: int = 0
     people: int = 0
     houses: int = 0
+    notices: int = 0
+    """Service mails that left since, or are not wanted any more."""
     campaigns: list[str] = field(default_factory=list)
     halt: tuple[datetime, str, str] | None = None
     """When, by whom, why."""
 
     @property
     def count(self) -> int:
-        counted = self.consents_withdrawn + self.preferences + self.erased + self.bounced + self.people + self.houses
+        counted = self.consents_withdrawn + self.preferences + self.erased + self.bounced + self.people + self.houses + self.notices
         return counted + len(self.opt_outs) + len(self.campaigns) + (self.halt is not None)
 
 
@@ -56,6 +59,7 @@ def take_stops(there: Session, here: Session, same: Counterparts, now: datetime,
     done.people = _mark(there, here, Person, "status", same.people, keep=(PersonStatus.active, PersonStatus.erased))
     done.people += _end_seats(there, here, same)
     done.houses = _mark(there, here, Organisation, "status", same.houses, keep=(OrganisationStatus.active,))
+    done.notices = _settle_notices(there, here)
     _halt(there, here, done)
     _stop_campaigns(there, here, same, done, now)
     here.flush()
@@ -164,6 +168,16 @@ def _end_seats(there: Session, here: Session, same: Counterparts) -> int:
         mine = (seat.c.id == same.seats.get(number, 0), or_(seat.c.until.is_(None), seat.c.until > until))
         ended += change(here, update(seat).where(*mine).values(until=until))
     return ended
+
+
+def _settle_notices(there: Session, here: Session) -> int:
+    """Service mails that are due here and were seen to there: a link or a confirmation is not sent twice, either."""
+    notice = table_of(Notice)
+    same = ("id", "purpose", "made_at")
+    seen_to = {tuple(row) for row in there.execute(select(*(notice.c[name] for name in same)).where(notice.c.due_at.is_(None)))}
+    waiting = here.execute(select(*(notice.c[name] for name in same)).where(notice.c.due_at.is_not(None))).all()
+    numbers = [row.id for row in waiting if tuple(row) in seen_to]
+    return change(here, update(notice).where(notice.c.id.in_(numbers)).values(due_at=None, address="")) if numbers else 0
 
 
 def _halt(there: Session, here: Session, done: Stops) -> None:
