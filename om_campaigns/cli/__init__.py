@@ -6,6 +6,7 @@ Commands are loaded when they are called, so ``--help`` costs little more than i
 from __future__ import annotations
 
 import atexit
+import codecs
 import gc
 import os
 import re
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from om_campaigns.cli.times import TIME
-from om_campaigns.errors import OmError
+from om_campaigns.errors import InputError, OmError
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
@@ -160,23 +161,51 @@ def main(arguments: list[str] | None = None) -> None:
     _look_for_garbage_rarely()
     os.umask(os.umask(0o077) | 0o002)  # what anybody may change is sent by us: no file of ours is that, whatever the umask
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+        _set_encoding(stream)
     _refuse_undecodable(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = root(args=arguments, standalone_mode=False)  # click hands back the code of ctx.exit() instead of raising
+        code = root(
+            args=arguments, prog_name="om-campaigns", standalone_mode=False
+        )  # click hands back the code of ctx.exit() instead of raising
     except click.Abort:
         click.echo("broken off", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
-        if isinstance(error, click.NoSuchOption) and error.option_name in GLOBAL_OPTIONS:
-            click.echo(f"hint: {error.option_name} stands before the command: om-campaigns {error.option_name} … COMMAND", err=True)
+        _say(_explain(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _set_encoding(stream: Any) -> None:
+    """UTF-8, unless somebody asked for ASCII: then signs fall back, and other letters show their number."""
+    if hasattr(stream, "reconfigure"):
+        is_ascii = codecs.lookup(stream.encoding or "utf-8").name == "ascii"
+        stream.reconfigure(encoding="ascii" if is_ascii else "utf-8", errors="backslashreplace" if is_ascii else "replace")
+
+
+def _explain(error: click.ClickException) -> OmError:
+    """What was typed wrong, in our own form: what is wrong, what helps, a command that works."""
+    from om_campaigns.nearest import make_hint
+
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "om-campaigns"
+    path = path.removeprefix("om-campaigns").strip()
+    if isinstance(error, click.NoSuchCommand):
+        group = error.ctx.command if error.ctx else root
+        known = group.list_commands(error.ctx) if isinstance(group, click.Group) and error.ctx else []
+        otherwise = "the status page is the bare command" if error.command_name == "status" else ""
+        return InputError(
+            f"there is no command '{f'{path} ' if path else ''}{error.command_name}'",
+            hint=otherwise or make_hint(error.command_name, known),
+            command="" if otherwise else f"{path} --help".strip(),
+        )
+    if isinstance(error, click.NoSuchOption) and error.option_name in GLOBAL_OPTIONS:
+        return InputError(
+            f"{error.option_name} stands before the command", hint=f"om-campaigns {error.option_name} … {path}", command="--help"
+        )
+    return InputError(error.format_message().rstrip("."), command=f"{path} --help".strip())
 
 
 def _refuse_undecodable(arguments: Sequence[str]) -> None:

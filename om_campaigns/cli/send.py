@@ -146,7 +146,7 @@ def send(
         if app.mode is Mode.live:
             record_confirmed(app, expect, found.letters, now, load_actor())
     result = _with_progress(lambda **given: tick(app, now, campaign=campaign, reviewed=reviewed, **given), show=format_ == "table")
-    _tell_sent(result, format_)
+    _tell_sent(app, result, format_)
 
 
 def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: bool, yes: bool, format_: str) -> None:
@@ -183,7 +183,7 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
     def work(**given: Any) -> amends.Amended:
         return amends.send_correction(app, name, step, now, **given) if is_correction else amends.send_gaps(app, name, now, **given)
 
-    _tell_sent(_with_progress(work, show=format_ == "table").as_tick(), format_)
+    _tell_sent(app, _with_progress(work, show=format_ == "table").as_tick(), format_)
 
 
 def _with_progress(work: Callable[..., Result], *, show: bool) -> Result:
@@ -283,7 +283,7 @@ def _print_cascade(passing: list[dict[str, Any]], *, is_full: bool) -> None:
             print_rows(each["served"], "table", columns)
 
 
-def _tell_sent(result: TickResult, format_: str) -> None:
+def _tell_sent(app: App, result: TickResult, format_: str) -> None:
     """Print what was done. Raises InstallationError where the mail server ended the run."""
     from om_campaigns.cli.output import print_json
     from om_campaigns.errors import InstallationError
@@ -291,14 +291,14 @@ def _tell_sent(result: TickResult, format_: str) -> None:
     if format_ == "json":
         print_json(_sent_data(result))
     else:
-        _print_sent(result)
+        _print_sent(app, result)
     if result.sent.ended.is_fault_of_server:
         raise InstallationError(
             f"the mail server ended the run: {result.sent.detail}", hint="what did not leave is owed still; see 'om-campaigns doctor'"
         )
 
 
-def _print_sent(result: TickResult) -> None:
+def _print_sent(app: App, result: TickResult) -> None:
     from om_campaigns.cli.output import counted
     from om_campaigns.pipeline.staff.explaining import REASONS
 
@@ -308,7 +308,9 @@ def _print_sent(result: TickResult) -> None:
     sent = result.sent
     packs = sum(each.planned.packs for each in result.campaigns)
     among = f" ({counted(packs, 'pack')} among them)" if packs else ""
-    click.echo(f"{result.enrolled} enrolled, {counted(result.planned, 'letter')} planned{among}, {counted(sent.sent, 'mail')} sent")
+    click.echo(
+        f"{result.enrolled} enrolled, {counted(result.planned, 'letter')} planned{among}, {counted(sent.sent, 'mail')} {_where_to(app)}"
+    )
     for count, one, text in (
         (result.deferred, "letter", "moved to a later day (window, holiday or cap)"),
         (sent.retry, "mail", "put off by the mail server: tried again later"),
@@ -323,3 +325,11 @@ def _print_sent(result: TickResult) -> None:
         click.echo(f"  {sent.held} of them wait until that is mended: 'om-campaigns ledger --status held'")
     if sent.detail and not sent.ended.is_fault_of_server:
         click.echo(f"  stopped: {sent.detail}")
+
+
+def _where_to(app: App) -> str:
+    """What became of the mails: a rehearsal says that nobody got one."""
+    if app.mode.value == "live":
+        return "sent"
+    to = app.settings.rehearsal_to
+    return f"sent to {to[0]} only (rehearsal)" if to else "written to outbox/ (rehearsal)"

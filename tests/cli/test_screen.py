@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
 from om_campaigns.cli import screen
 from om_campaigns.errors import RefusedError
-from tests.cli.shell import Terminal
+from tests.cli.shell import Terminal, om
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> Terminal:
@@ -81,3 +82,20 @@ def test_colour_only_on_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch
 def test_a_word_with_blanks_is_quoted_for_every_shell() -> None:
     assert screen.quoted("Sabine Groß") == '"Sabine Groß"'
     assert screen.quoted("b.kranz@kh-ahornfeld.example") == "b.kranz@kh-ahornfeld.example"
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (("stauts",), "error: there is no command 'stauts'\n"),
+        (("status",), "hint: the status page is the bare command\n"),
+        (("campaign", "lst"), "error: there is no command 'campaign lst'\nhint: did you mean 'list'?\nnext: om-campaigns -w "),
+        (("person", "list", "--role", "chef"), "is not one of 'contact', 'deputy'"),
+        (("plan", "-w", "x"), "error: -w stands before the command\n"),
+    ],
+)
+def test_what_was_typed_wrong_is_said_with_a_command_that_works(tmp_path: Path, typed: tuple[str, ...], told: str) -> None:
+    said = om(tmp_path, *typed, now="")
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err, said.err
+    assert "Usage" not in said.err

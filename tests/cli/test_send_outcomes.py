@@ -89,6 +89,9 @@ def test_a_halt_a_pace_and_single_refusals_are_no_fault_of_the_server(sending: C
     refused = {"we@om.example": "550 5.2.2 mailbox full"}
     said = sending(Manners(recipients=refused), smtp=f"{PLAIN}\nrate_per_minute = 5")
     assert (said.code, "stopped: 5 letters a minute are reached" in said.out) == (0, True), said
-    assert f"0 enrolled, {PEOPLE} letters planned, 0 mails sent\n  5 mails refused by the mail server" in said.out
+    assert (
+        f"0 enrolled, {PEOPLE} letters planned, 0 mails sent to we@om.example only (rehearsal)\n  5 mails refused by the mail server"
+        in said.out
+    )
     assert om(tmp_path / "ws", "halt", "--reason", "x", now=AT).code == 0
     assert om(tmp_path / "ws", "send", "--all-due", now=AT).code == 3

@@ -292,11 +292,11 @@ def test_the_commands_say_what_they_do(ws: Workspace) -> None:
     assert "1 failed letter of 'reihe' would be sent once more" in said.out
     assert om(ws.folder, "send", "--gaps", "reihe", "--dry-run", "--format", "json", now=at).json["planned"] == 1
     assert om(ws.folder, "send", "--correction", "reihe", now=at).code == 2
-    assert "1 mail sent" in om(ws.folder, "send", "--gaps", "reihe", now=at).out
+    assert "1 mail written to outbox/ (rehearsal)" in om(ws.folder, "send", "--gaps", "reihe", now=at).out
     corrected(ws, "2027-01-06")
     said = om(ws.folder, "send", "--correction", "reihe/a1", now="2027-01-06T10:00")
     assert "3 got 'reihe/a1' in other words; 3 of them would get the correction" in said.out
-    assert (said.code, "3 mails sent" in said.out) == (0, True), said
+    assert (said.code, "3 mails written to outbox/ (rehearsal)" in said.out) == (0, True), said
 
 
 def test_an_unknown_step_has_no_correction(ws: Workspace) -> None:
