@@ -164,9 +164,8 @@ def main(arguments: list[str] | None = None) -> None:
         _set_encoding(stream)
     _refuse_undecodable(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = root(
-            args=arguments, prog_name="om-campaigns", standalone_mode=False
-        )  # click hands back the code of ctx.exit() instead of raising
+        # click hands back the code of ctx.exit() instead of raising
+        code = root(args=arguments, prog_name="om-campaigns", standalone_mode=False)
     except click.Abort:
         click.echo("broken off", err=True)
         sys.exit(130)

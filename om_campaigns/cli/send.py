@@ -308,9 +308,8 @@ def _print_sent(app: App, result: TickResult) -> None:
     sent = result.sent
     packs = sum(each.planned.packs for each in result.campaigns)
     among = f" ({counted(packs, 'pack')} among them)" if packs else ""
-    click.echo(
-        f"{result.enrolled} enrolled, {counted(result.planned, 'letter')} planned{among}, {counted(sent.sent, 'mail')} {_where_to(app)}"
-    )
+    planned = f"{counted(result.planned, 'letter')} planned{among}"
+    click.echo(f"{result.enrolled} enrolled, {planned}, {counted(sent.sent, 'mail')} {_where_to(app)}")
     for count, one, text in (
         (result.deferred, "letter", "moved to a later day (window, holiday or cap)"),
         (sent.retry, "mail", "put off by the mail server: tried again later"),

@@ -89,7 +89,10 @@ def test_a_word_with_blanks_is_quoted_for_every_shell() -> None:
     [
         (("stauts",), "error: there is no command 'stauts'\n"),
         (("status",), "hint: the status page is the bare command\n"),
-        (("campaign", "lst"), "error: there is no command 'campaign lst'\nhint: did you mean 'list'?\nnext: om-campaigns -w "),
+        (
+            ("campaign", "lst"),
+            "error: there is no command 'campaign lst'\nhint: did you mean 'list'?\nnext: om-campaigns campaign --help\n",
+        ),
         (("person", "list", "--role", "chef"), "is not one of 'contact', 'deputy'"),
         (("plan", "-w", "x"), "error: -w stands before the command\n"),
     ],
