@@ -186,7 +186,7 @@ def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _entries(state: StateBlock, start: int, end: int) -> Iterator[int]:
-    """The lines at which entries of the list begin that would begin at ``start``, that one included."""
+    """The lines at which entries of the list begin that would begin at ``start``, that one and a statement behind it included."""
     indent, is_blank = state.sCount[start], False
     yield start
     for number in range(start + 1, end):
@@ -197,6 +197,7 @@ def _entries(state: StateBlock, start: int, end: int) -> Iterator[int]:
         if state.sCount[number] < indent or (is_blank and state.sCount[number] <= indent and not _is_entry(line)):
             return
         if STATEMENT_LINE.fullmatch(line.strip()):
+            yield number
             return
         if state.sCount[number] <= indent + 1 and _is_entry(line) and line[:1].isdigit() == _line(state, start)[:1].isdigit():
             yield number
@@ -211,7 +212,10 @@ def _numbers(state: StateBlock, start: int, end: int) -> list[int]:
     """The numbers of the list that would begin at ``start``; none where they do not count, or belong to dates."""
     found = []
     for number in _entries(state, start, end):
-        match = _NUMBER.fullmatch(_line(state, number))
+        line = _line(state, number)
+        if STATEMENT_LINE.fullmatch(line.strip()):
+            continue
+        match = _NUMBER.fullmatch(line)
         if match is None or _DATE.match(match["text"]):
             return []
         found.append(int(match["number"]))

@@ -17,6 +17,7 @@ import css_inline
 import tinycss2
 from mjml import mjml2html
 
+from om_campaigns.compose.native import run_native
 from om_campaigns.compose.templates import POSITION
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
@@ -169,7 +170,7 @@ def make_html(source: str, file: str) -> str:
         rules.append(html.unescape(match[1]))
         clean = clean[: match.start()] + clean[match.end() :]
     try:
-        document = str(mjml2html(clean))
+        document = str(run_native(lambda: mjml2html(clean)))
     except ValueError as error:
         whole = Problem(file, 0, 0, "mjml", " ".join(str(error).split()))
         raise ProblemsError(list(_unreadable(source, file)) or [whole]) from error
@@ -177,6 +178,6 @@ def make_html(source: str, file: str) -> str:
         return document
     kept = document.replace("<style", KEPT_STYLE)  # the rules of the head stay in the head
     try:
-        return str(_inliner("\n".join(rules)).inline(kept)).replace(KEPT_STYLE, "<style")
+        return str(run_native(lambda: _inliner("\n".join(rules)).inline(kept))).replace(KEPT_STYLE, "<style")
     except ValueError as error:
         raise ProblemsError([Problem(file, 0, 0, "style", f"a style cannot be read: {error}")]) from error

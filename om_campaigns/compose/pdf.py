@@ -13,6 +13,7 @@ import typst
 from markdown_it.token import Token
 
 from om_campaigns.compose.dialect import make_parser
+from om_campaigns.compose.native import run_native
 
 _SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -64,7 +65,7 @@ def make_pdf(
     source = sheet + "".join(_blocks(make_parser(language).parse(markdown), labels)) + FOOT.format(foot=_foot(foot))
     instant = datetime.combine(made_on, time(12), UTC)
     try:
-        return bytes(typst.compile(source.encode(), pdf_standards=["ua-1"], timestamp=instant))
+        return bytes(run_native(lambda: typst.compile(source.encode(), pdf_standards=["ua-1"], timestamp=instant)))
     except typst.TypstError as error:
         raise ValueError(f"the printed sheet cannot be set: {error}") from error
 

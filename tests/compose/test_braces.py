@@ -143,7 +143,7 @@ AROUND = ["Text ", "ä", "**", "*", "`", "- ", "1. ", "> ", "[", "](https://x.ex
 WRITTEN = st.lists(st.one_of(BRACES, BRACES, st.sampled_from(INNER), st.sampled_from(AROUND)), min_size=1, max_size=14).map("".join)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @always(text=WRITTEN, above=WRITTEN)
 def test_random_markdown_with_every_spelling_of_braces_reads_as_its_own_characters(given: Given, text: str, above: str) -> None:
     if any(problem.rule_id != "SEC-03" for each in (text, above) for problem in check_words(each, "Haus", 1)):

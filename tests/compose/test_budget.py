@@ -8,11 +8,13 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
+from mjml import mjml2html
 from sample_letter import HEAD, Given
 
 from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.markdown import check_markdown
 from om_campaigns.compose.mjml import check_mjml, make_html
+from om_campaigns.compose.native import run_native
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
 from om_campaigns.errors import ProblemsError
 
@@ -170,3 +172,12 @@ def test_html_nested_deep_is_named_before_a_library_reads_it(tag: str) -> None:
     with pytest.raises(ProblemsError, match="inside each other"):
         make_html(source, "layouts/x.mjml")
     assert len(check_mjml(source, "layouts/x.mjml")) == 1
+
+
+def test_a_library_that_stops_ends_the_letter_and_not_the_process() -> None:
+    """MRML stops at an umlaut behind a broken attribute, with an error that no ``except Exception`` catches."""
+    source = '<mjml><mj-body><mj-section><mj-column width=""><b>ä"></mj-column></mj-section></mj-body></mjml>'
+    with pytest.raises(ValueError, match="a library stopped"):
+        run_native(lambda: mjml2html(source))
+    with pytest.raises(ValueError, match="end of stream"):
+        run_native(lambda: mjml2html("<mjml>"))
