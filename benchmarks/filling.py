@@ -21,7 +21,8 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, text
 
-from om_campaigns import store
+from om_campaigns import migrations, store
+from om_campaigns.app import open_app
 from om_campaigns.campaign.models import Dispatch, Enrolment, Pack
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message
@@ -363,6 +364,9 @@ def find_kept(people: int, server: str = "") -> Path:
         make(folder, people, database=_new_database(server, f"size{people}") if server else SQLITE).app.engine.dispose()
         whole.touch()
         print(f"made {people:,} people in {time.perf_counter() - began:.0f} s: {folder}", file=sys.stderr, flush=True)
+    engine = open_app(folder, check_schema=False).engine
+    migrations.upgrade(engine)  # made by an earlier version, perhaps
+    engine.dispose()
     return folder
 
 

@@ -30,7 +30,7 @@ from om_campaigns.compose.links import Door, make_token
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.events import set_up_logs
 from om_campaigns.pipeline.notices import MANAGE
-from om_campaigns.pipeline.operator.installation import forget_old_values
+from om_campaigns.pipeline.operator.retention import forget_old_values
 from om_campaigns.pipeline.staff.desk import import_audience
 from om_campaigns.pipeline.tick import look, tick
 from tests.cli.shell import om

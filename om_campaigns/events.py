@@ -189,9 +189,9 @@ def went_live(actor: str) -> None:
     _log.info("mode.went_live", actor=actor)
 
 
-def values_forgotten(messages: int) -> None:
-    """Names and values inside old mails were deleted, as the retention says."""
-    _log.info("values.forgotten", messages=messages)
+def values_forgotten(values: int, messages: int, dispatches: int) -> None:
+    """What is old was deleted, as the retention says: values and addresses of letters, letters, rows of the ledger."""
+    _log.info("values.forgotten", values=values, messages=messages, dispatches=dispatches)
 
 
 def scheduler_started(leader: str, every_seconds: int) -> None:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Executable, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel
@@ -108,11 +108,22 @@ def open_engine(url: str, *, root: Path | None = None) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed.database or "", root)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
+        return _open_postgres(parsed)
     raise InstallationError(
         f"'{parsed.get_backend_name()}' is not a database this engine knows",
         hint="use sqlite:///om.db or postgresql://user@host/name",
     )
+
+
+def _open_postgres(url: URL) -> Engine:
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.execute("SET jit = off")  # it compiles each large statement for half a second, and each runs once
+        connection.commit()
+
+    return engine
 
 
 def _open_sqlite(database: str, root: Path | None) -> Engine:

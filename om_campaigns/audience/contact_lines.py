@@ -141,18 +141,19 @@ def is_agreed(agreed_by: str, owners: Collection[str]) -> bool:
 
 def find_owners(session: Session, keys: Collection[str]) -> dict[str, set[str]]:
     """Key of an address → keys of the names of the people whose own address it is; nobody owns the address of an office."""
+    asked = select(_address.c.id).where(_address.c.normal_key.in_(set(keys) - {""}), _address.c.kind == AddressKind.personal)
     owned = union(
-        select(_person.c.id.label("person_id"), _person.c.main_address_id.label("address_id")),
-        select(_seat.c.person_id, _seat.c.address_id).where(_seat.c.person_id.is_not(None)),
+        select(_person.c.id.label("person_id"), _person.c.main_address_id.label("address_id")).where(_person.c.main_address_id.in_(asked)),
+        select(_seat.c.person_id, _seat.c.address_id).where(_seat.c.person_id.is_not(None), _seat.c.address_id.in_(asked)),
     ).subquery()
     query = (
         select(_address.c.normal_key, _person.c.name_key)
         .join_from(owned, _person, _person.c.id == owned.c.person_id)
         .join(_address, _address.c.id == owned.c.address_id)
-        .where(_address.c.kind == AddressKind.personal, _person.c.status != PersonStatus.erased)
+        .where(_person.c.status != PersonStatus.erased)
     )
     found: dict[str, set[str]] = defaultdict(set)
-    for address, name in session.execute(query.where(_address.c.normal_key.in_(set(keys) - {""}))):
+    for address, name in session.execute(query):
         found[address].add(name)
     return found
 

@@ -50,6 +50,7 @@ class Change(SQLModel, table=True):
             sqlite_where=text("field = 'suppressed'"),
             postgresql_where=text("field = 'suppressed'"),
         ),
+        Index("ix_change_partner", "actor", sqlite_where=text("origin = 'partner'"), postgresql_where=text("origin = 'partner'")),
         one_of("origin", Origin),
     )
 
@@ -442,6 +443,9 @@ class Touch(SQLModel, table=True):
         UniqueConstraint("campaign_id", "occasion", "step", "recipient_kind", "recipient_id"),
         Index("ix_touch_address_day", "address_id", "day"),
         Index("ix_touch_organisation_at", "organisation_id", "at"),
+        Index("ix_touch_recipient_id", "recipient_id"),
+        Index("ix_touch_first", "campaign_id", "step", "at", sqlite_where=text("service = 0"), postgresql_where=text("NOT service")),
+        Index("ix_touch_service", "campaign_id", "step", sqlite_where=text("service = 1"), postgresql_where=text("service")),
         one_of("recipient_kind", RecipientKind),
         one_of("route", Route),
     )

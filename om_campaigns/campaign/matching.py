@@ -11,13 +11,13 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, literal, literal_column, or_
+from sqlalchemy import ColumnElement, CompoundSelect, FromClause, and_, case, exists, func, literal, literal_column, or_, select, union
 
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, RecipientKind, Route, Sender
-from om_campaigns.campaign.models import DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import table_of
 
 
@@ -57,6 +57,8 @@ def join_parties(
 OPEN = (DispatchStatus.planned, DispatchStatus.retry, DispatchStatus.claimed, DispatchStatus.held)
 """Dispatches that will still become a touch: they count against caps."""
 
+LOST = (DispatchStatus.failed, DispatchStatus.uncertain)
+
 _OPEN_SPELLED: list[ColumnElement[str]] = [literal_column(f"'{status.value}'") for status in OPEN]
 
 
@@ -68,6 +70,22 @@ def is_open(dispatch: FromClause) -> ColumnElement[bool]:
 def is_waiting(dispatch: FromClause) -> ColumnElement[bool]:
     """Planned, or to be tried again; spelled as the partial index on ``due_at`` is."""
     return dispatch.c.status.in_(_OPEN_SPELLED[:2])
+
+
+def is_lost(dispatch: FromClause) -> ColumnElement[bool]:
+    """Refused for good, or nobody knows: what people have to look at; spelled as its partial index is."""
+    return dispatch.c.status.in_([literal_column(f"'{status.value}'") for status in LOST])
+
+
+def dispatches_to(kind: RecipientKind, recipient_id: int | None) -> CompoundSelect[Any]:
+    """The ids of all that was ever owed to a recipient: by their enrolments, or handed over or corrected, which is service mail."""
+    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
+    theirs = (dispatch.c.recipient_kind == kind, dispatch.c.recipient_id == recipient_id)
+    by_enrolment = select(dispatch.c.id).join(enrolment, enrolment.c.id == dispatch.c.enrolment_id)
+    return union(
+        by_enrolment.where(enrolment.c.subject_kind == kind, enrolment.c.subject_id == recipient_id, *theirs),
+        select(dispatch.c.id).where(dispatch.c.service, *theirs),
+    )
 
 
 def is_active(enrolment: FromClause) -> ColumnElement[bool]:

@@ -235,6 +235,7 @@ class Enrolment(SQLModel, table=True):
             sqlite_where=text("state = 'active'"),
             postgresql_where=text("state = 'active'"),
         ),
+        Index("ix_enrolment_subject_id", "subject_id"),
         one_of("subject_kind", RecipientKind),
         one_of("state", EnrolmentState),
         one_of("reason", Reason),
@@ -305,6 +306,14 @@ class Dispatch(SQLModel, table=True):
             postgresql_where=text("status IN ('planned', 'retry', 'claimed', 'held')"),
         ),
         Index("ix_dispatch_enrolment", "enrolment_id"),
+        Index("ix_dispatch_organisation_id", "organisation_id"),
+        Index("ix_dispatch_service", "recipient_id", sqlite_where=text("service = 1"), postgresql_where=text("service")),
+        Index(
+            "ix_dispatch_lost",
+            "status",
+            sqlite_where=text("status IN ('failed', 'uncertain')"),
+            postgresql_where=text("status IN ('failed', 'uncertain')"),
+        ),
         one_of("recipient_kind", RecipientKind),
         one_of("route", Route),
         one_of("sender", Sender),
@@ -384,7 +393,7 @@ class PackOrganisation(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("campaign_id", "occasion", "step", "organisation_id", "level", name="uq_pack_organisation_pool"),)
 
     pack_id: int = Field(foreign_key="pack.id", primary_key=True)
-    organisation_id: int = Field(foreign_key="organisation.id", primary_key=True)
+    organisation_id: int = Field(foreign_key="organisation.id", primary_key=True, index=True)
     relay_id: int = Field(foreign_key="organisation.id")
     campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
     occasion: str = key(default="")

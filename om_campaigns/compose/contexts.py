@@ -212,7 +212,7 @@ class Houses:
 
     def whole_country(self, language: str) -> dict[str, Any]:
         """``region`` where the reader's house is not known: the country, and nobody by name but houses."""
-        partners = [self._organisations[each].name for each in self._partners_in(NATIONWIDE)]
+        partners = self._nationwide
         return {
             "ags": NATIONWIDE,
             "name": "Germany" if language == "en" else "Deutschland",
@@ -221,6 +221,11 @@ class Houses:
             "neighbour_examples": join_names(partners[:EXAMPLES], language),
             "contacts": [],
         }
+
+    @cached_property
+    def _nationwide(self) -> list[str]:
+        """The names of all active houses: every step of the archive asks for them."""
+        return [self._organisations[each].name for each in self._partners_in(NATIONWIDE)]
 
     def _partners_in(self, ags: str) -> list[int]:
         """Active houses of a region by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from om_campaigns.audience.vocabulary import NATIONWIDE, Sender
@@ -10,7 +11,7 @@ from om_campaigns.campaign.reading import PACK
 from om_campaigns.compose.building import make_neutral
 from om_campaigns.compose.contexts import OM_BRAND
 from om_campaigns.compose.edition import EditionInput
-from om_campaigns.compose.frontmatter import read_step
+from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.library import LetterKey, Library, om_context, step_context
 from om_campaigns.errors import ProblemsError
 
@@ -33,7 +34,7 @@ def neutral_input(library: Library, version_id: int, step: str, language: str) -
     if not wanted:
         return None
     path = min(wanted, key=lambda each: (each.count("."), wanted.index(each)))
-    head, found = read_step(source.files[path], path), path.rsplit(".", 2)[-2]
+    head, found = _read_once(source.files[path], path), path.rsplit(".", 2)[-2]
     definition, toolkits = source.definition, library.houses.toolkits(head.toolkits, found)
     key = LetterKey(0, version_id, step, "", found, 0, Sender.om, 0)
     context: dict[str, Any] = {
@@ -52,6 +53,12 @@ def neutral_input(library: Library, version_id: int, step: str, language: str) -
         "sender": Sender.om.value,
     }
     return EditionInput(source.files, path, found, OM_BRAND, context, pages=library.pages)
+
+
+@lru_cache(maxsize=1024)
+def _read_once(text: str, path: str) -> StepFile:
+    """A published text never changes, and the archive asks for all of them with every page."""
+    return read_step(text, path)
 
 
 def find_archived(library: Library, key: LetterKey) -> str:

@@ -71,6 +71,7 @@ class Message(SQLModel, table=True):
             sqlite_where=text("state IN ('claimed', 'sending')"),
             postgresql_where=text("state IN ('claimed', 'sending')"),
         ),
+        Index("ix_message_address_id", "address_id"),
         one_of("kind", MessageKind),
         one_of("state", MessageState),
     )

@@ -61,7 +61,8 @@ class Burst:
 
 
 def find_bursts(session: Session, now: datetime, percent: int) -> list[Burst]:
-    """Where more than ``percent`` of the readers left within the last hour."""
+    """Where more than ``percent`` of the readers left within the last hour, as far as people were not asked to look yet."""
+    told = _load_told(session, now)
     left = func.count(_change.c.entity_id.distinct())
     query = (
         select(_change.c.new, _change.c.actor, func.min(_change.c.at), left)
@@ -70,8 +71,15 @@ def find_bursts(session: Session, now: datetime, percent: int) -> list[Burst]:
         .having(left >= FEWEST)
         .order_by(_change.c.new, _change.c.actor)
     )
-    found = [Burst(row[0], row[1], row[2], row[3], _count_readers(session, row[0], now)) for row in session.execute(query)]
+    rows = [row for row in session.execute(query) if (row[0], row[1]) not in told]
+    found = [Burst(row[0], row[1], row[2], row[3], _count_readers(session, row[0], now)) for row in rows]
     return [each for each in found if each.left * 100 > each.readers * percent]
+
+
+def _load_told(session: Session, now: datetime) -> set[tuple[str, str]]:
+    """Scope and door of the alarms of the last hour: the readers of a list are counted once for each, and not with every tick."""
+    recent = session.execute(select(col(Task.detail)).where(col(Task.kind) == TaskKind.mass_leaving, col(Task.at) > now - AGAIN_AFTER))
+    return {(each["scope"], each["through"]) for each in recent.scalars()}
 
 
 def _count_readers(session: Session, scope: str, now: datetime) -> int:
@@ -87,8 +95,7 @@ def _count_readers(session: Session, scope: str, now: datetime) -> int:
 
 def alarm(session: Session, burst: Burst, now: datetime) -> bool:
     """Ask people to look, once for all who leave so within an hour; False where they were asked already."""
-    recent = session.execute(select(col(Task.detail)).where(col(Task.kind) == TaskKind.mass_leaving, col(Task.at) > now - AGAIN_AFTER))
-    if any((each["scope"], each["through"]) == (burst.scope, burst.channel) for each in recent.scalars()):
+    if (burst.scope, burst.channel) in _load_told(session, now):
         return False
     return open_task(
         session,

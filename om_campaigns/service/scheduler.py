@@ -19,7 +19,8 @@ from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.identity import find_refusal
-from om_campaigns.pipeline.operator.installation import forget_old_values, take_leadership
+from om_campaigns.pipeline.operator.installation import take_leadership
+from om_campaigns.pipeline.operator.retention import forget_old_values
 from om_campaigns.pipeline.tick import tick
 from om_campaigns.service.stopping import told_to_stop, wait
 from om_campaigns.store import Instance

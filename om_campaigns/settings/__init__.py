@@ -151,9 +151,12 @@ class CapSettings(_Section):
 
 
 class RetentionSettings(_Section):
-    """Days after which names and values inside sent mails, and mails that came in, are forgotten (BNC-16)."""
+    """After how long names, values and addresses inside sent mails, the mails and their rows in the ledger, and mails that came in are
+    forgotten (BNC-16).
+    """
 
     slot_days: int = Field(default=180, ge=1)
+    letter_months: int = Field(default=24, ge=3)
     mail_days: int = Field(default=60, ge=1, le=90)
 
 

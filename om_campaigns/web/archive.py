@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
 
 from om_campaigns import store
-from om_campaigns.pipeline.recipient.archive import Question, idea_names, is_idea
+from om_campaigns.pipeline.recipient.archive import Entry, Question, choose, idea_names, is_idea
 from om_campaigns.pipeline.recipient.doors import find_lists
 from om_campaigns.web.site import Site, TheSite, Word
 
@@ -35,10 +35,11 @@ def of_idea(request: Request, site: TheSite, idea: Annotated[str, InPath(max_len
 @router.get("/archiv/hilfe/{code}", response_class=Response)
 def of_toolkit(request: Request, site: TheSite, code: Code) -> Response:
     """Letters that mention one toolkit."""
-    name = site.archive.toolkits(site.language(request)).get(code)
-    if name is None:
+    language = site.language(request)
+    everything = site.archive.load(language)
+    if not choose(everything, Question(toolkit=code)):
         raise HTTPException(404)
-    return _show(request, site, Question(toolkit=code), heading=name)
+    return _show(request, site, Question(toolkit=code), everything, heading=site.archive.toolkit_names([code], language)[code])
 
 
 @router.get("/archiv/{mailing_list}", response_class=Response)
@@ -51,11 +52,11 @@ def of_list(request: Request, site: TheSite, mailing_list: Word, suche: str = ""
 @router.get("/archiv/{mailing_list}/{campaign}", response_class=Response)
 def of_campaign(request: Request, site: TheSite, mailing_list: Word, campaign: Word) -> Response:
     """Letters of one campaign."""
-    found = site.archive.load(site.language(request), Question(mailing_list=mailing_list, campaign=campaign))
-    if not found:
+    everything, asked = site.archive.load(site.language(request)), Question(mailing_list=mailing_list, campaign=campaign)
+    first = next(iter(choose(everything, asked)), None)
+    if first is None:
         raise HTTPException(404)
-    first, asked = found[0], Question(mailing_list=mailing_list, campaign=campaign)
-    return _show(request, site, asked, heading=first.campaign_title, written_in=first.campaign_language, feed=mailing_list)
+    return _show(request, site, asked, everything, heading=first.campaign_title, written_in=first.campaign_language, feed=mailing_list)
 
 
 @router.get("/archiv/{mailing_list}/{campaign}/{step}", response_class=Response)
@@ -83,19 +84,24 @@ def list_name(site: Site, mailing_list: str, language: str) -> str:
 
 
 def _show(
-    request: Request, site: Site, question: Question, *, heading: str = "", written_in: str = "", feed: str = "", is_gone: bool = False
-) -> Response:
-    """``written_in``: the language of the heading, where it may be another than the reader's.
+    request: Request, site: Site, question: Question, everything: list[Entry] | None = None, *, heading: str = "", written_in: str = "",
+    feed: str = "", is_gone: bool = False,
+) -> Response:  # fmt: skip
+    """``everything``: all entries, where they were loaded already.
 
-    ``is_gone``: what was asked for is no letter of the archive (any more); these are the others of its mailing list.
+    ``written_in``: the language of the heading, where it may be another than the reader's. ``is_gone``: what was asked for is no letter
+    of the archive (any more); these are the others of its mailing list.
     """
     language, is_too_long = site.language(request), len(question.words) > SEARCH_LENGTH
     with store.read(site.app.engine) as session:
         lists = [(slug, english if language == "en" else german) for slug, german, english in find_lists(session)]
+    if everything is None:
+        everything = site.archive.load(language)
+    mentioned = site.archive.toolkit_names({code for entry in everything for code in entry.toolkits}, language)
     return site.show(
         request, "archive.html", status=404 if is_gone else 422 if is_too_long else 200, indexed=not (question.words or is_gone),
         is_gone=is_gone, is_too_long=is_too_long, longest=SEARCH_LENGTH,
-        entries=[] if is_too_long else site.archive.load(language, question), question=question,
+        entries=[] if is_too_long else choose(everything, question), question=question,
         heading=heading, heading_language=written_in or language,
-        lists=lists, ideas=idea_names(language), toolkits=site.archive.toolkits(language), feed=feed, plain=not heading,
+        lists=lists, ideas=idea_names(language), toolkits=mentioned, feed=feed, plain=not heading,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from om_campaigns.app import open_app
 from om_campaigns.feedback import opting_in
-from om_campaigns.pipeline.operator.installation import ENTRANCE_DAYS, forget_old_values
+from om_campaigns.pipeline.operator.retention import ENTRANCE_DAYS, forget_old_values
 from om_campaigns.pipeline.partner.entering import SESSION_LIFE, count_request
 from om_campaigns.web.application import make_application
 from tests.journeys.workspace import Workspace, local

@@ -1,31 +1,27 @@
-"""What whoever runs the installation does: make a workspace, halt and unhalt, forget old values."""
+"""What whoever runs the installation does: make a workspace, halt and unhalt."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, inspect, select, update
+from sqlalchemy import Engine, func, inspect, select, update
 from sqlmodel import Session
 
 from om_campaigns import events, migrations, store
 from om_campaigns.app import KEYS_NAME, App, load_keyring, make_keys
 from om_campaigns.audience.addresses import Keyring, hash_folded
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.entrance import forget_entrances
 from om_campaigns.audience.models import Address, Suppression
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.brakes import open_destination
 from om_campaigns.delivery.destinations import destination_of
-from om_campaigns.delivery.models import Message, MessageSlots
-from om_campaigns.delivery.notices import close_old_notices
 from om_campaigns.delivery.workers import is_locked, take_lock
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.feedback import opting_in
 from om_campaigns.private_files import write_private
 from om_campaigns.settings import CONFIG_NAME, load_settings
 from om_campaigns.store import Mode
@@ -239,27 +235,3 @@ def let_destination_go(app: App, domain: str, now: datetime, actor: str) -> bool
 def note_instance(session: Session, name: str, old: str | None, new: str | None, now: datetime, actor: str) -> None:
     """One line of the change log about this installation itself."""
     record_change(session, "instance", 1, name, old, new, now, actor, Origin.staff)
-
-
-ENTRANCE_DAYS = 30
-"""Who signed in when is kept so long after it ended."""
-
-
-def forget_old_values(app: App, now: datetime) -> int:
-    """Delete names and values inside mails older than ``retention.slot_days`` (LAW-07), who signed in, and old mails that came in;
-    returns how many mails lost their values.
-    """
-    before = now - timedelta(days=app.settings.retention.slot_days)
-    message, slots = table_of(Message), table_of(MessageSlots)
-    old = select(message.c.id).where(func.coalesce(message.c.sent_at, message.c.claimed_at) < before)
-    with store.write(app.engine) as session:
-        forgotten = int(session.execute(delete(slots).where(slots.c.message_id.in_(old))).rowcount)  # type: ignore[attr-defined]
-        opting_in.forget_old(session, now)
-        close_old_notices(session, now - opting_in.VALID)
-        forget_entrances(session, now - timedelta(days=ENTRANCE_DAYS))
-    for path in app.inbox.glob("*.eml"):
-        if path.stat().st_mtime < (now - timedelta(days=app.settings.retention.mail_days)).timestamp():
-            path.unlink(missing_ok=True)
-    if forgotten:
-        events.values_forgotten(forgotten)
-    return forgotten

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlmodel import Session
 
 from om_campaigns import store
@@ -89,9 +89,12 @@ def find_question(app: App, session: Session, token: str, language: str = "") ->
 
 def _letter_sent(session: Session, campaign_id: int, step: str, address_id: int) -> tuple[str, Sender]:
     """Variant and sender of the latest letter of a step to an address."""
-    dispatch = table_of(Dispatch)
-    query = select(dispatch.c.variant, dispatch.c.sender).where(
-        dispatch.c.campaign_id == campaign_id, dispatch.c.step == step, dispatch.c.address_id == address_id
+    dispatch, touch = table_of(Dispatch), table_of(Touch)
+    same = [dispatch.c[name] == touch.c[name] for name in ("campaign_id", "occasion", "step", "recipient_kind", "recipient_id")]
+    query = (
+        select(dispatch.c.variant, dispatch.c.sender)
+        .join_from(touch, dispatch, and_(*same))
+        .where(touch.c.address_id == address_id, touch.c.campaign_id + 0 == campaign_id, touch.c.step == step)
     )
     row = session.execute(query.order_by(dispatch.c.id.desc()).limit(1)).first()
     return (row.variant, row.sender) if row else ("", Sender.om)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
@@ -18,7 +18,7 @@ from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
 from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion
 from om_campaigns.columns import table_of
 from om_campaigns.compose.archived import make_page_html
-from om_campaigns.compose.building import make_edition_id, make_neutral
+from om_campaigns.compose.building import make_neutral
 from om_campaigns.compose.edition import EditionInput
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.library import Library, Source
@@ -26,6 +26,9 @@ from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import ProblemsError
 from om_campaigns.pipeline.letters.libraries import open_library
+
+LATE = timedelta(hours=1)
+"""A touch may be recorded so long after others of a later time: looking again goes back so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,17 @@ class Question:
 
 
 class Archive:
-    """Neutral texts of published versions, made again when anything they say of houses or toolkits has changed."""
+    """Neutral texts of published versions, made again when anything they say of houses or toolkits has changed.
+
+    What does not change is asked once: the files of a version, and which touch of a step was the first, as long as that touch stands.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._sources: dict[int, Source] = {}
-        self._made: dict[tuple[int, str, str], tuple[str, Entry | None]] = {}
+        self._made: dict[tuple[int, str, str], tuple[EditionInput, Entry | None]] = {}
+        self._first: dict[tuple[int, str], tuple[int, datetime]] = {}
+        self._reached: dict[int, _Reached] = {}
         self._lock = threading.Lock()
 
     def load(self, language: str, question: Question = Question()) -> list[Entry]:
@@ -88,15 +96,33 @@ class Archive:
         with store.read(self._app.engine) as session:
             library = open_library(self._app, session, counts=False)
             library.sources = self._sources
-            steps = _sent_steps(session, question.house)
+            steps = self._steps_of_house(session, question.house) if question.house else self._sent_steps(session, library)
             found = [entry for each in steps if (entry := self._entry(library, *each, language)) is not None]
-        return sorted(
-            (each for each in found if _fits(each, question)), key=lambda each: (each.first_at, each.campaign, each.step), reverse=True
-        )
+        return choose(sorted(found, key=lambda each: (each.first_at, each.campaign, each.step), reverse=True), question)
 
-    def toolkits(self, language: str) -> dict[str, str]:
-        """Code and name of every toolkit that some letter mentions, by name."""
-        return self.toolkit_names({code for entry in self.load(language) for code in entry.toolkits}, language)
+    def _sent_steps(self, session: Session, library: Library) -> list[tuple[int, str, datetime]]:
+        """(latest version, step, first hand-over) of every public step that reached anybody, also of stopped campaigns."""
+        standing, found = _find_standing(session, [number for number, _ in self._first.values()]), []
+        for campaign_id, version_id in _load_versions(session):
+            definition = library.source(version_id).definition
+            for step in definition.steps if definition.is_public else ():
+                first = self._first.get((campaign_id, step.name))
+                if first is None or first[0] not in standing:
+                    first = _find_first(session, campaign_id, step.name)
+                if first is not None:
+                    self._first[campaign_id, step.name] = first
+                    found.append((version_id, step.name, first[1]))
+        return found
+
+    def _steps_of_house(self, session: Session, slug: str) -> list[tuple[int, str, datetime]]:
+        """The same for what reached one house. Only what came since it was last asked is looked at."""
+        organisation = table_of(Organisation)
+        house = session.execute(select(organisation.c.id).where(organisation.c.slug == slug)).scalar_one_or_none()
+        if house is None:
+            return []
+        reached = self._reached[house] = _look_again(session, house, self._reached.get(house, NOWHERE))
+        versions = dict(_load_versions(session))
+        return [(versions[campaign_id], step, at) for (campaign_id, step), at in reached.first.items() if campaign_id in versions]
 
     def toolkit_names(self, codes: Collection[str], language: str) -> dict[str, str]:
         """The names of these toolkits, in their order; the code where it has no name (any more)."""
@@ -113,10 +139,10 @@ class Archive:
         given = neutral_input(library, version_id, step, language)
         if given is None:
             return None
-        key, made_from = (version_id, step, language), make_edition_id(given)
+        key, about = (version_id, step, language), replace(given, files={})  # those of a version never change
         with self._lock:
-            if self._made.get(key, ("", None))[0] != made_from:
-                self._made[key] = (made_from, _make_entry(library, version_id, step, language, given))
+            if key not in self._made or self._made[key][0] != about:
+                self._made[key] = (about, _make_entry(library, version_id, step, language, given))
             made = self._made[key][1]
         return replace(made, first_at=first_at) if made else None
 
@@ -126,18 +152,51 @@ def idea_names(language: str) -> dict[str, str]:
     return {idea.value: names[language] for idea, names in IDEA_NAMES.items()}
 
 
-def _sent_steps(session: Session, house: str) -> list[tuple[int, str, datetime]]:
-    """(latest version, step, first hand-over) of every step that reached anybody, or one house, also of stopped campaigns."""
-    touch, campaign, organisation = table_of(Touch), table_of(Campaign), table_of(Organisation)
-    query = (
-        select(campaign.c.latest_version_id, touch.c.step, func.min(touch.c.at))
-        .join(campaign, campaign.c.id == touch.c.campaign_id)
-        .where(campaign.c.latest_version_id.is_not(None), ~touch.c.service)
-        .group_by(campaign.c.latest_version_id, touch.c.step)
-    )
-    if house:
-        query = query.join(organisation, organisation.c.id == touch.c.organisation_id).where(organisation.c.slug == house)
-    return [(row[0], row[1], row[2]) for row in session.execute(query)]
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """What had reached a house by the instant ``until``, that of its latest touch: (campaign, step) → first hand-over."""
+
+    until: datetime | None
+    first: dict[tuple[int, str], datetime]
+
+
+NOWHERE = _Reached(None, {})
+
+
+def _load_versions(session: Session) -> list[tuple[int, int]]:
+    """Campaigns with their latest versions."""
+    campaign = table_of(Campaign)
+    query = select(campaign.c.id, campaign.c.latest_version_id).where(campaign.c.latest_version_id.is_not(None))
+    return [(row[0], row[1]) for row in session.execute(query.order_by(campaign.c.id))]
+
+
+def _find_first(session: Session, campaign_id: int, step: str) -> tuple[int, datetime] | None:
+    """The first touch of a step, and when it was; what was asked for later (service) is none."""
+    touch = table_of(Touch)
+    query = select(touch.c.id, touch.c.at).where(touch.c.campaign_id == campaign_id, touch.c.step == step, ~touch.c.service)
+    row = session.execute(query.order_by(touch.c.at).limit(1)).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+def _find_standing(session: Session, touches: Collection[int]) -> set[int]:
+    """Those that are still there: going live forgets the rehearsal."""
+    touch = table_of(Touch)
+    return set(session.execute(select(touch.c.id).where(touch.c.id.in_(touches))).scalars()) if touches else set()
+
+
+def _look_again(session: Session, house: int, known: _Reached) -> _Reached:
+    touch = table_of(Touch)
+    theirs = touch.c.organisation_id == house
+    if known.until is not None and session.execute(select(touch.c.id).where(theirs, touch.c.at == known.until).limit(1)).first() is None:
+        known = NOWHERE  # what was there is forgotten
+    query = select(touch.c.campaign_id, touch.c.step, func.min(touch.c.at), func.max(touch.c.at)).where(theirs, ~touch.c.service)
+    if known.until is not None:
+        query = query.where(touch.c.at >= known.until - LATE)
+    first, until = dict(known.first), known.until
+    for campaign_id, step, at, last in session.execute(query.group_by(touch.c.campaign_id, touch.c.step)):
+        first[campaign_id, step] = min(at, first.get((campaign_id, step), at))
+        until = max(last, until or last)
+    return _Reached(until, first)
 
 
 def _make_entry(library: Library, version_id: int, step: str, language: str, given: EditionInput) -> Entry | None:
@@ -197,6 +256,11 @@ def _changed_at(session: Session, version: CampaignVersion, prefix: str) -> date
             break
         since = published[number]
     return since
+
+
+def choose(entries: Iterable[Entry], question: Question) -> list[Entry]:
+    """Those that fit, in the same order. A house is not looked at here: ``load`` asks for its letters only."""
+    return [each for each in entries if _fits(each, question)]
 
 
 def _fits(entry: Entry, question: Question) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, literal_column, or_, select, union, update
 from sqlmodel import Session, col
 
 from om_campaigns import events, store
@@ -15,7 +15,8 @@ from om_campaigns.app import App
 from om_campaigns.audience import consent
 from om_campaigns.audience.contact_lines import forget_person
 from om_campaigns.audience.models import Address, Basis, Change, Person, Response, Seat, Suppression, Touch
-from om_campaigns.audience.vocabulary import Origin, PersonStatus, RecipientKind, SuppressionReason
+from om_campaigns.audience.vocabulary import PersonStatus, RecipientKind, SuppressionReason
+from om_campaigns.campaign.matching import dispatches_to
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.models import OverlayChange
@@ -120,18 +121,15 @@ def _addresses(session: Session, person: Person) -> dict[int, Any]:
     return {row.id: row for row in rows}
 
 
-def _mine(person_id: int) -> tuple[Any, Any]:
-    return _dispatch.c.recipient_kind == RecipientKind.person, _dispatch.c.recipient_id == person_id
+def _mine(person_id: int) -> Any:
+    return _dispatch.c.id.in_(dispatches_to(RecipientKind.person, person_id))
 
 
 def _letters(session: Session, person_id: int, address_ids: list[int]) -> tuple[list[int], list[str]]:
     """Ids and refs of every message that carried something to this person."""
-    served = select(_served.c.message_id).join_from(_served, _dispatch, _dispatch.c.id == _served.c.dispatch_id)
-    rows = session.execute(
-        select(_message.c.id, _message.c.ref).where(
-            or_(_message.c.id.in_(served.where(*_mine(person_id))), _message.c.address_id.in_(address_ids))
-        )
-    ).all()
+    served = select(_served.c.message_id).where(_served.c.dispatch_id.in_(dispatches_to(RecipientKind.person, person_id)))
+    at_theirs = select(_message.c.id).where(_message.c.address_id.in_(address_ids))
+    rows = session.execute(select(_message.c.id, _message.c.ref).where(_message.c.id.in_(union(served, at_theirs)))).all()
     return [row.id for row in rows], [row.ref for row in rows]
 
 
@@ -141,10 +139,10 @@ def _cancel(session: Session, person_id: int) -> int:
         check_dispatch(status, DispatchStatus.cancelled)
     cancelled: Any = session.execute(
         update(_dispatch)
-        .where(*_mine(person_id), _dispatch.c.status.in_(_OPEN))
+        .where(_mine(person_id), _dispatch.c.status.in_(_OPEN))
         .values(status=DispatchStatus.cancelled, reason=Reason.erased)
     )
-    session.execute(update(_dispatch).where(*_mine(person_id)).values(detail=""))
+    session.execute(update(_dispatch).where(_mine(person_id)).values(detail=""))
     return int(cancelled.rowcount)
 
 
@@ -181,7 +179,7 @@ def _forget_signatures(session: Session, names: set[str], public_id: str) -> int
     """What they did in the portal stays, signed by the id of somebody who has no name any more. A namesake loses theirs with them."""
     number = 0
     for table in _SIGNED:
-        signed = update(table).where(table.c.origin == Origin.partner, table.c.actor.in_(names)).values(actor=public_id)
+        signed = update(table).where(table.c.origin == literal_column("'partner'"), table.c.actor.in_(names)).values(actor=public_id)
         number += store.change(session, signed)
     for task in session.execute(select(Task)).scalars():
         if (task.detail or {}).get("by") in names:
@@ -212,7 +210,7 @@ def _what_stays(session: Session, person_id: int, hashes: list[str], keys: list[
     proofs = select(func.count()).where(opt_in.c.normal_key.in_(keys))
     touches = select(func.count()).where(touch.c.recipient_kind == RecipientKind.person, touch.c.recipient_id == person_id)
     blocked = select(func.count()).where(suppression.c.hmac.in_(hashes))
-    rows = select(func.count()).where(*_mine(person_id))
+    rows = select(func.count()).where(_mine(person_id))
     found = [
         Stays("facts that a letter went out", session.execute(touches).scalar_one(), "without a name; so that nothing is sent twice"),
         Stays("ledger rows", session.execute(rows).scalar_one(), "without a name; the count of what was sent stays true"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from om_campaigns.app import App
 from om_campaigns.feedback import opting_in
-from om_campaigns.pipeline.operator.installation import ENTRANCE_DAYS
+from om_campaigns.pipeline.operator.retention import ENTRANCE_DAYS
 from om_campaigns.pipeline.partner.entering import SESSION_LIFE
 
 
@@ -24,6 +24,7 @@ class Kept:
     unconfirmed_days: int
     proof_years: int
     slot_days: int
+    letter_months: int
     mail_days: int
     smallest_group: int
 
@@ -40,6 +41,7 @@ def load_kept(app: App, language: str) -> Kept:
         unconfirmed_days=opting_in.FORGOTTEN_AFTER.days,
         proof_years=opting_in.PROOF_YEARS,
         slot_days=settings.retention.slot_days,
+        letter_months=settings.retention.letter_months,
         mail_days=settings.retention.mail_days,
         smallest_group=settings.privacy.smallest_group,
     )

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import case, exists, or_, select
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.expressions import Selects, compile_condition, split
-from om_campaigns.audience.models import Organisation, Person, Seat
+from om_campaigns.audience.models import Organisation, Person, Seat, Touch
 from om_campaigns.audience.segments import candidates
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.definition import Audience
 from om_campaigns.campaign.enrolment import CANDIDATE
-from om_campaigns.campaign.matching import OPEN
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Enrolment, Reason
+from om_campaigns.campaign.matching import OPEN, dispatches_to
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Enrolment, Reason
 from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.staff.verdict import Inquiry
@@ -183,13 +183,28 @@ def _add_enrolment(session: Session, answer: Answer, campaign: Campaign, kind: R
 def _add_history(session: Session, answer: Answer, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> None:
     dispatch = table_of(Dispatch)
     columns = [dispatch.c[name] for name in ("step", "status", "reason", "detail", "due_at", "sent_at")]
-    query = select(*columns).where(
-        dispatch.c.campaign_id == campaign.id, dispatch.c.recipient_kind == kind, dispatch.c.recipient_id == subject_id
-    )
-    answer.history = [dict(row._mapping) for row in session.execute(query.order_by(dispatch.c.id))]
+    query = select(*columns).where(dispatch.c.campaign_id == campaign.id, dispatch.c.id.in_(dispatches_to(kind, subject_id)))
+    answer.history = _load_forgotten(session, campaign, kind, subject_id)
+    answer.history += [dict(row._mapping) for row in session.execute(query.order_by(dispatch.c.id))]
     owed = [row["due_at"] for row in answer.history if row["step"] == answer.next_step and row["status"] in OPEN]
     if owed:  # once it is owed, the letter itself knows when
         answer.next_due_at = max(owed)
+
+
+def _load_forgotten(session: Session, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> list[dict[str, Any]]:
+    """What went out so long ago that the ledger forgot it: the touch knows the step and the time."""
+    dispatch, touch = table_of(Dispatch), table_of(Touch)
+    same = [dispatch.c[name] == touch.c[name] for name in ("campaign_id", "occasion", "step", "recipient_kind", "recipient_id")]
+    query = select(touch.c.step, touch.c.at).where(
+        touch.c.campaign_id + 0 == campaign.id,
+        touch.c.recipient_kind == kind,
+        touch.c.recipient_id == subject_id,
+        ~exists().where(*same),
+    )
+    return [
+        {"step": step, "status": DispatchStatus.sent, "reason": Reason.none, "detail": "", "due_at": at, "sent_at": at}
+        for step, at in session.execute(query.order_by(touch.c.at))
+    ]
 
 
 def _ask_seats(

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, func, select
 from sqlmodel import Session
 
-from om_campaigns.audience.models import Change
+from om_campaigns.audience.models import Change, Touch
 from om_campaigns.campaign.corrections import MARK
 from om_campaigns.campaign.definition import CampaignDefinition, Step
-from om_campaigns.campaign.matching import is_active
+from om_campaigns.campaign.matching import is_active, is_lost, is_open
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState, SkippedStep
 from om_campaigns.campaign.releases import DESPITE, get_campaign
 from om_campaigns.columns import table_of
@@ -20,7 +20,7 @@ from om_campaigns.columns import table_of
 OWED = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.claimed, DispatchStatus.retry)
 """What will still be sent if nothing comes between."""
 
-_campaign, _version, _enrolment, _dispatch = (table_of(each) for each in (Campaign, CampaignVersion, Enrolment, Dispatch))
+_campaign, _version, _enrolment, _dispatch, _touch = (table_of(each) for each in (Campaign, CampaignVersion, Enrolment, Dispatch, Touch))
 _corrects = _dispatch.c.occasion.contains(MARK, autoescape=True)
 
 
@@ -29,15 +29,17 @@ def load_campaign_ids(session: Session) -> dict[str, int]:
     return {row.name: row.id for row in session.execute(select(_campaign.c.id, _campaign.c.name))}
 
 
-def load_campaigns(session: Session) -> list[dict[str, Any]]:
-    """Published campaigns by name: name, title, kind, mailing_list, status, version, published_at, enrolled (state →
+def load_campaigns(session: Session, campaign_id: int | None = None) -> list[dict[str, Any]]:
+    """Published campaigns by name, or one of them: name, title, kind, mailing_list, status, version, published_at, enrolled (state →
     number), sent (without corrections: their readers had the letter), owed, uncertain, next_due_at."""
     query = (
         select(_campaign, _version.c.number, _version.c.published_at, _version.c.structure)
         .join(_version, _version.c.id == _campaign.c.latest_version_id)
         .order_by(_campaign.c.name)
     )
-    enrolled, sent, next_due = _enrolled(session), _by_status(session), _next_due(session)
+    if campaign_id is not None:
+        query = query.where(_campaign.c.id == campaign_id)
+    enrolled, counted, sent = _enrolled(session, campaign_id), _by_status(session, campaign_id), _sent(session, campaign_id)
     return [
         {
             "name": row.name,
@@ -48,65 +50,85 @@ def load_campaigns(session: Session) -> list[dict[str, Any]]:
             "version": row.number,
             "published_at": row.published_at,
             "enrolled": enrolled[row.id],
-            "sent": sent[row.id].get(DispatchStatus.sent, 0),
-            "owed": sum(sent[row.id].get(status, 0) for status in OWED),
-            "uncertain": sent[row.id].get(DispatchStatus.uncertain, 0),
-            "next_due_at": next_due.get(row.id),
+            "sent": sum(sent[row.id].values()),
+            "owed": sum(counted[row.id].get(status, 0) for status in OWED),
+            "uncertain": counted[row.id].get(DispatchStatus.uncertain, 0),
+            "next_due_at": _next_due(session, row.id),
         }
-        for row in session.execute(query)
+        for row in session.execute(query).all()
     ]
 
 
-def _enrolled(session: Session) -> dict[int, dict[str, int]]:
+def _only(column: Any, campaign_id: int | None) -> list[Any]:
+    return [] if campaign_id is None else [column == campaign_id]
+
+
+def _enrolled(session: Session, campaign_id: int | None) -> dict[int, dict[str, int]]:
     found: dict[int, dict[str, int]] = defaultdict(lambda: {state.value: 0 for state in EnrolmentState})
-    query = select(_enrolment.c.campaign_id, _enrolment.c.state, func.count()).group_by(_enrolment.c.campaign_id, _enrolment.c.state)
-    for campaign_id, state, number in session.execute(query):
-        found[campaign_id][state.value] = number
+    query = select(_enrolment.c.campaign_id, _enrolment.c.state, func.count()).where(*_only(_enrolment.c.campaign_id, campaign_id))
+    for number, state, count in session.execute(query.group_by(_enrolment.c.campaign_id, _enrolment.c.state)):
+        found[number][state.value] = count
     return found
 
 
-def _by_status(session: Session) -> dict[int, dict[DispatchStatus, int]]:
+def _by_status(session: Session, campaign_id: int | None) -> dict[int, dict[DispatchStatus, int]]:
+    """What is open, failed or uncertain, by campaign; each found by its index, however much was sent."""
     found: dict[int, dict[DispatchStatus, int]] = defaultdict(dict)
-    query = (
-        select(_dispatch.c.campaign_id, _dispatch.c.status, func.count())
-        .where(or_(_dispatch.c.status != DispatchStatus.sent, ~_corrects))
-        .group_by(_dispatch.c.campaign_id, _dispatch.c.status)
-    )
-    for campaign_id, status, number in session.execute(query):
-        found[campaign_id][status] = number
+    kinds = (_dispatch.c.campaign_id, _dispatch.c.status)
+    for asked in (is_open(_dispatch), is_lost(_dispatch)):
+        query = select(*kinds, func.count()).where(asked, *_only(_dispatch.c.campaign_id + 0, campaign_id)).group_by(*kinds)
+        for number, status, count in session.execute(query):
+            found[number][status] = count
     return found
 
 
-def _next_due(session: Session) -> dict[int, Any]:
-    """The next instant a campaign has something to do: a letter that is owed, or the next step of somebody who is not owed it yet."""
-    owed = (
-        select(_dispatch.c.campaign_id, func.min(_dispatch.c.due_at)).where(_dispatch.c.status.in_(OWED)).group_by(_dispatch.c.campaign_id)
+def _sent(session: Session, campaign_id: int | None) -> dict[int, dict[str, int]]:
+    """Campaign → step → letters that surely left, without corrections; from the touches, which outlive the rows of the ledger."""
+    corrects = _touch.c.occasion.contains(MARK, autoescape=True)
+    mine, kinds = _only(_touch.c.campaign_id, campaign_id), (_touch.c.campaign_id, _touch.c.step)
+    left = [
+        select(*kinds, func.count()).where(~_touch.c.service, *mine).group_by(*kinds),
+        select(*kinds, func.count()).where(_touch.c.service, ~corrects, *mine).group_by(*kinds),
+    ]
+    doubtful = (
+        select(_dispatch.c.campaign_id, _dispatch.c.step, -func.count())
+        .where(is_lost(_dispatch), _dispatch.c.status == DispatchStatus.uncertain, ~_corrects, *_only(_dispatch.c.campaign_id, campaign_id))
+        .group_by(_dispatch.c.campaign_id, _dispatch.c.step)
     )
+    found: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for query in (*left, doubtful):
+        for number, step, count in session.execute(query):
+            found[number][step] += count
+    return found
+
+
+def _next_due(session: Session, campaign_id: int) -> Any:
+    """The next instant a campaign has something to do: a letter that is owed, or the next step of somebody who is not owed it yet."""
+    owed = select(func.min(_dispatch.c.due_at)).where(is_open(_dispatch), _dispatch.c.campaign_id + 0 == campaign_id)
     steps = (
-        select(_enrolment.c.campaign_id, func.min(_enrolment.c.next_due_at))
+        select(_enrolment.c.next_due_at)
         .where(
-            _enrolment.c.state == EnrolmentState.active,
+            _enrolment.c.campaign_id == campaign_id,
+            is_active(_enrolment),
+            _enrolment.c.next_due_at.is_not(None),
             ~exists().where(
                 _dispatch.c.enrolment_id == _enrolment.c.id,
                 _dispatch.c.occasion == _enrolment.c.occasion,
                 _dispatch.c.step == _enrolment.c.next_step,
             ),
         )
-        .group_by(_enrolment.c.campaign_id)
+        .order_by(_enrolment.c.next_due_at)
+        .limit(1)
     )
-    found: dict[int, Any] = {}
-    for query in (owed, steps):
-        for campaign_id, at in session.execute(query):
-            if at is not None:
-                found[campaign_id] = min(at, found.get(campaign_id, at))
-    return found
+    found = [session.execute(query).scalar_one_or_none() for query in (owed, steps)]
+    return min((at for at in found if at is not None), default=None)
 
 
 def load_campaign(session: Session, name: str) -> dict[str, Any]:
     """One published campaign: the row of ``load_campaigns`` with audiences, steps (each with its counts), ended
     enrolments by reason, and versions. Raises InputError for an unknown name."""
     campaign = get_campaign(session, name)
-    row = next(each for each in load_campaigns(session) if each["name"] == name)
+    (row,) = load_campaigns(session, campaign.id)
     versions = session.execute(select(_version).where(_version.c.campaign_id == campaign.id).order_by(_version.c.number)).all()
     definition = CampaignDefinition.from_structure(versions[-1].structure)
     return row | {
@@ -145,6 +167,7 @@ def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -
     kinds = (_dispatch.c.step, _dispatch.c.status, _dispatch.c.reason, _corrects.label("corrects"))
     query = select(*kinds, func.count()).where(_dispatch.c.campaign_id == campaign_id).group_by(*kinds)
     skipped: dict[str, dict[str, int]] = defaultdict(dict)
+    sent = _sent(session, campaign_id)[campaign_id]
     out = table_of(SkippedStep)
     taken_out: dict[str, Any] = dict(session.execute(select(out.c.step, out.c.at).where(out.c.campaign_id == campaign_id)).all())
     for step, status, reason, corrects, number in session.execute(query):
@@ -156,7 +179,7 @@ def _steps(session: Session, campaign_id: int, definition: CampaignDefinition) -
         {
             "step": step.name,
             "when": when_text(step),
-            "sent": counts[step.name].get(DispatchStatus.sent, 0),
+            "sent": sent[step.name],
             "corrected": counts[step.name].get("corrected", 0),
             "owed": sum(counts[step.name].get(status, 0) for status in OWED),
             "failed": counts[step.name].get(DispatchStatus.failed, 0),

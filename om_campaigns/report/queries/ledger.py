@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.campaign.matching import LOST, OPEN, dispatches_to, is_lost, is_open
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
 from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of
@@ -16,6 +17,10 @@ from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
 
 KEYS = ("campaign", "occasion", "step", "route", "recipient", "organisation", "status", "due_at", "sent_at", "message_id")
 """What JSON and CSV of the ledger have, in this order."""
+
+
+INDEXED = ((OPEN, is_open), (LOST, is_lost))
+"""What an index of few rows holds, and its condition."""
 
 
 def load_ledger(
@@ -29,7 +34,7 @@ def load_ledger(
 ) -> tuple[list[dict[str, Any]], int]:
     """Rows with ``KEYS``, ``reason`` and ``detail``, the earliest due first, and how many there are in all.
 
-    ``recipient`` is the address, ``organisation`` the house's slug. ``limit`` keeps the latest so many; 0 means all.
+    ``recipient`` is the address, ``organisation`` the house's slug. ``limit`` keeps those that were planned last; 0 means all.
     Raises InputError for a campaign or status that does not exist.
     """
     dispatch, address, house, campaigns = (table_of(each) for each in (Dispatch, Address, Organisation, Campaign))
@@ -37,9 +42,10 @@ def load_ledger(
     if campaign:
         conditions.append(dispatch.c.campaign_id == get_campaign(session, campaign).id)
     if status:
-        conditions.append(dispatch.c.status == DispatchStatus(status))
+        asked = DispatchStatus(status)
+        conditions += [dispatch.c.status == asked, *(spelled(dispatch) for statuses, spelled in INDEXED if asked in statuses)]
     if person_id is not None:
-        conditions += [dispatch.c.recipient_kind == RecipientKind.person, dispatch.c.recipient_id == person_id]
+        conditions.append(dispatch.c.id.in_(dispatches_to(RecipientKind.person, person_id)))
     if organisation_id is not None:
         conditions.append(dispatch.c.organisation_id == organisation_id)
     total = session.execute(select(func.count()).select_from(dispatch).where(*conditions)).scalar_one()
@@ -62,10 +68,12 @@ def load_ledger(
         .join(address, address.c.id == dispatch.c.address_id)
         .join(house, house.c.id == dispatch.c.organisation_id)
         .where(*conditions)
-        .order_by(dispatch.c.due_at.desc(), dispatch.c.id.desc())
     )
-    rows = session.execute(query.limit(limit) if limit else query).mappings().all()
-    return [dict(row) for row in reversed(rows)], total
+    if limit:  # the latest by number, so that nobody has to sort the whole ledger
+        latest = select(dispatch.c.id).where(*conditions).order_by(dispatch.c.id.desc()).limit(limit)
+        query = query.where(dispatch.c.id.in_(latest))
+    rows = session.execute(query.order_by(dispatch.c.due_at, dispatch.c.id)).mappings().all()
+    return [dict(row) for row in rows], total
 
 
 def _message_id(dispatch: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlmodel import Session
 
-from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.models import Organisation, Touch
 from om_campaigns.audience.vocabulary import PASSING_ON
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Pack, PackOrganisation
 from om_campaigns.columns import table_of
@@ -39,8 +39,9 @@ def load_by_house(session: Session, smallest: int, today: date, *, campaign: str
     ``clicks`` is None where it would be a figure about fewer people than ``smallest``.
     """
     rows = []
-    readers = _load_readers(session, today)
-    for link, counts in _load_counts(session, campaign, step).items():
+    counted = _load_counts(session, campaign, step)
+    readers = _load_readers(session, today, {(link.campaign, link.step) for link in counted})
+    for link, counts in counted.items():
         behind = readers[link.campaign, link.step, link.is_pack]
         others = sum(number for house, number in behind.items() if house not in counts)
         parts = {house: Part(clicks, behind[house] if house else others) for house, clicks in counts.items()}
@@ -100,20 +101,21 @@ def _rows(session: Session, campaign: str, step: str, by: Any) -> Iterator[tuple
         yield Link(*row[:4]), row[4], row[5]
 
 
-def _load_readers(session: Session, today: date) -> dict[tuple[str, str, bool], dict[str, int]]:
-    """How many people a text reached, by campaign, step and whether it was passed on, then by house."""
+def _load_readers(session: Session, today: date, texts: set[tuple[str, str]]) -> dict[tuple[str, str, bool], dict[str, int]]:
+    """How many people a text reached, by campaign, step and whether it was passed on, then by house; of these (campaign, step) only."""
     campaigns, dispatch, pack, member = table_of(Campaign), table_of(Dispatch), table_of(Pack), table_of(PackOrganisation)
-    left = dispatch.c.status.in_((DispatchStatus.sent, DispatchStatus.uncertain))
+    touch, ids = table_of(Touch), {row.name: row.id for row in session.execute(select(campaigns.c.id, campaigns.c.name))}
     found: dict[tuple[str, str, bool], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    letters = (
-        select(campaigns.c.name, dispatch.c.step, _house.c.slug, func.count(dispatch.c.address_id.distinct()))
-        .join_from(dispatch, campaigns, campaigns.c.id == dispatch.c.campaign_id)
-        .join(_house, _house.c.id == dispatch.c.organisation_id)
-        .where(left, dispatch.c.route.not_in(PASSING_ON))
-        .group_by(campaigns.c.name, dispatch.c.step, _house.c.slug)
-    )
-    for name, step, house, number in session.execute(letters):
-        found[name, step, False][house] = number
+    for name, step in sorted(texts):
+        letters = (
+            select(_house.c.slug, func.count())
+            .join_from(touch, _house, _house.c.id == touch.c.organisation_id)
+            .where(touch.c.campaign_id == ids[name], touch.c.step == step, ~touch.c.service, touch.c.route.not_in(PASSING_ON))
+            .group_by(_house.c.slug)
+        )
+        for house, number in session.execute(letters):
+            found[name, step, False][house] = number
+    left = dispatch.c.status.in_((DispatchStatus.sent, DispatchStatus.uncertain))
     packs = (
         select(campaigns.c.name, pack.c.step, _house.c.slug, member.c.organisation_id)
         .join_from(pack, member, member.c.pack_id == pack.c.id)

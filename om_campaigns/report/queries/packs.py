@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
@@ -61,29 +61,44 @@ def load_packs(
     for column, wanted in ((campaigns.c.name, campaign), (pack.c.step, step), (pack.c.relay_state, state), (pack.c.code, code)):
         if wanted:
             query = query.where(column == wanted)
+    if house:
+        member = table_of(PackOrganisation)
+        meant = select(organisation.c.id).where(organisation.c.slug == house).scalar_subquery()
+        query = query.where(
+            or_(pack.c.organisation_id == meant, pack.c.id.in_(select(member.c.pack_id).where(member.c.organisation_id == meant)))
+        )
     rows = [dict(row._mapping) for row in session.execute(query)]
-    serves, answers = _load_served(session), _load_answers(session)
+    ids = [row["id"] for row in rows]
+    serves, answers = _load_served(session, ids), _load_answers(session, ids)
     for row in rows:
         row["receiver"] = row.pop("person") or row["address"]
         row["serves"] = serves.get(row["id"], [])
         row["level"], row["count"] = answers.get(row.pop("id"), (None, None))
         del row["address"]
-    return [row for row in rows if not house or house == row["house"] or house in row["serves"]]
+    return rows
 
 
-def _load_served(session: Session) -> dict[int, list[str]]:
+MANY = 500
+"""Beyond so many packs all of them are asked for, rather than each by its number."""
+
+
+def _load_served(session: Session, ids: list[int]) -> dict[int, list[str]]:
     member, organisation = table_of(PackOrganisation), table_of(Organisation)
     found: dict[int, list[str]] = defaultdict(list)
     query = select(member.c.pack_id, organisation.c.slug).join(organisation, organisation.c.id == member.c.organisation_id)
+    if len(ids) <= MANY:
+        query = query.where(member.c.pack_id.in_(ids))
     for pack_id, slug in session.execute(query.order_by(organisation.c.slug)):
         found[pack_id].append(slug)
     return found
 
 
-def _load_answers(session: Session) -> dict[int, tuple[str | None, int | None]]:
+def _load_answers(session: Session, ids: list[int]) -> dict[int, tuple[str | None, int | None]]:
     """The latest answer of each pack: level ('no' where it was declined) and number."""
     answer = table_of(Acknowledgement)
     query = select(answer.c.pack_id, answer.c.level, answer.c.count).order_by(answer.c.at, answer.c.id)
+    if len(ids) <= MANY:
+        query = query.where(answer.c.pack_id.in_(ids))
     return {pack_id: (level.value if level else "no", count) for pack_id, level, count in session.execute(query)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, distinct, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, distinct, func, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
@@ -13,6 +13,7 @@ from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
+from om_campaigns.campaign.matching import is_lost, is_open
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import load_owed
@@ -40,25 +41,52 @@ def count_audience(session: Session, today: date) -> dict[str, Any]:
     seats = _seats(today, func.count(distinct(seat.c.id)))
     known = table_of(MailingList)
     lists = session.execute(select(known.c.slug, known.c.name_de).order_by(known.c.slug)).all()
-    covered = or_(*(_has_any_basis(slug) for slug, _ in lists), _has_any_basis("*"))
     return {
         "organisations": session.execute(houses.select_from(house)).scalar_one(),
         "people": session.execute(people).scalar_one(),
         "role_addresses": session.execute(seats.where(seat.c.person_id.is_(None))).scalar_one(),
         "seats": session.execute(seats).scalar_one(),
-        "addresses": _count(session, today),
-        "suppressed": _count(session, today, is_suppressed(_address, _house, "")),
-        "without_basis": _count(session, today, ~covered),
+        **_count_addresses(session, today, [(slug, name) for slug, name in lists]),
+    }
+
+
+REACHED, STOPPED = 1, 1_000_000
+"""What a seat adds to the sum of its address for a list: it may be written to there, or it is suppressed there."""
+
+
+def _count_addresses(session: Session, today: date, lists: list[tuple[str, str]]) -> dict[str, Any]:
+    """Every address is looked at once, whatever is asked about it; several seats at one address count once for each answer."""
+    covered = or_(_has_any_basis("*"), *(_has_any_basis(slug) for slug, _ in lists))
+    answers = [
+        func.max(case((is_suppressed(_address, _house, ""), 1), else_=0)),
+        func.max(case((covered, 0), else_=1)),
+        *(func.sum(_state(slug)) for slug, _ in lists),
+    ]
+    found = _seats(today, _address.id).add_columns(*(each.label(f"a{number}") for number, each in enumerate(answers)))
+    rows = found.where(_address.id.is_not(None)).group_by(_address.id).subquery()
+    suppressed, bare, *states = (rows.c[f"a{number}"] for number in range(len(answers)))
+    sums = [case((state % STOPPED >= REACHED, 1), else_=0) for state in states] + [case((state >= STOPPED, 1), else_=0) for state in states]
+    counted = select(func.count(), *(func.coalesce(func.sum(each), 0) for each in (suppressed, bare, *sums))).select_from(rows)
+    total, stopped, uncovered, *told = map(int, session.execute(counted).one())
+    return {
+        "addresses": total,
+        "suppressed": stopped,
+        "without_basis": uncovered,
         "mailing_lists": [
-            {
-                "slug": slug,
-                "name": name,
-                "mailable": _count(session, today, _may_be_written_to(slug)),
-                "suppressed": _count(session, today, _has_any_basis(slug), is_suppressed(_address, _house, slug)),
-            }
-            for slug, name in lists
+            {"slug": slug, "name": name, "mailable": told[number], "suppressed": told[len(lists) + number]}
+            for number, (slug, name) in enumerate(lists)
         ],
     }
+
+
+def _state(mailing_list: str) -> ColumnElement[int]:
+    person = table_of(Person)
+    may = and_(
+        _address.bounce_state != BounceState.hard,
+        _house.status == OrganisationStatus.active,
+        or_(person.c.id.is_(None), person.c.status == PersonStatus.active),
+    )
+    return case((~_has_any_basis(mailing_list), 0), (is_suppressed(_address, _house, mailing_list), STOPPED), (may, REACHED), else_=0)
 
 
 def _seats(today: date, counted: ColumnElement[int]) -> Any:
@@ -77,25 +105,10 @@ def _seats(today: date, counted: ColumnElement[int]) -> Any:
     )
 
 
-def _count(session: Session, today: date, *conditions: ColumnElement[bool]) -> int:
-    return int(session.execute(_seats(today, func.count(distinct(_address.id))).where(*conditions)).scalar_one())
-
-
 def _has_any_basis(mailing_list: Any) -> ColumnElement[bool]:
     """For mail in OM's name, or in the house's where that has agreed on its data role."""
     by_house = and_(_house.data_role.is_not(None), has_basis(_address.id, _house, mailing_list, Sender.home))
     return or_(has_basis(_address.id, _house, mailing_list, Sender.om), by_house)
-
-
-def _may_be_written_to(mailing_list: str) -> ColumnElement[bool]:
-    person = table_of(Person)
-    return and_(
-        _has_any_basis(mailing_list),
-        ~is_suppressed(_address, _house, mailing_list),
-        _address.bounce_state != BounceState.hard,
-        _house.status == OrganisationStatus.active,
-        or_(person.c.id.is_(None), person.c.status == PersonStatus.active),
-    )
 
 
 def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any]:
@@ -105,7 +118,9 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
     since, left, readers), and ``held``: letters that are held back (campaign, step, reason, letters, why)."""
     row = session.get(Instance, 1) or Instance()
     dispatch = table_of(Dispatch)
-    by_status = dict(session.execute(select(dispatch.c.status, func.count()).group_by(dispatch.c.status)).all())
+    by_status: dict[DispatchStatus, int] = {}
+    for asked in (is_open(dispatch), is_lost(dispatch)):
+        by_status |= dict(session.execute(select(dispatch.c.status, func.count()).where(asked).group_by(dispatch.c.status)).all())
     return {
         "halted_at": row.halted_at,
         "halted_by": row.halted_by,
