@@ -17,7 +17,8 @@ from sample_letter import HEAD, Given
 
 from om_campaigns.compose.archived import make_page_html
 from om_campaigns.compose.building import make_edition
-from om_campaigns.compose.edition import Purpose, show_text
+from om_campaigns.compose.edition import Purpose, show_html, show_subject, show_text
+from om_campaigns.compose.lint import Rendered, lint
 from om_campaigns.compose.lint.page import read_page
 from om_campaigns.compose.lint.width import check_width
 from om_campaigns.compose.markdown import check_markdown, convert
@@ -341,3 +342,23 @@ def test_ren_18_what_may_not_fit_on_a_phone_is_named(given: Given) -> None:
     assert wide("Kennwort `K7M-2X99-ABC-DEF` und\n\n| Haus | Wofür |\n|---|---|\n| Krankenkasse | Gesundheit im Betrieb |\n") == []
     assert "never breaks" in wide("`langer-code-der-nie-umbrochen-wird-weil-man-ihn-kopiert`\n")[0]
     assert "table of 6 columns" in wide("|" + "Ansprechpartner|" * 6 + "\n" + "|-" * 6 + "|\n" + "|Handwerkskammer" * 6 + "|\n")[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Adresse: https://example.org/foo--bar/a...b/(c)/seite und www.example.org, presse@example.org.",
+        "rufen Sie [unser Büro](tel:+49301234567) an.",
+        "lesen Sie [den Artikel](https://example.org/wiki/Wir_(Film)) in Ruhe.",
+        "schreiben Sie [an die Redaktion](mailto:info@example.org?subject=Frage%20zu%20%C3%84nderung) oder "
+        "[an beide](mailto:info@example.org?cc=b@example.org).",
+        "in HTML heißt fett `<b>fett</b>`.",
+    ],
+)
+def test_the_lint_is_silent_about_good_links_and_code(given: Given, values: dict[str, str], body: str) -> None:
+    given_letter = given(HEAD + "Guten Tag {{ contact.full_name }},\n\n" + body + "\n")
+    edition = make_edition(given_letter)
+    letter = Rendered(
+        show_subject(edition, values), "Vorspann", show_html(edition, values), show_text(edition, values), "Offensive Mittelstand"
+    )
+    assert [each for each in lint(letter) if each.rule_id in ("MSG-11", "REN-16", "REN-12")] == []
