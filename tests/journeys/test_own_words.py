@@ -119,6 +119,17 @@ def test_the_log_keeps_everything_with_who_and_where_from(office: Workspace) -> 
     assert "halbe Stunde" in files_of(office, "amt")["weiterleiten.txt"]
 
 
+def test_sec_03_a_house_that_writes_templates_passes_on_braces(office: Workspace) -> None:
+    """Markdown decodes what a look at the source cannot see; in every file of the pack it is text, and the locked block stands."""
+    add_block(office.app, TEXT, "Anfang &lcub;#", office.now, actor="anna", after="top")
+    say(office, '#&rcub; [hier](https://x.example "&lcub;{ 7*193 }&rcub;"), {\\{ x }\\} und &#123;&#123; y')
+    files = files_of(office, "amt")
+    assert "Checks, mit denen" in files["weiterleiten.txt"]
+    assert "Anfang {#" in files["weiterleiten.txt"]
+    assert "{{ x }} und {{ y" in files["weiterleiten.txt"]
+    assert "1351" not in "".join(files.values())
+
+
 REFUSED = (
     ("offers", "Unsere Angebote", "is locked"),
     ("say", "[Hier](https://haus.example/?utm_source=x)", "counts its readers"),
