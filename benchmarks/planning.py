@@ -28,7 +28,8 @@ from sqlalchemy import text
 from om_campaigns import migrations, store
 from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
-from om_campaigns.campaign.models import CampaignKind
+from om_campaigns.campaign.entry_brake import confirm_entry
+from om_campaigns.campaign.models import CampaignKind, PermissionKind
 from om_campaigns.campaign.releases import publish
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
@@ -100,7 +101,8 @@ def make_workspace(folder: Path, seats: int) -> None:
             audiences=(Audience("alle", where="status == 'active' and 'adviser' in roles or 'contact' in roles"),),
             steps=(Step("a1", day=0), Step("a2", day=14)),
         )
-        publish(session, "wir", definition, make_files(), NOW, "benchmark")
+        published = publish(session, "wir", definition, make_files(), NOW, "benchmark")
+        confirm_entry(session, PermissionKind.publication, published.campaign, seats, "benchmark", NOW)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     engine.dispose()

@@ -144,6 +144,21 @@ def audience_imported(organisations: int, people: int, rejected: int) -> None:
     _log.info("audience.imported", organisations=organisations, people=people, rejected=rejected)
 
 
+def entry_held(campaign: str, *, people: int, houses: int, most_people: int, most_houses: int) -> None:
+    """More would enter a campaign within a day than it takes unasked; nobody enters until somebody agrees."""
+    _log.error("entry.held", campaign=campaign, people=people, houses=houses, most_people=most_people, most_houses=most_houses)
+
+
+def entry_released(campaign: str) -> None:
+    """A campaign that was held lets people in again: they were admitted, or are few enough now."""
+    _log.info("entry.released", campaign=campaign)
+
+
+def entry_admitted(campaign: str, figure: int, actor: str) -> None:
+    """Somebody let those in whom a campaign held."""
+    _log.info("entry.admitted", campaign=campaign, figure=figure, actor=actor)
+
+
 def campaign_status_changed(campaign: int, old: str, new: str) -> None:
     """Somebody paused, resumed or stopped a campaign."""
     _log.info("campaign.status_changed", campaign=campaign, old=old, new=new)

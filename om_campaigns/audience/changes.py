@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Change
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.columns import new_ref
+from om_campaigns.columns import new_ref, table_of
 
 
 def record_change(
@@ -29,3 +30,8 @@ def record_change(
             batch=batch or new_ref(), entity=entity, entity_id=entity_id, field=field, old=old, new=new, origin=origin, actor=actor, at=at
         )
     )
+
+
+def newest_change(session: Session) -> int:
+    """The number of the latest change, 0 where there is none: whether something was changed since."""
+    return session.execute(select(func.max(table_of(Change).c.id))).scalar() or 0

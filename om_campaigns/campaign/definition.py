@@ -126,6 +126,9 @@ class CampaignDefinition:
     """Its steps stand in the archive, without anything personal, once they were sent."""
     per_hour: int = 0
     """At most so many letters in any hour, so that a house can keep up with the answers; 0 is without limit."""
+    people_a_day: int = 0
+    houses_a_day: int = 0
+    """So many may enter within 24 hours however small the days before were (see ``entry_brake``); 0 is what the settings say."""
     count_links: bool = False
     """How often the links of its texts are followed is counted per house, where enough people read them (FWD-15)."""
 
@@ -161,6 +164,8 @@ class CampaignDefinition:
             "backfill": self.backfill,
             **({} if self.is_public else {"public": False}),
             **({"per_hour": self.per_hour} if self.per_hour else {}),  # what was published before keeps its hash
+            **({"people_a_day": self.people_a_day} if self.people_a_day else {}),
+            **({"houses_a_day": self.houses_a_day} if self.houses_a_day else {}),
             **({"count_links": True} if self.count_links else {}),
             "audiences": [_audience_data(audience) for audience in self.audiences],
             "steps": [_step_data(step) for step in self.steps],
@@ -186,6 +191,8 @@ class CampaignDefinition:
             backfill=data["backfill"],
             is_public=data.get("public", True),
             per_hour=CampaignDefinition.limit_in(data),
+            people_a_day=data.get("people_a_day", 0),
+            houses_a_day=data.get("houses_a_day", 0),
             count_links=data.get("count_links", False),
             audiences=tuple(_audience(each) for each in data["audiences"]),
             steps=tuple(_step(each) for each in data["steps"]),

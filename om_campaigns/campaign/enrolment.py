@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    FromClause,
+    Index,
     Integer,
     Select,
     Table,
@@ -27,8 +29,10 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     or_,
     select,
+    text,
     true,
     update,
 )
@@ -42,14 +46,50 @@ from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, RecipientKind, Role
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter
+from om_campaigns.campaign.entry_brake import (
+    DAY,
+    EntryRule,
+    Judgement,
+    Subjects,
+    judge_entry,
+    load_undisputed,
+    lock_entry,
+    raise_largest,
+)
 from om_campaigns.campaign.houses import HOUSE, House, fill_houses, renew_temporary, temporary
 from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
-from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Enrolment, EnrolmentState, Reason
 from om_campaigns.campaign.receivers import RECEIVER, fill_receivers, load_passing, segment_of
 from om_campaigns.campaign.routing import Cascade
 from om_campaigns.campaign.unseen import AUDIENCE, read_history, source_of
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 from om_campaigns.store import change, insert_ignoring
+
+_enrolment = table_of(Enrolment)
+
+ENTRANT = Table(
+    "plan_entrant",
+    temporary,
+    Column("audience", Integer, nullable=False),
+    Column("occasion", BYTEWISE_TEXT, nullable=False),
+    Column("subject_kind", BYTEWISE_TEXT, nullable=False),
+    Column("subject_id", Integer, nullable=False),
+    Column("organisation_id", Integer, nullable=False),
+    Column("seat_id", Integer, nullable=False),
+    Column("address_id", Integer, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Index("plan_entrant_subject", "subject_kind", "subject_id", unique=True),
+    Index(
+        "plan_entrant_address",
+        "occasion",
+        "address_id",
+        unique=True,
+        sqlite_where=text("subject_kind = 'person'"),
+        postgresql_where=text("subject_kind = 'person'"),
+    ),
+    prefixes=["TEMPORARY"],
+)
+"""Who would enter, each once: the unique keys are those of ``enrolment``."""
 
 CANDIDATE = Table(
     "plan_candidate",
@@ -69,12 +109,13 @@ CANDIDATE = Table(
 
 @dataclass
 class Entered:
-    """How many entered, and why the other matches did not."""
+    """How many entered, why the other matches did not, and what the brake said; None where nobody would enter."""
 
     entered: int = 0
     refused: Counter[Reason] = field(default_factory=Counter)
     left: int = 0
     """Enrolments that have ended and whose subject was seen outside the segment for the first time."""
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True)
@@ -88,17 +129,37 @@ class Entry:
     not_while_in: tuple[int, ...]
     starts_after: tuple[int, ...]
     houses: dict[int, House]
+    rule: EntryRule
 
 
 def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date) -> Entered:
-    """Enrol everybody who matches the latest version and is not in yet. Running it twice adds nothing."""
+    """Enrol everybody who matches the latest version and is not in yet, or nobody where they are too many for a day.
+
+    Running it twice adds nothing.
+    """
     left = _note_who_left(session, entry, now, today)
-    found = _fill_candidates(session, entry, today)
-    if not found:
-        return Entered(left=left)
-    calendar.plan_first(session, entry.definition, now)
-    entered = change(session, _insert_enrolments(session, entry, now))
-    return Entered(entered, _count_refusals(session, found, entered), left)
+    found = replace(foresee(session, entry, calendar, now, today, locks=True), left=left)
+    campaign, judgement = entry.campaign, found.judgement
+    if judgement is not None and judgement.is_held:
+        note_held(session, campaign, judgement.entering, now)
+        raise_largest(session, campaign, load_undisputed(session, campaign, now))
+        session.execute(update(CANDIDATE).where(CANDIDATE.c.reason == Reason.none.value).values(reason=Reason.entry_held.value))
+        return replace(found, entered=0, refused=found.refused + Counter({Reason.entry_held: judgement.entering.total}))
+    note_held(session, campaign, None, now)
+    if judgement is not None:
+        before = session.execute(select(func.max(_enrolment.c.entered_at)).where(_enrolment.c.campaign_id == campaign.id)).scalar()
+        found.entered = change(session, _insert_enrolments(session, entry, now))
+        if judgement.is_confirmed:
+            raise_largest(session, campaign, judgement.lately + judgement.entering)
+        elif before is not None:  # days that have passed undisputed since somebody entered last
+            raise_largest(session, campaign, load_undisputed(session, campaign, now, since=before - 2 * DAY))
+    _end_waiting(session, entry)
+    return found
+
+
+def has_waiting(session: Session, campaign: str) -> bool:
+    """Somebody finished another campaign that leads into this one, and is not in yet."""
+    return bool(_load_waiting(session, campaign))
 
 
 def sources_of(entry: Entry, today: date) -> set[str]:
@@ -106,6 +167,31 @@ def sources_of(entry: Entry, today: date) -> set[str]:
     asked = [subjects(segment_of(audience), today=today, campaigns=entry.campaign_ids) for audience in entry.definition.audiences]
     own = (entry.campaign.id or 0,) if entry.definition.re_enter == ReEnter.after_finish else ()
     return {AUDIENCE, *read_history(asked), *map(source_of, (*entry.not_while_in, *entry.starts_after, *own))}
+
+
+def foresee(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date, *, locks: bool = False) -> Entered:
+    """Who would enter at ``now``, in ENTRANT, and what the brake says to it; changes no table of ours.
+
+    ``locks``: they are let in next, so nobody else may let others in until then.
+    """
+    candidates = _fill_candidates(session, entry, today)
+    waiting = _load_waiting(session, entry.definition.name)
+    if not (candidates or waiting):
+        return Entered()
+    if locks:
+        lock_entry(session, entry.campaign)
+    calendar.plan_first(session, entry.definition, now)
+    renew_temporary(session, ENTRANT)
+    following = _fill_following(session, entry, waiting)
+    matching = _fill_matching(session, entry)
+    refused = _count_refusals(session, candidates, matching)
+    if not following + matching:
+        return Entered(refused=refused)
+    kinds = (RecipientKind.person, RecipientKind.organisation)
+    counts = session.execute(
+        select(*[func.count().filter(ENTRANT.c.subject_kind == kind.value) for kind in kinds]).select_from(ENTRANT)
+    ).one()
+    return Entered(following + matching, refused, judgement=judge_entry(session, entry.campaign, entry.rule, Subjects(*counts), now))
 
 
 def close_to_present_members(session: Session, entry: Entry, now: datetime, today: date) -> int:
@@ -261,31 +347,105 @@ def _conditions_between_campaigns(entry: Entry, parties: Parties, *, as_house: b
     return conditions
 
 
-def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> Any:
-    enrolment = table_of(Enrolment)
-    occasions = _next_occasion(entry)
-    first = entry.definition.steps[0]
+def _fill_matching(session: Session, entry: Entry) -> int:
+    """Candidates whom nothing keeps out, the strongest seat of each; nobody through an address that is in already."""
+    occasion = _next_occasion(entry)
     columns: dict[str, Any] = {
-        "campaign_id": literal(entry.campaign.id),
-        "occasion": occasions,
-        "version_id": literal(entry.version_id),
-        "state": literal(EnrolmentState.active.value),
-        "reason": literal(Reason.none.value),
-        "entered_at": literal(now, Instant),
-        "next_step": literal(first.name),
-        "next_due_at": TIME.c.due_at,
-        "promised_at": TIME.c.due_at,
-        "shift_seconds": literal(0),
+        "occasion": occasion,
+        "due_at": TIME.c.due_at,
         **{name: CANDIDATE.c[name] for name in ("audience", "subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
     }
     chosen = (
         select(*columns.values())
         .join_from(CANDIDATE, HOUSE, HOUSE.c.organisation_id == CANDIDATE.c.organisation_id)
         .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days))
-        .where(CANDIDATE.c.reason == Reason.none.value)
+        .where(CANDIDATE.c.reason == Reason.none.value, ~_is_in(entry, CANDIDATE, occasion))
         .order_by(CANDIDATE.c.strength, CANDIDATE.c.is_primary_home.desc(), CANDIDATE.c.seat_id)
     )
-    return insert_ignoring(session, enrolment, list(columns), chosen)
+    return change(session, insert_ignoring(session, ENTRANT, list(columns), chosen))
+
+
+def _fill_following(session: Session, entry: Entry, waiting: Sequence[int]) -> int:
+    """Whoever finished a campaign that leads into this one (``then``), whatever the segment says.
+
+    The basis is asked before the first step as always.
+    """
+    if not waiting:
+        return 0
+    columns: dict[str, Any] = {
+        "audience": literal(0),
+        "occasion": literal(""),
+        "due_at": TIME.c.due_at,
+        **{name: _enrolment.c[name] for name in ("subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
+    }
+    chosen = (
+        select(*columns.values())
+        .join_from(_enrolment, HOUSE, HOUSE.c.organisation_id == _enrolment.c.organisation_id)
+        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days))
+        .where(_waits_for_then(), _enrolment.c.version_id.in_(waiting), ~_is_in(entry, _enrolment, literal("")))
+        .order_by(_enrolment.c.id)
+    )
+    return change(session, insert_ignoring(session, ENTRANT, list(columns), chosen))
+
+
+def _is_in(entry: Entry, subject: FromClause, occasion: ColumnElement[str]) -> ColumnElement[bool]:
+    """The subject, or another person through the same address, has its place in this occasion already."""
+    mine = _enrolment.alias("e_in")
+    same = and_(mine.c.subject_kind == subject.c.subject_kind, mine.c.subject_id == subject.c.subject_id)
+    through = and_(
+        mine.c.subject_kind == literal_column("'person'"),  # in the words of the partial index
+        subject.c.subject_kind == RecipientKind.person.value,
+        mine.c.address_id == subject.c.address_id,
+    )
+    in_occasion = and_(mine.c.campaign_id == entry.campaign.id, mine.c.occasion == occasion)
+    return or_(exists().where(in_occasion, same), exists().where(in_occasion, through))
+
+
+def _waits_for_then() -> ColumnElement[bool]:
+    """Spelled out for the partial index."""
+    return _enrolment.c.reason == literal_column("'then_waits'")
+
+
+def _load_waiting(session: Session, campaign: str) -> list[int]:
+    """The versions of other campaigns whose finished subjects wait to enter this one."""
+    version = table_of(CampaignVersion)
+    waiting = session.execute(select(_enrolment.c.version_id).where(_waits_for_then()).distinct()).scalars().all()
+    if not waiting:
+        return []
+    rows = session.execute(select(version.c.id, version.c.structure).where(version.c.id.in_(waiting)))
+    return [row.id for row in rows if row.structure["then"] == campaign]
+
+
+def _end_waiting(session: Session, entry: Entry) -> None:
+    """Whoever waited to follow is in now, or was before."""
+    if waiting := _load_waiting(session, entry.definition.name):
+        followed = update(_enrolment).where(_waits_for_then(), _enrolment.c.version_id.in_(waiting))
+        session.execute(followed.values(reason=Reason.none))
+
+
+def note_held(session: Session, campaign: Campaign, held: Subjects | None, now: datetime) -> None:
+    """Keep on the campaign since when, and how many, the brake holds; nothing where that is known."""
+    at = campaign.held_at or now if held else None
+    number = held or Subjects()
+    if (campaign.held_at, campaign.held_people, campaign.held_houses) != (at, number.people, number.houses):
+        campaign.held_at, campaign.held_people, campaign.held_houses = at, number.people, number.houses
+        session.add(campaign)
+
+
+def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> Any:
+    columns: dict[str, Any] = {
+        "campaign_id": literal(entry.campaign.id),
+        "version_id": literal(entry.version_id),
+        "state": literal(EnrolmentState.active.value),
+        "reason": literal(Reason.none.value),
+        "entered_at": literal(now, Instant),
+        "next_step": literal(entry.definition.steps[0].name),
+        "next_due_at": ENTRANT.c.due_at,
+        "promised_at": ENTRANT.c.due_at,
+        "shift_seconds": literal(0),
+        **{column.name: column for column in ENTRANT.c if column.name != "due_at"},
+    }
+    return insert_ignoring(session, _enrolment, list(columns), select(*columns.values()).where(true()))
 
 
 def _next_occasion(entry: Entry) -> Any:

@@ -106,6 +106,8 @@ class Reason(StrEnum):
     erased = "erased"
     settled = "settled"
     already_there = "already_there"
+    entry_held = "entry_held"
+    then_waits = "then_waits"
 
 
 class PermissionKind(StrEnum):
@@ -124,7 +126,7 @@ class Campaign(SQLModel, table=True):
     """A campaign by name; what it says stands in its versions. ``paused_at`` freezes every due time.
 
     ``largest_entry`` and ``largest_house_entry``: the most people, and the most houses, that entered within 24 hours and were
-    reviewed or not disputed.
+    reviewed or not disputed. ``held_at``: since when so many more would enter that nobody does (see ``entry_brake``), with how many.
     """
 
     __tablename__ = "campaign"
@@ -140,13 +142,17 @@ class Campaign(SQLModel, table=True):
     latest_version_id: int | None = None
     largest_entry: int = 0
     largest_house_entry: int = 0
+    held_at: datetime | None = Field(default=None, sa_type=Instant)
+    held_people: int = 0
+    held_houses: int = 0
 
 
 class Permission(SQLModel, table=True):
     """Something a person confirmed after it was shown (Freigabe): nothing is asked twice while it holds.
 
     ``subject`` is what it is about, '' for the whole installation (a campaign by name); ``hash`` names exactly what was shown (the
-    checksum of a plan), ``figure`` how many. It holds from ``at`` until ``until``, for ever where that is empty.
+    checksum of a plan), ``figure`` how many; ``already`` of those counted were there at the very instant ``at``, before it was given.
+    It holds from ``at`` until ``until``, for ever where that is empty.
     """
 
     __tablename__ = "permission"
@@ -157,6 +163,7 @@ class Permission(SQLModel, table=True):
     subject: str = key(default="")
     hash: str = key(default="")
     figure: int | None = None
+    already: int = 0
     who: str
     at: datetime = Field(sa_type=Instant, nullable=False)
     until: datetime | None = Field(default=None, sa_type=Instant)
@@ -236,6 +243,13 @@ class Enrolment(SQLModel, table=True):
             postgresql_where=text("state = 'active'"),
         ),
         Index("ix_enrolment_subject_id", "subject_id"),
+        Index("ix_enrolment_entered", "campaign_id", "entered_at"),
+        Index(
+            "ix_enrolment_then",
+            "version_id",
+            sqlite_where=text("reason = 'then_waits'"),
+            postgresql_where=text("reason = 'then_waits'"),
+        ),
         one_of("subject_kind", RecipientKind),
         one_of("state", EnrolmentState),
         one_of("reason", Reason),

@@ -22,12 +22,13 @@ def record_permission(
     subject: str = "",
     hash: str = "",
     figure: int | None = None,
+    already: int = 0,
 ) -> Permission:
     """Write down that ``who`` confirmed this; the very same again, while it holds, stays one row."""
     for known in load_permissions(session, [what], at, subject=subject, hash=hash):
-        if (known.figure, known.until) == (figure, until):
+        if (known.figure, known.already, known.until) == (figure, already, until):
             return known
-    given = Permission(what=what, subject=subject, hash=hash, figure=figure, who=who, at=at, until=until)
+    given = Permission(what=what, subject=subject, hash=hash, figure=figure, already=already, who=who, at=at, until=until)
     session.add(given)
     session.flush()
     return given

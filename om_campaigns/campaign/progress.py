@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, func, insert, literal, select, update
 from sqlmodel import Session
@@ -17,7 +15,7 @@ from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of
-from om_campaigns.store import change, insert_ignoring
+from om_campaigns.store import change
 
 SETTLED = (
     DispatchStatus.sent,
@@ -42,24 +40,18 @@ DONE = Table(
 )
 
 
-@dataclass(frozen=True)
-class Successor:
-    """The campaign that ``then`` leads into, with its latest version."""
-
-    campaign: Campaign
-    version_id: int
-    definition: CampaignDefinition
-
-
 def advance(
     session: Session,
     campaign: Campaign,
     definitions: Mapping[int, CampaignDefinition],
     calendar: Calendar,
     now: datetime,
-    successors: Mapping[str, Successor],
+    successors: Collection[str],
 ) -> int:
-    """Give every enrolment whose step is settled its next step; returns how many moved or finished."""
+    """Give every enrolment whose step is settled its next step; returns how many moved or finished.
+
+    ``successors`` are the running campaigns that ``then`` may lead into: whoever finishes waits there to be let in (``enrol``).
+    """
     moved = 0
     for version_id, name in _settled_steps(session, campaign, now):
         definition = definitions[version_id]
@@ -67,9 +59,7 @@ def advance(
         _gather_settled(session, campaign, version_id, name, now, counts=step is not None and not step.when)
         following = definition.step_after(name)
         if following is None:
-            moved += finish(session, now)
-            if definition.then and definition.then in successors:
-                enter_successor(session, successors[definition.then], calendar, now)
+            moved += finish(session, now, Reason.then_waits if definition.then in successors else Reason.none)
         else:
             calendar.plan_following(session, definition, following, DONE)
             moved += move_on(session, following)
@@ -154,8 +144,8 @@ def move_on(session: Session, following: Step) -> int:
     )
 
 
-def finish(session: Session, now: datetime) -> int:
-    """End the way of the enrolments in DONE."""
+def finish(session: Session, now: datetime, reason: Reason) -> int:
+    """End the way of the enrolments in DONE; ``reason`` is ``then_waits`` where they go on into another campaign."""
     enrolment = table_of(Enrolment)
     return change(
         session,
@@ -163,7 +153,7 @@ def finish(session: Session, now: datetime) -> int:
         .where(enrolment.c.id == DONE.c.enrolment_id)
         .values(
             state=EnrolmentState.finished,
-            reason=Reason.none,
+            reason=reason,
             last_at=DONE.c.at,
             last_day=DONE.c.day,
             next_step=None,
@@ -171,30 +161,3 @@ def finish(session: Session, now: datetime) -> int:
             ended_at=now,
         ),
     )
-
-
-def enter_successor(session: Session, successor: Successor, calendar: Calendar, now: datetime) -> None:
-    """``then`` enrols whatever the target's segment says; the basis is asked before its first step as always."""
-    enrolment = table_of(Enrolment)
-    calendar.plan_first(session, successor.definition, now)
-    columns: dict[str, Any] = {
-        "campaign_id": literal(successor.campaign.id),
-        "occasion": literal(""),
-        "version_id": literal(successor.version_id),
-        "audience": literal(0),
-        "state": literal(EnrolmentState.active.value),
-        "reason": literal(Reason.none.value),
-        "entered_at": literal(now, Instant),
-        "next_step": literal(successor.definition.steps[0].name),
-        "next_due_at": TIME.c.due_at,
-        "promised_at": TIME.c.due_at,
-        "shift_seconds": literal(0),
-        **{name: enrolment.c[name] for name in ("subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
-    }
-    chosen = (
-        select(*columns.values())
-        .join_from(enrolment, DONE, DONE.c.enrolment_id == enrolment.c.id)
-        .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
-        .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days))
-    )
-    session.execute(insert_ignoring(session, enrolment, list(columns), chosen))

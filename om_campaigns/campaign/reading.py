@@ -166,6 +166,8 @@ def _definition(table: Table, entries: Sequence[Table], name: str, known: Known)
         backfill=table.yes("backfill", default=True),
         is_public=table.yes("public", default=True),
         per_hour=_or(table.whole("per_hour", low=1, high=100_000), 0),
+        people_a_day=_or(table.whole("people_a_day", low=1, high=1_000_000), 0),
+        houses_a_day=_or(table.whole("houses_a_day", low=1, high=1_000_000), 0),
         count_links=table.yes("count_links", default=False),
         audiences=audiences,
         steps=tuple(_step(entry, window or WORKING_HOURS, scope) for entry in entries),

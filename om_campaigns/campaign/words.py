@@ -32,6 +32,8 @@ CAMPAIGN_KEYS: dict[str, tuple[str, ...]] = {
     "backfill": ("Bestand",),
     "public": ("öffentlich",),
     "per_hour": ("Je_Stunde",),
+    "people_a_day": ("Personen_je_Tag",),
+    "houses_a_day": ("Häuser_je_Tag",),
     "count_links": ("Links_zählen",),
     "audience": ("Zielgruppe",),
     "step": ("Schritt",),

@@ -13,6 +13,7 @@ from om_campaigns.cli.output import counted, format_option, print_facts, print_j
 from om_campaigns.cli.times import DAY
 
 if TYPE_CHECKING:
+    from om_campaigns.pipeline.entering import Entering
     from om_campaigns.pipeline.staff.desk import ImportReport
 
 SHOWN_REJECTIONS = 40
@@ -33,6 +34,7 @@ def audience() -> None:
 @click.option("--collected-by", default="om", metavar="HOUSE", show_default=True, help="Who obtained it: om, or a house's slug.")
 @click.option("--source", default="", metavar="TEXT", help="How it was obtained, in words.")
 @click.option("--obtained-on", type=DAY, metavar="DATE", help="When it was obtained.")
+@click.option("--expect", type=click.IntRange(min=0), metavar="N", help="How many would newly enter campaigns in all; lets them in.")
 @format_option
 @pass_state
 def import_(
@@ -45,15 +47,21 @@ def import_(
     collected_by: str,
     source: str,
     obtained_on: date | None,
+    expect: int | None,
     format_: str,
 ) -> None:
     """Import FILES (CSV or XLSX), or every table of the folder audiences/.
 
-    The same file again changes nothing. Rows that cannot be taken are named with file, line, column and reason.
+    The same file again changes nothing. Rows that cannot be taken are named with file, line, column and reason. Says who would newly
+    enter which campaign; where the import makes more enter than one takes in a day, nothing is stored until that figure is typed or
+    said (--expect).
 
     JSON: {"organisations": {"new", "changed", "unchanged"}, "people": {…}, "rejected": [{"file", "line", "column",
-    "reason"}], "without_basis"}; with --dry-run also "changes".
+    "reason"}], "without_basis"}; where somebody would newly enter also "entering": [{"campaign", "people", "houses", "first_due_at",
+    "most_people", "most_houses", "held", "stays_out"}]; with --dry-run also "changes".
     """
+    from om_campaigns.cli.entering import print_entering, with_figure
+    from om_campaigns.cli.screen import quoted
     from om_campaigns.pipeline.staff.desk import import_audience, load_actor, make_grant
 
     if basis is None and (source or obtained_on):
@@ -61,14 +69,28 @@ def import_(
     app = state.app()
     now = app.now()
     grant = make_grant(basis, mailing_list, collected_by, source, obtained_on, today=app.today(now)) if basis else None
-    report = import_audience(app, files, now, load_actor(), is_strict=strict, is_dry_run=dry_run, basis=grant)
+    entering: list[Entering] = []
+
+    def note(found: list[Entering]) -> None:
+        entering[:] = found
+
+    report = with_figure(
+        lambda figure: import_audience(
+            app, files, now, load_actor(), is_strict=strict, is_dry_run=dry_run, basis=grant, expect=figure, tell=note
+        ),
+        expect,
+        command=" ".join(["audience import", *(quoted(str(file)) for file in files)]),
+        zone=app.settings.zone_info,
+        now=now,
+    )
     nothing = strict and bool(report.rejected)
     if format_ == "json":
-        print_json(_as_json(report, with_changes=dry_run))
+        print_json(_as_json(report, entering, with_changes=dry_run))
     elif format_ == "csv":
         print_rows([_plain(each) for each in report.rejected], "csv", dict.fromkeys(("file", "line", "column", "reason"), ""))
     else:
         _tell(report, is_dry_run=dry_run, nothing=nothing)
+        print_entering(entering, app.settings.zone_info, now)
     if nothing:
         raise SystemExit(2)
 
@@ -77,13 +99,17 @@ def _plain(row: object) -> dict[str, object]:
     return {name: getattr(row, name) for name in ("file", "line", "column", "reason")}
 
 
-def _as_json(report: ImportReport, *, with_changes: bool) -> dict[str, object]:
+def _as_json(report: ImportReport, entering: list[Entering], *, with_changes: bool) -> dict[str, object]:
+    from om_campaigns.cli.entering import entering_as_json
+
     answer: dict[str, object] = {
         name: {"new": counts.new, "changed": counts.changed, "unchanged": counts.unchanged}
         for name, counts in (("organisations", report.organisations), ("people", report.people))
     }
     answer["rejected"] = [_plain(each) for each in report.rejected]
     answer["without_basis"] = report.without_basis
+    if entering:
+        answer["entering"] = entering_as_json(entering)
     if with_changes:
         answer["changes"] = [{name: getattr(each, name) for name in ("entity", "name", "field", "old", "new")} for each in report.changes]
     return answer

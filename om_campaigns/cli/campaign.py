@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -61,7 +61,12 @@ def list_(state: State, format_: str) -> None:
 @format_option
 @pass_state
 def show(state: State, name: str, format_: str) -> None:
-    """Everything about one published campaign: audiences, steps with their counts, versions."""
+    """Everything about one published campaign: audiences, steps with their counts, versions, and whom it holds.
+
+    JSON: besides the columns of 'campaign list' then, exit_when, audiences, steps, ended, versions, largest_entry and
+    largest_house_entry (the most that entered within a day, reviewed or undisputed), held_at, held_people and held_houses (more
+    would enter than may in a day: nobody does until 'campaign admit').
+    """
     from om_campaigns.cli.opening import looking
     from om_campaigns.report.queries.campaigns import load_campaign
 
@@ -77,7 +82,10 @@ def show(state: State, name: str, format_: str) -> None:
     elif format_ == "csv":
         print_rows(steps, "csv", columns)
     else:
-        plain = {key: value for key, value in found.items() if key not in ("steps", "audiences", "versions", "ended")}
+        if found["held_at"]:
+            _tell_held(found)
+        apart = ("steps", "audiences", "versions", "ended", "held_at", "held_people", "held_houses")
+        plain = {key: value for key, value in found.items() if key not in apart}
         print_facts({key.replace("_", " "): value for key, value in plain.items()}, zone=zone)
         for each in found["audiences"]:
             click.echo(f"for segment {each['segment']} by {', '.join(each['routes'])}, in the name of {each['sender']}")
@@ -93,26 +101,51 @@ def show(state: State, name: str, format_: str) -> None:
         print_rows(found["versions"], "table", columns, zone=zone)
 
 
+def _tell_held(found: dict[str, Any]) -> None:
+    """That nobody enters for now, and both ways out, with equal weight."""
+    from om_campaigns.cli.entering import say_subjects
+    from om_campaigns.cli.screen import print_headline, whole_command
+
+    people, houses = found["held_people"], found["held_houses"]
+    print_headline(f"{found['name']} is held: {say_subjects(people, houses)} would enter, more than it takes in a day.", mark="!")
+    click.echo("Nobody of them enters; those under way go on. Does this look right?")
+    click.echo("If not:  mend the table or the segment; they wait no more with the next look")
+    answer = whole_command(f"campaign admit {found['name']} --expect {people + houses}")
+    click.echo(f"If so:   {answer}\n")
+
+
 @campaign.command()
 @click.argument("names", nargs=-1, metavar="[NAMES]...")
 @click.option("--despite", multiple=True, metavar="RULE", help="Publish what breaks this one rule of 'check'; logged with who. Repeatable.")
+@click.option("--expect", type=click.IntRange(min=0), metavar="N", help="How many would newly enter in all; lets them in.")
 @format_option
 @pass_state
-def publish(state: State, names: tuple[str, ...], despite: tuple[str, ...], format_: str) -> None:
+def publish(state: State, names: tuple[str, ...], despite: tuple[str, ...], expect: int | None, format_: str) -> None:
     """Check campaigns and freeze them as they are; without NAMES all of them. All or none.
 
-    From then on people who match are enrolled. The same files again publish nothing new. Errors of 'check' stop what changed; a text
+    Shows who would newly enter. Whoever is at a terminal types that figure for a first publication; where more would enter than a
+    campaign takes in a day it is needed in any case (--expect), else nothing is published. From then on people who match are
+    enrolled. The same files again publish nothing new. Errors of 'check' stop what changed; a text
     that was published before is sent on, and its errors are named. A campaign that was stopped sends nothing any more; what its
     archive shows changes.
     JSON: name, version, new (whether anything had changed), first.
     """
+    from om_campaigns.cli.entering import print_entering, with_figure
+    from om_campaigns.cli.screen import can_ask
     from om_campaigns.pipeline.operator.installation import require_real_clock
     from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.pipeline.staff.publishing import publish_campaigns
 
     app = state.app()
     require_real_clock(app)
-    publication = publish_campaigns(app, names, app.now(), load_actor(), despite=despite)
+    now, zone = app.now(), app.settings.zone_info
+    publication = with_figure(
+        lambda figure: publish_campaigns(app, names, now, load_actor(), despite=despite, expect=figure, asks=can_ask()),
+        expect,
+        command=" ".join(["campaign publish", *names, *(f"--despite {rule}" for rule in despite)]),
+        zone=zone,
+        now=now,
+    )
     done = publication.done
     for fault in publication.earlier:
         click.echo(f"{fault}\n    published before as it is, and sent on", err=True)
@@ -125,6 +158,7 @@ def publish(state: State, names: tuple[str, ...], despite: tuple[str, ...], form
             click.echo(f"{each.name} was stopped for good: nothing of it is sent; the archive shows it as it is now")
         for change in publication.changes:
             _tell_change(change)
+        print_entering(publication.entering, zone, now)
         if any(each.is_new and each.campaign.status != "stopped" for each in done):
             tell_conflicts(app)
             click.echo(NEXT)
@@ -222,6 +256,40 @@ def skip(state: State, step: str, yes: bool) -> None:
     done = skip_step(app, name, step_name, app.now(), load_actor())
     print_headline(f"{step} is taken out: {done.ahead} in the series will not get it.", mark="✓")
     print_next(f"campaign show {name}")
+
+
+@campaign.command()
+@click.argument("name")
+@click.option("--expect", type=click.IntRange(min=0), metavar="N", help="How many would enter, as 'campaign show' says.")
+@pass_state
+def admit(state: State, name: str, expect: int | None) -> None:
+    """Let those into a campaign whom the brake holds: more than it takes in a day unasked.
+
+    Shows who they are and asks for their number. It then holds for this campaign and seven days, up to a tenth more.
+    """
+    from om_campaigns.cli.entering import say_subjects, with_figure
+    from om_campaigns.cli.screen import can_ask, print_facts, print_headline, print_next
+    from om_campaigns.cli.times import say_moment
+    from om_campaigns.pipeline.entering import admit as let_in
+    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.pipeline.staff.entrants import describe_entrants
+
+    app = state.app()
+    now, zone = app.now(), app.settings.zone_info
+    if expect is None and can_ask():
+        print_facts(describe_entrants(app, name, now), err=True)
+    done = with_figure(
+        lambda figure: let_in(app, name, figure, now, load_actor()), expect, command=f"campaign admit {name}", zone=zone, now=now
+    )
+    if done.entering is None:
+        click.echo(f"nobody waits to enter {name}")
+    elif done.until is None:
+        number = done.entering.number
+        click.echo(f"{name} is not held: {say_subjects(number.people, number.houses)} would enter with the next tick")
+    else:
+        figure, until = done.entering.number.total, say_moment(done.until, zone, now)
+        print_headline(f"Admitted until {until}: up to {done.most:,} (1.1 × {figure:,}), for {name} only.", mark="✓")
+        print_next(f"plan {name}")
 
 
 @campaign.command()

@@ -72,20 +72,23 @@ def show_findings(rows: list[dict[str, str]]) -> None:
 @click.command("go-live")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--backup-done", is_flag=True, help="A backup of the PostgreSQL database was made (SQLite is backed up here).")
+@click.option("--expect", type=click.IntRange(min=0), metavar="N", help="How many would enter campaigns in all; lets them in.")
 @pass_state
-def go_live(state: State, yes: bool, backup_done: bool) -> None:
+def go_live(state: State, yes: bool, backup_done: bool, expect: int | None) -> None:
     """Leave the rehearsal for real mail, once.
 
-    Shows the doctor's findings, backs up, forgets what the rehearsal made (the audience and what is published stay),
-    then shows the first plan; mail leaves only after that is confirmed.
+    Shows the doctor's findings and who will enter which campaign, backs up, forgets what the rehearsal made (the audience and what is
+    published stay), then shows the first plan; mail leaves only after that is confirmed. Where more would enter than a campaign takes
+    in a day, that figure is needed (--expect); --yes does not answer it.
     """
+    from om_campaigns.cli.entering import print_entering, with_figure
     from om_campaigns.cli.plans import print_plan
     from om_campaigns.cli.screen import confirm
     from om_campaigns.clock import system_clock
     from om_campaigns.errors import RefusedError
     from om_campaigns.pipeline.operator.doctor import examine
+    from om_campaigns.pipeline.operator.golive import foresee_going_live, require_ready
     from om_campaigns.pipeline.operator.golive import go_live as switch
-    from om_campaigns.pipeline.operator.golive import require_ready
     from om_campaigns.pipeline.operator.installation import unhalt as let_go
     from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.pipeline.tick import look
@@ -94,11 +97,14 @@ def go_live(state: State, yes: bool, backup_done: bool) -> None:
     show_findings([{"level": each.level.value, "topic": each.topic, "text": each.text, "hint": each.hint} for each in findings])
     app = state.app()
     require_ready(app, findings, backup_done=backup_done)
+    now, zone = app.now(), app.settings.zone_info
+    print_entering(foresee_going_live(app, now), zone, now)
     if not yes:
         click.echo("\nWhat the rehearsal sent, planned and enrolled will be forgotten; audience, suppressions and campaigns stay.")
         confirm("Switch to live mode?", answer="go-live --yes", what="this workspace would go live")
     actor = load_actor()
-    backup = switch(app, app.now(), actor)
+    command = f"go-live --yes{' --backup-done' if backup_done else ''}"
+    backup = with_figure(lambda figure: switch(app, now, actor, expect=figure), expect, command=command, zone=zone, now=now)
     if backup:
         click.echo(f"backup: {backup}")
     app = state.app()

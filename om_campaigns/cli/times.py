@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -30,3 +31,10 @@ class When(click.ParamType[date | datetime]):
 
 
 DAY, TIME = When(takes_time=False), When(takes_time=True)
+
+
+def say_moment(moment: datetime, zone: ZoneInfo, now: datetime) -> str:
+    """``Tue 4 May 09:00`` in the instance's zone; with the year where it is not this one."""
+    local = moment.astimezone(zone)
+    year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
+    return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M}"

@@ -37,6 +37,7 @@ class TaskKind(StrEnum):
     mail_unclear = "mail_unclear"
     mass_leaving = "mass_leaving"
     letters_held = "letters_held"
+    entry_held = "entry_held"
 
 
 class Task(SQLModel, table=True):

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 from sqlalchemy import select, update
 from sqlmodel import Session
 
-from om_campaigns import store
+from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import is_any_late, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.enrolment import Entered, Entry, enrol, sources_of
+from om_campaigns.campaign.enrolment import Entered, Entry, enrol, has_waiting, sources_of
+from om_campaigns.campaign.entry_brake import EntryRule, Judgement
 from om_campaigns.campaign.houses import fill_houses, load_houses
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispatch
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
-from om_campaigns.campaign.progress import Successor, advance
+from om_campaigns.campaign.progress import advance
 from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps, load_wordings, running_campaigns
 from om_campaigns.campaign.rows import Ready
 from om_campaigns.campaign.timing import Caps
@@ -41,6 +42,7 @@ from om_campaigns.delivery.due import Chosen, due_by, of_campaign
 from om_campaigns.delivery.sender import Ended, Sent, send_due
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import InputError, ProblemsError, RefusedError
+from om_campaigns.feedback.entry_holds import settle_hold
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over
 from om_campaigns.pipeline.checksums import is_recognised, take_checksum
 from om_campaigns.pipeline.gate import pass_gate
@@ -55,6 +57,7 @@ from om_campaigns.pipeline.staff.bursts import watch_leaving
 from om_campaigns.pipeline.staff.held import watch_held
 from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step, topics_by_step
 from om_campaigns.report.queries.campaigns import load_campaign_ids
+from om_campaigns.settings import EntrySettings
 
 
 @dataclass
@@ -72,6 +75,10 @@ class CampaignPlan:
     owed: list[Owed] = field(default_factory=list)
     """What was planned before and has not left; told by ``look`` only, like ``uncertain`` (letters by step)."""
     uncertain: dict[str, int] = field(default_factory=dict)
+    held: Judgement | None = None
+    """What the brake says where it lets nobody in."""
+    is_news: bool = False
+    """The brake began or ceased to hold with this plan."""
 
     @property
     def is_quiet(self) -> bool:
@@ -84,6 +91,7 @@ class CampaignPlan:
         self.moved += later.moved
         self.entered |= later.entered
         self.not_enrolled = later.not_enrolled
+        self.held, self.is_news = later.held, self.is_news or later.is_news
         self.planned.add(later.planned)
 
 
@@ -330,7 +338,11 @@ def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None =
         with store.write(app.engine) as session:
             return next((plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)), None)
 
-    return _plan_each(names, plan_one)
+    plans = _plan_each(names, plan_one)
+    for each in plans:
+        if each.is_news:
+            _tell_held(each)
+    return plans
 
 
 def _plan_each(names: Sequence[str], plan_one: Callable[[str], CampaignPlan | None]) -> list[CampaignPlan]:
@@ -353,13 +365,23 @@ def _plan_each(names: Sequence[str], plan_one: Callable[[str], CampaignPlan | No
     return list(plans.values())
 
 
+def _tell_held(plan: CampaignPlan) -> None:
+    if plan.held is None:
+        events.entry_released(plan.campaign)
+    else:
+        number, most = plan.held.entering, plan.held.bound
+        events.entry_held(plan.campaign, people=number.people, houses=number.houses, most_people=most.people, most_houses=most.houses)
+
+
 def _is_under_way(session: Session, campaign: Campaign, now: datetime, until: datetime) -> bool:
     """Somebody's next step is due, or an owed letter has missed its opening."""
     return is_anybody_due(session, campaign, until) or is_any_late(session, campaign.id or 0, now)
 
 
 def _look_up(session: Session, app: App, campaign: Campaign, now: datetime) -> Sight:
-    return look_up(session, campaign, app.today(now), app.settings.zone, app.settings.language)
+    sight = look_up(session, campaign, app.today(now), app.settings.zone, app.settings.language)
+    waits = campaign.held_at is not None or has_waiting(session, campaign.name)  # for the day to pass, or to follow by then
+    return replace(sight, is_due=True) if waits else sight
 
 
 def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
@@ -384,21 +406,34 @@ def plan_campaign(
     definitions = load_definitions(session, campaign)
     latest = definitions[campaign.latest_version_id or 0]
     entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
-    successors = load_successors(session, definitions.values(), entry.campaign_ids)
+    successors = load_successors(session, definitions.values())
     moved = advance(session, campaign, definitions, calendar, now, successors)
     reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
     sight = _look_up(session, app, campaign, now)
+    held_before = campaign.held_at
     if sight.is_due or asks_all:
         entered = enrol(session, entry, calendar, now, today)
-        record_look(session, campaign, sight, sources_of(entry, today), entered.refused)
+        if campaign.held_at is None:  # whoever is held may enter as soon as somebody admits them: that is to be asked again
+            record_look(session, campaign, sight, sources_of(entry, today), entered.refused)
     else:
         entered = Entered(refused=sight.refused)
+    if is_news := campaign.held_at != held_before:
+        settle_hold(session, campaign, now, "brake")
     planned = Planned()
     if is_anybody_due(session, campaign, until):
         ready = make_ready(session, app, entry, definitions)
         planned = plan(session, ready, calendar, caps, now, today, until)
-    followers = frozenset(successors if moved else ())
-    return CampaignPlan(campaign.name, entered.entered, planned, entered.refused, moved + entered.left, followers)
+    held = entered.judgement if entered.judgement is not None and entered.judgement.is_held else None
+    followed = successors if moved else frozenset[str]()
+    return CampaignPlan(
+        campaign.name, entered.entered, planned, entered.refused, moved + entered.left, followed, held=held, is_news=is_news
+    )
+
+
+def make_rule(settings: EntrySettings, definition: CampaignDefinition) -> EntryRule:
+    """How many may enter a campaign in a day: what its own file says, else the settings."""
+    people, houses = definition.people_a_day or settings.people_a_day, definition.houses_a_day or settings.houses_a_day
+    return EntryRule(people, houses, settings.times_largest)
 
 
 def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, CampaignDefinition]) -> Ready:
@@ -432,18 +467,14 @@ def make_entry(session: Session, app: App, campaign: Campaign, version_id: int, 
         tuple(campaign_ids[name] for name in definition.not_while_in if name in campaign_ids),
         tuple(campaign_ids.get(name, 0) for name in definition.starts_after),
         houses,
+        make_rule(app.settings.entries, definition),
     )
 
 
-def load_successors(session: Session, definitions: Iterable[CampaignDefinition], campaign_ids: Mapping[str, int]) -> dict[str, Successor]:
+def load_successors(session: Session, definitions: Iterable[CampaignDefinition]) -> frozenset[str]:
     """The running campaigns that these definitions lead into."""
-    found = {}
-    for name in {definition.then for definition in definitions if definition.then in campaign_ids}:
-        campaign = session.get_one(Campaign, campaign_ids[name])
-        version_id = campaign.latest_version_id or 0
-        if campaign.status is CampaignStatus.running:
-            found[name] = Successor(campaign, version_id, load_definitions(session, campaign)[version_id])
-    return found
+    running = {each.name for each in running_campaigns(session)}
+    return frozenset(definition.then for definition in definitions if definition.then in running)
 
 
 def compose_open(app: App, now: datetime) -> int:

@@ -150,6 +150,14 @@ class CapSettings(_Section):
     per_month: int = Field(default=4, ge=1)
 
 
+class EntrySettings(_Section):
+    """How many may enter a campaign within 24 hours before somebody is asked: so many, or so many times its largest day."""
+
+    people_a_day: int = Field(default=100, ge=1)
+    houses_a_day: int = Field(default=10, ge=1)
+    times_largest: int = Field(default=5, ge=1, le=100)
+
+
 class RetentionSettings(_Section):
     """After how long names, values and addresses inside sent mails, the mails and their rows in the ledger, and mails that came in are
     forgotten (BNC-16).
@@ -213,6 +221,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     sender: SenderSettings = SenderSettings()
     caps: CapSettings = CapSettings()
+    entries: EntrySettings = EntrySettings()
     retention: RetentionSettings = RetentionSettings()
     inbox: InboxSettings = InboxSettings()
     alarm: AlarmSettings = AlarmSettings()

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, true
+from sqlalchemy import ColumnElement, delete, func, or_, select, true, update
 from sqlmodel import Session, SQLModel
 
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.models import Address, Basis, Organisation, Person, Response, Touch
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.campaign.models import Dispatch, Enrolment, Pack, PackOrganisation, Reason
+from om_campaigns.campaign.enrolment import note_held
+from om_campaigns.campaign.entry_brake import load_undisputed, raise_largest
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack, PackOrganisation, Permission, PermissionKind, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import CountedLink, EditionRow, LinkDay, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, ActionReport, ActionReportPartner, InboundMail, Task
+from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.pipeline.identity import settle_down
 from om_campaigns.pipeline.operator.backups import copy_database
 from om_campaigns.pipeline.operator.doctor import Finding, Level
@@ -92,19 +95,23 @@ def _made_up(session: Session) -> list[str]:
     return reasons
 
 
-def go_live(app: App, now: datetime, actor: str) -> Path | None:
+def go_live(app: App, now: datetime, actor: str, *, expect: int | None = None) -> Path | None:
     """Back up (SQLite), forget the rehearsal, switch to live; sending stays halted until ``unhalt``.
 
-    Returns the backup beside the database. Raises RefusedError while a scheduler runs. ``require_ready`` comes first.
+    ``expect`` is how many would enter the campaigns anew, and lets them in. Returns the backup beside the database. Raises
+    RefusedError while a scheduler runs, FigureNeededError where too many would enter for a day and nobody said how many.
+    ``require_ready`` comes first.
     """
     release = take_leadership(app)
     if release is None:
         raise RefusedError("a scheduler is running", hint="stop 'om-campaigns run' first")
     try:
+        require_figure(foresee_going_live(app, now), expect)
         backup = back_up(app, now)
         with store.write(app.engine) as session:
-            for model in REHEARSED:
-                session.execute(delete(table_of(model)).where(_was_rehearsed(model)))
+            _forget_rehearsal(session, now)
+            if expect is not None:
+                confirm_entries(session, PermissionKind.go_live, foresee_entries(session, app, now), actor, now)
             row = store.instance(session)
             row.mode, row.rehearsal_now, row.leader = Mode.live, None, ""
             row.halted_at, row.halted_by, row.halt_reason = now, actor, "just gone live: look at the first plan"
@@ -115,6 +122,25 @@ def go_live(app: App, now: datetime, actor: str) -> Path | None:
         release()
     events.went_live(actor)
     return backup
+
+
+def foresee_going_live(app: App, now: datetime) -> list[Entering]:
+    """Who would enter which campaign once the rehearsal is forgotten. Changes nothing."""
+    with store.undone(app.engine) as session:
+        _forget_rehearsal(session, now)
+        return foresee_entries(session, app, now)
+
+
+def _forget_rehearsal(session: Session, now: datetime) -> None:
+    """Empty what the rehearsal made; how many entered each campaign in its largest day stays known."""
+    latest = max(now, store.instance(session).rehearsal_now or now)
+    for campaign in session.execute(select(Campaign)).scalars().all():
+        raise_largest(session, campaign, load_undisputed(session, campaign, latest))
+        note_held(session, campaign, None, now)
+    session.flush()
+    session.execute(update(table_of(Permission)).values(already=0))
+    for model in REHEARSED:
+        session.execute(delete(table_of(model)).where(_was_rehearsed(model)))
 
 
 def _was_rehearsed(model: type[SQLModel]) -> ColumnElement[bool]:

@@ -26,6 +26,7 @@ from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageState
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
+from om_campaigns.pipeline.entering import FigureNeededError, count_entering
 from om_campaigns.pipeline.operator.installation import init_workspace
 from om_campaigns.pipeline.partner.packs import acknowledge, write_pack
 from om_campaigns.pipeline.staff.demo_page import Shown, View, write_pages
@@ -143,7 +144,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
         problems = check_workspace(app, START).errors
         if problems:
             raise RefusedError("\n".join(map(str, problems)), hint="the starter workspace must be free of problems")
-        publish_campaigns(app, [], START, "demo")
+        _publish(app)
         import_overlays(app, [], START, "demo")
         _walk(app, clock, progress)
     finally:
@@ -158,6 +159,14 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
     result.index = write_pages(folder, shown, packs, names)
     app.engine.dispose()
     return result
+
+
+def _publish(app: App) -> None:
+    """Publish every campaign, as 'campaign publish --expect' does after the first look said how many would enter."""
+    try:
+        publish_campaigns(app, [], START, "demo")
+    except FigureNeededError as needed:
+        publish_campaigns(app, [], START, "demo", expect=count_entering(needed.entering))
 
 
 def _make_room(folder: Path) -> None:

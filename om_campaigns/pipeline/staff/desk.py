@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -13,19 +13,21 @@ from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.audience.changes import record_change
+from om_campaigns.audience.changes import newest_change, record_change
 from om_campaigns.audience.intake import WRITTEN, find_strays, import_files
 from om_campaigns.audience.intake.report import BasisGrant
 from om_campaigns.audience.intake.report import ImportReport as ImportReport  # commands print it
 from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases
+from om_campaigns.campaign.models import PermissionKind
 from om_campaigns.campaign.releases import PUBLISHED
 from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
 from om_campaigns.nearest import make_hint
+from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.pipeline.operator.installation import origin_of, require_real_clock
 from om_campaigns.pipeline.staff.linting import lint_drafts
 from om_campaigns.pipeline.staff.overlay_files import check_overlays, overlay_paths
@@ -52,11 +54,15 @@ def import_audience(
     is_strict: bool = False,
     is_dry_run: bool = False,
     basis: BasisGrant | None = None,
+    expect: int | None = None,
+    tell: Callable[[list[Entering]], None] = lambda _: None,
 ) -> ImportReport:
     """Import these files, or every table of ``audiences/``, in one transaction.
 
-    With ``is_strict`` a single refused row means that nothing is imported; ``report.rejected`` says why. Raises what
-    ``import_files`` raises for files that cannot be read at all.
+    With ``is_strict`` a single refused row means that nothing is imported; ``report.rejected`` says why. ``tell`` is told who would
+    newly enter which campaign, before anything is stored; ``expect`` is how many that are in all, and lets exactly those in. Raises
+    what ``import_files`` raises for files that cannot be read at all, and FigureNeededError where the import makes too many enter for
+    a day and nobody said how many.
     """
     require_real_clock(app)
     for path in paths:
@@ -64,6 +70,7 @@ def import_audience(
             raise InputError(f"{path}: there is no such file", hint="without file names every table of audiences/ is imported")
 
     def take(session: Session) -> ImportReport:
+        before = newest_change(session)
         report = import_files(
             session,
             list(paths) or None,
@@ -78,6 +85,12 @@ def import_audience(
         )
         if is_strict and report.rejected:
             raise _NothingTakenError(report)
+        entering = foresee_entries(session, app, now) if newest_change(session) > before else []
+        if not is_dry_run:
+            require_figure(_brought(app, entering, now), expect)
+            if expect is not None:
+                entering = confirm_entries(session, PermissionKind.audience_import, entering, actor, now)
+        tell(entering)
         return report
 
     try:
@@ -89,6 +102,15 @@ def import_audience(
         return nothing.report
     events.audience_imported(report.organisations.new, report.people.new, len(report.rejected))
     return report
+
+
+def _brought(app: App, entering: list[Entering], now: datetime) -> list[Entering]:
+    """Those of whom the import brings more: what was too much before, by the calendar or another import, it need not answer for."""
+    if not any(each.needs_figure for each in entering):
+        return entering
+    with store.read(app.engine) as session:
+        before = {each.campaign: each.number.total for each in foresee_entries(session, app, now, [each.campaign for each in entering])}
+    return [each if each.number.total > before.get(each.campaign, 0) else replace(each, was_held=True) for each in entering]
 
 
 def make_grant(kind: str, mailing_list: str, collected_by: str, source: str, obtained_on: date | None, *, today: date) -> BasisGrant:

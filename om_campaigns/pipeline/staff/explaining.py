@@ -61,6 +61,8 @@ REASONS: dict[Reason, str] = {
     Reason.erased: "the person was erased",
     Reason.settled: "settled by hand",
     Reason.already_there: "matched before the campaign was first published, and it has no backfill",
+    Reason.entry_held: "held: more would enter in a day than this campaign takes unasked; 'campaign admit' lets them in",
+    Reason.then_waits: "finished, and waits to enter the campaign that follows (then)",
 }
 """Every reason in words, for ``why``."""
 

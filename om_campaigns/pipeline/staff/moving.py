@@ -21,7 +21,7 @@ from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.houses import renew_temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, Reason
-from om_campaigns.campaign.progress import DONE, TAKEN_OUT, Successor, advance, enter_successor, finish, move_on
+from om_campaigns.campaign.progress import DONE, TAKEN_OUT, advance, finish, move_on
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.campaign.timing import local_day
 from om_campaigns.columns import Instant, table_of
@@ -82,9 +82,9 @@ def move_to_latest(app: App, name: str, now: datetime, actor: str, *, is_dry_run
         campaign = get_campaign(session, name)
         definitions = load_definitions(session, campaign)
         latest = campaign.latest_version_id or 0
-        entry = make_entry(session, app, campaign, latest, definitions[latest])
-        successors = load_successors(session, definitions.values(), entry.campaign_ids)
-        mover = _Mover(session, campaign, definitions, successors.get(definitions[latest].then), now, app.settings.zone_info)
+        make_entry(session, app, campaign, latest, definitions[latest])  # lays out zones and days off of the houses
+        successors = load_successors(session, definitions.values())
+        mover = _Mover(session, campaign, definitions, now, app.settings.zone_info, leads_on=definitions[latest].then in successors)
         advance(session, campaign, definitions, mover.calendar, now, successors)
         for version_id, standing in sorted(load_standing(session, campaign.id or 0).items()):
             if version_id != latest:
@@ -122,13 +122,13 @@ class _Mover:
         session: Session,
         campaign: Campaign,
         definitions: Mapping[int, CampaignDefinition],
-        successor: Successor | None,
         now: datetime,
         zone: ZoneInfo,
+        *,
+        leads_on: bool,
     ) -> None:
-        self.session, self.campaign, self.definitions, self.successor, self.now, self.zone = (
-            session, campaign, definitions, successor, now, zone
-        )  # fmt: skip
+        self.session, self.campaign, self.definitions, self.now, self.zone = session, campaign, definitions, now, zone
+        self.leads_on = leads_on
         self.latest = campaign.latest_version_id or 0
         self.new = definitions[self.latest]
         self.names = [step.name for step in self.new.steps]
@@ -224,9 +224,7 @@ class _Mover:
         values = {"version_id": self.latest, "audience": target, "left_out": left_out}
         moved = change(self.session, update(enrolment).where(enrolment.c.id.in_(group)).values(values))
         if following is None:
-            finish(self.session, self.now)
-            if self.successor is not None:
-                enter_successor(self.session, self.successor, self.calendar, self.now)
+            finish(self.session, self.now, Reason.then_waits if self.leads_on else Reason.none)
         elif following != step or not _is_timed_alike(old.step(step) or old.steps[0], self.new.step(following) or self.new.steps[0]):
             self._give_time(following)
         return moved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -15,10 +15,12 @@ from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import close_to_present_members
-from om_campaigns.campaign.models import Campaign, CampaignVersion
+from om_campaigns.campaign.entry_brake import Judgement, Subjects, load_left_out
+from om_campaigns.campaign.models import Campaign, CampaignVersion, PermissionKind
 from om_campaigns.campaign.releases import DESPITE, Published, publish
 from om_campaigns.columns import table_of
 from om_campaigns.errors import Problem, ProblemsError
+from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.pipeline.staff.release_review import Review, review_drafts
 from om_campaigns.pipeline.staff.under_way import VersionChange, describe_change
 from om_campaigns.pipeline.tick import make_entry
@@ -29,37 +31,54 @@ class Publication:
     """What publishing came to: a version for each campaign, and the errors that stopped nothing.
 
     ``earlier`` stand in what was published before and is sent on; ``set_aside`` were named by ``despite``, by campaign; ``changes``
-    say what new versions mean for those who are in the series.
+    say what new versions mean for those who are in the series; ``entering`` who newly enters by them.
     """
 
     done: Sequence[Published]
     earlier: Sequence[Problem] = ()
     set_aside: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
     changes: Sequence[VersionChange] = ()
+    entering: Sequence[Entering] = ()
 
 
-def publish_campaigns(app: App, names: Sequence[str], now: datetime, actor: str, *, despite: Collection[str] = ()) -> Publication:
+def publish_campaigns(
+    app: App,
+    names: Sequence[str],
+    now: datetime,
+    actor: str,
+    *,
+    despite: Collection[str] = (),
+    expect: int | None = None,
+    asks: bool = False,
+) -> Publication:
     """Check and publish campaigns, all or none; the same files again publish nothing new.
 
     ``despite`` names rules of the check that are wrong tonight: what breaks them is published all the same, and the change log
-    says by whom. Raises ProblemsError with every error of what changed.
+    says by whom. ``expect`` is how many would newly enter in all, and lets exactly those in; ``asks``: see ``require_figure``.
+    Raises ProblemsError with every error of what changed, FigureNeededError where too many would enter for a day and nobody said
+    how many.
     """
     review = review_drafts(app, names, now, despite)
     if review.stopping:
         raise ProblemsError(review.stopping, hint=_say_what_holds(app, review))
     with store.write(app.engine) as session:
         done = [publish(session, draft.name, draft.definition, draft.files, now, actor) for draft in review.drafts]
+        left_out = []
         for draft, published in zip(review.drafts, done, strict=True):
             if published.is_first and not draft.definition.backfill:
-                leave_out_present(session, app, published, draft.definition, now)
+                left_out.append(leave_out_present(session, app, published, draft.definition, now))
             if published.is_new and draft.name in review.set_aside:
                 rules = ", ".join(sorted({fault.rule_id for fault in review.set_aside[draft.name]}))
                 record_change(session, "campaign", published.campaign.id or 0, DESPITE, None, rules, now, actor, Origin.staff)
                 events.published_despite(draft.name, published.number, rules)
         changes = [change for each in done if (change := describe_change(session, each))]
+        entering = left_out + _foresee(session, app, done, now)
+        require_figure(entering, expect, asks=asks)
+        if expect is not None:
+            entering = confirm_entries(session, PermissionKind.publication, entering, actor, now)
         session.flush()
         session.expunge_all()
-    return Publication(done, review.earlier, review.set_aside, changes)
+    return Publication(done, review.earlier, review.set_aside, changes, entering)
 
 
 def _say_what_holds(app: App, review: Review) -> str:
@@ -72,8 +91,18 @@ def _say_what_holds(app: App, review: Review) -> str:
     return said + (f"; where a rule is wrong tonight: {' '.join(f'--despite {rule}' for rule in rules)}" if rules else "")
 
 
-def leave_out_present(session: Session, app: App, published: Published, definition: CampaignDefinition, now: datetime) -> int:
-    """``backfill = false``: whoever matches already at the first publication is left out for good."""
+def _foresee(session: Session, app: App, done: Sequence[Published], now: datetime) -> list[Entering]:
+    """Who would newly enter by what was published now."""
+    first = {each.campaign.name for each in done if each.is_first}
+    found = foresee_entries(session, app, now, [each.campaign.name for each in done if each.is_new])
+    return [replace(each, is_first=each.campaign in first) for each in found]
+
+
+def leave_out_present(session: Session, app: App, published: Published, definition: CampaignDefinition, now: datetime) -> Entering:
+    """``backfill = false``: whoever matches already at the first publication is left out for good; says how many those are."""
     version = session.get_one(CampaignVersion, published.version_id)
     entry = make_entry(session, app, published.campaign, version.id or 0, definition)
-    return close_to_present_members(session, entry, now, app.today(now))
+    close_to_present_members(session, entry, now, app.today(now))
+    number = load_left_out(session, published.campaign.id or 0)
+    judgement = Judgement(number, Subjects(), entry.rule.bound(Subjects()), is_confirmed=False)
+    return Entering(published.campaign.name, judgement, is_first=True, stays_out=True)

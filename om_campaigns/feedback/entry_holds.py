@@ -1,0 +1,31 @@
+"""Campaigns that the brake holds (see ``campaign/entry_brake``): people are asked to look, once for as long as it lasts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from om_campaigns.campaign.models import Campaign
+from om_campaigns.feedback.models import Task, TaskKind
+from om_campaigns.feedback.tasks import close_task, open_task
+
+
+def settle_hold(session: Session, campaign: Campaign, now: datetime, actor: str) -> None:
+    """Ask people to look at a campaign that is held; close what was asked where it is not any more."""
+    if campaign.held_at is not None:
+        open_task(
+            session,
+            TaskKind.entry_held,
+            f"entry_held {campaign.name} {campaign.held_at.isoformat()}",
+            now,
+            campaign=campaign.name,
+            people=campaign.held_people,
+            houses=campaign.held_houses,
+        )
+        return
+    query = select(Task).where(col(Task.kind) == TaskKind.entry_held, col(Task.closed_at).is_(None))
+    for task in session.execute(query).scalars().all():
+        if task.detail["campaign"] == campaign.name:
+            close_task(session, task.id or 0, now, actor)
