@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -254,9 +255,10 @@ def test_what_is_no_later_state_of_this_database_is_refused(tmp_path: Path) -> N
     back_up(office.app, tmp_path / "om.zip", office.now)
     bring_back(office, tmp_path / "om.zip", FIRST)
     app = open_app(office.folder)
-    for source, words in ((str(other.folder / "om-campaigns.db"), "no later state"), (str(tmp_path / "none"), "no such file or database")):
+    wrong = {other.folder / "om-campaigns.db": "no later state", tmp_path / "none": "no such file", tmp_path / "om.zip": "is a backup"}
+    for source, words in wrong.items():
         with pytest.raises(InputError, match=words):
-            look_at_restored(app, FIRST, "test", source)
+            look_at_restored(app, FIRST, "test", str(source))
 
 
 # --- the mail server's log ---------------------------------------------------------------------------------------------------
@@ -310,16 +312,16 @@ def test_the_log_of_the_mail_server_says_what_left(tmp_path: Path, database: str
 def test_what_does_not_match_is_listed_and_never_guessed(tmp_path: Path) -> None:
     office = make_office(tmp_path / "ws", SQLITE, 3)
     back_up(office.app, tmp_path / "om.zip", office.now)
-    log = tmp_path / "mail.log"
-    log.write_text(
+    log = tmp_path / "mail.log.1.gz"
+    lines = (
         "# from the mail server\n"
         "2027-01-05T09:00:01+01:00 <N000@K.example>\n"
         "2027-01-05T09:00:02+01:00 to=<fremd@anderswo.example>\n"
         "2027-01-05T09:00:03 to=<post@>\n"
         "2027-01-06T10:00 n000@k.example\n"
-        "kein Datum n001@k.example\n",
-        encoding="utf-8",
+        "kein Datum n001@k.example\n"
     )
+    log.write_bytes(gzip.compress(lines.encode()))
     bring_back(office, tmp_path / "om.zip", FIRST)
     found = look_at_restored(open_app(office.folder), FIRST + timedelta(days=2), "test", str(log)).matched
     assert found is not None

@@ -5,11 +5,13 @@ Everything is worked out in a transaction that is undone, shown, and done again 
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO, cast
 
 from sqlalchemy import Engine, text
 from sqlmodel import Session
@@ -30,6 +32,8 @@ from om_campaigns.pipeline.tick import TickResult, look_in
 from om_campaigns.store import Mode
 
 SQLITE_HEAD = b"SQLite format 3\0"
+ZIP_HEAD, GZIP_HEAD = b"PK\x03\x04", b"\x1f\x8b"
+"""What files of these kinds begin with."""
 
 
 @dataclass
@@ -101,7 +105,7 @@ def _take_over(session: Session, app: App, now: datetime, actor: str, source: st
         return found
     with _open_source(app, source) as engine:
         if engine is None:
-            with Path(source).open(encoding="utf-8", errors="replace") as lines:
+            with _open_log(Path(source)) as lines:
                 found.matched = take_log(session, app, read_mail_log(lines, app.settings.zone_info, now))
             return found
         with store.undone(engine) as there:
@@ -111,6 +115,17 @@ def _take_over(session: Session, app: App, now: datetime, actor: str, source: st
             found.taken = take_letters(there, session, same, since, now)
     session.flush()
     return found
+
+
+def _open_log(path: Path) -> TextIO:
+    """A log as text, packed or not. Raises InputError for a backup, which is neither a log nor a database."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == ZIP_HEAD:
+        raise InputError(f"{path} is a backup", hint="restore it into a folder of its own, then name the database there")
+    if head[:2] == GZIP_HEAD:
+        return cast("TextIO", gzip.open(path, "rt", encoding="utf-8", errors="replace"))
+    return path.open(encoding="utf-8", errors="replace")
 
 
 @contextmanager
