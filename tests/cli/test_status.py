@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,14 @@ def test_what_somebody_wrote_cannot_steer_the_terminal(office: Workspace) -> Non
     said = om(office.folder, "todo").out + om(office.folder).out
     assert "\x1b" not in said
     assert "\u202e" not in said
+
+
+def test_the_data_has_the_keys_of_the_manual(office: Workspace) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    shown = json.loads(page.split("## `om-campaigns`\n")[1].split("```json\n")[1].split("```")[0])
+    printed = om(office.folder, "--format", "json").json
+    assert printed.keys() == shown.keys()
+    assert printed["scheduler"].keys() == shown["scheduler"].keys()
+    with write(office.app.engine) as session:
+        open_task(session, TaskKind.house_says, "k", office.now, says="x")
+    assert om(office.folder, "--format", "json").json["waits"][0].keys() == shown["waits"][0].keys()

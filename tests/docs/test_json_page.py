@@ -101,7 +101,7 @@ def commands_with_json(command: click.Command, path: tuple[str, ...] = ()) -> se
 
 
 def test_every_command_that_prints_json_stands_there() -> None:
-    known = commands_with_json(root)
+    known = commands_with_json(root) - {""}  # the bare command is shown first, and held to its page by tests/cli/test_status.py
     shown = {next(name for name in known if shlex.split(command)[: len(name.split())] == name.split()) for command in EXAMPLES}
     assert shown == known
 
