@@ -138,7 +138,9 @@ def test_publishing_says_who_gets_new_words(office: Workspace) -> None:
 def test_check_demands_the_texts_that_routes_need(office: Workspace, routes: list[str], missing: list[str]) -> None:
     """Without them a cover would be held back, house by house."""
     shutil.rmtree(office.folder / "templates/content")
+    (office.folder / "templates/campaigns/wir/w2.de.md").unlink()
     office.campaign("wir", "w1 day = 0", audience=f"routes = {json.dumps(routes)}")
+    office.text("wir", "w1.de", "Guten Tag,\n\n" + "ein Schritt, den zwei Häuser der Region zusammen gehen. " * 8)
     wanted = {f"content/{each if each[0] != '.' else f'so-leiten-sie-weiter{each}'}.de.md" for each in missing}
     rows = om(office.folder, "check", "--format", "json").json
     assert {each["file"].split("templates/")[1] for each in rows if each["level"] == "error"} == wanted
