@@ -309,6 +309,23 @@ def test_the_log_of_the_mail_server_says_what_left(tmp_path: Path, database: str
     assert send(office, local("2027-01-19")) == []
 
 
+def test_the_brake_on_entering_does_not_hold_those_back_whose_letters_left(tmp_path: Path) -> None:
+    """More than enter on an ordinary day, as the log shows; afterwards the brake is what it was."""
+    office = make_office(tmp_path / "ws", SQLITE, 130)
+    office.do("DELETE FROM enrolment")
+    office.do("DELETE FROM permission")
+    office.do("UPDATE campaign SET largest_entry = 0, largest_house_entry = 0")
+    back_up(office.app, tmp_path / "om.zip", office.now)
+    log = tmp_path / "mail.log"
+    log.write_text("".join(f"2027-01-05T09:00 n{each:03}@k.example\n" for each in range(130)), encoding="utf-8")
+    bring_back(office, tmp_path / "om.zip", FIRST)
+    confirmed = confirm(office, FIRST + timedelta(minutes=30), str(log))
+    assert confirmed.matched is not None
+    assert confirmed.matched.letters == {("wir", "w1"): 130}
+    assert office.ask("SELECT count(*) FROM permission WHERE subject <> ''") == [(0,)]
+    assert send(office, FIRST + timedelta(minutes=30)) == []
+
+
 def test_what_does_not_match_is_listed_and_never_guessed(tmp_path: Path) -> None:
     office = make_office(tmp_path / "ws", SQLITE, 3)
     back_up(office.app, tmp_path / "om.zip", office.now)

@@ -8,18 +8,22 @@ address up to that time counts as sent, because a letter too few is better than 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlmodel import Session
 
 from om_campaigns.app import App
 from om_campaigns.audience.models import Address, Organisation, Person, Touch
 from om_campaigns.audience.vocabulary import RecipientKind
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus
+from om_campaigns.campaign.entry_brake import confirm_entry
+from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Permission, PermissionKind
 from om_campaigns.campaign.owed import is_owed
+from om_campaigns.campaign.releases import running_campaigns
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import Library
@@ -27,6 +31,7 @@ from om_campaigns.delivery.models import Message, MessageDispatch, MessageState,
 from om_campaigns.delivery.outcomes import make_day
 from om_campaigns.delivery.recovery import TOUCH_COLUMNS
 from om_campaigns.delivery.refs import make_ref
+from om_campaigns.pipeline.entering import foresee_entries
 from om_campaigns.pipeline.letters.keys import key_of_row
 from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.letters.packing import pack_key
@@ -219,5 +224,20 @@ def take_log(session: Session, app: App, log: MailLog) -> Matched:
         found.first_at, found.last_at = log.mails[0].at, log.mails[-1].at
     release_held(session)
     houses = Houses(session, app.today(app.now()))
-    _Walk(session, app, found, open_library(app, session, houses), houses).take(log.mails)
+    with _brake_released(session, app, log):
+        _Walk(session, app, found, open_library(app, session, houses), houses).take(log.mails)
     return found
+
+
+@contextmanager
+def _brake_released(session: Session, app: App, log: MailLog) -> Iterator[None]:
+    """Those whose letters left had been let in: the brake on entering does not hold them back a second time, for this walk only."""
+    permission, start = table_of(Permission), log.mails[0].at if log.mails else app.now()
+    foreseen = {each.campaign: each.number.total for each in foresee_entries(session, app, start)}
+    readers = len({each.address for each in log.mails})
+    latest = int(session.execute(select(func.coalesce(func.max(permission.c.id), 0))).scalar_one())
+    for campaign in running_campaigns(session):
+        confirm_entry(session, PermissionKind.restore, campaign, foreseen.get(campaign.name, 0) + readers, "mail log", start)
+    yield
+    session.flush()
+    session.execute(delete(permission).where(permission.c.id > latest, permission.c.what == PermissionKind.restore))
