@@ -104,6 +104,13 @@ class App:
         return make_smtp_transport(self.settings.smtp)
 
 
+def break_off() -> None:
+    """End every dialogue of this process with a mail server; a letter whose last dot has left is uncertain then."""
+    from om_campaigns.delivery import wire
+
+    wire.break_off()
+
+
 def make_smtp_transport(settings: SmtpSettings) -> Transport:
     """A transport to one mail server; only this module knows which class that is."""
     from om_campaigns.delivery.smtp import SmtpTransport

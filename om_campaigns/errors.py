@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 
 class OmError(Exception):
@@ -69,11 +70,23 @@ def errors_among(problems: Iterable[Problem]) -> list[Problem]:
     return [each for each in problems if not each.is_warning]
 
 
+MOST_SHOWN = 1_000
+"""Faults of one input that are told one by one; of more there is the number."""
+
+
+def limit_problems(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first ``MOST_SHOWN``, and one that says how many more there are."""
+    found = iter(problems)
+    shown = tuple(islice(found, MOST_SHOWN))
+    more = sum(1 for _ in found)
+    return (*shown, Problem(shown[-1].file, 0, 0, shown[-1].rule_id, f"and {more:,} more faults")) if more else shown
+
+
 class ProblemsError(InputError):
-    """Everything that is wrong at once, never only the first."""
+    """Everything that is wrong at once, never only the first; of very much the first ``MOST_SHOWN`` and the number."""
 
     prefix = ""
 
     def __init__(self, problems: Iterable[Problem], *, hint: str = "") -> None:
-        self.problems = tuple(problems)
+        self.problems = limit_problems(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)

@@ -262,6 +262,26 @@ def scratch(engine: Engine, tables: Sequence[str]) -> Iterator[Session]:
             driver.execute("PRAGMA foreign_keys = ON")
 
 
+@contextmanager
+def stood_in(engine: Engine, tables: Sequence[Table]) -> Iterator[Session]:
+    """A look in which these tables are empty and may be filled at will; nobody else sees it, and it is rolled back.
+
+    Temporary tables of the same names stand in their place: names are looked up among temporary tables first.
+    """
+    with naming_faults(), Session(engine) as session:
+        try:
+            for table in tables:
+                name = f'"{table.name}"'
+                if engine.dialect.name == "sqlite":
+                    made = f"CREATE TEMPORARY TABLE {name} AS SELECT * FROM main.{name} WHERE 0"
+                else:
+                    made = f"CREATE TEMPORARY TABLE {name} (LIKE {name}) ON COMMIT DROP"
+                session.connection().exec_driver_sql(made)
+            yield session
+        finally:
+            session.rollback()
+
+
 def _copy_table(connection: Connection, table: str) -> None:
     """A temporary table with the name, the rows and the indexes of a table: names are looked up among temporary tables first."""
     made = "SELECT type, name, sql FROM main.sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL AND type IN ('table', 'index')"

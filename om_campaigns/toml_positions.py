@@ -206,9 +206,18 @@ class Findings:
         return sorted(set(self._problems), key=lambda each: (each.file != self.file, each.file, each.line, each.column, each.text))
 
 
+MOST_CHARACTERS = 500_000
+"""Of a file of settings, of a campaign or a segment; what is longer is something else."""
+
+
 def load_toml(source: str, file: str, rule_id: str = "toml") -> tuple[dict[str, Any] | None, Findings]:
     """The parsed text and an empty list of findings that knows its places; None with the one problem if it is not TOML."""
     source = source.removeprefix("\ufeff")
+    if len(source) > MOST_CHARACTERS:
+        findings = Findings(file)
+        text = f"the file has {len(source):,} characters; settings, campaigns and segments have {MOST_CHARACTERS:,} at most"
+        findings.add(Problem(file, 0, 0, rule_id, text))
+        return None, findings
     try:
         values = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:

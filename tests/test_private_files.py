@@ -172,3 +172,32 @@ def test_doctor_says_so_as_json(workspace: Workspace) -> None:
     (workspace.folder / "config.toml").chmod(0o644)
     rows = json.loads(call(workspace.folder, "doctor", "--format", "json").stdout)
     assert [(row["level"], row["hint"].split()[0]) for row in rows if row["topic"] == "rights"] == [("warn", "chmod")]
+
+
+def test_restoring_without_a_named_workspace_asks_where_something_lies(workspace: Workspace, tmp_path: Path) -> None:
+    back_up(workspace.app, tmp_path / "om.zip", workspace.now)
+    here = tmp_path / "home"
+    here.mkdir()
+    program = [sys.executable, "-c", "from om_campaigns.cli import main; main()"]
+
+    def restore_here(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [*program, *options, "restore", str(tmp_path / "om.zip")]
+        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+    (here / "brief.txt").write_text("meiner", encoding="utf-8")
+    said = restore_here()
+    assert said.returncode == 3, said.stderr
+    assert f"-w {here}" in said.stderr
+    assert [path.name for path in here.iterdir()] == ["brief.txt"]
+    assert restore_here("-w", str(here)).returncode == 0
+    assert (here / "templates").is_dir()
+
+
+def test_an_empty_folder_needs_no_name(workspace: Workspace, tmp_path: Path) -> None:
+    back_up(workspace.app, tmp_path / "om.zip", workspace.now)
+    here = tmp_path / "leer"
+    here.mkdir()
+    command = [sys.executable, "-c", "from om_campaigns.cli import main; main()", "restore", str(tmp_path / "om.zip")]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert (here / "keys.toml").is_file()

@@ -298,7 +298,7 @@ def test_some_houses_use_a_version_that_is_no_longer_current() -> None:
     ("name", "days", "sender", "texts"),
     [
         ("wir-gedanke", [0, 7, 21, 42, 63, 90], ["om"], {"a1.en", "a2.bundesweit.de", "a4.pack.de"}),
-        ("fuenf-gedanken", [0, 14, 28, 42, 56, 70], ["home", "om"], set()),
+        ("fuenf-gedanken", [0, 14, 28, 42, 56, 70], ["home", "home", "om"], set()),
         ("hilfen-update", [0, 21], ["om"], {"hinweis.en", "hinweis.pack.de", "hinweis.pack.en", "erinnerung.en"}),
         ("gespraechskarte", [0], ["om", "om"], set()),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -89,25 +90,62 @@ def find_delimiter(text: str) -> str:
     return max(";,\t", key=outside.count)
 
 
+MOST_LINES = 200
+"""Lines of one cell. A quotation mark that is open for longer was forgotten."""
+
+MOST_REREAD = 1_000
+"""Rows after which reading begins anew on the next line; a file with more of them is broken through and through (SEC-16)."""
+
+
+class _Lines:
+    """The lines of a file, from which those of one row can be taken again. Each call of ``row`` begins a row."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines, self._again = iter(lines), deque[str]()
+        self.row: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self.row) >= MOST_LINES:
+            raise StopIteration  # to the reader the file ends here, inside quotation marks
+        line = self._again.popleft() if self._again else next(self._lines)
+        self.row.append(line)
+        return line
+
+    def give_back(self) -> None:
+        """All lines of the row but the first will be read again, as rows of their own."""
+        self._again.extendleft(reversed(self.row[1:]))
+
+
 def _csv_rows(lines: Iterable[str], delimiter: str, offset: int) -> Iterator[Row]:
+    """Rows, each with the line where it begins. Where a quotation mark is never closed only its row is lost, not what follows it."""
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    line = offset
+    source, line, reread = _Lines(lines), offset, 0
+    reader = csv.reader(source, delimiter=delimiter, strict=True)
     while True:
+        source.row = []
         try:
-            for cells in reader:
-                yield Row(line + 1, cells)
-                line = offset + reader.line_num
+            cells = next(reader)
+        except StopIteration:
             return
         except csv.Error as error:
-            yield Row(line + 1, [], _plain_fault(str(error)))
-            line = offset + reader.line_num
+            yield Row(line + 1, [], _plain_fault(str(error), len(source.row)))
+            if len(source.row) > 1 and reread < MOST_REREAD:
+                reread += 1
+                source.give_back()
+                source.row = source.row[:1]
+            reader = csv.reader(source, delimiter=delimiter, strict=True)
+        else:
+            yield Row(line + 1, cells)
+        line += len(source.row)
 
 
-def _plain_fault(error: str) -> str:
-    if "field limit" in error:
+def _plain_fault(error: str, lines: int) -> str:
+    if "field limit" in error and lines == 1:
         return f"a cell is longer than {MAX_CELL:,} characters; is a closing quotation mark missing?"
-    if "unexpected end" in error:
+    if lines > 1 or "unexpected end" in error:
         return "a quotation mark is opened here and never closed"
     return 'a quotation mark stands inside a quoted cell; double it ("")'
 

@@ -194,6 +194,17 @@ def foresee(session: Session, entry: Entry, calendar: Calendar, now: datetime, t
     return Entered(following + matching, refused, judgement=judge_entry(session, entry.campaign, entry.rule, Subjects(*counts), now))
 
 
+WAITING = (Reason.none, Reason.not_while_in)
+"""What keeps nobody out for good."""
+
+
+def find_free(session: Session, entry: Entry, today: date) -> frozenset[int]:
+    """The houses of everybody who matches and would enter, now or once another campaign of theirs is over."""
+    _fill_candidates(session, entry, today)
+    free = select(CANDIDATE.c.organisation_id).where(CANDIDATE.c.reason.in_([each.value for each in WAITING])).distinct()
+    return frozenset(session.execute(free).scalars())
+
+
 def close_to_present_members(session: Session, entry: Entry, now: datetime, today: date) -> int:
     """``backfill = false``: whoever matches at first publication counts as already there; returns how many."""
     _fill_candidates(session, entry, today)

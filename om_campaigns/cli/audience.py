@@ -57,8 +57,8 @@ def import_(
     said (--expect).
 
     JSON: {"organisations": {"new", "changed", "unchanged"}, "people": {…}, "rejected": [{"file", "line", "column",
-    "reason"}], "without_basis"}; where somebody would newly enter also "entering": [{"campaign", "people", "houses", "first_due_at",
-    "most_people", "most_houses", "held", "stays_out"}]; with --dry-run also "changes".
+    "reason"}], "faults", "without_basis"}; where somebody would newly enter also "entering": [{"campaign", "people", "houses",
+    "first_due_at", "most_people", "most_houses", "held", "stays_out"}]; with --dry-run also "changes".
     """
     from om_campaigns.cli.entering import print_entering, with_figure
     from om_campaigns.cli.screen import quoted
@@ -107,6 +107,7 @@ def _as_json(report: ImportReport, entering: list[Entering], *, with_changes: bo
         for name, counts in (("organisations", report.organisations), ("people", report.people))
     }
     answer["rejected"] = [_plain(each) for each in report.rejected]
+    answer["faults"] = report.faults
     answer["without_basis"] = report.without_basis
     if entering:
         answer["entering"] = entering_as_json(entering)
@@ -131,11 +132,13 @@ def _tell(report: ImportReport, *, is_dry_run: bool, nothing: bool) -> None:
             click.echo(f"  {each.entity} {each.name}: {each.field} {before}{each.new!r}")
         _more(len(report.changes), SHOWN_DIFFERENCES, "differences")
     if report.rejected:
-        click.echo(f"{counted(len(report.rejected), 'fault')} in rows that were not taken:", err=True)
+        click.echo(f"{counted(report.faults, 'fault')} in rows that were not taken:", err=True)
         for fault in report.rejected[:SHOWN_REJECTIONS]:
             place = ":".join(str(part) for part in (fault.file, fault.line, fault.column) if part)
             click.echo(f"  {place}: {fault.reason}", err=True)
-        _more(len(report.rejected), SHOWN_REJECTIONS, "faults", err=True)
+        if report.faults > SHOWN_REJECTIONS:
+            listed = "has them all" if report.faults == len(report.rejected) else f"has the first {len(report.rejected):,}"
+            click.echo(f"  … and {report.faults - SHOWN_REJECTIONS:,} more faults; --format json {listed}", err=True)
 
 
 BASIS_ADVICE = (
@@ -144,9 +147,9 @@ BASIS_ADVICE = (
 )
 
 
-def _more(number: int, shown: int, what: str, *, err: bool = False) -> None:
+def _more(number: int, shown: int, what: str) -> None:
     if number > shown:
-        click.echo(f"  … and {number - shown} more {what}; --format json has them all", err=err)
+        click.echo(f"  … and {number - shown} more {what}; --format json has them all")
 
 
 @audience.command()

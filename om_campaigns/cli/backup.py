@@ -40,6 +40,8 @@ def backup(state: State, file: Path) -> None:
 def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, sent_since: str | None, expect: str | None) -> None:
     """Bring a backup back into the workspace; a config.toml that is there stays.
 
+    Without -w it goes into the folder where you are; it asks first if something lies there.
+
     A database that was live does not send by itself afterwards, because what it owes may have been sent since the backup was made.
     'restore --confirm-live' shows what would leave and asks; with --sent-since it first takes over what was sent, who left and what
     was halted after the backup. The same holds for a database that was copied by other means.
@@ -54,6 +56,7 @@ def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, 
     if (sent_since or expect) and not confirm_live:
         raise InputError("--sent-since and --expect go with --confirm-live", hint="restore FILE first, then 'restore --confirm-live'")
     if file is not None:
+        _ask_about_folder(state.workspace, file)
         done = bring_back(state.workspace, file, is_replacing=replace, now=system_clock())
         click.echo(f"restored: {done.contents.kind} database and {len(done.contents.files)} files, as of {done.contents.made_at}")
         if done.kept:
@@ -68,6 +71,19 @@ def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, 
             print_next(f"restore --confirm-live --sent-since {quoted(source)}", is_apart=is_terminal(sys.stdout))
     if confirm_live:
         _confirm(state, sent_since or "", expect or "")
+
+
+def _ask_about_folder(folder: Path, file: Path) -> None:
+    """Whoever names no workspace may stand anywhere, for example in the home folder."""
+    from om_campaigns.cli.screen import confirm
+
+    source = click.get_current_context().find_root().get_parameter_source("workspace")
+    if source is not click.core.ParameterSource.DEFAULT or not any(each != file.absolute() for each in folder.absolute().iterdir()):
+        return
+    here = folder.absolute()
+    confirm(
+        f"Restore into {here}?", answer=f"-w {here} restore {file}", what=f"the backup would be restored into {here}, where other files are"
+    )
 
 
 def _confirm(state: State, source: str, expect: str) -> None:

@@ -151,7 +151,7 @@ def _acknowledge_file(app: Any, path: Path, now: datetime, actor: str) -> None:
     result = import_acknowledgements(app, path, now, actor=actor)
     for row in result.rejected:
         click.echo(f"{row['file']}:{row['line']}: {row['reason']}", err=True)
-    click.echo(f"{result.new} recorded, {result.known} known already, {len(result.rejected)} rejected")
+    click.echo(f"{result.new} recorded, {result.known} known already, {result.faults} rejected")
     if result.rejected:
         raise SystemExit(2)
 

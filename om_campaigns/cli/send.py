@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -145,7 +146,8 @@ def send(
             )
         if app.mode is Mode.live:
             record_confirmed(app, expect, found.letters, now, load_actor())
-    result = _with_progress(lambda **given: tick(app, now, campaign=campaign, reviewed=reviewed, **given), show=format_ == "table")
+    work = partial(tick, app, now, campaign=campaign, reviewed=reviewed)
+    result = _with_progress(work, app.settings.run.stop_seconds, show=format_ == "table")
     _tell_sent(app, result, format_)
 
 
@@ -183,25 +185,21 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
     def work(**given: Any) -> amends.Amended:
         return amends.send_correction(app, name, step, now, **given) if is_correction else amends.send_gaps(app, name, now, **given)
 
-    _tell_sent(app, _with_progress(work, show=format_ == "table").as_tick(), format_)
+    _tell_sent(app, _with_progress(work, app.settings.run.stop_seconds, show=format_ == "table").as_tick(), format_)
 
 
-def _with_progress(work: Callable[..., Result], *, show: bool) -> Result:
-    """Do the sending with a count on a terminal; SIGTERM lets the letters on the wire finish."""
-    import signal
-    import threading
-
-    stop = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+def _with_progress(work: Callable[..., Result], stop_seconds: float, *, show: bool) -> Result:
+    """Do the sending with a count on a terminal; SIGTERM and Ctrl-C let the letters on the wire finish, for so long at most."""
+    from om_campaigns.service.stopping import told_to_stop
 
     def progress(count: int) -> None:
         if show and sys.stderr.isatty():
             click.echo(f"\r{count} mails sent", nl=False, err=True)
 
     try:
-        return work(stop=stop, progress=progress)
+        with told_to_stop(stop_seconds) as stop:
+            return work(stop=stop, progress=progress)
     finally:
-        signal.signal(signal.SIGTERM, before)
         if show and sys.stderr.isatty():
             click.echo("\r", nl=False, err=True)
 

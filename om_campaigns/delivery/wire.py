@@ -10,8 +10,10 @@ import re
 import smtplib
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from om_campaigns.delivery.transport import Envelope
 
@@ -97,6 +99,19 @@ def make_end(content: bytes) -> bytes:
     return b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
 
 
+_open_sockets: WeakSet[socket.socket] = WeakSet()
+
+
+def break_off() -> None:
+    """End every dialogue of this process at once, also one that only begins: whoever waits for a reply is told that the line broke.
+
+    For a process that must end while a server is silent. A letter whose last dot has left is uncertain then.
+    """
+    for each in list(_open_sockets):
+        with suppress(OSError):
+            socket.socket.shutdown(each, socket.SHUT_RDWR)  # beneath TLS: another thread may be reading through it
+
+
 class Wire(smtplib.SMTP):
     """``smtplib.SMTP`` with implicit TLS when asked, no Nagle delay and its own reader of replies."""
 
@@ -111,10 +126,14 @@ class Wire(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         plain = socket.create_connection((host, port), timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _open_sockets.add(plain)
         if self._implicit is None:
             return plain
         try:
-            return self._implicit.wrap_socket(plain, server_hostname=host)
+            wrapped = self._implicit.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+            _open_sockets.add(wrapped)
+            wrapped.do_handshake()
+            return wrapped
         except BaseException:
             plain.close()
             raise
@@ -122,6 +141,8 @@ class Wire(smtplib.SMTP):
     def starttls(self, *arguments: Any, **options: Any) -> tuple[int, bytes]:
         """As ``smtplib`` does it, and refuse a server (or a man between) that spoke ahead of the handshake."""
         answer = super().starttls(*arguments, **options)
+        if self.sock is not None:
+            _open_sockets.add(self.sock)
         if self._buffer:
             self.close()
             raise smtplib.SMTPServerDisconnected("unencrypted bytes were sent ahead of TLS")

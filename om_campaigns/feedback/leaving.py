@@ -12,8 +12,8 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.consent import record_suppression, withdraw_consents
-from om_campaigns.audience.models import Address, Change, Organisation, Preference, Response, Seat
+from om_campaigns.audience.consent import record_suppression, stops, withdraw_consents
+from om_campaigns.audience.models import Address, Change, Organisation, Preference, Response, Seat, Suppression
 from om_campaigns.audience.seats import RECEIVING_ROLES, has_role, holds_on, person_of, seats_at
 from om_campaigns.audience.vocabulary import (
     Origin,
@@ -83,10 +83,15 @@ def _stop(session: Session, leaver: Leaver, scope_kind: SuppressionScope, channe
     scope = find_scope(session, leaver, scope_kind)
     told = f"{scope_kind.value} {scope}".strip()
     origin = Origin.staff if channel is Channel.staff else Origin.answer
+    blocked = table_of(Suppression)
+    same = (stops(address), blocked.c.scope_kind == scope_kind, blocked.c.scope == scope, blocked.c.reopened.is_not(None))
+    reopened = session.execute(select(blocked.c.reopened).where(*same).limit(1)).scalar_one_or_none()
     if not record_suppression(session, address, SuppressionReason.opt_out, now, scope_kind=scope_kind, scope=scope):
         if not _was_said(session, leaver.address_id, told, actor or channel.value, now):
             record_change(session, "address", leaver.address_id, "suppressed", told, told, now, actor or channel.value, origin)
         return False
+    if reopened is not None:
+        record_change(session, "address", leaver.address_id, "reopened", reopened, None, now, actor or channel.value, origin)
     withdraw_consents(
         session,
         leaver.address_id,

@@ -28,7 +28,7 @@ from om_campaigns.audience.vocabulary import (
 from om_campaigns.columns import digest, table_of
 from om_campaigns.delivery.models import Notice, Pace
 from om_campaigns.feedback.leaving import Channel
-from om_campaigns.feedback.models import OptIn, TaskKind
+from om_campaigns.feedback.models import OptIn, Task, TaskKind
 from om_campaigns.feedback.newcomers import take_address, take_person
 from om_campaigns.feedback.tasks import open_task
 
@@ -150,14 +150,28 @@ def confirm(session: Session, keyring: Keyring, opt_in: OptIn, now: datetime) ->
     return True
 
 
+def find_home_task(session: Session, ref: str) -> Task | None:
+    """What people of OM were asked where a subscription named no house."""
+    task: Task | None = session.execute(select(Task).where(col(Task.source_key) == f"home:{ref}")).scalar_one_or_none()
+    return task
+
+
 def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime) -> None:
-    """Whoever is new gets a name and a place in the house they subscribed through; without a house people must find one."""
+    """Whoever is new gets a name and a place in the house they subscribed through; without a house people must find one.
+
+    Whoever sits there already reads as an adviser from now on, too: without that role no series would take them in.
+    """
     seat, people = table_of(Seat), people_of(session, address.id or 0)
     here = or_(seat.c.id.in_(seats_at(address.id)), seat.c.person_id.in_(people))
-    known = session.execute(select(seat.c.organisation_id, seat.c.person_id).where(here).order_by(seat.c.id)).all()
-    if opt_in.organisation_id is None or opt_in.organisation_id in {row.organisation_id for row in known}:
-        if not known:
-            open_task(session, TaskKind.home_missing, f"home:{opt_in.ref}", now, address_id=address.id, name=opt_in.full_name)
+    columns = (seat.c.id, seat.c.organisation_id, seat.c.person_id)
+    known = session.execute(select(*columns).where(here).order_by(seat.c.is_primary_home.desc(), seat.c.id)).all()
+    mine = next((row.id for row in known if opt_in.organisation_id in (None, row.organisation_id)), None)
+    if mine is not None:
+        session.execute(update(seat).where(seat.c.id == mine, seat.c.until < now.date()).values(until=None))
+        store.add_new(session, table_of(SeatRole), seat_id=mine, role=Role.adviser)
+        return
+    if opt_in.organisation_id is None:
+        open_task(session, TaskKind.home_missing, f"home:{opt_in.ref}", now, address_id=address.id, name=opt_in.full_name)
         return
     person_id = next((row.person_id for row in known if row.person_id in people), None) or next(iter(people), None)
     if person_id is None:
@@ -246,6 +260,6 @@ def forget_old(session: Session, now: datetime) -> int:
     pace = table_of(Pace)
     in_use = select(basis.c.proof_ref).where(or_(basis.c.withdrawn_at.is_(None), basis.c.withdrawn_at >= end))
     outlived = and_(func.coalesce(opt_in.c.ended_at, opt_in.c.confirmed_at) < end, opt_in.c.ref.not_in(in_use))
-    asked = or_(*(pace.c.scope.startswith(each) for each in ("opt-in-", "entrance-", "answers")))
+    asked = or_(*(pace.c.scope.startswith(each) for each in ("opt-in-", "entrance-", "leave-", "answers")))
     session.execute(delete(pace).where(asked, pace.c.window_start < now - COUNTED))
     return store.change(session, delete(opt_in).where(or_(unconfirmed, outlived)))

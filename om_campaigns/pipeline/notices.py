@@ -17,7 +17,7 @@ from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.compose.contexts import Houses, format_date
 from om_campaigns.compose.headers import Mailbox
 from om_campaigns.compose.library import PRIVACY_PAGE
-from om_campaigns.compose.links import make_return_path, make_token
+from om_campaigns.compose.links import Door, make_return_path, make_token
 from om_campaigns.compose.message import Head, Letter
 from om_campaigns.compose.notices import NoticeInput, make_notice
 from om_campaigns.delivery.letters import Prepared
@@ -95,10 +95,22 @@ def _aim_portal(app: App, session: Session, notice: Notice) -> Aim | None:
     return f"{ENTER}/{make_token(app.keyring, ENTRANCE, link.ref)}", values
 
 
+def _aim_leave(app: App, session: Session, notice: Notice) -> Aim | None:
+    address = session.get(Address, notice.address_id)
+    if address is None or address.erased_at is not None:
+        return None
+    house = session.get_one(Organisation, notice.organisation_id)
+    return (
+        f"{Door.unsubscribe}/{make_token(app.keyring, Door.unsubscribe, address.ref, house.public_id, notice.detail['mailing_list'])}",
+        {},
+    )
+
+
 AIMS: dict[str, Callable[[App, Session, Notice], Aim | None]] = {
     opting_in.PURPOSE: _aim_opt_in,
     "preferences": _aim_preferences,
     "portal": _aim_portal,
+    "leave": _aim_leave,
 }
 """Every purpose there is. A text for each stands in ``compose/notices``."""
 

@@ -33,6 +33,9 @@ SHARED = ("layouts", "blocks", "brands", "content")
 STOCK = "monatsbrief"
 """Texts kept for letters to come: checked like all others, part of no campaign."""
 
+MOST_BYTES = 500_000
+"""Of one text: five times what mail programs show of a whole letter."""
+
 TEXT_ENDINGS = (".md", ".mjml", ".toml", ".txt")
 
 
@@ -49,6 +52,10 @@ def read_tree(folder: Path, *names: str) -> dict[str, str]:
             key = path.relative_to(folder).as_posix()
             if is_picture(path.name):
                 files[key] = encode(path.read_bytes())
+                continue
+            if path.stat().st_size > MOST_BYTES:
+                text = f"the text has {path.stat().st_size // 1000:,} KB, more than {MOST_BYTES // 1000:,} KB: no letter is that long"
+                problems.append(Problem(path.as_posix(), 0, 0, "SIZE", text))
                 continue
             try:
                 files[key] = path.read_text(encoding="utf-8-sig")

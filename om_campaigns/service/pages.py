@@ -16,5 +16,5 @@ def serve_until_told(app: App, host: str, port: int) -> None:
         from om_campaigns.web.server import serving
     except ModuleNotFoundError as error:
         raise InstallationError(f"the pages need {error.name}", hint="install the extra: om-campaigns[web]") from None
-    with told_to_stop() as stop, serving(app, host, port):
+    with told_to_stop(app.settings.run.stop_seconds) as stop, serving(app, host, port):
         wait(stop)

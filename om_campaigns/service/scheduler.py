@@ -27,11 +27,11 @@ from om_campaigns.store import Instance
 
 
 def run_until_told(app: App) -> None:
-    """Lead and tick until SIGTERM or SIGINT; the letter on the wire is finished, the rest stays owed.
+    """Lead and tick until SIGTERM or SIGINT; the letter on the wire is finished within ``run.stop_seconds``, the rest stays owed.
 
     Raises RefusedError, naming the leader, when another process leads this database. Main thread only.
     """
-    with told_to_stop() as stop:
+    with told_to_stop(app.settings.run.stop_seconds) as stop:
         run(app, stop)
 
 

@@ -198,9 +198,10 @@ class PrivacySettings(_Section):
 
 
 class RunSettings(_Section):
-    """The scheduler: how often it wakes; the tables, not the clock, decide what is due."""
+    """The scheduler: how often it wakes; the tables, not the clock, decide what is due. And how long stopping may take."""
 
     every_seconds: int = Field(default=60, ge=5, le=3600)
+    stop_seconds: int = Field(default=30, ge=1, le=600)
 
 
 class Settings(BaseSettings):

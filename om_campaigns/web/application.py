@@ -13,6 +13,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from om_campaigns.app import App
+from om_campaigns.pipeline.recipient.doors import Door
 from om_campaigns.web import answers, archive, common, feeds, helping, links, pictures, portal, preferences, subscribe, unsubscribe
 from om_campaigns.web.headers import Guard
 from om_campaigns.web.site import Site
@@ -30,6 +31,10 @@ ROUTERS = (
     links.router,
     *portal.ROUTERS,
 )
+
+
+LEAVING = (Door.unsubscribe, Door.preferences, Door.one_click)
+"""Doors by which one may leave: behind a link to them that is damaged stands a way to leave, too."""
 
 
 def make_application(app: App) -> FastAPI:
@@ -69,6 +74,8 @@ async def _show_fault(request: Request, fault: Exception) -> Response:
     status = fault.status_code if isinstance(fault, HTTPException) else 404
     if status == 404 and (page := _without_slash(request)):
         return RedirectResponse(page, 307)
+    if status == 404 and site.path(request).split("/")[1] in LEAVING:
+        return unsubscribe.show_broken_link(request, site)
     headers = dict(fault.headers or {}) if isinstance(fault, HTTPException) else {}
     answer = site.show(request, "fault.html", status=status, code=status)
     answer.headers.update(headers)

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from om_campaigns.app import App
 from om_campaigns.pipeline.faces import Face, load_face
 from om_campaigns.pipeline.recipient.archive import Archive
+from om_campaigns.pipeline.recipient.offers import Offers
 from om_campaigns.web.errands import Errands
 from om_campaigns.web.faults import spell
 from om_campaigns.web.words import LANGUAGES, choose_language, load_words
@@ -40,6 +41,7 @@ class Site:
         self.privacy_url = "" if named == f"{self.base_url}/datenschutz" else named
         """The page on data protection, where it is not our own."""
         self.archive = Archive(app)
+        self.offers = Offers(app)
         self._pages = {language: _make_environment(language) for language in LANGUAGES}
 
     def language(self, request: Request, stored: str = "") -> str:

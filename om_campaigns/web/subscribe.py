@@ -15,6 +15,7 @@ from om_campaigns.pipeline.recipient.subscribing import (
     find_faults,
     find_request,
     load_offer,
+    name_house,
     subscribe,
 )
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
@@ -68,29 +69,36 @@ def look(request: Request, site: TheSite, token: Token) -> Response:
         face = load_face(site.app, session, asked.organisation_id if asked else None)
     if asked is None:
         return site.show(request, "opt_in_gone.html", status=404)
+    served = site.offers.load() if asked.is_confirmed and asked.has_house else {}
     return site.show(
-        request, "opt_in_confirm.html", face=face, stored=asked.language, asked=asked, key=make_key(site, "bestaetigen", token)
-    )
+        request, "opt_in_confirm.html", face=face, stored=asked.language, asked=asked, served=served,
+        key=make_key(site, "bestaetigen", token),
+    )  # fmt: skip
 
 
 @router.post("/bestaetigen/{token}", response_class=Response)
 def confirmed(request: Request, site: TheSite, token: Token, form: TheForm) -> Response:
     """Confirms once; a second time says the same."""
-    if not has_key(site, form, "bestaetigen", token):
-        return look(request, site, token)
-    confirm(site.app, token, site.app.now())
+    if has_key(site, form, "bestaetigen", token):
+        if form["organisation"]:
+            name_house(site.app, token, form["organisation"], site.app.now())
+        else:
+            confirm(site.app, token, site.app.now())
     return look(request, site, token)
 
 
 def _offer(request: Request, site: Site, *, mailing_list: str = "", house: str = "") -> Offer:
+    served = site.offers.load()
     with store.read(site.app.engine) as session:
-        offer = load_offer(session, site.language(request), mailing_list=mailing_list, house=house)
+        offer = load_offer(session, site.language(request), served, mailing_list=mailing_list, house=house)
     if offer is None:
         raise HTTPException(404)
     return offer
 
 
 def _ask(request: Request, site: Site, form: Form, offer: Offer) -> Response:
+    if not offer.lists:
+        return _show(request, site, offer)
     lists = form.all("reihen") if len(offer.lists) > 1 else (offer.lists[0][0],)
     wanted = Wanted(form["name"], form["email"], form["haus"], lists, form["einverstanden"] == "ja")
     if not has_key(site, form, PURPOSE, site.path(request)):

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
 from om_campaigns import store
+from om_campaigns.app import App
 from om_campaigns.pipeline.faces import Face, load_face
+from om_campaigns.pipeline.notices import send_at_once
 from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor, make_door_token
-from om_campaigns.pipeline.recipient.leaving import Wish, fulfil, leave_at_once, stands_for_house
-from om_campaigns.web.forms import TheForm, has_key, make_key
+from om_campaigns.pipeline.recipient.leaving import (
+    Wish,
+    fulfil,
+    leave_at_once,
+    stands_for_house,
+    take_back,
+)
+from om_campaigns.pipeline.recipient.leaving_links import count_request, send_leaving_link
+from om_campaigns.pipeline.recipient.subscribing import network_of
+from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
 
 router = APIRouter()
+
+TAKE_BACK, NEW_LINK = "zuruecknehmen", "neuer-link"
+"""Purposes of forms."""
 
 ANYWHERE = {
     "Access-Control-Allow-Origin": "*",
@@ -58,14 +73,62 @@ def unsubscribe(request: Request, site: TheSite, token: Token) -> Response:
 def unsubscribe_confirmed(request: Request, site: TheSite, token: Token, form: TheForm) -> Response:
     """Does what was chosen, if the form is ours."""
     visitor, face = _meet(site, token)
-    wish = form["wunsch"]
+    wish, now = form["wunsch"], site.app.now()
+    if form["am"]:
+        return _take_back(request, site, token, form, visitor, face)
     if not has_key(site, form, Door.unsubscribe, token) or wish not in set(Wish):
         return _show(request, site, token, visitor, face, status=400, chosen=wish)
-    fulfil(site.app, visitor, Wish(wish), site.app.now())
+    fulfil(site.app, visitor, Wish(wish), now)
+    return _decided(request, site, token, visitor, face, wish, now)
+
+
+def _take_back(request: Request, site: Site, token: str, form: Form, visitor: Visitor, face: Face) -> Response:
+    """Undoes what this very page did, within a day; whoever else holds the letter can undo nothing that was decided elsewhere."""
+    wish, decided = form["wunsch"], form["am"]
+    if wish not in set(Wish) or not has_key(site, form, TAKE_BACK, f"{token} {wish} {decided}"):
+        return _show(request, site, token, visitor, face, status=400, chosen=wish)
+    take_back(site.app, visitor, Wish(wish), datetime.fromisoformat(decided), site.app.now())
+    return _decided(request, site, token, visitor, face, wish, None)
+
+
+def _decided(request: Request, site: Site, token: str, visitor: Visitor, face: Face, wish: str, now: datetime | None) -> Response:
+    """What holds from now on; ``now`` is None where it was taken back. The page looks the same whether anything changed (FWD-03)."""
+    decided = now.isoformat() if now else ""
     return site.show(
-        request, "unsubscribed.html", face=face, stored=visitor.language, visitor=visitor, wish=wish,
-        preferences=_preferences(site, visitor),
-        list_name=visitor.list_name(site.language(request, visitor.language)),
+        request, "unsubscribed.html", face=face, stored=visitor.language, visitor=visitor, wish=wish, decided=decided,
+        key=make_key(site, TAKE_BACK, f"{token} {wish} {decided}"), preferences=_preferences(site, visitor),
+        list_name=visitor.list_name(site.language(request, visitor.language)), back=f"{site.root}/{Door.unsubscribe}/{token}",
+    )  # fmt: skip
+
+
+@router.get("/abmelden", response_class=Response)
+def without_a_token(request: Request, site: TheSite) -> Response:
+    """A link that was cut before its token."""
+    return show_broken_link(request, site)
+
+
+@router.post("/abmelden", response_class=Response)
+def ask_for_new_link(request: Request, site: TheSite, form: TheForm) -> Response:
+    """A whole link, to the address itself; the same answer, in the same time, for every address (SEC-09)."""
+    typed = form["adresse"]
+    if not has_key(site, form, NEW_LINK, "") or "@" not in typed or len(typed) > 254:
+        return show_broken_link(request, site, typed=typed, is_wrong=True)
+    if count_request(site.app, typed, network_of(request.client.host if request.client else ""), site.app.now()):
+        site.errands.do(_send_link, site.app, typed)
+    return site.show(request, "link_sent.html")
+
+
+def _send_link(app: App, typed: str) -> None:
+    if send_leaving_link(app, typed):
+        send_at_once(app)
+
+
+def show_broken_link(request: Request, site: Site, *, typed: str = "", is_wrong: bool = False) -> Response:
+    """The page behind every link to leave that is cut or forged: it still offers a way to leave (UNS-01)."""
+    sender = site.app.settings.sender
+    return site.show(
+        request, "link_broken.html", status=422 if is_wrong else 404, key=make_key(site, NEW_LINK, ""), typed=typed, is_wrong=is_wrong,
+        contact=sender.reply_to or f"{sender.local_part}@{sender.domain}", action=f"{site.root}/abmelden",
     )  # fmt: skip
 
 

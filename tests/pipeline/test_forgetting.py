@@ -15,6 +15,7 @@ from om_campaigns.pipeline.operator.installation import forget_old_values, halt,
 from om_campaigns.pipeline.partner.entering import send_entrance_link
 from om_campaigns.pipeline.recipient.doors import find_visitor_of
 from om_campaigns.pipeline.recipient.forgetting import erase_person
+from om_campaigns.pipeline.recipient.offers import Rhythm, Served
 from om_campaigns.pipeline.recipient.preferring import ask_for_link
 from om_campaigns.pipeline.recipient.subscribing import Wanted, load_offer, subscribe
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture
@@ -40,9 +41,10 @@ def person_id(workspace: Workspace) -> int:
 def ask_for_everything(workspace: Workspace) -> None:
     """A link into the portal, one to the preferences, and a subscription from the form for all, typed another way."""
     app, now = workspace.app, workspace.now
-    ((ref, public_id),) = workspace.ask("SELECT a.ref, o.public_id FROM address a, organisation o")
+    ((ref, public_id, house_id),) = workspace.ask("SELECT a.ref, o.public_id, o.id FROM address a, organisation o")
     with store.read(app.engine) as session:
-        visitor, offer = find_visitor_of(session, ref, public_id, "hilfen"), load_offer(session, "de")
+        served = {"hilfen": Served(frozenset({house_id}), Rhythm(1, 0, 0))}
+        visitor, offer = find_visitor_of(session, ref, public_id, "hilfen"), load_offer(session, "de", served)
     assert visitor is not None
     assert offer is not None
     assert send_entrance_link(app, TYPED)

@@ -45,6 +45,14 @@ def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Workspace:
     return made
 
 
+def offer_series(workspace: Workspace, *lists: str) -> None:
+    """Running campaigns that take in whoever subscribes to these lists, with a first letter so far away that no test meets it."""
+    workspace.segment("beratende", "'adviser' in roles and 'consent_doi' in basis")
+    for slug in lists:
+        workspace.campaign(f"serie-{slug}", "s1 day = 400", "s2 day = 414", segment="beratende", head=f'mailing_list = "{slug}"')
+        workspace.publish(f"serie-{slug}")
+
+
 @pytest.fixture
 def base(workspace: Workspace) -> Iterator[str]:
     """Where the pages of the workspace are really served."""

@@ -20,10 +20,16 @@ from om_campaigns.pipeline.recipient.subscribing import network_of
 from om_campaigns.web.application import make_application
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, local
-from tests.web.conftest import Open, axe, html_faults, overflow, picture
+from tests.web.conftest import Open, axe, html_faults, offer_series, overflow, picture
 from tests.web.postbox import body, letters, token_of
 
 pytestmark = pytest.mark.slow  # every test talks to a real server
+
+
+@pytest.fixture(autouse=True)
+def _offered(workspace: Workspace) -> None:
+    offer_series(workspace, "wir-gedanke", "monatsbrief", "hilfen")
+
 
 NEW = {"name": "Rosa Lindner", "email": "rosa@neu.example", "einverstanden": "ja", "reihen": ["wir-gedanke", "monatsbrief"]}
 
@@ -314,13 +320,12 @@ def test_ren_19_a_person_subscribes_without_a_mouse(workspace: Workspace, visit:
         assert page.evaluate("document.activeElement.className") == "faults"
         assert axe(page) == []
         picture(page, "subscribe-faults-360")
-    page.focus("#name")
-    page.keyboard.type("Rosa Lindner")
-    page.keyboard.press("Tab")
-    page.keyboard.type("rosa@neu.example")
-    for _ in range(2):
-        page.keyboard.press("Tab")
+    page.focus("#reihen-2")
     page.keyboard.press("Space")
+    page.focus("#email")
+    page.keyboard.type("rosa@neu.example")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Rosa Lindner")
     while page.locator("#einverstanden-ja:focus").count() == 0:
         page.keyboard.press("Tab")
     page.keyboard.press("Space")

@@ -244,7 +244,7 @@ def test_uns_09_list_house_or_everything(
     for _ in range(2):
         answer = choose(workspace, client, path_of(letter, "abmelden"), wish)
         assert answer.status_code == 200
-        assert "Erledigt" in answer.text
+        assert "Abgemeldet" in answer.text
     ((kind, named, reason),) = suppressions(workspace)
     ((house_id,),) = workspace.ask("SELECT public_id FROM organisation WHERE slug = 'hwk-tal'")
     assert (kind, named, reason) == (scope[0], house_id if wish == "this_house" else scope[1], "opt_out")
@@ -392,7 +392,7 @@ def test_ren_19_a_person_leaves_by_keyboard_alone(
     while page.locator("button:focus").count() == 0:
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_selector("text=Erledigt")
+    page.wait_for_selector("text=Abgemeldet")
     assert suppressions(workspace) == [("mailing_list", "wir-gedanke", "opt_out")]
     if scripts:
         assert axe(page) == []

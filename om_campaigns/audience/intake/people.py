@@ -59,6 +59,10 @@ class Staged(NamedTuple):
     grounds: tuple[Ground, ...]
 
 
+_UNNAMED = (CellError("", ""),)
+"""Stands for the faults of a row where none is named any more: finding them all is most of the work."""
+
+
 def staged_rows(run: Run, sheet: Sheet) -> Iterator[Staged]:
     """The rows of a file of people whose cells can be read; the others are named in the report."""
     reader = _PersonReader(run, sheet)
@@ -73,7 +77,7 @@ def staged_rows(run: Run, sheet: Sheet) -> Iterator[Staged]:
             yield reader.read(line, row)
         except CellError:
             if any(cell.strip() for cell in row):
-                for each in reader.find_faults(row):
+                for each in _UNNAMED if run.is_full else reader.find_faults(row):
                     run.reject(sheet, line, each.column, each.reason)
 
 

@@ -73,6 +73,8 @@ class ImportReport:
     people: Counts = field(default_factory=Counts)
     other: dict[str, Counts] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    """The first ``MOST_SHOWN`` faults; ``faults`` counts all."""
+    faults: int = 0
     without_basis: int = 0
     people_total: int = 0
     changes: list[Difference] = field(default_factory=list)

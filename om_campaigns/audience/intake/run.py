@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,6 +19,7 @@ from om_campaigns.audience.intake.kinds import FileKind
 from om_campaigns.audience.intake.report import BasisGrant, CellError, ImportReport, Rejected
 from om_campaigns.audience.tables import Table
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, ORGANISATION_TYPES
+from om_campaigns.errors import MOST_SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class Record:
     values: dict[str, Any]
 
 
+LOOKED_AFTER = 5_000
+"""Faults after which what they left in memory is cleared away."""
+
+
 @dataclass(slots=True)
 class Run:
     """What every part of an import shares."""
@@ -50,8 +56,18 @@ class Run:
     known: Known = field(default_factory=Known)
     report: ImportReport = field(default_factory=ImportReport)
 
+    @property
+    def is_full(self) -> bool:
+        """So many faults are named that a further one is only counted."""
+        return len(self.report.rejected) >= MOST_SHOWN
+
     def reject(self, sheet: Sheet, line: int, column: str, reason: str) -> None:
-        """Name a row that is not taken."""
+        """Name a row that is not taken; of very many only the first, the others are counted."""
+        self.report.faults += 1
+        if self.is_full:
+            if self.report.faults % LOOKED_AFTER == 0:
+                gc.collect(0)  # exceptions hold their frames in cycles, and an import runs without the search for them
+            return
         position = sheet.columns.index(column) + 1 if column in sheet.columns else 0
         text = f"{sheet.table.header[position - 1]}: {reason}" if position else reason
         self.report.rejected.append(Rejected(sheet.table.file, line, position, text))

@@ -32,7 +32,7 @@ from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.pack import FILE_NAMES, make_file, make_files
 from om_campaigns.compose.pack import Format as Format
-from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.errors import MOST_SHOWN, InputError, RefusedError
 from om_campaigns.feedback.acknowledgements import Answer, find_pack, parse_answer, record_acknowledgement, says_passed_on
 from om_campaigns.feedback.models import CascadeLevel as CascadeLevel
 from om_campaigns.feedback.relay import move, offer_again, postpone
@@ -129,11 +129,12 @@ LATEST = timedelta(days=183)
 
 @dataclass
 class Answered:
-    """What a file of acknowledgements came to. ``rejected``: file, line, reason."""
+    """What a file of acknowledgements came to. ``rejected``: file, line, reason of the first ``MOST_SHOWN``; ``faults`` counts all."""
 
     new: int = 0
     known: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    faults: int = 0
 
 
 COLUMNS = ("code", "level", "count", "sentence", "house")
@@ -167,7 +168,9 @@ def import_acknowledgements(app: App, path: Path, now: datetime, *, actor: str) 
                 raise InputError(row.fault)
             done = _acknowledge_row(app, values, now, actor)
         except InputError as error:
-            result.rejected.append({"file": str(path), "line": row.line, "reason": str(error)})
+            result.faults += 1
+            if len(result.rejected) < MOST_SHOWN:
+                result.rejected.append({"file": str(path), "line": row.line, "reason": str(error)})
             continue
         result.new += done["is_new"]
         result.known += not done["is_new"]

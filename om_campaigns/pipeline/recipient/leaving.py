@@ -17,7 +17,7 @@ from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import RHYTHM_DAYS, Rhythm, SuppressionReason, SuppressionScope
 from om_campaigns.columns import table_of
 from om_campaigns.errors import InputError
-from om_campaigns.feedback import leaving, tasks
+from om_campaigns.feedback import leaving, taking_back, tasks
 from om_campaigns.feedback.leaving import Channel, Leaver
 from om_campaigns.feedback.models import Task
 from om_campaigns.pipeline.operator.installation import require_real_clock
@@ -75,6 +75,15 @@ def fulfil(app: App, visitor: Visitor, wish: Wish, now: datetime) -> None:
         is_new = leaving.record_leaving(session, leaver, SCOPES[wish], Channel.page, now, today)
     if is_new:
         events.address_suppressed(visitor.address_id, Channel.page.value)
+
+
+def take_back(app: App, visitor: Visitor, wish: Wish, decided_at: datetime, now: datetime) -> bool:
+    """Take back what was confirmed on the page of a letter at ``decided_at``; False where it changed nothing then, or not any more."""
+    with store.write(app.engine) as session:
+        if wish in RHYTHMS:
+            return taking_back.take_back_rhythm(session, visitor.address_id, decided_at, now)
+        leaver = Leaver(visitor.address_id, visitor.organisation_id, visitor.mailing_list)
+        return taking_back.take_back_leaving(session, leaver, SCOPES[wish], decided_at, now)
 
 
 def unsubscribe(app: App, text: str, now: datetime, actor: str, *, mailing_list: str = "", organisation_id: int | None = None) -> bool:

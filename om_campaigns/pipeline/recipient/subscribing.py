@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
@@ -12,7 +13,8 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import find_unsafe, normalise
-from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.models import Address, MailingList, Organisation
+from om_campaigns.audience.seats import seats_at
 from om_campaigns.audience.vocabulary import OrganisationStatus
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
@@ -21,19 +23,32 @@ from om_campaigns.compose.notices import make_consent_text
 from om_campaigns.feedback import opting_in
 from om_campaigns.feedback.models import OptIn
 from om_campaigns.pipeline.notices import CONFIRM
-from om_campaigns.pipeline.recipient.doors import find_lists
+from om_campaigns.pipeline.recipient.offers import Rhythm, Served
 
 MAX_NAME = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a form offers: lists (slug, name), and houses to choose from where the form belongs to none (slug, name)."""
+    """What a form offers: lists (slug, name), and houses to choose from where the form belongs to none (slug, name).
+
+    ``series`` says what each list is and how often it comes; ``served`` which lists come to the advisers of which house (both by slug).
+    """
 
     lists: list[tuple[str, str]]
     houses: list[tuple[str, str]]
     organisation_id: int | None
     house: str
+    series: Mapping[str, Series] = field(default_factory=dict)
+    served: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What a reader wants to know of a mailing list before they subscribe."""
+
+    description: str
+    rhythm: Rhythm
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +64,44 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as its mail's link finds it."""
+    """A request as its mail's link finds it. ``lists`` are (slug, name); ``has_house``: somebody sits in a house at this address."""
 
     ref: str
     address: str
-    lists: list[str]
+    lists: list[tuple[str, str]]
     consent_text: str
     language: str
     organisation_id: int | None
     is_confirmed: bool
+    has_house: bool
+    house_said: str
+    """Which house they said they advise for, where it stands in no list."""
 
 
-def load_offer(session: Session, language: str, *, mailing_list: str = "", house: str = "") -> Offer | None:
-    """The form of everything, of one list or of one house; None for a list or house that is not there."""
-    lists = [(slug, en if language == "en" else de) for slug, de, en in find_lists(session) if mailing_list in ("", slug)]
-    organisation = table_of(Organisation)
+def load_offer(session: Session, language: str, served: Mapping[str, Served], *, mailing_list: str = "", house: str = "") -> Offer | None:
+    """The form of everything, of one list or of one house, with what is really ``served`` there; None for what is not there.
+
+    ``lists`` is empty where nothing would come of it.
+    """
+    table, organisation = table_of(MailingList), table_of(Organisation)
+    known = [row for row in session.execute(select(table).order_by(table.c.name_de)) if mailing_list in ("", row.slug)]
     active = select(organisation.c.id, organisation.c.slug, organisation.c.name).where(organisation.c.status == OrganisationStatus.active)
+    houses = list(session.execute(active.where(organisation.c.slug == house) if house else active.order_by(organisation.c.name)))
+    if not known or (house and not houses):
+        return None
+    slugs = {row.id: row.slug for row in houses}
+    reached = {row.slug: frozenset(slugs[each] for each in served[row.slug].houses if each in slugs) for row in known if row.slug in served}
+    offered = [row for row in known if reached.get(row.slug)]
+    english = language == "en"
+    lists = [(row.slug, (row.name_en or row.name_de) if english else row.name_de) for row in offered]
+    series = {
+        row.slug: Series((row.description_en or row.description_de) if english else row.description_de, served[row.slug].rhythm)
+        for row in offered
+    }
     if house:
-        row = session.execute(active.where(organisation.c.slug == house)).one_or_none()
-        return Offer(lists, [], row.id, row.name) if row is not None and lists else None
-    houses = [(row.slug, row.name) for row in session.execute(active.order_by(organisation.c.name))]
-    return Offer(lists, houses, None, "") if lists else None
+        return Offer(lists, [], houses[0].id, houses[0].name, series)
+    chosen = [(row.slug, row.name) for row in houses if any(row.slug in each for each in reached.values())]
+    return Offer(lists, chosen, None, "", series, {slug: reached[slug] for slug, _ in lists})
 
 
 def consent_text(app: App, language: str, offer: Offer) -> str:
@@ -92,6 +124,8 @@ def find_faults(wanted: Wanted, offer: Offer) -> list[str]:
         faults.append("reihen")
     if wanted.house and wanted.house not in {slug for slug, _ in offer.houses}:
         faults.append("haus")
+    elif wanted.house and not all(wanted.house in offer.served.get(slug, ()) for slug in wanted.lists):
+        faults.append("reihen-haus")
     return [*faults, *([] if wanted.agreed else ["einverstanden"])]
 
 
@@ -128,10 +162,25 @@ def find_request(app: App, session: Session, token: str, now: datetime) -> Asked
     if opt_in is None:
         return None
     houses = Houses(session, app.today(now))
-    names = [houses.mailing_list_name(slug, opt_in.language) for slug in opt_in.mailing_lists]
+    names = [(slug, houses.mailing_list_name(slug, opt_in.language)) for slug in opt_in.mailing_lists]
+    address = table_of(Address)
+    known = session.execute(select(address.c.id).where(address.c.normal_key == opt_in.normal_key)).scalar_one_or_none()
+    has_house = opt_in.organisation_id is not None or session.execute(seats_at(known)).first() is not None
+    task = opting_in.find_home_task(session, opt_in.ref)
     return Asked(
-        opt_in.ref, opt_in.address, names, opt_in.consent_text, opt_in.language, opt_in.organisation_id, opt_in.confirmed_at is not None
-    )
+        opt_in.ref, opt_in.address, names, opt_in.consent_text, opt_in.language, opt_in.organisation_id,
+        opt_in.confirmed_at is not None, has_house, str((task.detail or {}).get("says", "")) if task else "",
+    )  # fmt: skip
+
+
+def name_house(app: App, token: str, text: str, now: datetime) -> None:
+    """Whoever subscribed without a house says which one they advise for: it goes to the people of OM who look for it."""
+    said = " ".join(text.split())[:MAX_NAME]
+    with store.write(app.engine) as session:
+        opt_in = _find(app, session, token, now)
+        task = opting_in.find_home_task(session, opt_in.ref) if opt_in is not None else None
+        if said and task is not None and task.closed_at is None and not find_unsafe(said):
+            task.detail = {**(task.detail or {}), "says": said}
 
 
 def confirm(app: App, token: str, now: datetime) -> bool:

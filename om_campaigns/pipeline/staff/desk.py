@@ -100,7 +100,7 @@ def import_audience(
         report = store.write_late(app.engine, take)
     except _NothingTakenError as nothing:
         return nothing.report
-    events.audience_imported(report.organisations.new, report.people.new, len(report.rejected))
+    events.audience_imported(report.organisations.new, report.people.new, report.faults)
     return report
 
 
@@ -187,6 +187,8 @@ def _check_audiences(app: App, session: Session, now: datetime, found: Checked) 
     found.problems += [
         Problem((app.audiences / each.file).as_posix(), each.line, each.column, "audience.row", each.reason) for each in report.rejected
     ]
+    if more := report.faults - len(report.rejected):
+        found.problems.append(Problem(app.audiences.as_posix(), 0, 0, "audience.row", f"and {more:,} more faults in rows of these files"))
 
 
 def _check_segments(app: App, found: Checked) -> None:

@@ -29,6 +29,7 @@ from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.nearest import suggest
 from om_campaigns.pipeline.operator.installation import origin_of, require_real_clock
 from om_campaigns.pipeline.partner.own_words import UNCHANGED, Desk, OwnText, check_pack, find_block_fault, open_desk, record, renew_packs
+from om_campaigns.pipeline.texts import MOST_BYTES
 
 FOLDER = "overlays"
 FROM_FILES = (Origin.file, Origin.sample)
@@ -123,7 +124,11 @@ def _read(app: App, paths: Sequence[Path]) -> tuple[list[OverlayFile], list[Prob
             problems.append(Problem(shown, 0, 0, RULE, said))
             continue
         try:
+            if path.stat().st_size > MOST_BYTES:
+                raise ProblemsError([Problem(shown, 0, 0, "SIZE", f"own words have at most {MOST_BYTES // 1000:,} KB")])
             written, found = read_overlay(path.read_text(encoding="utf-8"), shown)
+        except ProblemsError as error:
+            found, written = list(error.problems), []
         except FileNotFoundError:
             found, written = [Problem(shown, 0, 0, RULE, "there is no such file")], []
         except UnicodeDecodeError as error:
