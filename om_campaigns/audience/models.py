@@ -262,7 +262,7 @@ class Seat(SQLModel, table=True):
 
 class SeatRole(SQLModel, table=True):
     __tablename__ = "seat_role"
-    __table_args__ = (one_of("role", Role),)
+    __table_args__ = (Index("ix_seat_role_role", "role"), one_of("role", Role))
 
     seat_id: int = Field(foreign_key="seat.id", primary_key=True)
     role: Role = Field(sa_type=by_value(Role), primary_key=True)

@@ -25,7 +25,7 @@ from om_campaigns.audience.models import (
     Toolkit,
     ToolkitVersion,
 )
-from om_campaigns.audience.seats import ADDRESS, HOUSE, PERSON, SEAT, has_role, select_sitting
+from om_campaigns.audience.seats import ADDRESS, HOUSE, PERSON, ROLE, SEAT, select_sitting
 from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import (
     LAENDER,
@@ -274,7 +274,7 @@ class Houses:
         names = (HOUSE.c.name.label("house"), PERSON.c.full_name.label("person"))
         return (
             select_sitting(self.day, SEAT.c.organisation_id, *names, ADDRESS.c.address, ADDRESS.c.kind)
-            .where(has_role((Role.contact,)), ADDRESS.c.id.is_not(None))
+            .where(SEAT.c.id.in_(select(ROLE.c.seat_id).where(ROLE.c.role == Role.contact)), ADDRESS.c.id.is_not(None))
             .order_by(SEAT.c.person_id.is_(None), SEAT.c.is_primary_home.desc(), SEAT.c.id)
         )
 
