@@ -10,7 +10,7 @@ import os
 import secrets
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from om_campaigns.audience import entrance as _entrance  # noqa: F401
 from om_campaigns.audience import models as _audience_models  # noqa: F401
 from om_campaigns.audience.addresses import Keyring
 from om_campaigns.campaign import models as _campaign_models  # noqa: F401
-from om_campaigns.clock import Clock, fixed_clock, local_date, system_clock
+from om_campaigns.clock import Clock, ClockWatch, fixed_clock, local_date, system_clock
 from om_campaigns.compose import models as _compose_models  # noqa: F401
 from om_campaigns.delivery import models as _delivery_models  # noqa: F401
 from om_campaigns.delivery.outbox import OutboxTransport
@@ -48,6 +48,7 @@ class App:
     keyring: Keyring
     is_clock_given: bool
     rehearsal_transport: Callable[[], Transport] | None = None
+    watch: ClockWatch = field(default_factory=ClockWatch)
 
     @property
     def templates(self) -> Path:

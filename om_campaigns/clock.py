@@ -6,8 +6,9 @@ Instants are aware and in UTC inside the house; civil dates and times exist only
 from __future__ import annotations
 
 import re
+import time as machine
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 WAYS = "2027-01-05 or 5.1.2027, with a time 2027-01-05T13:00 or 5.1.2027 13:00"
@@ -59,3 +60,20 @@ def to_instant(when: date | datetime, zone: ZoneInfo) -> datetime:
 def local_date(instant: datetime, zone: ZoneInfo) -> date:
     """The calendar day of an instant in a zone."""
     return as_utc(instant).astimezone(zone).date()
+
+
+class ClockWatch:
+    """Sees a clock jump while this process lives: the time that passed meanwhile is known without it."""
+
+    def __init__(self, passed: Callable[[], float] = machine.monotonic) -> None:
+        self._passed = passed
+        self.seen: datetime | None = None
+        self._then = 0.0
+
+    def note(self, now: datetime) -> None:
+        """Something was done at this instant; from now on the next one is compared with it."""
+        self.seen, self._then = now, self._passed()
+
+    def jump(self, now: datetime) -> timedelta:
+        """How much further the clock went than time passed since ``note``; nothing before that."""
+        return now - self.seen - timedelta(seconds=self._passed() - self._then) if self.seen else timedelta()

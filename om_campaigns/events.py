@@ -199,6 +199,16 @@ def sending_resumed(actor: str) -> None:
     _log.info("sending.resumed", actor=actor)
 
 
+def clock_doubted(why: str) -> None:
+    """The clock seems to have jumped; nothing is sent until somebody says that it is right."""
+    _log.error("clock.doubted", why=why)
+
+
+def clock_accepted(actor: str) -> None:
+    """Somebody said that the clock is right."""
+    _log.warning("clock.accepted", actor=actor)
+
+
 def went_live(actor: str) -> None:
     """The rehearsal is over: mail leaves the house from now on."""
     _log.info("mode.went_live", actor=actor)

@@ -97,6 +97,9 @@ class Instance(SQLModel, table=True):
     send_counter: int = 0
     rehearsal_now: datetime | None = Field(default=None, sa_type=Instant)
     live_now: datetime | None = Field(default=None, sa_type=Instant)
+    clock_doubted_at: datetime | None = Field(default=None, sa_type=Instant)
+    """The instant at which somebody was asked whether the clock is right; ``clock_doubt`` says why."""
+    clock_doubt: str = ""
 
 
 def open_engine(url: str, *, root: Path | None = None) -> Engine:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.output import counted, format_option, print_json, print_rows
+
+if TYPE_CHECKING:
+    from om_campaigns.app import App
 
 MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -137,15 +141,23 @@ def halt(state: State, reason: str) -> None:
 
 @click.command()
 @click.argument("destination", required=False, metavar="[DOMAIN]")
+@click.option("--clock", "is_clock", is_flag=True, help="The present time is right, although the clock was doubted.")
+@click.option("--yes", is_flag=True, help="Do not ask (with --clock).")
 @pass_state
-def unhalt(state: State, destination: str | None) -> None:
-    """Let sending go on after a halt, and say what leaves now; with DOMAIN, to a destination that was left alone because it refused us."""
+def unhalt(state: State, destination: str | None, is_clock: bool, yes: bool) -> None:
+    """Let sending go on after a halt, and say what leaves now; with DOMAIN, to a destination that was left alone because it refused us.
+
+    With --clock, after the clock jumped: shows what was sent under the wrong time, asks, and goes on from the present time.
+    """
     from om_campaigns.cli.plans import print_plan
     from om_campaigns.pipeline.operator import installation
     from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.pipeline.tick import look
 
     app = state.app()
+    if is_clock:
+        _accept_clock(app, yes=yes)
+        return
     if destination:
         done = installation.let_destination_go(app, destination, app.now(), load_actor())
         click.echo(f"mail to {destination} may go again" if done else f"nothing holds mail to {destination}")
@@ -156,6 +168,32 @@ def unhalt(state: State, destination: str | None) -> None:
         return
     click.echo("sending may go on:\n")
     print_plan(app, look(app, now), now)
+
+
+def _accept_clock(app: App, *, yes: bool) -> None:
+    from om_campaigns.cli.output import counted
+    from om_campaigns.cli.screen import Column, confirm, print_facts, print_headline, print_next, print_table
+    from om_campaigns.cli.times import say_moment
+    from om_campaigns.pipeline.operator.clock_trust import accept_clock, load_clock_state
+    from om_campaigns.pipeline.staff.desk import load_actor
+
+    now, zone = app.now(), app.settings.zone_info
+    found = load_clock_state(app, now)
+    if found.is_in_order(now):
+        click.echo("nothing speaks against the clock")
+        return
+    ahead = sum(each.letters for each in found.sent_ahead)
+    print_headline(f"Is it {say_moment(now, zone, now)}? {counted(ahead, 'letter')} left at times that have not come yet.", mark="?")
+    print_facts({"doubt": found.doubt, "last done": say_moment(found.highest, zone, now) if found.highest else ""})
+    columns = (Column("letter"), Column("letters", is_number=True), Column("from", is_whole=True), Column("to", is_whole=True))
+    times = [(say_moment(each.first_at, zone, now), say_moment(each.last_at, zone, now)) for each in found.sent_ahead]
+    rows = [[f"{each.campaign}/{each.step}", f"{each.letters:,}", *span] for each, span in zip(found.sent_ahead, times, strict=True)]
+    print_table(columns, rows)
+    if not yes:
+        confirm("Go on from the present time?", answer="unhalt --clock --yes", what="sending would go on from the present time")
+    accept_clock(app, now, load_actor())
+    click.echo("\nsending goes on from the present time; what was sent is not sent again")
+    print_next("plan")
 
 
 @click.command()

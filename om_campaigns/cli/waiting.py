@@ -34,6 +34,7 @@ TASKS: dict[str, tuple[bool, str, str]] = {
     "mass_leaving": (True, "{left} of {readers} readers left {where} within an hour ({through}).", "leaving list"),
     "letters_held": (True, "{letters} of {campaign}/{step} held back: {why}.", "ledger --status held --campaign {campaign}"),
     "entry_held": (True, "More would enter {campaign} than it takes in a day: nobody does.", "campaign show {campaign}"),
+    "clock_doubted": (True, "Is the clock right? Nothing leaves: {why}.", "unhalt --clock"),
     "mail_unclear": (True, "Mail came in that no program understood; it lies in inbox/.", "todo close {number}"),
     "receiver_left": (False, "{address} received the packs of {house} and left.", "org show {house}"),
     "home_missing": (False, "{address} subscribed and belongs to no house yet.", "person show {address}"),

@@ -38,6 +38,7 @@ class TaskKind(StrEnum):
     mass_leaving = "mass_leaving"
     letters_held = "letters_held"
     entry_held = "entry_held"
+    clock_doubted = "clock_doubted"
 
 
 class Task(SQLModel, table=True):

@@ -202,6 +202,7 @@ class RunSettings(_Section):
 
     every_seconds: int = Field(default=60, ge=5, le=3600)
     stop_seconds: int = Field(default=30, ge=1, le=600)
+    ask_after_hours: int = Field(default=120, ge=1, le=8760)
 
 
 class Settings(BaseSettings):

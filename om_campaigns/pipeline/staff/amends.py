@@ -107,7 +107,7 @@ def send_gaps(
     app: App, name: str, now: datetime, *, stop: threading.Event | None = None, progress: Callable[[int], None] | None = None
 ) -> Amended:
     """Send what failed in a campaign, and what was put off and is due; nothing else of it. Windows and caps hold."""
-    if not pass_gate(app, now):
+    if not pass_gate(app, now, hands_over=lambda: True):
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
     with store.write(app.engine) as session:
         campaign = _running(session, name)
@@ -129,7 +129,7 @@ def send_correction(
     app: App, name: str, step: str, now: datetime, *, stop: threading.Event | None = None, progress: Callable[[int], None] | None = None
 ) -> Amended:
     """Send the present wording of a step to exactly those who got an earlier one, at once. Raises as ``correct`` does."""
-    if not pass_gate(app, now):
+    if not pass_gate(app, now, hands_over=lambda: True):
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
     with store.write(app.engine) as session:
         campaign = _running(session, name)
