@@ -10,7 +10,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -224,6 +224,48 @@ def empty_log(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         with naming_faults(), closing(engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+class Turns:
+    """Transactions that take turns on one connection, so that temporary tables filled in one are still there in the next.
+
+    Objects stay readable after the transaction they were loaded in. ``reading`` writes to temporary tables only.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def reading(self) -> AbstractContextManager[Session]:
+        return self._turn(writes=False)
+
+    def writing(self) -> AbstractContextManager[Session]:
+        return self._turn(writes=True)
+
+    @contextmanager
+    def _turn(self, *, writes: bool) -> Iterator[Session]:
+        self._connection.execution_options(om_write=writes)
+        with Session(bind=self._connection, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+
+class OneTurn(Turns):
+    """All turns in one transaction, which is somebody else's to end."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.connection())
+        self._session = session
+
+    @contextmanager
+    def _turn(self, *, writes: bool) -> Iterator[Session]:
+        yield self._session
+
+
+@contextmanager
+def turns(engine: Engine) -> Iterator[Turns]:
+    """Several transactions, one after the other, on one connection. Raises InstallationError (see ``name_fault``)."""
+    with naming_faults(), engine.connect() as connection:
+        yield Turns(connection)
 
 
 class _UndoneError(Exception):

@@ -18,6 +18,7 @@ from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Enrolment
+from om_campaigns.campaign.slices import in_slice
 from om_campaigns.campaign.timing import (
     HORIZON_DAYS,
     Caps,
@@ -125,7 +126,7 @@ class Calendar:
     def plan_waiting(
         self, session: Session, campaign_id: int, definitions: Mapping[int, CampaignDefinition], now: datetime, until: datetime
     ) -> set[tuple[int, str]]:
-        """Fill TIME for enrolments whose next step is due by ``until``: settled again from ``now`` on, never earlier (SCH-10).
+        """Fill TIME for enrolments of the slice whose next step is due by ``until``: settled again from ``now`` on, never earlier (SCH-10).
 
         Returns the (version id, step) that somebody waits for.
         """
@@ -135,6 +136,7 @@ class Calendar:
             select(enrolment.c.version_id, enrolment.c.next_step, enrolment.c.next_due_at, HOUSE.c.zone, HOUSE.c.days)
             .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
             .where(
+                in_slice(enrolment),
                 enrolment.c.campaign_id == campaign_id,
                 is_active(enrolment),
                 enrolment.c.next_due_at <= until,

@@ -58,7 +58,7 @@ def is_anybody_due(session: Session, campaign: Campaign, until: datetime) -> boo
 
 
 def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: datetime, today: date, until: datetime) -> Planned:
-    """Owe every enrolment its next step where that is due by ``until``. Running it twice adds nothing."""
+    """Owe every enrolment of the slice its next step where that is due by ``until``. Running it twice adds nothing."""
     result = Planned()
     result.exited = _exit_where_met(session, ready, now, today, until)
     packing = Packing(session, ready, today)

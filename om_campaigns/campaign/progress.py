@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Column, ColumnElement, Integer, Table, and_, case, func, insert, literal, select, update
@@ -14,6 +14,7 @@ from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.slices import in_slice
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.store import change
 
@@ -48,7 +49,7 @@ def advance(
     now: datetime,
     successors: Collection[str],
 ) -> int:
-    """Give every enrolment whose step is settled its next step; returns how many moved or finished.
+    """Give every enrolment of the slice whose step is settled its next step; returns how many moved or finished.
 
     ``successors`` are the running campaigns that ``then`` may lead into: whoever finishes waits there to be let in (``enrol``).
     """
@@ -80,10 +81,16 @@ def _settled(campaign: Campaign, now: datetime) -> list[ColumnElement[bool]]:
     ]
 
 
+def find_settled(session: Session, campaign: Campaign, now: datetime) -> Sequence[int]:
+    """Enrolments whose step is settled; mostly none."""
+    number = table_of(Enrolment).c.id
+    return session.execute(select(number).where(*_settled(campaign, now)).order_by(number)).scalars().all()
+
+
 def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[tuple[int, str]]:
-    """The (version, step) pairs on which somebody stands whose dispatch is settled; mostly none."""
+    """The (version, step) pairs on which somebody of the slice stands whose dispatch is settled."""
     enrolment = table_of(Enrolment)
-    query = select(enrolment.c.version_id, enrolment.c.next_step).where(*_settled(campaign, now)).distinct()
+    query = select(enrolment.c.version_id, enrolment.c.next_step).where(in_slice(enrolment), *_settled(campaign, now)).distinct()
     return [(version_id, step) for version_id, step in session.execute(query)]
 
 
@@ -112,7 +119,7 @@ def _gather_settled(session: Session, campaign: Campaign, version_id: int, step:
                 touch.c.recipient_id == dispatch.c.recipient_id,
             ),
         )
-        .where(*_settled(campaign, now), enrolment.c.version_id == version_id, enrolment.c.next_step == step)
+        .where(in_slice(enrolment), *_settled(campaign, now), enrolment.c.version_id == version_id, enrolment.c.next_step == step)
     )
     session.execute(insert(DONE).from_select(["enrolment_id", "at", "day", "left_out"], rows))
 

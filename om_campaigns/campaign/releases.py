@@ -150,6 +150,13 @@ def running_campaigns(session: Session) -> list[Campaign]:
     return list(session.execute(select(Campaign).where(campaign.c.status == CampaignStatus.running).order_by(campaign.c.name)).scalars())
 
 
+def is_same(session: Session, campaign: Campaign) -> bool:
+    """A campaign that was loaded earlier still runs, with the version it had then."""
+    found = table_of(Campaign)
+    row = session.execute(select(found.c.status, found.c.latest_version_id).where(found.c.id == campaign.id)).one()
+    return (row.status, row.latest_version_id) == (CampaignStatus.running, campaign.latest_version_id)
+
+
 def get_campaign(session: Session, name: str) -> Campaign:
     """A published campaign by name; raises InputError otherwise."""
     found: Campaign | None = session.execute(select(Campaign).where(table_of(Campaign).c.name == name)).scalar_one_or_none()

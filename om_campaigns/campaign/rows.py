@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -31,6 +32,7 @@ from om_campaigns.campaign.definition import CampaignDefinition, ReEnter, Step
 from om_campaigns.campaign.houses import HOUSE, House, temporary
 from om_campaigns.campaign.matching import Parties, is_active, join_parties, make_parties, make_reason
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Reason
+from om_campaigns.campaign.slices import in_slice
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 
 ROW = Table(
@@ -69,16 +71,37 @@ class Ready:
     """Steps that mention a toolkit of which no version is current (domain rule 7)."""
     skipped_steps: frozenset[str]
     """Steps that somebody took out for everybody not yet served."""
+    begun_steps: frozenset[str]
+    """Steps that somebody has had or is owed; of the others nobody need be asked one by one whether they had it."""
     topics: dict[str, tuple[str, ...]]
     """Step → subject topics of its texts; a step without is for everybody."""
     campaign_ids: dict[str, int]
     houses: dict[int, House]
 
+    @property
+    def carries_packs(self) -> bool:
+        """Whom a pack goes to is decided among all who could receive it, so all of them must be planned together."""
+        passes_on = any(audience.passes_on for definition in self.definitions.values() for audience in definition.audiences)
+        return passes_on or bool(self.pack_steps)
+
+
+def find_begun_steps(session: Session, campaign: Campaign, definitions: Iterable[CampaignDefinition]) -> frozenset[str]:
+    """Steps of a campaign that somebody has had or is owed."""
+
+    def has_begun(name: str) -> bool:
+        had_or_owed = (
+            exists().where(had.c.campaign_id == campaign.id, had.c.occasion == "", had.c.step == name)
+            for had in (table_of(Dispatch), table_of(Touch))
+        )
+        return any(bool(session.execute(select(each)).scalar()) for each in had_or_owed)
+
+    return frozenset(step.name for definition in definitions for step in definition.steps if has_begun(step.name))
+
 
 def under_way(ready: Ready) -> list[ColumnElement[bool]]:
-    """Enrolments that are in this campaign now."""
+    """Enrolments of the slice that are in this campaign now."""
     enrolment = table_of(Enrolment)
-    return [enrolment.c.campaign_id == ready.campaign.id, is_active(enrolment)]
+    return [in_slice(enrolment), enrolment.c.campaign_id == ready.campaign.id, is_active(enrolment)]
 
 
 def not_yet_owed() -> ColumnElement[bool]:
@@ -130,7 +153,7 @@ def gather(session: Session, ready: Ready, version_id: int, position: int, step:
     to_house = enrolment.c.subject_kind == literal_column("'organisation'")
     variant = _variant(step, definition, parties, today, ready)
     languages = ready.languages[step.name]
-    has_begun = definition.re_enter is not ReEnter.never or _has_begun(session, ready.campaign, step)
+    has_begun = definition.re_enter is not ReEnter.never or step.name in ready.begun_steps
     refusals = _of_the_step(ready, definition, step, variant, parties, today)
     if has_begun:
         refusals.append((_was_served(parties, step), Reason.duplicate_address))
@@ -187,18 +210,6 @@ def _of_the_step(
     if step.name not in ready.plain_steps:
         refusals.append((variant == "", Reason.no_variant))
     return refusals
-
-
-def _has_begun(session: Session, campaign: Campaign, step: Step) -> bool:
-    """Somebody has had this step or is owed it; before that, nobody need be asked one by one."""
-    return any(
-        bool(
-            session.execute(
-                select(exists().where(had.c.campaign_id == campaign.id, had.c.occasion == "", had.c.step == step.name))
-            ).scalar()
-        )
-        for had in (table_of(Dispatch), table_of(Touch))
-    )
 
 
 def _wants_other_topics(parties: Parties, topics: tuple[str, ...]) -> ColumnElement[bool]:

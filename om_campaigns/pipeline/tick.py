@@ -1,7 +1,8 @@
 """The spine, to be read first: collect, pass the gate, send service mails; then enrol → plan → compose → send → settle packs.
 
 What is due is computed from the tables, so a missed or doubled tick changes nothing; running a tick twice at the same
-instant plans and sends nothing the second time. Each campaign's enrolling and planning is one transaction.
+instant plans and sends nothing the second time. Planning is done in slices, each of them one transaction, so that nobody who
+writes waits for long.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Dis
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispatch
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
-from om_campaigns.campaign.progress import advance
-from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps, load_wordings, running_campaigns
-from om_campaigns.campaign.rows import Ready
+from om_campaigns.campaign.progress import advance, find_settled
+from om_campaigns.campaign.releases import get_campaign, is_same, load_definitions, load_skipped_steps, load_wordings, running_campaigns
+from om_campaigns.campaign.rows import Ready, find_begun_steps
+from om_campaigns.campaign.slices import fill_slice, load_due, slices
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.campaign.unseen import Sight, is_anything_noted, look_up, record_look, take_down
 from om_campaigns.columns import table_of
@@ -58,6 +60,7 @@ from om_campaigns.pipeline.staff.held import watch_held
 from om_campaigns.pipeline.texts import languages_by_step, pack_steps, plain_steps, toolkits_by_step, topics_by_step
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 from om_campaigns.settings import EntrySettings
+from om_campaigns.store import Turns
 
 
 @dataclass
@@ -306,8 +309,8 @@ def look_in(
 
 def plan_in(session: Session, app: App, now: datetime, until: datetime, *, campaign: str | None = None) -> list[CampaignPlan]:
     """Enrol and plan campaign by campaign in the caller's transaction, the highest priority first."""
-    found = {each.name: each for each in _campaigns(session, app, campaign)}
-    return _plan_each(list(found), lambda name: plan_campaign(session, app, found[name], now, until))
+    found, turns = {each.name: each for each in _campaigns(session, app, campaign)}, store.OneTurn(session)
+    return _plan_each(list(found), lambda name: plan_campaign(turns, app, found[name], now, until))
 
 
 def _tell_owed(session: Session, plans: Sequence[CampaignPlan], until: datetime, newest: int) -> None:
@@ -321,7 +324,7 @@ def _tell_owed(session: Session, plans: Sequence[CampaignPlan], until: datetime,
 
 
 def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None = None) -> list[CampaignPlan]:
-    """Enrol and plan campaign by campaign, the highest priority first; each is one transaction.
+    """Enrol and plan campaign by campaign, the highest priority first.
 
     A campaign in which nobody is due is left alone unless something was written that could let somebody enter it.
     """
@@ -331,14 +334,14 @@ def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None =
         with store.write(app.engine) as session:
             take_down(session)
 
-    def plan_one(name: str) -> CampaignPlan | None:
-        with store.read(app.engine) as session:
-            running = get_campaign(session, name)
-            sight = _look_up(session, app, running, now)
-            if not (sight.is_due or _is_under_way(session, running, now, until)):
-                return CampaignPlan(name, 0, Planned(), sight.refused)
-        with store.write(app.engine) as session:
-            return next((plan_campaign(session, app, each, now, until) for each in _campaigns(session, app, name)), None)
+    def plan_one(name: str) -> CampaignPlan:
+        with store.turns(app.engine) as turns:
+            with turns.reading() as session:
+                running = get_campaign(session, name)
+                sight = _look_up(session, app, running, now)
+                if not (sight.is_due or _is_under_way(session, running, now, until)):
+                    return CampaignPlan(name, 0, Planned(), sight.refused)
+            return plan_campaign(turns, app, running, now, until)
 
     plans = _plan_each(names, plan_one)
     for each in plans:
@@ -396,40 +399,65 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
     return sorted(found, key=lambda each: (-priorities[each.id], each.name))
 
 
-def plan_campaign(
-    session: Session, app: App, campaign: Campaign, now: datetime, until: datetime, *, asks_all: bool = False
-) -> CampaignPlan:
-    """One campaign: who moves on, who enters, and what is owed by ``until``; in the caller's transaction.
+def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, until: datetime, *, asks_all: bool = False) -> CampaignPlan:
+    """One campaign: who moves on, who enters, and what is owed by ``until``, in slices that are whole each by itself.
 
     Who may enter is asked where anything was written since that could change the answer, or with ``asks_all``.
     """
-    today, calendar = app.today(now), Calendar()
-    caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
-    definitions = load_definitions(session, campaign)
-    latest = definitions[campaign.latest_version_id or 0]
-    entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
-    successors = load_successors(session, definitions.values())
-    moved = advance(session, campaign, definitions, calendar, now, successors)
-    reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
-    sight = _look_up(session, app, campaign, now)
-    held_before = campaign.held_at
+    result = CampaignPlan(campaign.name, 0, Planned(), Counter())
+    calendar, caps = Calendar(), Caps(app.settings.caps.per_week, app.settings.caps.per_month)
+    with turns.reading() as session:
+        definitions = load_definitions(session, campaign)
+        latest = definitions[campaign.latest_version_id or 0]
+        entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
+        successors = load_successors(session, definitions.values())
+        settled = find_settled(session, campaign, now)
+        is_late = is_any_late(session, campaign.id or 0, now)
+    for part in slices(settled):
+        with turns.writing() as session:
+            if not is_same(session, campaign):
+                return result
+            fill_slice(session, part)
+            result.moved += advance(session, campaign, definitions, calendar, now, successors)
+            result.entered = successors
+    if is_late:
+        with turns.writing() as session:
+            reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
+    with turns.writing() as session:
+        if not is_same(session, campaign):
+            return result
+        _let_in(session, app, entry, calendar, now, result, asks_all=asks_all)
+    with turns.reading() as session:
+        due = load_due(session, campaign, until)
+        ready = make_ready(session, app, entry, definitions) if due else None
+    if ready is None:
+        return result
+    for part in [due] if ready.carries_packs else slices(due):
+        with turns.writing() as session:
+            if not is_same(session, campaign):
+                return result
+            fill_slice(session, part)
+            result.planned.add(plan(session, ready, calendar, caps, now, app.today(now), until))
+    return result
+
+
+def _let_in(session: Session, app: App, entry: Entry, calendar: Calendar, now: datetime, result: CampaignPlan, *, asks_all: bool) -> None:
+    """Enrol whoever may enter; where nothing was written that could let anybody in, nobody is asked."""
+    campaign, today = entry.campaign, app.today(now)
+    session.add(campaign)
+    session.refresh(campaign)
+    sight, held_before = _look_up(session, app, campaign, now), campaign.held_at
+    entered = Entered(refused=sight.refused)
     if sight.is_due or asks_all:
         entered = enrol(session, entry, calendar, now, today)
         if campaign.held_at is None:  # whoever is held may enter as soon as somebody admits them: that is to be asked again
             record_look(session, campaign, sight, sources_of(entry, today), entered.refused)
-    else:
-        entered = Entered(refused=sight.refused)
-    if is_news := campaign.held_at != held_before:
+    result.is_news = campaign.held_at != held_before
+    if result.is_news:
         settle_hold(session, campaign, now, "brake")
-    planned = Planned()
-    if is_anybody_due(session, campaign, until):
-        ready = make_ready(session, app, entry, definitions)
-        planned = plan(session, ready, calendar, caps, now, today, until)
-    held = entered.judgement if entered.judgement is not None and entered.judgement.is_held else None
-    followed = successors if moved else frozenset[str]()
-    return CampaignPlan(
-        campaign.name, entered.entered, planned, entered.refused, moved + entered.left, followed, held=held, is_news=is_news
-    )
+    result.held = entered.judgement if entered.judgement is not None and entered.judgement.is_held else None
+    result.enrolled, result.not_enrolled = entered.entered, entered.refused
+    result.moved += entered.left
 
 
 def make_rule(settings: EntrySettings, definition: CampaignDefinition) -> EntryRule:
@@ -450,6 +478,7 @@ def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, 
         pack_steps(campaign.name, files),
         frozenset(step for step, codes in toolkits_by_step(campaign.name, files).items() if any(map(houses.is_withdrawn, codes))),
         load_skipped_steps(session, campaign.id or 0),
+        find_begun_steps(session, campaign, definitions.values()),
         topics_by_step(campaign.name, files),
         entry.campaign_ids,
         entry.houses,

@@ -79,7 +79,7 @@ def assert_a_full_look_finds_nothing(app: App, now: datetime, left: dict[str, Ca
     """Asking everybody of every campaign again finds nobody, and the same people outside for the same reasons."""
     with store.undone(app.engine) as session:
         for campaign in running_campaigns(session):
-            full = plan_campaign(session, app, campaign, now, now, asks_all=True)
+            full = plan_campaign(store.OneTurn(session), app, campaign, now, now, asks_all=True)
             assert full.is_quiet, (campaign.name, full)
             assert full.not_enrolled == left[campaign.name].not_enrolled, campaign.name
 

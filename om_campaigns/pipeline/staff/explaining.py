@@ -122,7 +122,7 @@ def explain_recipient(
         answer.is_enrolled = _enrolment(session, campaign, kind, subject_id) is not None
         reasons: dict[int, Reason] = {}
         if campaign.status is CampaignStatus.running:
-            plan_campaign(session, app, campaign, now, now, asks_all=True)
+            plan_campaign(store.OneTurn(session), app, campaign, now, now, asks_all=True)
             mine = (CANDIDATE.c.subject_kind == kind.value, CANDIDATE.c.subject_id == subject_id)
             rows = session.execute(select(CANDIDATE.c.seat_id, CANDIDATE.c.reason).where(*mine))
             reasons = {row.seat_id: Reason(row.reason) for row in rows}

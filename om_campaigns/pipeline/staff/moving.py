@@ -21,8 +21,9 @@ from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.houses import renew_temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, Reason
-from om_campaigns.campaign.progress import DONE, TAKEN_OUT, advance, finish, move_on
+from om_campaigns.campaign.progress import DONE, TAKEN_OUT, advance, find_settled, finish, move_on
 from om_campaigns.campaign.releases import get_campaign, load_definitions
+from om_campaigns.campaign.slices import fill_slice
 from om_campaigns.campaign.timing import local_day
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.pipeline.operator.installation import require_real_clock
@@ -85,6 +86,7 @@ def move_to_latest(app: App, name: str, now: datetime, actor: str, *, is_dry_run
         make_entry(session, app, campaign, latest, definitions[latest])  # lays out zones and days off of the houses
         successors = load_successors(session, definitions.values())
         mover = _Mover(session, campaign, definitions, now, app.settings.zone_info, leads_on=definitions[latest].then in successors)
+        fill_slice(session, find_settled(session, campaign, now))
         advance(session, campaign, definitions, mover.calendar, now, successors)
         for version_id, standing in sorted(load_standing(session, campaign.id or 0).items()):
             if version_id != latest:

@@ -1,0 +1,59 @@
+"""Planning in slices: what is due for many is planned some thousands at a time, so that nobody waits long to write.
+
+A slice is whole or not at all, and what is not planned yet is still due: after a crash the next tick goes on with the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, insert, select
+from sqlmodel import Session
+
+from om_campaigns.campaign.houses import renew_temporary, temporary
+from om_campaigns.campaign.matching import is_active
+from om_campaigns.campaign.models import Campaign, Enrolment
+from om_campaigns.columns import table_of
+
+SLICE = Table("plan_slice", temporary, Column("enrolment_id", Integer, primary_key=True), prefixes=["TEMPORARY"])
+"""The enrolments that are planned now."""
+
+FIRST, MOST = 2_500, 50_000
+"""Enrolments in the first slice, and at most; none is smaller than the first, because each has its own fixed cost."""
+SHORT, LONG = 0.25, 0.5
+"""Seconds: a slice that took less is followed by one twice as large, after one that took more comes one of half its size."""
+
+
+def slices(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The numbers in parts, each as large as can be worked off in a moment, judged by how long the one before took."""
+    size, start = FIRST, 0
+    while start < len(numbers):
+        began = time.monotonic()
+        yield numbers[start : start + size]
+        took = time.monotonic() - began
+        start += size
+        if took < SHORT:
+            size = min(MOST, size * 2)
+        elif took > LONG:
+            size = max(FIRST, size // 2)
+
+
+def load_due(session: Session, campaign: Campaign, until: datetime) -> Sequence[int]:
+    """Everybody under way in a campaign whose next step is due by ``until``, planned already or not."""
+    enrolment = table_of(Enrolment)
+    here = (enrolment.c.campaign_id == campaign.id, is_active(enrolment), enrolment.c.next_due_at <= until)
+    return session.execute(select(enrolment.c.id).where(*here).order_by(enrolment.c.id)).scalars().all()
+
+
+def fill_slice(session: Session, numbers: Sequence[int]) -> None:
+    """Let planning see these enrolments and no others."""
+    renew_temporary(session, SLICE)
+    if numbers:
+        session.execute(insert(SLICE), [{"enrolment_id": number} for number in numbers])
+
+
+def in_slice(enrolment: FromClause) -> ColumnElement[bool]:
+    """The enrolment is one of those that are planned now."""
+    return enrolment.c.id.in_(select(SLICE.c.enrolment_id))
