@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -108,6 +108,13 @@ def not_yet_owed() -> ColumnElement[bool]:
     """Enrolments whose next step is not owed yet."""
     enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
     return ~exists().where(dispatch.c.enrolment_id == enrolment.c.id, dispatch.c.step == enrolment.c.next_step)
+
+
+def load_due(session: Session, campaign: Campaign, until: datetime) -> Sequence[int]:
+    """Everybody under way in a campaign whose next step is due by ``until`` and not owed yet."""
+    enrolment = table_of(Enrolment)
+    here = (enrolment.c.campaign_id == campaign.id, is_active(enrolment), enrolment.c.next_due_at <= until)
+    return session.execute(select(enrolment.c.id).where(*here, not_yet_owed()).order_by(enrolment.c.id)).scalars().all()
 
 
 def condition(source: str, definition: CampaignDefinition, parties: Parties, today: date, ready: Ready) -> ColumnElement[bool]:

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, insert, select
 from sqlmodel import Session
 
 from om_campaigns.campaign.houses import renew_temporary, temporary
-from om_campaigns.campaign.matching import is_active
-from om_campaigns.campaign.models import Campaign, Enrolment
-from om_campaigns.columns import table_of
 
 SLICE = Table("plan_slice", temporary, Column("enrolment_id", Integer, primary_key=True), prefixes=["TEMPORARY"])
 """The enrolments that are planned now."""
@@ -38,13 +34,6 @@ def slices(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
             size = min(MOST, size * 2)
         elif took > LONG:
             size = max(FIRST, size // 2)
-
-
-def load_due(session: Session, campaign: Campaign, until: datetime) -> Sequence[int]:
-    """Everybody under way in a campaign whose next step is due by ``until``, planned already or not."""
-    enrolment = table_of(Enrolment)
-    here = (enrolment.c.campaign_id == campaign.id, is_active(enrolment), enrolment.c.next_due_at <= until)
-    return session.execute(select(enrolment.c.id).where(*here).order_by(enrolment.c.id)).scalars().all()
 
 
 def fill_slice(session: Session, numbers: Sequence[int]) -> None:

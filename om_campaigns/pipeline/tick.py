@@ -33,8 +33,8 @@ from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispat
 from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
 from om_campaigns.campaign.progress import advance, find_settled
 from om_campaigns.campaign.releases import get_campaign, is_same, load_definitions, load_skipped_steps, load_wordings, running_campaigns
-from om_campaigns.campaign.rows import Ready, find_begun_steps
-from om_campaigns.campaign.slices import fill_slice, load_due, slices
+from om_campaigns.campaign.rows import Ready, find_begun_steps, load_due
+from om_campaigns.campaign.slices import fill_slice, slices
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.campaign.unseen import Sight, is_anything_noted, look_up, record_look, take_down
 from om_campaigns.columns import table_of
@@ -422,6 +422,8 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
             result.entered = successors
     if is_late:
         with turns.writing() as session:
+            if not is_same(session, campaign):
+                return result
             reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
     with turns.writing() as session:
         if not is_same(session, campaign):
