@@ -232,6 +232,9 @@ class Turns:
     Objects stay readable after the transaction they were loaded in. ``reading`` writes to temporary tables only.
     """
 
+    keeps = True
+    """What is written stays, because the transactions are its own."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
@@ -250,7 +253,9 @@ class Turns:
 
 
 class OneTurn(Turns):
-    """All turns in one transaction, which is somebody else's to end."""
+    """All turns in one transaction, which is somebody else's to keep or to undo."""
+
+    keeps = False
 
     def __init__(self, session: Session) -> None:
         super().__init__(session.connection())
@@ -340,23 +345,25 @@ def _copy_table(connection: Connection, table: str) -> None:
 T = TypeVar("T")
 
 
-def write_late(engine: Engine, work: Callable[[Session], T]) -> T:
+def write_late(engine: Engine, work: Callable[[Session], T], *, keeps: bool = True) -> T:
     """Do ``work`` in one transaction that keeps other writers out only from its first change to its end, if it changes anything.
 
-    Where somebody else wrote between what it read and its first change (SQLite), it is rolled back and done again, keeping them out
-    from the start. ``work`` may not do anything that a rollback leaves behind.
+    Without ``keeps`` it is rolled back in the end: work that is only looked at. Where somebody else wrote between what it read and its
+    first change (SQLite), it is rolled back and done again, keeping them out from the start. ``work`` may not do anything that a
+    rollback leaves behind.
     """
     if engine.dialect.name == "sqlite":
         try:
             with Session(engine) as session:
                 done = work(session)
-                session.commit()
+                if keeps:
+                    session.commit()
                 return done
         except (sqlite3.OperationalError, OperationalError) as error:
             if getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) not in OVERTAKEN:
                 with naming_faults():
                     raise
-    with write(engine) as session:
+    with write(engine) if keeps else undone(engine) as session:
         return work(session)
 
 

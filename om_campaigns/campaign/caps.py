@@ -112,13 +112,19 @@ def is_any_late(session: Session, campaign_id: int, now: datetime) -> bool:
     return bool(session.execute(select(exists().where(*_late(campaign_id, now)))).scalar())
 
 
+def find_late(session: Session, now: datetime) -> set[int]:
+    """The campaigns with such letters."""
+    campaign_id = table_of(Dispatch).c.campaign_id + 0  # leaves SQLite the index of what waits
+    return set(session.execute(select(campaign_id).where(*_late_in_any(now)).distinct()).scalars())
+
+
 def _late(campaign_id: int, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (table_of(Dispatch).c.campaign_id + 0 == campaign_id, *_late_in_any(now))  # "+ 0": see above
+
+
+def _late_in_any(now: datetime) -> tuple[ColumnElement[bool], ...]:
     dispatch = table_of(Dispatch)
-    return (
-        dispatch.c.campaign_id + 0 == campaign_id,  # "+ 0" leaves SQLite only the index of what waits
-        is_waiting(dispatch),
-        or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now),
-    )
+    return is_waiting(dispatch), or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now)
 
 
 def reschedule(

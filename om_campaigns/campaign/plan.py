@@ -50,11 +50,11 @@ class Planned:
         self.packs += later.packs
 
 
-def is_anybody_due(session: Session, campaign: Campaign, until: datetime) -> bool:
-    """Somebody's next step is due by ``until``, planned already or not: cheap, because it is asked every minute."""
-    enrolment = table_of(Enrolment)
-    due = exists().where(enrolment.c.campaign_id == campaign.id, is_active(enrolment), enrolment.c.next_due_at <= until)
-    return bool(session.execute(select(due)).scalar())
+def find_due(session: Session, until: datetime) -> set[int]:
+    """The campaigns in which somebody's next step is due by ``until``, planned already or not: cheap, because it is asked every minute."""
+    enrolment, campaign = table_of(Enrolment), table_of(Campaign)
+    due = exists().where(enrolment.c.campaign_id == campaign.c.id, is_active(enrolment), enrolment.c.next_due_at <= until)
+    return set(session.execute(select(campaign.c.id).where(due)).scalars())
 
 
 def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: datetime, today: date, until: datetime) -> Planned:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
-from om_campaigns.campaign.caps import is_any_late, reschedule
+from om_campaigns.campaign.caps import find_late, is_any_late, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import Entered, Entry, enrol, has_waiting, sources_of
 from om_campaigns.campaign.entry_brake import EntryRule, Judgement
@@ -30,7 +30,7 @@ from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispatch
-from om_campaigns.campaign.plan import Planned, is_anybody_due, plan
+from om_campaigns.campaign.plan import Planned, find_due, plan
 from om_campaigns.campaign.progress import advance, find_settled
 from om_campaigns.campaign.releases import get_campaign, is_same, load_definitions, load_skipped_steps, load_wordings, running_campaigns
 from om_campaigns.campaign.rows import Ready, find_begun_steps, load_due
@@ -214,6 +214,8 @@ def release_held(session: Session, *, forgets_why: bool = True) -> None:
     dispatch, campaign = table_of(Dispatch), table_of(Campaign)
     running = select(campaign.c.id).where(campaign.c.status == CampaignStatus.running)
     is_held = (is_open(dispatch), dispatch.c.status == DispatchStatus.held, (dispatch.c.campaign_id + 0).in_(running))
+    if not session.execute(select(exists().where(*is_held))).scalar():
+        return  # on SQLite even an UPDATE that finds nothing keeps others out
     forgotten = {"reason": Reason.none, "detail": ""} if forgets_why else {}
     session.execute(update(dispatch).where(*is_held).values(status=DispatchStatus.planned, **forgotten))
 
@@ -282,8 +284,11 @@ def look(
     ``expect`` is the checksum of a plan that was reviewed, at ``since`` where that is known: letters of it that left meanwhile are no
     difference.
     """
-    with store.undone(app.engine) as session:
+
+    def work(session: Session) -> TickResult:
         return look_in(session, app, now, until or now, campaign=campaign, expect=expect, since=since)
+
+    return store.write_late(app.engine, work, keeps=False)
 
 
 def look_in(
@@ -329,19 +334,26 @@ def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None =
     A campaign in which nobody is due is left alone unless something was written that could let somebody enter it.
     """
     with store.read(app.engine) as session:
-        names, is_noted = [each.name for each in _campaigns(session, app, campaign)], is_anything_noted(session)
+        is_noted = is_anything_noted(session)
     if is_noted:
         with store.write(app.engine) as session:
             take_down(session)
+    with store.read(app.engine) as session:
+        running = _campaigns(session, app, campaign)
+        names, busy = [each.name for each in running], find_due(session, until) | find_late(session, now)
+        sights = {each.name: _look_up(session, app, each, now, are_taken_down=True) for each in running if each.id not in busy}
+    idle = {name: sight.refused for name, sight in sights.items() if not sight.is_due}
 
     def plan_one(name: str) -> CampaignPlan:
+        if name in idle:
+            return CampaignPlan(name, 0, Planned(), idle[name])
         with store.turns(app.engine) as turns:
             with turns.reading() as session:
-                running = get_campaign(session, name)
-                sight = _look_up(session, app, running, now)
-                if not (sight.is_due or _is_under_way(session, running, now, until)):
-                    return CampaignPlan(name, 0, Planned(), sight.refused)
-            return plan_campaign(turns, app, running, now, until)
+                found = get_campaign(session, name)
+            done = plan_campaign(turns, app, found, now, until)
+        for each in done.entered:
+            idle.pop(each, None)
+        return done
 
     plans = _plan_each(names, plan_one)
     for each in plans:
@@ -378,13 +390,8 @@ def _tell_held(plan: CampaignPlan) -> None:
         events.entry_held(plan.campaign, people=number.people, houses=number.houses, most_people=most.people, most_houses=most.houses)
 
 
-def _is_under_way(session: Session, campaign: Campaign, now: datetime, until: datetime) -> bool:
-    """Somebody's next step is due, or an owed letter has missed its opening."""
-    return is_anybody_due(session, campaign, until) or is_any_late(session, campaign.id or 0, now)
-
-
-def _look_up(session: Session, app: App, campaign: Campaign, now: datetime) -> Sight:
-    sight = look_up(session, campaign, app.today(now), app.settings.zone, app.settings.language)
+def _look_up(session: Session, app: App, campaign: Campaign, now: datetime, *, are_taken_down: bool = False) -> Sight:
+    sight = look_up(session, campaign, app.today(now), app.settings.zone, app.settings.language, are_taken_down=are_taken_down)
     waits = campaign.held_at is not None or has_waiting(session, campaign.name)  # for the day to pass, or to follow by then
     return replace(sight, is_due=True) if waits else sight
 
@@ -428,7 +435,7 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
     with turns.writing() as session:
         if not is_same(session, campaign):
             return result
-        _let_in(session, app, entry, calendar, now, result, asks_all=asks_all)
+        _let_in(session, app, entry, calendar, now, result, asks_all=asks_all, keeps=turns.keeps)
     with turns.reading() as session:
         due = load_due(session, campaign, until)
         ready = make_ready(session, app, entry, definitions) if due else None
@@ -443,7 +450,9 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
     return result
 
 
-def _let_in(session: Session, app: App, entry: Entry, calendar: Calendar, now: datetime, result: CampaignPlan, *, asks_all: bool) -> None:
+def _let_in(
+    session: Session, app: App, entry: Entry, calendar: Calendar, now: datetime, result: CampaignPlan, *, asks_all: bool, keeps: bool
+) -> None:
     """Enrol whoever may enter; where nothing was written that could let anybody in, nobody is asked."""
     campaign, today = entry.campaign, app.today(now)
     session.add(campaign)
@@ -452,7 +461,7 @@ def _let_in(session: Session, app: App, entry: Entry, calendar: Calendar, now: d
     entered = Entered(refused=sight.refused)
     if sight.is_due or asks_all:
         entered = enrol(session, entry, calendar, now, today)
-        if campaign.held_at is None:  # whoever is held may enter as soon as somebody admits them: that is to be asked again
+        if keeps and campaign.held_at is None:  # whoever is held may enter as soon as somebody admits them: that is to be asked again
             record_look(session, campaign, sight, sources_of(entry, today), entered.refused)
     result.is_news = campaign.held_at != held_before
     if result.is_news:

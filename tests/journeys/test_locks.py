@@ -12,8 +12,10 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.audience.intake import WRITTEN
 from om_campaigns.pipeline.staff.desk import check_workspace, import_audience
+from om_campaigns.pipeline.staff.explaining import explain_recipient
 from om_campaigns.pipeline.staff.previewing import preview
-from tests.journeys.workspace import SQLITE, Workspace, house, person
+from om_campaigns.pipeline.tick import look
+from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
@@ -29,6 +31,7 @@ def office(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     made.segment("alle", "status == 'active'")
     made.campaign("wir", "w1 day = 0", "w2 day = 7")
     made.publish()
+    made.tick(local("2027-01-05"))
     return made
 
 
@@ -68,7 +71,17 @@ def look_at_the_letter(office: Workspace) -> None:
     assert preview(office.app, "wir", office.now)
 
 
-LOOKING = (check_changed_files, import_the_same_again, import_on_trial, look_at_the_letter)
+def look_at_the_plan(office: Workspace) -> None:
+    """Nothing is due and nobody new is there: what a plan says on most days."""
+    assert look(office.app, office.now).planned == 0
+
+
+def ask_why(office: Workspace) -> None:
+    person_id = office.ask("SELECT id FROM person ORDER BY id")[0][0]
+    assert explain_recipient(office.app, "wir", office.now, person_id=person_id).is_enrolled
+
+
+LOOKING = (look_at_the_plan, ask_why, check_changed_files, import_the_same_again, import_on_trial, look_at_the_letter)
 
 
 @pytest.mark.parametrize("look", LOOKING, ids=lambda look: look.__name__)

@@ -113,7 +113,8 @@ def explain_recipient(
     app: App, campaign_name: str, now: datetime, *, person_id: int | None = None, organisation_id: int | None = None
 ) -> Answer:
     """Ask for one person or one house. Raises InputError for an unknown campaign."""
-    with store.undone(app.engine) as session:
+
+    def work(session: Session) -> Answer:
         campaign = get_campaign(session, campaign_name)
         subject_id = person_id if person_id is not None else organisation_id
         kind = RecipientKind.person if person_id is not None else RecipientKind.organisation
@@ -139,6 +140,8 @@ def explain_recipient(
         if answer.would_enter and answer.gets:
             answer.because = "would enter at the next 'send' or 'run'"
         return answer
+
+    return store.write_late(app.engine, work, keeps=False)
 
 
 def explain_everywhere(app: App, now: datetime, *, person_id: int | None = None, organisation_id: int | None = None) -> list[Answer]:
