@@ -8,8 +8,8 @@ from alembic import op
 from om_campaigns.columns import Instant
 from om_campaigns.migrations.changes import renew_check
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 
 TASKS = """
     receiver_left home_missing home_left case_offered distributor_named contacts_wanted house_says mail_unclear mass_leaving letters_held
