@@ -254,6 +254,7 @@ def test_without_backfill_the_figure_is_of_those_left_out(tmp_path: Path) -> Non
     assert [(each.campaign, each.number.people, each.stays_out) for each in asked.value.entering] == [("ab-jetzt", 156, True)]
     office.confirms = True
     office.publish("ab-jetzt")
+    office.tick(local("2027-01-05"))
     office.do("DELETE FROM permission")
     office.confirms = False
     office.people(*strangers(150), *strangers(20, name="Neu"))
