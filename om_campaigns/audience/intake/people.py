@@ -59,6 +59,9 @@ class Staged(NamedTuple):
     grounds: tuple[Ground, ...]
 
 
+MOST_REMEMBERED = 10_000
+"""Different texts of one column that are kept as read; in a column with more of them few come again."""
+
 _UNNAMED = (CellError("", ""),)
 """Stands for the faults of a row where none is named any more: finding them all is most of the work."""
 
@@ -79,6 +82,11 @@ def staged_rows(run: Run, sheet: Sheet) -> Iterator[Staged]:
             if any(cell.strip() for cell in row):
                 for each in _UNNAMED if run.is_full else reader.find_faults(row):
                     run.reject(sheet, line, each.column, each.reason)
+
+
+def _first_of(faults: list[CellError]) -> CellError:
+    """Another one like the first: an error that its own frame can name keeps that frame, and an import searches for no cycles."""
+    return CellError(faults[0].column, faults[0].reason)
 
 
 class _PersonReader:
@@ -184,7 +192,7 @@ class _PersonReader:
     def _read_place(self, texts: tuple[str, ...]) -> Place:
         values, faults = self._check_place(texts)
         if faults:
-            raise faults[0]
+            raise _first_of(faults)
         roles = values.get("roles", ()) or () if "roles" in values else None
         strength = min(map(ROLE_STRENGTH.__getitem__, roles), default=NO_ROLE) if roles else NO_ROLE
         slug = values.pop("organisation")
@@ -206,7 +214,7 @@ class _PersonReader:
     def _read_grounds(self, texts: tuple[str, ...]) -> tuple[Ground, ...]:
         values, faults = self._check_grounds(texts)
         if faults:
-            raise faults[0]
+            raise _first_of(faults)
         return tuple(_grounds(self.run, values))
 
 
@@ -227,7 +235,9 @@ class _Part:
                 continue
             found = known.get(text)
             if found is None:
-                found = known[text] = read_row(sheet.kind, [column], [text], run.known)
+                found = read_row(sheet.kind, [column], [text], run.known)
+                if len(known) < MOST_REMEMBERED:
+                    known[text] = found
             values.update(found[0])
             faults += found[1]
         return values, faults

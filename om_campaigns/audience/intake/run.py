@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -40,10 +39,6 @@ class Record:
     values: dict[str, Any]
 
 
-LOOKED_AFTER = 5_000
-"""Faults after which what they left in memory is cleared away."""
-
-
 @dataclass(slots=True)
 class Run:
     """What every part of an import shares."""
@@ -65,8 +60,6 @@ class Run:
         """Name a row that is not taken; of very many only the first, the others are counted."""
         self.report.faults += 1
         if self.is_full:
-            if self.report.faults % LOOKED_AFTER == 0:
-                gc.collect(0)  # exceptions hold their frames in cycles, and an import runs without the search for them
             return
         position = sheet.columns.index(column) + 1 if column in sheet.columns else 0
         text = f"{sheet.table.header[position - 1]}: {reason}" if position else reason
