@@ -116,8 +116,8 @@ class Budget:
             size += ENTRY
             if isinstance(each, str):
                 size += len(each)
-            elif each is None or isinstance(each, (int, float)):
-                continue
+            elif each is None or isinstance(each, (int, float)) or hasattr(each, "__html__"):
+                continue  # a recipient's value is printed as one short mark, and must not be looked into
             elif isinstance(each, dict):
                 waiting += [*each.keys(), *each.values()]
             elif isinstance(each, range):

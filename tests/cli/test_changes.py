@@ -32,6 +32,7 @@ def test_import_counts_in_json_and_the_same_again_changes_nothing(workspace: Wor
         "people": {"new": 2, "changed": 0, "unchanged": 0},
         "rejected": [],
         "without_basis": 1,
+        "faults": 0,
     }
     assert om(workspace.folder, "audience", "import", str(file), "--format", "json").json == expected
     again = om(workspace.folder, "audience", "import", str(file), "--format", "json").json
