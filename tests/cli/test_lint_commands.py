@@ -162,7 +162,7 @@ def test_a_workspace_may_allow_more_with_a_reason(office: Workspace) -> None:
     (office.folder / "templates/lint.toml").write_text('css-text-shadow = ""\n', encoding="utf-8")
     assert checked(office) == [("lint.toml", 1, "REN-02", "error")]
     (office.folder / "templates/lint.toml").write_bytes('css-text-shadow = "schön"\n'.encode("latin-1"))
-    assert checked(office) == [("lint.toml", 0, "ENCODING", "error")]
+    assert checked(office) == [("lint.toml", 1, "ENCODING", "error")]
 
 
 def test_a_stopped_campaign_is_left_alone_and_one_that_changed_its_list_is_told(office: Workspace) -> None:
