@@ -6,6 +6,7 @@ Running finds a slot in a decision only where the decision is reached; this walk
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from jinja2 import nodes
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
@@ -38,6 +39,16 @@ OWN_NAMES = frozenset({"range", "namespace", "loop", "caller", "varargs", "kwarg
 
 def check_source(source: Source, *, layout: bool = False) -> list[Problem]:
     """Syntax, unknown names and fields, unknown filters, decisions on slots: all of them, with their places."""
+    return list(_check_once(source, layout))
+
+
+@lru_cache(maxsize=512)
+def _check_once(source: Source, layout: bool) -> tuple[Problem, ...]:
+    """Layouts and blocks belong to every campaign, and each is checked with all of them."""
+    return tuple(_check(source, layout))
+
+
+def _check(source: Source, layout: bool) -> list[Problem]:
     try:
         tree = ENVIRONMENT.parse_plain(source.text, source.name)
         Guard().visit(ENVIRONMENT.parse_plain(source.text, source.name))

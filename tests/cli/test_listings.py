@@ -149,8 +149,8 @@ def test_audience_show_counts_who_may_be_written_to(folder: Path) -> None:
 
 def test_the_bare_command_says_how_it_stands(folder: Path, tmp_path: Path) -> None:
     text = om(folder).out
-    assert "rehearsal: mail goes to our own outbox or test address only" in text
-    assert "3 organisations, 3 people, 4 addresses" in text
+    assert "rehearsal: mail goes to outbox/ only" in text
+    assert "3 houses, 3 people, 4 addresses" in text
     assert "reihe" in text
     nowhere = om(tmp_path)
     assert (nowhere.code, "om-campaigns init" in nowhere.out) == (0, True)

@@ -7,6 +7,7 @@ Each rule looks at a ``Rendered`` letter as it leaves the house and knows nothin
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
 from om_campaigns.compose.lint.clients import check_clients, load_allowed
 from om_campaigns.compose.lint.clients import load_tests as load_tests
@@ -23,6 +24,16 @@ from om_campaigns.compose.lint.wording import check_wording
 
 def lint(letter: Rendered, allowed: Collection[str] = ()) -> list[Finding]:
     """Everything wrong with a letter, errors first; each once. ``allowed``: further features some programs may lack."""
+    return list(_lint_once(letter, frozenset(allowed)))
+
+
+@lru_cache(maxsize=64)
+def _lint_once(letter: Rendered, allowed: frozenset[str]) -> tuple[Finding, ...]:
+    """A draft and what was published before it share their layouts, in the colours of every brand."""
+    return tuple(_lint(letter, allowed))
+
+
+def _lint(letter: Rendered, allowed: frozenset[str]) -> list[Finding]:
     try:
         light, dark = read_page(letter.html), read_page(letter.html, dark=True)
     except RecursionError:
