@@ -113,6 +113,8 @@ class Entered:
 
     entered: int = 0
     refused: Counter[Reason] = field(default_factory=Counter)
+    outside: Counter[Reason] = field(default_factory=Counter)
+    """What is left of ``refused`` once these are in: no other seats of theirs. It is what the next look finds."""
     left: int = 0
     """Enrolments that have ended and whose subject was seen outside the segment for the first time."""
     judgement: Judgement | None = None
@@ -186,12 +188,13 @@ def foresee(session: Session, entry: Entry, calendar: Calendar, now: datetime, t
     matching = _fill_matching(session, entry)
     refused = _count_refusals(session, candidates, matching)
     if not following + matching:
-        return Entered(refused=refused)
+        return Entered(refused=refused, outside=refused)
     kinds = (RecipientKind.person, RecipientKind.organisation)
     counts = session.execute(
         select(*[func.count().filter(ENTRANT.c.subject_kind == kind.value) for kind in kinds]).select_from(ENTRANT)
     ).one()
-    return Entered(following + matching, refused, judgement=judge_entry(session, entry.campaign, entry.rule, Subjects(*counts), now))
+    judgement = judge_entry(session, entry.campaign, entry.rule, Subjects(*counts), now)
+    return Entered(following + matching, refused, _count_outside(session), judgement=judgement)
 
 
 WAITING = (Reason.none, Reason.not_while_in)
@@ -486,6 +489,21 @@ def _count_refusals(session: Session, found: int, entered: int) -> Counter[Reaso
         people = select(CANDIDATE.c.subject_kind, CANDIDATE.c.subject_id).where(free).distinct().subquery()
         number = session.execute(select(func.count()).select_from(people)).scalar_one()
         counts += Counter({Reason.stronger_role: matches - number, Reason.duplicate_address: number - entered})
+    return counts
+
+
+def _count_outside(session: Session) -> Counter[Reason]:
+    """Refusals by reason once the entrants are in; who is free and stays outside shares an address, whatever their seats."""
+    enters = exists().where(ENTRANT.c.subject_kind == CANDIDATE.c.subject_kind, ENTRANT.c.subject_id == CANDIDATE.c.subject_id)
+    subject = CANDIDATE.c.subject_kind, CANDIDATE.c.subject_id
+    rest = select(CANDIDATE.c.reason, func.count().label("seats")).where(~enters).group_by(CANDIDATE.c.reason, *subject).subquery()
+    query = select(rest.c.reason, func.sum(rest.c.seats), func.count()).group_by(rest.c.reason)
+    counts: Counter[Reason] = Counter()
+    for reason, seats, subjects_ in session.execute(query):
+        if reason == Reason.none:
+            counts += Counter({Reason.stronger_role: int(seats) - subjects_, Reason.duplicate_address: subjects_})
+        else:
+            counts[Reason(reason)] += int(seats)
     return counts
 
 

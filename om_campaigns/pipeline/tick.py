@@ -462,7 +462,7 @@ def _let_in(
     if sight.is_due or asks_all:
         entered = enrol(session, entry, calendar, now, today)
         if keeps and campaign.held_at is None:  # whoever is held may enter as soon as somebody admits them: that is to be asked again
-            record_look(session, campaign, sight, sources_of(entry, today), entered.refused)
+            record_look(session, campaign, sight, sources_of(entry, today), entered.outside)
     result.is_news = campaign.held_at != held_before
     if result.is_news:
         settle_hold(session, campaign, now, "brake")
