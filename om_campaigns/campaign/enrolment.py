@@ -159,9 +159,9 @@ def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, tod
     return found
 
 
-def has_waiting(session: Session, campaign: str) -> bool:
-    """Somebody finished another campaign that leads into this one, and is not in yet."""
-    return bool(_load_waiting(session, campaign))
+def find_followed(session: Session) -> frozenset[str]:
+    """The campaigns into which others lead that somebody finished who is not in yet."""
+    return frozenset(_load_waiting(session))
 
 
 def sources_of(entry: Entry, today: date) -> set[str]:
@@ -177,7 +177,7 @@ def foresee(session: Session, entry: Entry, calendar: Calendar, now: datetime, t
     ``locks``: they are let in next, so nobody else may let others in until then.
     """
     candidates = _fill_candidates(session, entry, today)
-    waiting = _load_waiting(session, entry.definition.name)
+    waiting = _load_waiting(session).get(entry.definition.name, [])
     if not (candidates or waiting):
         return Entered()
     if locks:
@@ -420,19 +420,20 @@ def _waits_for_then() -> ColumnElement[bool]:
     return _enrolment.c.reason == literal_column("'then_waits'")
 
 
-def _load_waiting(session: Session, campaign: str) -> list[int]:
-    """The versions of other campaigns whose finished subjects wait to enter this one."""
+def _load_waiting(session: Session) -> dict[str, list[int]]:
+    """By campaign the versions of others whose finished subjects wait to enter it."""
     version = table_of(CampaignVersion)
     waiting = session.execute(select(_enrolment.c.version_id).where(_waits_for_then()).distinct()).scalars().all()
-    if not waiting:
-        return []
-    rows = session.execute(select(version.c.id, version.c.structure).where(version.c.id.in_(waiting)))
-    return [row.id for row in rows if row.structure["then"] == campaign]
+    found: dict[str, list[int]] = {}
+    if waiting:
+        for row in session.execute(select(version.c.id, version.c.structure).where(version.c.id.in_(waiting))):
+            found.setdefault(row.structure["then"], []).append(row.id)
+    return found
 
 
 def _end_waiting(session: Session, entry: Entry) -> None:
     """Whoever waited to follow is in now, or was before."""
-    if waiting := _load_waiting(session, entry.definition.name):
+    if waiting := _load_waiting(session).get(entry.definition.name):
         followed = update(_enrolment).where(_waits_for_then(), _enrolment.c.version_id.in_(waiting))
         session.execute(followed.values(reason=Reason.none))
 

@@ -120,6 +120,14 @@ def load_definitions(session: Session, campaign: Campaign) -> dict[int, Campaign
     return {row.id: CampaignDefinition.from_structure(row.structure) for row in rows}
 
 
+def load_priorities(session: Session, campaigns: Sequence[Campaign]) -> dict[int, int]:
+    """By campaign id what the latest version of each gives as its priority; asked every minute, so nothing else of it is read."""
+    version = table_of(CampaignVersion)
+    latest = [each.latest_version_id for each in campaigns]
+    rows = session.execute(select(version.c.campaign_id, version.c.structure).where(version.c.id.in_(latest)))
+    return {row.campaign_id: row.structure["priority"] for row in rows}
+
+
 def load_files(session: Session, version_id: int) -> dict[str, str]:
     """The frozen files of a version: path below ``templates/`` → text."""
     file, blob = table_of(CampaignFile), table_of(Blob)

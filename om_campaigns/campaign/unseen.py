@@ -8,7 +8,7 @@ writing can forget it, and none is seen before what was written. Notes are taken
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -112,21 +112,26 @@ def is_anything_noted(session: Session) -> bool:
     return bool(session.execute(select(exists().select_from(table_of(UnseenChange)))).scalar()) or not _is_watched(session)
 
 
-def look_up(session: Session, campaign: Campaign, today: date, *more: str, are_taken_down: bool = False) -> Sight:
-    """What is known of the latest look at a campaign. ``more``: settings on which the answer depends.
+def look_up(session: Session, campaigns: Collection[Campaign], today: date, *more: str, are_taken_down: bool = False) -> dict[str, Sight]:
+    """What is known of the latest look at each of these campaigns, by name. ``more``: settings on which the answer depends.
 
     ``are_taken_down``: this was seen to just now (``take_down``), so there is no need to look for notes and triggers.
     """
     look = table_of(CampaignLook)
-    row = session.execute(select(look).where(look.c.campaign_id == campaign.id)).first()
-    basis = digest(__version__, today.isoformat(), str(campaign.latest_version_id), *more)
-    if row is None:
-        return Sight(0, basis, is_due=True)
-    refused = Counter({Reason(reason): count for reason, count in row.refused.items()})
-    is_due = (row.seen, row.basis) != (row.changes, basis)
-    if not (is_due or are_taken_down):
-        is_due = _is_noted(session, row.sources) or not _is_watched(session)
-    return Sight(row.changes, basis, is_due, refused)
+    rows = session.execute(select(look).where(look.c.campaign_id.in_([each.id for each in campaigns])))
+    looks = {row.campaign_id: row for row in rows}
+    found: dict[str, Sight] = {}
+    for campaign in campaigns:
+        row, basis = looks.get(campaign.id), digest(__version__, today.isoformat(), str(campaign.latest_version_id), *more)
+        if row is None:
+            found[campaign.name] = Sight(0, basis, is_due=True)
+            continue
+        is_due = (row.seen, row.basis) != (row.changes, basis)
+        if not (is_due or are_taken_down):
+            is_due = _is_noted(session, row.sources) or not _is_watched(session)
+        refused = Counter({Reason(reason): count for reason, count in row.refused.items()})
+        found[campaign.name] = Sight(row.changes, basis, is_due, refused)
+    return found
 
 
 def _is_noted(session: Session, sources: Iterable[str]) -> bool:

@@ -23,7 +23,7 @@ from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import find_late, is_any_late, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.enrolment import Entered, Entry, enrol, has_waiting, sources_of
+from om_campaigns.campaign.enrolment import Entered, Entry, enrol, find_followed, sources_of
 from om_campaigns.campaign.entry_brake import EntryRule, Judgement
 from om_campaigns.campaign.houses import fill_houses, load_houses
 from om_campaigns.campaign.matching import is_open, is_waiting
@@ -32,7 +32,15 @@ from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispatch
 from om_campaigns.campaign.plan import Planned, find_due, plan
 from om_campaigns.campaign.progress import advance, find_settled
-from om_campaigns.campaign.releases import get_campaign, is_same, load_definitions, load_skipped_steps, load_wordings, running_campaigns
+from om_campaigns.campaign.releases import (
+    get_campaign,
+    is_same,
+    load_definitions,
+    load_priorities,
+    load_skipped_steps,
+    load_wordings,
+    running_campaigns,
+)
 from om_campaigns.campaign.rows import Ready, find_begun_steps, load_due
 from om_campaigns.campaign.slices import fill_slice, slices
 from om_campaigns.campaign.timing import Caps
@@ -341,7 +349,7 @@ def plan_all(app: App, now: datetime, until: datetime, *, campaign: str | None =
     with store.read(app.engine) as session:
         running = _campaigns(session, app, campaign)
         names, busy = [each.name for each in running], find_due(session, until) | find_late(session, now)
-        sights = {each.name: _look_up(session, app, each, now, are_taken_down=True) for each in running if each.id not in busy}
+        sights = _look_up(session, app, [each for each in running if each.id not in busy], now, are_taken_down=True)
     idle = {name: sight.refused for name, sight in sights.items() if not sight.is_due}
 
     def plan_one(name: str) -> CampaignPlan:
@@ -390,10 +398,12 @@ def _tell_held(plan: CampaignPlan) -> None:
         events.entry_held(plan.campaign, people=number.people, houses=number.houses, most_people=most.people, most_houses=most.houses)
 
 
-def _look_up(session: Session, app: App, campaign: Campaign, now: datetime, *, are_taken_down: bool = False) -> Sight:
-    sight = look_up(session, campaign, app.today(now), app.settings.zone, app.settings.language, are_taken_down=are_taken_down)
-    waits = campaign.held_at is not None or has_waiting(session, campaign.name)  # for the day to pass, or to follow by then
-    return replace(sight, is_due=True) if waits else sight
+def _look_up(session: Session, app: App, campaigns: Sequence[Campaign], now: datetime, *, are_taken_down: bool = False) -> dict[str, Sight]:
+    """What is known of the latest look at each of these campaigns; one in which somebody waits is to be looked at in any case."""
+    sights = look_up(session, campaigns, app.today(now), app.settings.zone, app.settings.language, are_taken_down=are_taken_down)
+    followed = find_followed(session)
+    waiting = {each.name for each in campaigns if each.held_at is not None or each.name in followed}  # for the day to pass, or by then
+    return {name: replace(sight, is_due=True) if name in waiting else sight for name, sight in sights.items()}
 
 
 def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
@@ -402,8 +412,8 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
     if name is not None:
         wanted = get_campaign(session, name)
         found = [each for each in found if each.id == wanted.id]
-    priorities = {each.id: load_definitions(session, each)[each.latest_version_id or 0].priority for each in found}
-    return sorted(found, key=lambda each: (-priorities[each.id], each.name))
+    priorities = load_priorities(session, found)
+    return sorted(found, key=lambda each: (-priorities[each.id or 0], each.name))
 
 
 def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, until: datetime, *, asks_all: bool = False) -> CampaignPlan:
@@ -457,7 +467,7 @@ def _let_in(
     campaign, today = entry.campaign, app.today(now)
     session.add(campaign)
     session.refresh(campaign)
-    sight, held_before = _look_up(session, app, campaign, now), campaign.held_at
+    sight, held_before = _look_up(session, app, [campaign], now)[campaign.name], campaign.held_at
     entered = Entered(refused=sight.refused)
     if sight.is_due or asks_all:
         entered = enrol(session, entry, calendar, now, today)
