@@ -57,7 +57,7 @@ def test_no_page_says_a_word_of_the_host_it_was_asked_for(client: httpx.Client, 
 def test_a_form_is_taken_whatever_the_host_is_called(workspace: Workspace, client: httpx.Client, host: str) -> None:
     answer = client.get("/anmelden", headers={"Host": host})
     assert answer.status_code in (200, 400)  # h11 refuses some; none breaks a page
-    assert client.post("/anmelden", headers={"Host": host}, data={"name": "x"}).status_code == 400
+    assert client.post("/anmelden", headers={"Host": host}, data={"name": "x"}).status_code in (200, 400)  # 200: nothing is offered here
 
 
 def test_pages_below_a_path_of_another_site_lead_back_there(workspace: Workspace) -> None:
