@@ -98,7 +98,7 @@ def test_it_sends_what_is_due_and_forgets_once_a_day(workspace: Workspace) -> No
     app = open_app(workspace.folder, clock=lambda: local("2027-06-01"), rehearsal_transport=lambda: workspace.transport)
     Waker(app, threading.Event()).wake()
     assert len(workspace.transport.letters) == 1
-    workspace.do("UPDATE message SET sent_at = '2020-01-01 00:00:00.000000'")
+    workspace.do("UPDATE message SET sent_at = '2026-10-01 00:00:00.000000'")
     waker = Waker(app, threading.Event())
     waker.wake()
     assert workspace.count("message_slots") == 0
