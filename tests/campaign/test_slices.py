@@ -17,6 +17,8 @@ from om_campaigns.pipeline import tick
 from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign
 from om_campaigns.pipeline.tick import look, plan_all
 
+pytestmark = pytest.mark.slow
+
 PEOPLE, SIZE = 600, 50
 
 

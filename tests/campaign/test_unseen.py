@@ -24,6 +24,8 @@ from om_campaigns.campaign.unseen import WATCHED, WATCHES, is_anything_noted, ta
 from om_campaigns.pipeline.tick import CampaignPlan, plan_all, plan_campaign
 from tests.audience.plain_audience import TODAY, make_audience
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime.combine(TODAY, time(12), UTC)
 PACKS = (Route.forward_pack, Route.newsletter_block, Route.list_address)
 CAMPAIGNS: dict[str, dict[str, Any]] = {

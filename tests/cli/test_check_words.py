@@ -9,6 +9,8 @@ import pytest
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, person
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def office(tmp_path: Path) -> Workspace:

@@ -9,6 +9,8 @@ import pytest
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 AT = "2027-01-06T10:00"
 
 

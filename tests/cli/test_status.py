@@ -15,6 +15,8 @@ from om_campaigns.store import write
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def office(tmp_path: Path) -> Workspace:

@@ -12,6 +12,8 @@ from tests.cli.shell import om
 from tests.journeys.test_cascade import BODY, PACKS, taker
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 BOTH = "direct_email,forward_pack"
 
 

@@ -26,6 +26,8 @@ from om_campaigns.compose.overlay_text import check_words
 from om_campaigns.compose.pack import Format, PackText, make_file
 from om_campaigns.errors import ProblemsError
 
+pytestmark = pytest.mark.slow
+
 BODY = """{{ contact.greeting }},
 
 ein Gedanke von {{ org.name }}.

@@ -15,6 +15,8 @@ from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.pipeline.staff.linting import SPECIMEN_VALUES, lint_edition
 
+pytestmark = pytest.mark.slow
+
 SECTION = "<mj-section><mj-column>\n{}\n</mj-column></mj-section>"
 
 

@@ -18,6 +18,8 @@ from om_campaigns.compose.native import run_native
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
 from om_campaigns.errors import ProblemsError
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 5
 """Generous for a machine shared with others; without the budget each of these runs for minutes or to the end of memory."""
 MEGABYTES = 120

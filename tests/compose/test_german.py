@@ -25,6 +25,8 @@ from om_campaigns.compose.markdown import check_markdown, convert
 from om_campaigns.compose.overlay_text import check_words
 from om_campaigns.compose.pdf import make_pdf
 
+pytestmark = pytest.mark.slow
+
 QUOTES = str.maketrans(
     dict.fromkeys("„“”‚‘’»«\"'", '"') | {"–": "-", "—": "-", "\u00a0": " ", "\u202f": " ", "\u2011": "-", "\u00ad": None}
 )

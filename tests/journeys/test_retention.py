@@ -12,6 +12,8 @@ from om_campaigns.report.queries.campaigns import load_campaign
 from tests.journeys.test_cascade import series, taker
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = "[retention]\nslot_days = 30\nletter_months = 3\n[caps]\nper_week = 7\nper_month = 30\n"
 LATER = local("2027-06-01")
 """A Tuesday, long after everything that was sent is forgotten."""

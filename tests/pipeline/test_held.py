@@ -10,6 +10,8 @@ from om_campaigns.pipeline.recipient.leaving import close_task, load_tasks
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 AT = "2027-01-05T12:00"
 
 

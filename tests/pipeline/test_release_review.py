@@ -13,6 +13,8 @@ from om_campaigns.pipeline.staff.publishing import publish_campaigns
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 LONG = "\n\n".join(["Ein Satz, den in diesem langen Brief niemand mehr liest. " * 30] * 90)
 NO_WORDS = "Guten Tag {{ contact.full_name }},\n\nmehr steht [hier](https://om.example/x)."
 

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, Engine, PrimaryKeyConstraint, Table, UniqueConstraint, event
 
 from benchmarks.size import Meter, list_doors, open_office
 from om_campaigns import store
 from om_campaigns.pipeline.tick import tick
+
+pytestmark = pytest.mark.slow
 
 LARGE = {
     "address", "basis", "change", "dispatch", "enrolment", "message", "message_dispatch", "message_slots", "person", "response", "seat",

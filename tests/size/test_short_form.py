@@ -5,7 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from benchmarks.size import Meter, list_commands, list_doors, list_work, open_office
+
+pytestmark = pytest.mark.slow
 
 
 def test_everything_that_is_measured_can_be_done(kept: Path, tmp_path: Path) -> None:
