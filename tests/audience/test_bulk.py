@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from intake_help import HOUSES, KEYS, Office
 from sqlalchemy import Engine
 
 from om_campaigns.audience.addresses import hash_address
 from om_campaigns.audience.intake import Counts, bulk
 from om_campaigns.columns import new_ref
+from tests.audience.intake_help import HOUSES, KEYS, Office
 
 MANY = bulk.MANY + 500
 

@@ -6,12 +6,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from intake_help import HOUSES, LISTS, Office
 from sqlalchemy import Engine
 
 from om_campaigns.audience.contact_lines import Line, forget_person, load_of_house, load_public
 from om_campaigns.audience.intake import Counts
 from om_campaigns.store import read, write
+from tests.audience.intake_help import HOUSES, LISTS, Office
 
 HEAD = "organisation;name;regions;topics;phone;email;url;hours;agreed_on;agreed_by;source;until\n"
 LINE = "hwk-sued;Nachfolge;;succession;0345 67890;nachfolge@hwk.example;;Mo–Do;2026-12-01;Leitung;Mail vom 1. Dezember;\n"

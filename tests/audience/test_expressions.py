@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from plain_audience import CAMPAIGNS, LISTS, REGIONS, SECTORS, STEPS, TODAY, TOPICS, TYPES, VERSIONS, Audience, Reading, make_audience
 from sqlalchemy import Engine, Select, and_, insert, literal, select
 from sqlalchemy.orm import aliased
 
@@ -21,6 +20,20 @@ from om_campaigns.audience.models import Change, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import NetworkKind, OrganisationStatus, Role, Route
 from om_campaigns.columns import table_of
 from om_campaigns.errors import ProblemsError
+from tests.audience.plain_audience import (
+    CAMPAIGNS,
+    LISTS,
+    REGIONS,
+    SECTORS,
+    STEPS,
+    TODAY,
+    TOPICS,
+    TYPES,
+    VERSIONS,
+    Audience,
+    Reading,
+    make_audience,
+)
 
 SEEDS = (1, 2, 3)
 seat, person, organisation = table_of(Seat), table_of(Person), table_of(Organisation)

@@ -11,7 +11,6 @@ import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from intake_help import HOUSES, KEYS, LISTS, Office
 from sqlalchemy import Engine
 
 from om_campaigns.audience.addresses import Keyring, hash_address
@@ -20,6 +19,7 @@ from om_campaigns.audience.intake.houses import find_cycles
 from om_campaigns.audience.vocabulary import BasisKind
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.store import read
+from tests.audience.intake_help import HOUSES, KEYS, LISTS, Office
 
 HEAD = "person;name;email;organisation;roles;primary;status;until;basis;mailing_list;collected_by;obtained_on;source\n"
 ANNA = "P1;Anna Müller;anna@hwk.example;hwk-sued;Ansprechpartnerin,Berater/-in;ja;;;Mitgliedschaft;*;om;31.12.26;Liste\n"
@@ -236,11 +236,10 @@ def test_law_09_a_suppression_of_an_erased_address_meets_it_again(office: Office
 
 
 def test_the_erased_come_back_as_somebody_new(office: Office) -> None:
-    from intake_help import NOW
-
     from om_campaigns.audience.consent import erase_person
     from om_campaigns.audience.models import Person
     from om_campaigns.store import write
+    from tests.audience.intake_help import NOW
 
     office.people(HEAD + ANNA)
     old = office.ask("SELECT id FROM person")[0][0]
@@ -384,10 +383,9 @@ def test_a_german_workbook_of_any_name_is_recognised_by_its_header(office: Offic
         book.active.append(line)
     path = office.folder / "Berater 2027.xlsx"
     book.save(path)
-    from intake_help import NOW
-
     from om_campaigns.audience.intake import import_files
     from om_campaigns.store import write
+    from tests.audience.intake_help import NOW
 
     with write(office.engine) as session:
         report = import_files(session, [path], office.folder, keyring=KEYS, now=NOW, today=NOW.date(), actor="test")
@@ -428,9 +426,8 @@ def test_the_whole_folder_goes_in_in_the_right_order_twice(office: Office) -> No
 
 
 def test_a_dry_run_that_is_rolled_back_leaves_nothing(office: Office) -> None:
-    from intake_help import NOW
-
     from om_campaigns.audience.intake import import_files
+    from tests.audience.intake_help import NOW
 
     before = office.everything()
     path = office.write("people.csv", HEAD + ANNA)

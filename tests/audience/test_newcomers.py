@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from intake_help import HOUSES, LISTS, Office
 from sqlalchemy import Engine
 
 from om_campaigns.audience import intake
 from om_campaigns.audience.intake import Counts, ImportReport
+from tests.audience.intake_help import HOUSES, LISTS, Office
 
 HEAD = "person;name;email;organisation;roles;language;since;status;basis;mailing_list;obtained_on;source\n"
 ROWS = (

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_letter import LETTER, Given
 
 from om_campaigns.compose.edition import EditionInput
+from tests.compose.sample_letter import LETTER, Given
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 

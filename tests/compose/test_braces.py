@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as always
 from hypothesis import strategies as st
 from pypdf import PdfReader
-from sample_letter import HEAD, Given
 
 from om_campaigns.compose import building
 from om_campaigns.compose.building import make_edition
@@ -25,6 +24,7 @@ from om_campaigns.compose.overlay import TOP, OverlayKind, OwnBlock
 from om_campaigns.compose.overlay_text import check_words
 from om_campaigns.compose.pack import Format, PackText, make_file
 from om_campaigns.errors import ProblemsError
+from tests.compose.sample_letter import HEAD, Given
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 from mjml import mjml2html
-from sample_letter import HEAD, Given
 
 from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.markdown import check_markdown
@@ -17,6 +16,7 @@ from om_campaigns.compose.mjml import check_mjml, make_html
 from om_campaigns.compose.native import run_native
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
 from om_campaigns.errors import ProblemsError
+from tests.compose.sample_letter import HEAD, Given
 
 pytestmark = pytest.mark.slow
 

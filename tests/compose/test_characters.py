@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sample_letter import Given
 
 from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.edition import show_html, show_text
 from om_campaigns.compose.frontmatter import read_step
 from om_campaigns.compose.step_checks import check_looks, check_step
+from tests.compose.sample_letter import Given
 
 HEAD = """+++
 subject = "Willkommen im Wir"

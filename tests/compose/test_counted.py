@@ -9,12 +9,12 @@ from datetime import date
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from sample_letter import LETTER, Given, letter
 
 from om_campaigns.compose.building import make_edition, make_edition_id
 from om_campaigns.compose.counted import Counting, find_countable, host_of, may_link, put_into_html, put_into_text
 from om_campaigns.compose.edition import Edition, Purpose, show_html, show_text
 from om_campaigns.compose.pack import Format, PackText, make_files
+from tests.compose.sample_letter import LETTER, Given, letter
 
 HOUSE = Counting("https://briefe.om.example", 7, "n1", "", "de", False, 3)
 GUIDE = "https://haus.example/wegweiser?seite=2&teil=3"

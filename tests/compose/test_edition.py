@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as always
 from hypothesis import strategies as st
-from sample_letter import HEAD, LETTER, Given, letter
 
 from om_campaigns.compose.building import make_edition, make_edition_id
 from om_campaigns.compose.edition import MAX_HTML, Edition, MissingValueError, fill, show_html, show_subject, show_text
@@ -22,6 +21,7 @@ from om_campaigns.compose.slots import Landing
 from om_campaigns.compose.step_checks import check_looks, check_step, language_of
 from om_campaigns.compose.templates import mark_positions
 from om_campaigns.errors import InputError, ProblemsError
+from tests.compose.sample_letter import HEAD, LETTER, Given, letter
 
 
 class Page(HTMLParser):

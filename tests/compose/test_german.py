@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as always
 from hypothesis import strategies as st
 from pypdf import PdfReader
-from sample_letter import HEAD, Given
 
 from om_campaigns.compose.archived import make_page_html
 from om_campaigns.compose.building import make_edition
@@ -24,6 +23,7 @@ from om_campaigns.compose.lint.width import check_width
 from om_campaigns.compose.markdown import check_markdown, convert
 from om_campaigns.compose.overlay_text import check_words
 from om_campaigns.compose.pdf import make_pdf
+from tests.compose.sample_letter import HEAD, Given
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from sample_letter import Given
 
 from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.edition import show_html
+from tests.compose.sample_letter import Given
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sample_letter import Given
-from test_pack import make_text
-from thunderbird import ADDRESS, NAME, is_installed, thunderbird
 
 from om_campaigns.compose.message import Head, Letter, Mailbox
 from om_campaigns.compose.pack import PackText, make_files
+from tests.compose.sample_letter import Given
+from tests.compose.test_pack import make_text
+from tests.compose.thunderbird import ADDRESS, NAME, is_installed, thunderbird
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -14,7 +14,6 @@ import zlib
 from datetime import date
 
 import pytest
-from sample_letter import HEAD, Given
 
 from om_campaigns.compose.building import find_shown, make_edition, make_edition_id
 from om_campaigns.compose.edition import EditionInput, Purpose
@@ -23,6 +22,7 @@ from om_campaigns.compose.pack import PackText, make_files
 from om_campaigns.compose.pictures import encode
 from om_campaigns.compose.step_checks import check_step
 from om_campaigns.errors import ProblemsError
+from tests.compose.sample_letter import HEAD, Given
 from tests.drawing import draw
 
 ALT = "Zwei Menschen am Gartenzaun"

@@ -11,7 +11,8 @@ from om_campaigns import store
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Connection, Envelope, Kind, Outcome, Stage
 from om_campaigns.pipeline.notices import send_asked_notices
-from om_campaigns.pipeline.operator.installation import forget_old_values, halt, unhalt
+from om_campaigns.pipeline.operator.installation import halt, unhalt
+from om_campaigns.pipeline.operator.retention import forget_old_values
 from om_campaigns.pipeline.partner.entering import send_entrance_link
 from om_campaigns.pipeline.recipient.doors import find_visitor_of
 from om_campaigns.pipeline.recipient.forgetting import erase_person

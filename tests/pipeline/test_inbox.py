@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.app import open_app
-from om_campaigns.pipeline.operator.installation import forget_old_values
+from om_campaigns.pipeline.operator.retention import forget_old_values
 from om_campaigns.pipeline.recipient.inbox import collect, take
 from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference

@@ -15,7 +15,8 @@ from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.clock import system_clock
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.operator import installation
-from om_campaigns.pipeline.operator.installation import forget_old_values, init_workspace, starter_folder
+from om_campaigns.pipeline.operator.installation import init_workspace, starter_folder
+from om_campaigns.pipeline.operator.retention import Forgotten, forget_old_values
 from om_campaigns.pipeline.staff.desk import import_audience
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, STEP, Workspace, house, local, person
@@ -114,8 +115,8 @@ def test_old_values_are_forgotten_and_new_ones_stay(tmp_path: Path) -> None:
     for day in ("2027-01-04", "2027-01-05", "2027-01-12"):
         workspace.tick(local(day))
     assert workspace.count("message_slots") == 2
-    assert forget_old_values(workspace.app, local("2027-01-05") + timedelta(days=10)) == 0
-    assert forget_old_values(workspace.app, local("2027-01-05") + timedelta(days=10, seconds=1)) == 1
+    assert forget_old_values(workspace.app, local("2027-01-05") + timedelta(days=10)) == Forgotten(0, 0, 0)
+    assert forget_old_values(workspace.app, local("2027-01-05") + timedelta(days=10, seconds=1)) == Forgotten(1, 0, 0)
     assert (workspace.count("message_slots"), workspace.count("message"), len(workspace.sent())) == (1, 2, 2)
 
 
