@@ -91,7 +91,8 @@ def _stop(session: Session, leaver: Leaver, scope_kind: SuppressionScope, channe
             record_change(session, "address", leaver.address_id, "suppressed", told, told, now, actor or channel.value, origin)
         return False
     if reopened is not None:
-        record_change(session, "address", leaver.address_id, "reopened", reopened, None, now, actor or channel.value, origin)
+        lists = " ".join(reopened.split())
+        record_change(session, "address", leaver.address_id, "reopened", lists, None, now, actor or channel.value, origin)
     withdraw_consents(
         session,
         leaver.address_id,

@@ -32,7 +32,7 @@ def take_back_leaving(session: Session, leaver: Leaver, scope_kind: SuppressionS
         blocked.c.at == left_at,
     )  # fmt: skip
     before = _find_said(session, leaver.address_id, "reopened", left_at, table_of(Change).c.old.is_not(None))
-    lifted = update(blocked).where(mine).values(reopened=before[0]) if before else delete(blocked).where(mine)
+    lifted = update(blocked).where(mine).values(reopened=f" {before[0]} ") if before else delete(blocked).where(mine)
     if not store.change(session, lifted):
         return False
     taken = (basis.c.address_id == leaver.address_id, basis.c.withdrawn_at == left_at, basis.c.kind.in_(CONSENTS))

@@ -51,7 +51,7 @@ def command(ws: Workspace, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_a_scheduler_an_import_and_commands_work_side_by_side(ws: Workspace) -> None:
-    done = command(ws, "audience", "import")
+    done = command(ws, "audience", "import", "--expect", str(PEOPLE))
     done.communicate(timeout=120)
     assert done.returncode == 0
     scheduler = command(ws, "run")

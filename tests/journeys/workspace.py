@@ -286,9 +286,10 @@ class Workspace:
             session.execute(text(sql), values)
 
     def dump(self) -> dict[str, list[str]]:
-        """Every row of every table but ``worker``, which only says that a process ran."""
+        """Every row of every table but ``worker``, which only says that a process ran, and ``unseen_change``, which the next tick takes."""
+        names = [name for name in store.metadata.tables if name not in ("worker", "unseen_change")]
         with self.app.engine.connect() as connection:
-            rows = {name: connection.exec_driver_sql(f'SELECT * FROM "{name}"') for name in store.metadata.tables if name != "worker"}
+            rows = {name: connection.exec_driver_sql(f'SELECT * FROM "{name}"') for name in names}
             return {name: sorted(map(repr, found.cursor)) for name, found in rows.items()}
 
     def ledger(self, campaign: str = "", *, step: str = "", to: str = "", status: str = "") -> list[Mail]:
