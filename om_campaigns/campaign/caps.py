@@ -5,7 +5,7 @@ Touches and open dispatches of an address count, over all campaigns and whatever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,6 @@ from sqlalchemy import (
     case,
     cast,
     delete,
-    exists,
     func,
     insert,
     literal,
@@ -40,6 +39,7 @@ from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Dispatch, Enrolment
 from om_campaigns.campaign.rows import ROW
+from om_campaigns.campaign.slices import in_slice
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 from om_campaigns.store import change
@@ -107,34 +107,27 @@ def defer(session: Session, calendar: Calendar, definitions: Mapping[int, Campai
     )
 
 
-def is_any_late(session: Session, campaign_id: int, now: datetime) -> bool:
-    """An owed letter's opening has passed, or was never computed: cheap, because it is asked every minute."""
-    return bool(session.execute(select(exists().where(*_late(campaign_id, now)))).scalar())
+def find_late_letters(session: Session, campaign_id: int, now: datetime) -> Sequence[int]:
+    """Owed letters of a campaign whose opening has passed, or was never computed; those to one address stand together."""
+    dispatch = table_of(Dispatch)
+    query = select(dispatch.c.id).where(dispatch.c.campaign_id + 0 == campaign_id, *_late(now))  # "+ 0": see below
+    return session.execute(query.order_by(dispatch.c.address_id, dispatch.c.id)).scalars().all()
 
 
 def find_late(session: Session, now: datetime) -> set[int]:
-    """The campaigns with such letters."""
+    """The campaigns with such letters: cheap, because it is asked every minute."""
     campaign_id = table_of(Dispatch).c.campaign_id + 0  # leaves SQLite the index of what waits
-    return set(session.execute(select(campaign_id).where(*_late_in_any(now)).distinct()).scalars())
+    return set(session.execute(select(campaign_id).where(*_late(now)).distinct()).scalars())
 
 
-def _late(campaign_id: int, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (table_of(Dispatch).c.campaign_id + 0 == campaign_id, *_late_in_any(now))  # "+ 0": see above
-
-
-def _late_in_any(now: datetime) -> tuple[ColumnElement[bool], ...]:
+def _late(now: datetime) -> tuple[ColumnElement[bool], ...]:
     dispatch = table_of(Dispatch)
     return is_waiting(dispatch), or_(dispatch.c.open_until.is_(None), dispatch.c.open_until <= now)
 
 
-def reschedule(
-    session: Session, campaign_id: int, calendar: Calendar, definitions: Mapping[int, CampaignDefinition], caps: Caps, now: datetime
-) -> int:
-    """Move owed letters whose opening has passed (or was never computed) to the next one that keeps the caps; returns how many."""
+def reschedule(session: Session, calendar: Calendar, definitions: Mapping[int, CampaignDefinition], caps: Caps, now: datetime) -> int:
+    """Move late letters of the slice (``find_late_letters``) to the next opening that keeps the caps; returns how many."""
     dispatch = table_of(Dispatch)
-    if not is_any_late(session, campaign_id, now):
-        return 0
-    is_late = _late(campaign_id, now)
     late = (
         select(
             dispatch.c.id,
@@ -148,7 +141,7 @@ def reschedule(
         )
         .join_from(dispatch, HOUSE, HOUSE.c.organisation_id == dispatch.c.organisation_id)
         .outerjoin(_WISH, _WISH.c.address_id == dispatch.c.address_id)
-        .where(*is_late)
+        .where(in_slice(dispatch), *_late(now))
     )
     _fill_crowded(session, late, None)
     calendar.plan_crowded(session, definitions, caps, CROWDED)

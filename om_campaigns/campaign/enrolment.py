@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -33,8 +33,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
-    update,
 )
 from sqlmodel import Session
 
@@ -46,16 +44,7 @@ from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, RecipientKind, Role
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter
-from om_campaigns.campaign.entry_brake import (
-    DAY,
-    EntryRule,
-    Judgement,
-    Subjects,
-    judge_entry,
-    load_undisputed,
-    lock_entry,
-    raise_largest,
-)
+from om_campaigns.campaign.entry_brake import EntryRule, Judgement, Subjects, judge_entry
 from om_campaigns.campaign.houses import HOUSE, House, fill_houses, renew_temporary, temporary
 from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Enrolment, EnrolmentState, Reason
@@ -70,6 +59,7 @@ _enrolment = table_of(Enrolment)
 ENTRANT = Table(
     "plan_entrant",
     temporary,
+    Column("id", Integer, primary_key=True),
     Column("audience", Integer, nullable=False),
     Column("occasion", BYTEWISE_TEXT, nullable=False),
     Column("subject_kind", BYTEWISE_TEXT, nullable=False),
@@ -89,7 +79,7 @@ ENTRANT = Table(
     ),
     prefixes=["TEMPORARY"],
 )
-"""Who would enter, each once: the unique keys are those of ``enrolment``."""
+"""Who would enter, each once, in the order in which they do: the unique keys are those of ``enrolment``."""
 
 CANDIDATE = Table(
     "plan_candidate",
@@ -115,8 +105,6 @@ class Entered:
     refused: Counter[Reason] = field(default_factory=Counter)
     outside: Counter[Reason] = field(default_factory=Counter)
     """What is left of ``refused`` once these are in: no other seats of theirs. It is what the next look finds."""
-    left: int = 0
-    """Enrolments that have ended and whose subject was seen outside the segment for the first time."""
     judgement: Judgement | None = None
 
 
@@ -134,34 +122,9 @@ class Entry:
     rule: EntryRule
 
 
-def enrol(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date) -> Entered:
-    """Enrol everybody who matches the latest version and is not in yet, or nobody where they are too many for a day.
-
-    Running it twice adds nothing.
-    """
-    left = _note_who_left(session, entry, now, today)
-    found = replace(foresee(session, entry, calendar, now, today, locks=True), left=left)
-    campaign, judgement = entry.campaign, found.judgement
-    if judgement is not None and judgement.is_held:
-        note_held(session, campaign, judgement.entering, now)
-        raise_largest(session, campaign, load_undisputed(session, campaign, now))
-        session.execute(update(CANDIDATE).where(CANDIDATE.c.reason == Reason.none.value).values(reason=Reason.entry_held.value))
-        return replace(found, entered=0, refused=found.refused + Counter({Reason.entry_held: judgement.entering.total}))
-    note_held(session, campaign, None, now)
-    if judgement is not None:
-        before = session.execute(select(func.max(_enrolment.c.entered_at)).where(_enrolment.c.campaign_id == campaign.id)).scalar()
-        found.entered = change(session, _insert_enrolments(session, entry, now))
-        if judgement.is_confirmed:
-            raise_largest(session, campaign, judgement.lately + judgement.entering)
-        elif before is not None:  # days that have passed undisputed since somebody entered last
-            raise_largest(session, campaign, load_undisputed(session, campaign, now, since=before - 2 * DAY))
-    _end_waiting(session, entry)
-    return found
-
-
 def find_followed(session: Session) -> frozenset[str]:
     """The campaigns into which others lead that somebody finished who is not in yet."""
-    return frozenset(_load_waiting(session))
+    return frozenset(load_waiting(session))
 
 
 def sources_of(entry: Entry, today: date) -> set[str]:
@@ -171,17 +134,12 @@ def sources_of(entry: Entry, today: date) -> set[str]:
     return {AUDIENCE, *read_history(asked), *map(source_of, (*entry.not_while_in, *entry.starts_after, *own))}
 
 
-def foresee(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date, *, locks: bool = False) -> Entered:
-    """Who would enter at ``now``, in ENTRANT, and what the brake says to it; changes no table of ours.
-
-    ``locks``: they are let in next, so nobody else may let others in until then.
-    """
+def foresee(session: Session, entry: Entry, calendar: Calendar, now: datetime, today: date) -> Entered:
+    """Who would enter at ``now``, in ENTRANT, and what the brake says to it; changes no table of ours (``letting_in`` does)."""
     candidates = _fill_candidates(session, entry, today)
-    waiting = _load_waiting(session).get(entry.definition.name, [])
+    waiting = load_waiting(session).get(entry.definition.name, [])
     if not (candidates or waiting):
         return Entered()
-    if locks:
-        lock_entry(session, entry.campaign)
     calendar.plan_first(session, entry.definition, now)
     renew_temporary(session, ENTRANT)
     following = _fill_following(session, entry, waiting)
@@ -307,14 +265,14 @@ def _candidates(entry: Entry, position: int, audience: Audience, today: date, oc
         ),
     )
     mine, earlier = table_of(Enrolment).alias("e_mine"), CANDIDATE.alias("earlier")
-    is_in = exists().where(
+    is_in_already = exists().where(
         mine.c.campaign_id == entry.campaign.id,
         mine.c.occasion.in_(occasions),
         mine.c.subject_kind == kind,
         mine.c.subject_id == number,
         mine.c.left_at.is_(None),
     )
-    query = query.with_only_columns(*columns, maintain_column_froms=True).where(~is_in)
+    query = query.with_only_columns(*columns, maintain_column_froms=True).where(~is_in_already)
     if position:
         query = query.where(~exists().where(earlier.c.audience < position, earlier.c.subject_kind == kind, earlier.c.subject_id == number))
     return query
@@ -373,7 +331,7 @@ def _fill_matching(session: Session, entry: Entry) -> int:
         select(*columns.values())
         .join_from(CANDIDATE, HOUSE, HOUSE.c.organisation_id == CANDIDATE.c.organisation_id)
         .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days))
-        .where(CANDIDATE.c.reason == Reason.none.value, ~_is_in(entry, CANDIDATE, occasion))
+        .where(CANDIDATE.c.reason == Reason.none.value, ~is_in(entry, CANDIDATE, occasion))
         .order_by(CANDIDATE.c.strength, CANDIDATE.c.is_primary_home.desc(), CANDIDATE.c.seat_id)
     )
     return change(session, insert_ignoring(session, ENTRANT, list(columns), chosen))
@@ -396,13 +354,13 @@ def _fill_following(session: Session, entry: Entry, waiting: Sequence[int]) -> i
         select(*columns.values())
         .join_from(_enrolment, HOUSE, HOUSE.c.organisation_id == _enrolment.c.organisation_id)
         .join(TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days))
-        .where(_waits_for_then(), _enrolment.c.version_id.in_(waiting), ~_is_in(entry, _enrolment, literal("")))
+        .where(waits_for_then(), _enrolment.c.version_id.in_(waiting), ~is_in(entry, _enrolment, literal("")))
         .order_by(_enrolment.c.id)
     )
     return change(session, insert_ignoring(session, ENTRANT, list(columns), chosen))
 
 
-def _is_in(entry: Entry, subject: FromClause, occasion: ColumnElement[str]) -> ColumnElement[bool]:
+def is_in(entry: Entry, subject: FromClause, occasion: ColumnElement[str]) -> ColumnElement[bool]:
     """The subject, or another person through the same address, has its place in this occasion already."""
     mine = _enrolment.alias("e_in")
     same = and_(mine.c.subject_kind == subject.c.subject_kind, mine.c.subject_id == subject.c.subject_id)
@@ -415,52 +373,20 @@ def _is_in(entry: Entry, subject: FromClause, occasion: ColumnElement[str]) -> C
     return or_(exists().where(in_occasion, same), exists().where(in_occasion, through))
 
 
-def _waits_for_then() -> ColumnElement[bool]:
+def waits_for_then() -> ColumnElement[bool]:
     """Spelled out for the partial index."""
     return _enrolment.c.reason == literal_column("'then_waits'")
 
 
-def _load_waiting(session: Session) -> dict[str, list[int]]:
+def load_waiting(session: Session) -> dict[str, list[int]]:
     """By campaign the versions of others whose finished subjects wait to enter it."""
     version = table_of(CampaignVersion)
-    waiting = session.execute(select(_enrolment.c.version_id).where(_waits_for_then()).distinct()).scalars().all()
+    waiting = session.execute(select(_enrolment.c.version_id).where(waits_for_then()).distinct()).scalars().all()
     found: dict[str, list[int]] = {}
     if waiting:
         for row in session.execute(select(version.c.id, version.c.structure).where(version.c.id.in_(waiting))):
             found.setdefault(row.structure["then"], []).append(row.id)
     return found
-
-
-def _end_waiting(session: Session, entry: Entry) -> None:
-    """Whoever waited to follow is in now, or was before."""
-    if waiting := _load_waiting(session).get(entry.definition.name):
-        followed = update(_enrolment).where(_waits_for_then(), _enrolment.c.version_id.in_(waiting))
-        session.execute(followed.values(reason=Reason.none))
-
-
-def note_held(session: Session, campaign: Campaign, held: Subjects | None, now: datetime) -> None:
-    """Keep on the campaign since when, and how many, the brake holds; nothing where that is known."""
-    at = campaign.held_at or now if held else None
-    number = held or Subjects()
-    if (campaign.held_at, campaign.held_people, campaign.held_houses) != (at, number.people, number.houses):
-        campaign.held_at, campaign.held_people, campaign.held_houses = at, number.people, number.houses
-        session.add(campaign)
-
-
-def _insert_enrolments(session: Session, entry: Entry, now: datetime) -> Any:
-    columns: dict[str, Any] = {
-        "campaign_id": literal(entry.campaign.id),
-        "version_id": literal(entry.version_id),
-        "state": literal(EnrolmentState.active.value),
-        "reason": literal(Reason.none.value),
-        "entered_at": literal(now, Instant),
-        "next_step": literal(entry.definition.steps[0].name),
-        "next_due_at": ENTRANT.c.due_at,
-        "promised_at": ENTRANT.c.due_at,
-        "shift_seconds": literal(0),
-        **{column.name: column for column in ENTRANT.c if column.name != "due_at"},
-    }
-    return insert_ignoring(session, _enrolment, list(columns), select(*columns.values()).where(true()))
 
 
 def _next_occasion(entry: Entry) -> Any:
@@ -506,36 +432,3 @@ def _count_outside(session: Session) -> Counter[Reason]:
         else:
             counts[Reason(reason)] += int(seats)
     return counts
-
-
-def _note_who_left(session: Session, entry: Entry, now: datetime, today: date) -> int:
-    """For campaigns that may be re-entered: write down who has left the segment since their way ended; returns how many."""
-    if entry.definition.re_enter != ReEnter.after_finish:
-        return 0
-    enrolment = table_of(Enrolment)
-    members = [
-        subjects(segment_of(audience), today=today, campaigns=entry.campaign_ids).subquery() for audience in entry.definition.audiences
-    ]
-    outside: ColumnElement[bool] = true()
-    for audience, found in zip(entry.definition.audiences, members, strict=True):
-        houses = select(found.c.organisation_id)
-        inside = and_(enrolment.c.subject_kind == RecipientKind.organisation, enrolment.c.subject_id.in_(houses))
-        if audience.selects == Selects.seats:
-            nameless = houses.where(found.c.person_id.is_(None))
-            people = select(found.c.person_id).where(found.c.person_id.is_not(None))
-            inside = or_(
-                and_(enrolment.c.subject_kind == RecipientKind.person, enrolment.c.subject_id.in_(people)),
-                and_(enrolment.c.subject_kind == RecipientKind.organisation, enrolment.c.subject_id.in_(nameless)),
-            )
-        outside = and_(outside, ~inside)
-    return change(
-        session,
-        update(enrolment)
-        .where(
-            enrolment.c.campaign_id == entry.campaign.id,
-            enrolment.c.state != EnrolmentState.active,
-            enrolment.c.left_at.is_(None),
-            outside,
-        )
-        .values(left_at=now),
-    )

@@ -1,6 +1,6 @@
-"""Planning in slices: what is due for many is planned some thousands at a time, so that nobody waits long to write.
+"""Work in slices: entering and planning take some thousands at a time, so that nobody waits long to write.
 
-A slice is whole or not at all, and what is not planned yet is still due: after a crash the next tick goes on with the rest.
+A slice is whole or not at all, and what is not done yet is still to be done: after a crash the next tick goes on with the rest.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from sqlmodel import Session
 
 from om_campaigns.campaign.houses import renew_temporary, temporary
 
-SLICE = Table("plan_slice", temporary, Column("enrolment_id", Integer, primary_key=True), prefixes=["TEMPORARY"])
-"""The enrolments that are planned now."""
+SLICE = Table("plan_slice", temporary, Column("number", Integer, primary_key=True), prefixes=["TEMPORARY"])
+"""The rows that are worked off now: mostly enrolments."""
 
 FIRST, MOST = 2_500, 50_000
-"""Enrolments in the first slice, and at most; none is smaller than the first, because each has its own fixed cost."""
+"""Rows in the first slice, and at most; none is smaller than the first, because each has its own fixed cost."""
 SHORT, LONG = 0.25, 0.5
 """Seconds: a slice that took less is followed by one twice as large, after one that took more comes one of half its size."""
 
@@ -37,12 +37,12 @@ def slices(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def fill_slice(session: Session, numbers: Sequence[int]) -> None:
-    """Let planning see these enrolments and no others."""
+    """Let the next statements see these rows and no others."""
     renew_temporary(session, SLICE)
     if numbers:
-        session.execute(insert(SLICE), [{"enrolment_id": number} for number in numbers])
+        session.execute(insert(SLICE), [{"number": number} for number in numbers])
 
 
-def in_slice(enrolment: FromClause) -> ColumnElement[bool]:
-    """The enrolment is one of those that are planned now."""
-    return enrolment.c.id.in_(select(SLICE.c.enrolment_id))
+def in_slice(table: FromClause) -> ColumnElement[bool]:
+    """The row is one of those that are worked off now."""
+    return table.c.id.in_(select(SLICE.c.number))

@@ -14,8 +14,9 @@ from om_campaigns.app import App
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.calendar import Calendar
-from om_campaigns.campaign.enrolment import ENTRANT, foresee, note_held
+from om_campaigns.campaign.enrolment import ENTRANT, foresee
 from om_campaigns.campaign.entry_brake import CONFIRMED_FOR, Judgement, Subjects, confirm_entry, most_by
+from om_campaigns.campaign.letting_in import note_held
 from om_campaigns.campaign.models import Campaign, CampaignStatus, PermissionKind
 from om_campaigns.campaign.releases import get_campaign, load_definitions, running_campaigns
 from om_campaigns.errors import RefusedError

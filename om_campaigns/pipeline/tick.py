@@ -1,7 +1,7 @@
 """The spine, to be read first: collect, pass the gate, send service mails; then enrol → plan → compose → send → settle packs.
 
 What is due is computed from the tables, so a missed or doubled tick changes nothing; running a tick twice at the same
-instant plans and sends nothing the second time. Planning is done in slices, each of them one transaction, so that nobody who
+instant plans and sends nothing the second time. Entering and planning are done in slices, each of them one transaction, so that nobody who
 writes waits for long.
 """
 
@@ -21,11 +21,12 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
-from om_campaigns.campaign.caps import find_late, is_any_late, reschedule
+from om_campaigns.campaign.caps import find_late, find_late_letters, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.enrolment import Entered, Entry, enrol, find_followed, sources_of
+from om_campaigns.campaign.enrolment import Entered, Entry, find_followed, foresee, sources_of
 from om_campaigns.campaign.entry_brake import EntryRule, Judgement
 from om_campaigns.campaign.houses import fill_houses, load_houses
+from om_campaigns.campaign.letting_in import close_entry, enrol, find_who_left, load_entrants, note_who_left, open_entry
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
@@ -429,7 +430,7 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
         entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
         successors = load_successors(session, definitions.values())
         settled = find_settled(session, campaign, now)
-        is_late = is_any_late(session, campaign.id or 0, now)
+        late = find_late_letters(session, campaign.id or 0, now)
     for part in slices(settled):
         with turns.writing() as session:
             if not is_same(session, campaign):
@@ -437,15 +438,14 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
             fill_slice(session, part)
             result.moved += advance(session, campaign, definitions, calendar, now, successors)
             result.entered = successors
-    if is_late:
+    for part in slices(late):
         with turns.writing() as session:
             if not is_same(session, campaign):
                 return result
-            reschedule(session, campaign.id or 0, calendar, definitions, caps, now)
-    with turns.writing() as session:
-        if not is_same(session, campaign):
-            return result
-        _let_in(session, app, entry, calendar, now, result, asks_all=asks_all, keeps=turns.keeps)
+            fill_slice(session, part)
+            reschedule(session, calendar, definitions, caps, now)
+    if not _let_in(turns, app, entry, calendar, now, result, asks_all=asks_all):
+        return result
     with turns.reading() as session:
         due = load_due(session, campaign, until)
         ready = make_ready(session, app, entry, definitions) if due else None
@@ -460,25 +460,61 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
     return result
 
 
-def _let_in(
-    session: Session, app: App, entry: Entry, calendar: Calendar, now: datetime, result: CampaignPlan, *, asks_all: bool, keeps: bool
-) -> None:
-    """Enrol whoever may enter; where nothing was written that could let anybody in, nobody is asked."""
+def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datetime, result: CampaignPlan, *, asks_all: bool) -> bool:
+    """Enrol whoever may enter; where nothing was written that could let anybody in, nobody is asked.
+
+    False where the campaign was stopped, or has become another one, meanwhile.
+    """
     campaign, today = entry.campaign, app.today(now)
+    with turns.reading() as session:
+        session.add(campaign)
+        session.refresh(campaign)
+        sight = _look_up(session, app, [campaign], now)[campaign.name]
+        result.not_enrolled = sight.refused
+        if not (sight.is_due or asks_all):
+            return True
+        left = find_who_left(session, entry, today)
+    for part in slices(left):
+        with turns.writing() as session:
+            if not is_same(session, campaign):
+                return False
+            fill_slice(session, part)
+            result.moved += note_who_left(session, now)
+    with turns.reading() as session:
+        found = foresee(session, entry, calendar, now, today)
+        entrants = load_entrants(session) if found.entered else []
+    with turns.writing() as session:
+        if not is_same(session, campaign):
+            return False
+        found = _ask_brake(session, entry, found, now, result)
+    if result.held is not None:
+        return True  # to be asked again: whoever is held may enter as soon as somebody admits them
+    for part in slices(entrants) if entrants else [entrants]:
+        with turns.writing() as session:
+            if not is_same(session, campaign):
+                return False
+            session.add(campaign)
+            result.enrolled += enrol(session, entry, part, now)
+            if part[-1:] == entrants[-1:]:
+                close_entry(session, entry, found.judgement)
+                if turns.keeps:
+                    record_look(session, campaign, sight, sources_of(entry, today), found.outside)
+    return True
+
+
+def _ask_brake(session: Session, entry: Entry, found: Entered, now: datetime, result: CampaignPlan) -> Entered:
+    """What the brake says to those who were found, before the first of them enters."""
+    campaign = entry.campaign
     session.add(campaign)
     session.refresh(campaign)
-    sight, held_before = _look_up(session, app, [campaign], now)[campaign.name], campaign.held_at
-    entered = Entered(refused=sight.refused)
-    if sight.is_due or asks_all:
-        entered = enrol(session, entry, calendar, now, today)
-        if keeps and campaign.held_at is None:  # whoever is held may enter as soon as somebody admits them: that is to be asked again
-            record_look(session, campaign, sight, sources_of(entry, today), entered.outside)
+    held_before = campaign.held_at
+    found = open_entry(session, entry, found, now)
     result.is_news = campaign.held_at != held_before
     if result.is_news:
         settle_hold(session, campaign, now, "brake")
-    result.held = entered.judgement if entered.judgement is not None and entered.judgement.is_held else None
-    result.enrolled, result.not_enrolled = entered.entered, entered.refused
-    result.moved += entered.left
+    result.held = found.judgement if found.judgement is not None and found.judgement.is_held else None
+    result.not_enrolled = found.refused
+    return found
 
 
 def make_rule(settings: EntrySettings, definition: CampaignDefinition) -> EntryRule:

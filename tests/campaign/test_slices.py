@@ -1,8 +1,8 @@
-"""slices: what is due for many is planned in parts that are whole each, so that nobody waits long, and a crash costs nothing."""
+"""slices: many enter and are planned in parts that are whole each, so that nobody waits long, and a crash costs nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ PEOPLE, SIZE = 600, 50
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    """Six hundred people for whom a step is due, planned fifty at a time."""
+    """Six hundred people who may enter, and for whom a step is due then; fifty at a time."""
     monkeypatch.setattr(sliced, "FIRST", SIZE)
     monkeypatch.setattr(sliced, "MOST", SIZE)
     make_workspace(tmp_path / "office", PEOPLE)
@@ -45,16 +45,80 @@ class CrashError(Exception):
     """The process ended here."""
 
 
-def broken_after(parts: int) -> Any:
-    """``slices`` of a process that ends after so many parts."""
+ENTERING, PLANNING = 1, 2
+"""The works that are sliced, in the order in which they come."""
 
-    def work(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+
+def disturbed(work: int, parts: int, act: Callable[[], object]) -> Any:
+    """``slices`` where something happens after so many parts of the one work."""
+    works = iter(range(1, 1000))
+
+    def cut(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        number = next(works) if numbers else 0
         for done, part in enumerate(sliced.slices(numbers)):
-            if done == parts:
-                raise CrashError
+            if (number, done) == (work, parts):
+                act()
             yield part
 
-    return work
+    return cut
+
+
+def crash() -> None:
+    raise CrashError
+
+
+def largest(app: App) -> int:
+    with store.read(app.engine) as session:
+        return int(session.execute(text("SELECT largest_entry FROM campaign")).scalar_one())
+
+
+@pytest.mark.parametrize("parts", [0, 1, 11])
+def test_a_crash_while_many_enter_loses_and_doubles_nothing(app: App, monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
+    """The next tick lets the rest in on the same permission; the day counts once, and what is owed is what the plan had shown."""
+    shown = look(app, NOW)
+    assert (shown.enrolled, shown.planned) == (PEOPLE, PEOPLE)
+    with monkeypatch.context() as broken:
+        broken.setattr(tick, "slices", disturbed(ENTERING, parts, crash))
+        with pytest.raises(CrashError):
+            plan_all(app, NOW, NOW)
+    with store.read(app.engine) as session:
+        assert session.execute(text("SELECT count(*) FROM enrolment")).scalar() == parts * SIZE
+    assert largest(app) == 0
+    rest = look(app, NOW)
+    assert (rest.enrolled, rest.checksum) == (PEOPLE - parts * SIZE, shown.checksum)
+    (done,) = plan_all(app, NOW, NOW)
+    assert (done.enrolled, done.planned.planned, done.held) == (PEOPLE - parts * SIZE, PEOPLE, None)
+    assert largest(app) == PEOPLE
+    before = owed(app)
+    assert len(before) == 2 * PEOPLE
+    assert look(app, NOW).checksum == shown.checksum
+    assert all(each.is_quiet for each in plan_all(app, NOW, NOW))
+    assert owed(app) == before
+
+
+def test_whoever_is_beyond_the_bound_stays_out_after_a_crash_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The brake sees those who entered before the crash and those who would enter now as one day."""
+    with monkeypatch.context() as broken:
+        broken.setattr(tick, "slices", disturbed(ENTERING, 3, crash))
+        with pytest.raises(CrashError):
+            plan_all(app, NOW, NOW)
+    with store.write(app.engine) as session:
+        session.execute(text("DELETE FROM permission"))
+    (done,) = plan_all(app, NOW, NOW)
+    assert done.held is not None
+    assert (done.enrolled, done.held.lately.people, done.held.entering.people) == (0, 3 * SIZE, PEOPLE - 3 * SIZE)
+
+
+def test_whoever_pauses_a_campaign_while_many_enter_stops_that(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as paused:
+        paused.setattr(tick, "slices", disturbed(ENTERING, 3, lambda: pause_campaign(app, "wir", NOW, "test")))
+        plan_all(app, NOW, NOW)
+    with store.read(app.engine) as session:
+        assert session.execute(text("SELECT count(*) FROM enrolment")).scalar() == 3 * SIZE
+        assert session.execute(text("SELECT count(*) FROM dispatch")).scalar() == 0
+    resume_campaign(app, "wir", NOW, "test")
+    (done,) = plan_all(app, NOW, NOW)
+    assert (done.enrolled, done.planned.planned) == (PEOPLE - 3 * SIZE, PEOPLE)
 
 
 @pytest.mark.parametrize("parts", [0, 1, 7, 11])
@@ -62,7 +126,7 @@ def test_a_crash_between_two_slices_loses_and_doubles_nothing(app: App, monkeypa
     """Then the next tick plans the rest, and owes what the plan had shown before: the same checksum."""
     shown = look(app, NOW)
     with monkeypatch.context() as broken:
-        broken.setattr(tick, "slices", broken_after(parts))
+        broken.setattr(tick, "slices", disturbed(PLANNING, parts, crash))
         with pytest.raises(CrashError):
             plan_all(app, NOW, NOW)
     with store.read(app.engine) as session:
@@ -88,15 +152,8 @@ def test_slices_owe_what_one_transaction_would(app: App, monkeypatch: pytest.Mon
 
 def test_whoever_pauses_a_campaign_between_two_slices_stops_its_planning(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing more is owed by it until it goes on; then the rest is."""
-
-    def paused_after_three(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-        for done, part in enumerate(sliced.slices(numbers)):
-            if done == 3:
-                pause_campaign(app, "wir", NOW, "test")
-            yield part
-
-    with monkeypatch.context() as disturbed:
-        disturbed.setattr(tick, "slices", paused_after_three)
+    with monkeypatch.context() as paused:
+        paused.setattr(tick, "slices", disturbed(PLANNING, 3, lambda: pause_campaign(app, "wir", NOW, "test")))
         plan_all(app, NOW, NOW)
     with store.read(app.engine) as session:
         assert session.execute(text("SELECT count(*) FROM dispatch")).scalar() == 3 * SIZE
@@ -106,17 +163,34 @@ def test_whoever_pauses_a_campaign_between_two_slices_stops_its_planning(app: Ap
         assert session.execute(text("SELECT count(*) FROM dispatch")).scalar() == PEOPLE
 
 
-def test_no_transaction_that_keeps_others_out_plans_more_than_a_slice(app: App) -> None:
-    """Somebody who unsubscribes while a large step is planned waits for a slice and not for the step."""
-    rows: list[int] = []
+def test_no_transaction_that_keeps_others_out_does_more_than_a_slice(app: App) -> None:
+    """Somebody who unsubscribes while hundreds enter, or a large step is planned, waits for a slice and not for the whole."""
+    rows: dict[str, list[int]] = {"enrolment": [], "dispatch": []}
 
     def count(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("BEGIN IMMEDIATE"):
-            rows.append(0)
-        elif statement.startswith("INSERT INTO dispatch"):
-            rows[-1] += cursor.rowcount
+            for each in rows.values():
+                each.append(0)
+        elif statement.startswith(("INSERT INTO enrolment", "INSERT INTO dispatch")):
+            rows[statement.split()[2]][-1] += cursor.rowcount
 
     event.listen(app.engine, "after_cursor_execute", count)
     plan_all(app, NOW, NOW)
-    assert max(rows) == SIZE
-    assert sum(rows) == PEOPLE
+    for each in rows.values():
+        assert max(each) == SIZE
+        assert sum(each) == PEOPLE
+
+
+def test_whoever_may_enter_is_found_while_others_write(app: App) -> None:
+    """No segment is asked of everybody in a transaction that keeps others out."""
+    keeps_out, asked = [False], []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("BEGIN"):
+            keeps_out[0] = statement == "BEGIN IMMEDIATE"
+        elif statement.startswith("INSERT INTO plan_candidate"):
+            asked.append(keeps_out[0])
+
+    event.listen(app.engine, "after_cursor_execute", listen)
+    plan_all(app, NOW, NOW)
+    assert asked == [False]

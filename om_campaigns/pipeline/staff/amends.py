@@ -17,12 +17,13 @@ from om_campaigns.app import App
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin, RecipientKind
 from om_campaigns.campaign.calendar import Calendar
-from om_campaigns.campaign.caps import reschedule
+from om_campaigns.campaign.caps import find_late_letters, reschedule
 from om_campaigns.campaign.corrections import Corrected, correct
 from om_campaigns.campaign.houses import fill_houses, load_houses
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus
 from om_campaigns.campaign.plan import Planned
 from om_campaigns.campaign.releases import get_campaign, load_definitions
+from om_campaigns.campaign.slices import fill_slice
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.brakes import release_campaign
@@ -175,4 +176,5 @@ def _find_openings(session: Session, app: App, campaign: Campaign, now: datetime
     houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
     fill_houses(session, houses.values())
     caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
-    reschedule(session, campaign.id or 0, Calendar(), load_definitions(session, campaign), caps, now)
+    fill_slice(session, find_late_letters(session, campaign.id or 0, now))
+    reschedule(session, Calendar(), load_definitions(session, campaign), caps, now)
