@@ -379,6 +379,18 @@ class Pack(SQLModel, table=True):
     __tablename__ = "pack"
     __table_args__ = (
         UniqueConstraint("campaign_id", "occasion", "step", "organisation_id"),
+        Index(
+            "ix_pack_planned",
+            "dispatch_id",
+            sqlite_where=text("relay_state = 'planned'"),
+            postgresql_where=text("relay_state = 'planned'"),
+        ),
+        Index(
+            "ix_pack_waiting",
+            "due_on",
+            sqlite_where=text("relay_state IN ('offered', 'accepted', 'postponed')"),
+            postgresql_where=text("relay_state IN ('offered', 'accepted', 'postponed')"),
+        ),
         one_of("relay_state", RelayState),
     )
 

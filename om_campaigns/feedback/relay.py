@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import literal_column, select, update
 from sqlmodel import Session, col
 
 from om_campaigns.audience.vocabulary import Route
@@ -17,6 +17,10 @@ from om_campaigns.delivery.states import check_relay
 
 UNTAKEN = (RelayState.offered, RelayState.postponed)
 WAITING = (RelayState.offered, RelayState.accepted, RelayState.postponed)
+
+_IS_PLANNED = col(Pack.relay_state) == literal_column("'planned'")
+_IS_WAITING = col(Pack.relay_state).in_([literal_column(f"'{state.value}'") for state in WAITING])
+"""Spelled out, because bound values would not match the partial indexes."""
 
 
 def offer_handed_over(session: Session, last_day: Callable[[int, datetime], date]) -> int:
@@ -27,7 +31,7 @@ def offer_handed_over(session: Session, last_day: Callable[[int, datetime], date
     query = (
         select(Pack, Dispatch)
         .join(Dispatch, col(Dispatch.id) == col(Pack.dispatch_id))
-        .where(col(Pack.relay_state) == RelayState.planned, col(Dispatch.status) == DispatchStatus.sent)
+        .where(_IS_PLANNED, col(Dispatch.status) == DispatchStatus.sent)
         .order_by(col(Dispatch.sent_at), col(Pack.id))
     )
     found = session.execute(query).all()
@@ -44,8 +48,8 @@ def offer_handed_over(session: Session, last_day: Callable[[int, datetime], date
 def has_moving_packs(session: Session, today: date) -> bool:
     """Some pack waits for its hand-over to be noticed, or for its end: cheap, because it is asked every minute."""
     handed_over = select(col(Pack.id)).join(Dispatch, col(Dispatch.id) == col(Pack.dispatch_id))
-    handed_over = handed_over.where(col(Pack.relay_state) == RelayState.planned, col(Dispatch.status) == DispatchStatus.sent)
-    overdue = select(col(Pack.id)).where(col(Pack.relay_state).in_(WAITING), col(Pack.due_on) < today)
+    handed_over = handed_over.where(_IS_PLANNED, col(Dispatch.status) == DispatchStatus.sent)
+    overdue = select(col(Pack.id)).where(_IS_WAITING, col(Pack.due_on) < today)
     return any(session.execute(query.limit(1)).first() is not None for query in (handed_over, overdue))
 
 
@@ -67,7 +71,7 @@ def expire_overdue(session: Session, today: date, now: datetime) -> int:
         check_relay(old, RelayState.expired)
     done = session.execute(
         update(Pack)
-        .where(col(Pack.relay_state).in_(WAITING), col(Pack.due_on) < today)
+        .where(_IS_WAITING, col(Pack.due_on) < today)
         .values(relay_state=RelayState.expired, state_at=now)
         .execution_options(synchronize_session=False)
     )

@@ -21,8 +21,8 @@ from om_campaigns.pipeline.tick import tick
 pytestmark = pytest.mark.slow
 
 LARGE = {
-    "address", "basis", "change", "dispatch", "enrolment", "message", "message_dispatch", "message_slots", "person", "response", "seat",
-    "seat_role", "suppression", "touch",
+    "address", "basis", "change", "dispatch", "enrolment", "message", "message_dispatch", "message_slots", "pack", "person", "response",
+    "seat", "seat_role", "suppression", "touch",
 }  # fmt: skip
 """Tables with a row for every person or every letter."""
 
