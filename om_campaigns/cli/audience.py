@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from om_campaigns.cli import Group, State, pass_state
+from om_campaigns.cli.layout import Column
 from om_campaigns.cli.output import counted, format_option, print_facts, print_json, print_rows
 from om_campaigns.cli.times import DAY
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from om_campaigns.pipeline.entering import Entering
     from om_campaigns.pipeline.staff.desk import ImportReport
 
+COUNTED = (Column(""), Column("new", is_number=True), Column("changed", is_number=True), Column("unchanged", is_number=True))
 SHOWN_REJECTIONS = 40
 SHOWN_DIFFERENCES = 60
 
@@ -61,7 +64,7 @@ def import_(
     "first_due_at", "most_people", "most_houses", "held", "stays_out"}]; with --dry-run also "changes".
     """
     from om_campaigns.cli.entering import print_entering, with_figure
-    from om_campaigns.cli.screen import quoted
+    from om_campaigns.cli.screen import is_terminal, print_next, quoted
     from om_campaigns.pipeline.staff.desk import import_audience, load_actor, make_grant
 
     if basis is None and (source or obtained_on):
@@ -71,6 +74,8 @@ def import_(
     grant = make_grant(basis, mailing_list, collected_by, source, obtained_on, today=app.today(now)) if basis else None
     entering: list[Entering] = []
 
+    command = " ".join(["audience import", *(quoted(str(file)) for file in files)])
+
     def note(found: list[Entering]) -> None:
         entering[:] = found
 
@@ -79,7 +84,7 @@ def import_(
             app, files, now, load_actor(), is_strict=strict, is_dry_run=dry_run, basis=grant, expect=figure, tell=note
         ),
         expect,
-        command=" ".join(["audience import", *(quoted(str(file)) for file in files)]),
+        command=command,
         zone=app.settings.zone_info,
         now=now,
     )
@@ -91,6 +96,8 @@ def import_(
     else:
         _tell(report, is_dry_run=dry_run, nothing=nothing)
         print_entering(entering, app.settings.zone_info, now)
+        if is_terminal(sys.stdout):
+            print_next(command if dry_run and not nothing else "plan")
     if nothing:
         raise SystemExit(2)
 
@@ -117,16 +124,19 @@ def _as_json(report: ImportReport, entering: list[Entering], *, with_changes: bo
 
 
 def _tell(report: ImportReport, *, is_dry_run: bool, nothing: bool) -> None:
-    counts = [("organisations", report.organisations), ("people", report.people), *report.other.items()]
-    rows = [{"what": name.replace("_", " "), "new": c.new, "changed": c.changed, "unchanged": c.unchanged} for name, c in counts]
-    if nothing:
-        click.echo("nothing was imported: rows were refused and --strict was given")
-    else:
-        click.echo("this would happen (nothing was changed):" if is_dry_run else "imported:")
-        print_rows(rows, "table", {"what": "", "new": "new", "changed": "changed", "unchanged": "unchanged"})
+    """What came, what was noticed on the way, and what was not taken."""
+    from om_campaigns.cli.screen import print_block, print_headline, print_table
+
+    counts = {"houses": report.organisations, "people": report.people}
+    counts |= {name.replace("_", " "): number for name, number in report.other.items()}
+    print_headline(_verdict(report, is_dry_run=is_dry_run, nothing=nothing), mark="✗" if nothing else "" if is_dry_run else "✓")
+    if not nothing:
+        rows = [[name, f"{each.new:,}", f"{each.changed:,}", f"{each.unchanged:,}"] for name, each in counts.items()]
+        print_table(COUNTED, rows)
     for note in report.notes:
-        click.echo(f"note: {note}")
-    if is_dry_run:
+        print_block(f"note: {note}")
+    if is_dry_run and report.changes:
+        click.echo()
         for each in report.changes[:SHOWN_DIFFERENCES]:
             before = "" if each.old is None else f"{each.old!r} → "
             click.echo(f"  {each.entity} {each.name}: {each.field} {before}{each.new!r}")
@@ -139,6 +149,17 @@ def _tell(report: ImportReport, *, is_dry_run: bool, nothing: bool) -> None:
         if report.faults > SHOWN_REJECTIONS:
             listed = "has them all" if report.faults == len(report.rejected) else f"has the first {len(report.rejected):,}"
             click.echo(f"  … and {report.faults - SHOWN_REJECTIONS:,} more faults; --format json {listed}", err=True)
+
+
+def _verdict(report: ImportReport, *, is_dry_run: bool, nothing: bool) -> str:
+    """The sentence above: how much is new, changed and as before, and how much was not taken."""
+    faults = f"; {counted(report.faults, 'fault')} in rows that were not taken" if report.faults else ""
+    if nothing:
+        return f"Nothing was imported: {counted(report.faults, 'fault')} in its rows, and --strict was given."
+    counts = [report.organisations, report.people, *report.other.values()]
+    new, changed = sum(each.new for each in counts), sum(each.changed for each in counts)
+    found = f"{counted(new, 'row')} new, {changed:,} changed" if new or changed else "nothing is new or changed"
+    return f"Trial: {found}{faults}. Nothing was stored." if is_dry_run else f"Imported: {found}{faults}."
 
 
 BASIS_ADVICE = (

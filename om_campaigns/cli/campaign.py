@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from om_campaigns.cli import Group, State, pass_state
-from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows, shown
+from om_campaigns.cli.output import counted, format_option, print_facts, print_json, print_rows, shown
 from om_campaigns.cli.overlay import tell_conflicts
+from om_campaigns.cli.screen import Column, print_block, print_headline, print_next, print_table
 
 if TYPE_CHECKING:
     from om_campaigns.pipeline.staff.moving import Move
+    from om_campaigns.pipeline.staff.publishing import Publication
     from om_campaigns.pipeline.staff.under_way import VersionChange
-
-NEXT = "'om-campaigns plan' shows what would be sent"
 
 KEYS = (
     "name", "title", "kind", "mailing_list", "status", "version", "published_at", "enrolled", "sent", "owed", "uncertain",
@@ -104,7 +104,7 @@ def show(state: State, name: str, format_: str) -> None:
 def _tell_held(found: dict[str, Any]) -> None:
     """That nobody enters for now, and both ways out, with equal weight."""
     from om_campaigns.cli.entering import say_subjects
-    from om_campaigns.cli.screen import print_headline, whole_command
+    from om_campaigns.cli.screen import whole_command
 
     people, houses = found["held_people"], found["held_houses"]
     print_headline(f"{found['name']} is held: {say_subjects(people, houses)} would enter, more than it takes in a day.", mark="!")
@@ -152,34 +152,49 @@ def publish(state: State, names: tuple[str, ...], despite: tuple[str, ...], expe
     for fault in dict.fromkeys(fault for faults in publication.set_aside.values() for fault in faults):
         click.echo(f"{fault}\n    published despite this rule", err=True)
     rows = [{"name": each.campaign.name, "version": each.number, "new": each.is_new, "first": each.is_first} for each in done]
-    print_rows(rows, format_, {"name": "campaign", "version": "version", "new": "published now"}, empty="there is no campaign to publish")
-    if format_ == "table":
-        for each in (each.campaign for each in done if each.is_new and each.campaign.status == "stopped"):
-            click.echo(f"{each.name} was stopped for good: nothing of it is sent; the archive shows it as it is now")
-        for change in publication.changes:
-            _tell_change(change)
-        print_entering(publication.entering, zone, now)
-        if any(each.is_new and each.campaign.status != "stopped" for each in done):
-            tell_conflicts(app)
-            click.echo(NEXT)
+    if format_ != "table":
+        print_rows(rows, format_, {"name": "campaign", "version": "version", "new": "published now"})
+        return
+    _tell_publication(publication)
+    print_entering(publication.entering, zone, now)
+    if any(each.is_new and each.campaign.status != "stopped" for each in done):
+        tell_conflicts(app)
+        print_next("plan")
+
+
+def _tell_publication(publication: Publication) -> None:
+    """What was frozen, and what that changes for whom."""
+    new = [each.campaign for each in publication.done if each.is_new]
+    names = counted(len(new), "campaign") if len(new) > 3 else ", ".join(each.name for each in new)
+    unchanged = "every campaign is as it was published" if publication.done else "there is no campaign"
+    print_headline(f"Published: {names}." if new else f"Nothing to publish: {unchanged}.", mark="✓" if new else "")
+    how = {(True, True): "for the first time", (True, False): "anew"}
+    rows = [[each.campaign.name, str(each.number), how.get((each.is_new, each.is_first), "unchanged")] for each in publication.done]
+    print_table((Column("campaign"), Column("version", is_number=True), Column("published")), rows)
+    stopped = [each.name for each in new if each.status == "stopped"]
+    print_block(*(f"{name} was stopped for good: nothing of it is sent; the archive shows it as it is now" for name in stopped))
+    for change in publication.changes:
+        _tell_change(change)
 
 
 def _tell_change(change: VersionChange) -> None:
     """Which steps a new version changed, and whom of those in the series that concerns."""
+    lines = []
     parts = [f"added: {', '.join(change.added)}"] if change.added else []
     parts += [f"taken out: {', '.join(change.removed)}"] if change.removed else []
     parts += [f"new words: {', '.join(step for step, _ in change.rewritten)}"] if change.rewritten else []
     if parts:
-        click.echo(f"{change.campaign}, version {change.version} - {'; '.join(parts)}")
+        lines.append(f"{change.campaign}, version {change.version} - {'; '.join(parts)}")
     for step, readers in change.rewritten:
         if readers:
-            click.echo(f"  {readers} in the series {'has' if readers == 1 else 'have'} not had '{step}' yet and will get the new words")
+            lines.append(f"  {readers} in the series {'has' if readers == 1 else 'have'} not had '{step}' yet and will get the new words")
     for each in change.concerned:
         who = f"{each.readers} {'is' if each.readers == 1 else 'are'} in the series on version {each.version}"
         if each.will_not_get:
-            click.echo(f"  {who} and will not get {_quoted(each.will_not_get)}")
+            lines.append(f"  {who} and will not get {_quoted(each.will_not_get)}")
         for step, readers in each.still_get:
-            click.echo(f"  {who}; {readers} of them will still get '{step}'")
+            lines.append(f"  {who}; {readers} of them will still get '{step}'")
+    print_block(*lines)
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -197,7 +212,7 @@ def move_to_latest(state: State, name: str, dry_run: bool, yes: bool) -> None:
     Who is moved gets what the newest version has after the place they have come to; new steps that lie before their next one are
     left out. Who had a step that the newest version has no more stays on their version.
     """
-    from om_campaigns.cli.screen import confirm, print_block, print_headline, print_next
+    from om_campaigns.cli.screen import confirm
     from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.pipeline.staff.moving import move_to_latest as move
 
@@ -237,7 +252,7 @@ def skip(state: State, step: str, yes: bool) -> None:
 
     They come to it when it is due and go on as if it had passed, also to the next campaign. Packs that were offered stay open.
     """
-    from om_campaigns.cli.screen import confirm, print_block, print_headline, print_next
+    from om_campaigns.cli.screen import confirm
     from om_campaigns.pipeline.staff.desk import load_actor
     from om_campaigns.pipeline.staff.skipping import look_at_step, skip_step
 
@@ -268,7 +283,7 @@ def admit(state: State, name: str, expect: int | None) -> None:
     Shows who they are and asks for their number. It then holds for this campaign and seven days, up to a tenth more.
     """
     from om_campaigns.cli.entering import say_subjects, with_figure
-    from om_campaigns.cli.screen import can_ask, print_facts, print_headline, print_next
+    from om_campaigns.cli.screen import can_ask, print_facts
     from om_campaigns.cli.times import say_moment
     from om_campaigns.pipeline.entering import admit as let_in
     from om_campaigns.pipeline.staff.desk import load_actor
@@ -313,7 +328,9 @@ def resume(state: State, name: str) -> None:
 
     app = state.app()
     done = resume_campaign(app, name, app.now(), load_actor())
-    click.echo(f"{name} is running again; {NEXT}" if done else f"{name} was running already")
+    click.echo(f"{name} is running again" if done else f"{name} was running already")
+    if done:
+        print_next("plan")
 
 
 @campaign.command()

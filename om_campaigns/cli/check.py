@@ -6,6 +6,7 @@ import click
 
 from om_campaigns.cli import State, pass_state
 from om_campaigns.cli.output import counted, format_option, print_rows
+from om_campaigns.cli.screen import print_block, print_facts, print_headline
 
 COLUMNS = {"file": "file", "line": "line", "column": "column", "rule": "rule", "level": "level", "text": "text"}
 
@@ -38,16 +39,18 @@ def check(state: State, measured: bool, format_: str) -> None:
         ]
         print_rows(rows, format_, COLUMNS)
     else:
-        for each in found.problems:
-            click.echo(str(each), err=True)
+        warnings = counted(len(found.problems) - len(found.errors), "warning") if len(found.problems) > len(found.errors) else ""
+        if found.errors:
+            print_headline(f"{counted(len(found.errors), 'problem')}{f' and {warnings}' if warnings else ''} to mend.", mark="✗")
+        elif warnings:
+            print_headline(f"All well, with {warnings}: nothing stops for them, but look at them.", mark="!")
+        else:
+            print_headline("All well.", mark="✓")
+        print_block(*map(str, found.problems))
         texts = f"{counted(found.campaigns, 'campaign')} with {counted(found.texts, 'text')}"
         looked = [counted(found.tables, "table"), counted(found.segments, "segment"), counted(found.brands, "brand"), texts]
         looked += [counted(found.overlays, "file of own words", "files of own words")] if found.overlays else []
-        verdict = f"{counted(len(found.errors), 'problem')} in" if found.errors else "all well:"
-        click.echo(f"{verdict} {', '.join(looked)}")
-        if warnings := len(found.problems) - len(found.errors):
-            click.echo(f"{counted(warnings, 'warning')}: nothing stops for them, but look at them")
-        if found.texts:
-            click.echo(f"letters held against mail programs as tested up to {found.tested_on}")
+        tested = f"mail programs as tested up to {found.tested_on}" if found.texts else ""
+        print_facts({"looked at": ", ".join(looked), "held against": tested})
     if found.errors:
         raise SystemExit(2)

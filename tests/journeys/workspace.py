@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -23,9 +23,11 @@ from om_campaigns import migrations, store
 from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.campaign.releases import publish
 from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.errors import ProblemsError, errors_among
 from om_campaigns.pipeline.entering import FigureNeededError, count_entering
 from om_campaigns.pipeline.staff.desk import import_audience
-from om_campaigns.pipeline.staff.publishing import publish_campaigns
+from om_campaigns.pipeline.staff.publishing import publish_campaigns, publish_reviewed
+from om_campaigns.pipeline.staff.release_review import Review
 from om_campaigns.pipeline.texts import read_defined
 from om_campaigns.pipeline.tick import TickResult, tick
 
@@ -217,10 +219,24 @@ class Workspace:
             source = source.replace("+++\n", f"+++\n{head}\n", 1)
         self.write(f"templates/campaigns/{campaign}/{name}.md", source)
 
-    def publish(self, *names: str) -> list[bool]:
-        """Publish these campaigns (all, if none is named); True where a new version was made."""
-        done = self._confirmed(lambda expect: publish_campaigns(self.app, names, self.now, "test", expect=expect))
+    def publish(self, *names: str, is_checked: bool = False) -> list[bool]:
+        """Publish these campaigns (all, if none is named); True where a new version was made.
+
+        The check of finished letters takes longer than most journeys: only what is about it does it.
+        """
+        if is_checked:
+            done = self._confirmed(lambda expect: publish_campaigns(self.app, names, self.now, "test", expect=expect))
+        else:
+            review = self._read_drafts(names)
+            done = self._confirmed(lambda expect: publish_reviewed(self.app, review, self.now, "test", expect=expect))
         return [each.is_new for each in done.done]
+
+    def _read_drafts(self, names: Sequence[str]) -> Review:
+        with store.read(self.app.engine) as session:
+            drafts, problems = read_defined(self.app, session, names)
+        if faults := errors_among([*problems, *(fault for draft in drafts for fault in draft.faults)]):
+            raise ProblemsError(faults)
+        return Review(drafts)
 
     def _confirmed(self, work: Callable[[int | None], Done]) -> Done:
         """Do it, and where so many would enter that a figure is asked for, say the one that was shown."""

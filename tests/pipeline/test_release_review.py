@@ -38,14 +38,14 @@ def test_what_check_refuses_is_not_published(office: Workspace, body: str, rule:
     office.text("wir", "w2.de", body)
     before = office.dump()
     with pytest.raises(ProblemsError) as refused:
-        office.publish()
+        office.publish(is_checked=True)
     assert rule in {each.rule_id for each in refused.value.problems}
     assert {each.file for each in refused.value.problems} == {(office.app.templates / "campaigns/wir/w2.de.md").as_posix()}
     assert office.dump() == before
 
 
 def test_a_refusal_says_what_stays_in_force_and_the_way_past_one_rule(office: Workspace) -> None:
-    office.publish()
+    office.publish(is_checked=True)
     office.text("wir", "w2.de", NO_WORDS)
     said = om(office.folder, "campaign", "publish")
     assert said.code == 2
@@ -104,11 +104,11 @@ def test_a_text_published_before_is_sent_on_and_named_when_another_one_changes(o
 
 def test_a_broken_segment_stops_only_who_needs_it(office: Workspace) -> None:
     office.write("audiences/segments/kaputt.toml", "format = 1\n")
-    assert office.publish() == [True]
+    assert office.publish(is_checked=True) == [True]
 
 
 def test_publishing_says_whom_a_new_version_concerns(office: Workspace) -> None:
-    office.publish()
+    office.publish(is_checked=True)
     office.tick(local("2027-01-05"))
     office.campaign("wir", "w1 day = 0", "danke day = 21")
     (office.folder / "templates/campaigns/wir/w2.de.md").unlink()
@@ -119,7 +119,7 @@ def test_publishing_says_whom_a_new_version_concerns(office: Workspace) -> None:
 
 
 def test_publishing_says_who_gets_new_words(office: Workspace) -> None:
-    office.publish()
+    office.publish(is_checked=True)
     office.tick(local("2027-01-05"))
     for name in ("w1.de", "w2.de"):
         office.text("wir", name, "Guten Tag {{ contact.full_name }},\n\nbessere Worte.")
@@ -148,7 +148,7 @@ def test_check_demands_the_texts_that_routes_need(office: Workspace, routes: lis
     assert {each["file"].split("templates/")[1] for each in rows if each["level"] == "error"} == wanted
     if wanted:
         with pytest.raises(ProblemsError):
-            office.publish()
+            office.publish(is_checked=True)
     else:
-        assert office.publish() == [True]
+        assert office.publish(is_checked=True) == [True]
     assert versions(office) == (0 if wanted else 1)
