@@ -11,6 +11,8 @@ from om_campaigns.cli import State, pass_state
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 
+CHECKSUM_LENGTH = 16
+
 
 @click.command()
 @click.argument("file", type=FILE)
@@ -35,16 +37,22 @@ def backup(state: State, file: Path) -> None:
 @click.option("--replace", is_flag=True, help="Move aside what would be overwritten.")
 @click.option("--confirm-live", is_flag=True, help="This database may send: no other copy of it does. Without FILE: the present one.")
 @click.option("--sent-since", metavar="SOURCE", help="What left after the backup: the database moved aside, or the mail server's log.")
-@click.option("--expect", metavar="CHECKSUM", help="Confirm only the plan that was reviewed; answers the question.")
+@click.option(
+    "--expect",
+    metavar="CHECKSUM|N",
+    multiple=True,
+    help="Confirm only the plan that was reviewed; or N: so many may newly enter. Answers the questions. Repeatable.",
+)
 @pass_state
-def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, sent_since: str | None, expect: str | None) -> None:
+def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, sent_since: str | None, expect: tuple[str, ...]) -> None:
     """Bring a backup back into the workspace; a config.toml that is there stays.
 
     Without -w it goes into the folder where you are; it asks first if something lies there.
 
     A database that was live does not send by itself afterwards, because what it owes may have been sent since the backup was made.
     'restore --confirm-live' shows what would leave and asks; with --sent-since it first takes over what was sent, who left and what
-    was halted after the backup. The same holds for a database that was copied by other means.
+    was halted after the backup. Where more would newly enter a campaign than it takes in a day, they are held, unless their number is
+    said as well (--expect N). The same holds for a database that was copied by other means.
     """
     from om_campaigns.cli.screen import is_terminal, print_next, quoted
     from om_campaigns.clock import system_clock
@@ -70,7 +78,7 @@ def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, 
             source = done.database_aside or "SOURCE"
             print_next(f"restore --confirm-live --sent-since {quoted(source)}", is_apart=is_terminal(sys.stdout))
     if confirm_live:
-        _confirm(state, sent_since or "", expect or "")
+        _confirm(state, sent_since or "", *_read_answers(expect))
 
 
 def _ask_about_folder(folder: Path, file: Path) -> None:
@@ -86,26 +94,56 @@ def _ask_about_folder(folder: Path, file: Path) -> None:
     )
 
 
-def _confirm(state: State, source: str, expect: str) -> None:
+def _read_answers(expect: tuple[str, ...]) -> tuple[str, int | None]:
+    """The checksum and the figure among what was expected; each may be missing. Raises InputError."""
+    from om_campaigns.errors import InputError
+
+    figures = [each for each in expect if each.isdecimal() and len(each) < CHECKSUM_LENGTH]
+    checksums = [each for each in expect if each not in figures]
+    if len(figures) > 1 or len(checksums) > 1:
+        raise InputError("--expect takes one checksum and one number", hint="leave away what is too many")
+    return (checksums[0] if checksums else ""), (int(figures[0]) if figures else None)
+
+
+def _confirm(state: State, source: str, checksum: str, enters: int | None) -> None:
+    from om_campaigns.cli.entering import print_entering
     from om_campaigns.cli.output import counted
     from om_campaigns.cli.plans import print_plan
     from om_campaigns.cli.restored import print_confirmation
-    from om_campaigns.cli.screen import confirm_figure, print_block, print_headline, print_next, quoted
+    from om_campaigns.cli.screen import ask_figure, can_ask, confirm_figure, print_block, print_headline, print_next, quoted, whole_command
+    from om_campaigns.pipeline.entering import FigureNeededError, count_entering
     from om_campaigns.pipeline.operator.confirming import confirm_restored, look_at_restored
     from om_campaigns.pipeline.staff.desk import load_actor
 
     app, actor = state.app(), load_actor()
     now = app.now()
-    found = look_at_restored(app, now, actor, source)
+    command = f"restore --confirm-live{f' --sent-since {quoted(source)}' if source else ''}"
+    try:
+        found = look_at_restored(app, now, actor, source, enters=enters)
+    except FigureNeededError as wrong:
+        print_entering(wrong.entering, app.settings.zone_info, now, err=True)
+        raise
     print_confirmation(app, found, now)
+    print_entering(found.entering, app.settings.zone_info, now)
+    if enters is None and any(each.needs_figure for each in found.entering):
+        total = count_entering(found.entering)
+        print_block("They are too many for a day and stay held, unless their number is said:")
+        click.echo(whole_command(f"{command} --expect {total}"))
+        if not checksum and can_ask() and ask_figure("Type the number that would enter, or Enter to hold them", total):
+            enters, found = total, look_at_restored(app, now, actor, source, enters=total)
     print_plan(app, found.after, now)
-    if not expect:
+    if not checksum:
         print_block("This database may send only if no other copy of it does: the old server is off, its scheduler is stopped.")
-        options = f"--confirm-live{f' --sent-since {quoted(source)}' if source else ''} --expect {found.after.checksum}"
+        figure = f" --expect {enters}" if enters is not None else ""
         letters = counted(found.after.letters, "letter")
         question = "Type the number of letters that may leave"
-        confirm_figure(question, found.after.letters, answer=f"restore {options}", what=f"{letters} would leave")
-    done = confirm_restored(app, now, actor, expect or found.after.checksum, source)
+        confirm_figure(
+            question,
+            found.after.letters,
+            answer=f"{command} --expect {found.after.checksum}{figure}",
+            what=f"{letters} would leave",
+        )
+    done = confirm_restored(app, now, actor, checksum or found.after.checksum, source, enters=enters)
     click.echo()
     if done.is_halted:
         print_headline("Confirmed. Sending is halted still; nothing leaves before that is lifted.", mark="✓")

@@ -156,6 +156,14 @@ def confirm_figure(question: str, figure: int, *, answer: str, what: str) -> Non
         raise RefusedError("that was not the figure; nothing was changed" if said.strip() else "nothing was changed")
 
 
+def ask_figure(question: str, figure: int) -> bool:
+    """Whether the figure was typed, of somebody who can be asked; Enter is no. Raises RefusedError for another figure."""
+    said = _ask(f"{question}:", answer="", what=question).strip().replace(",", "").replace(".", "")
+    if said not in ("", str(figure)):
+        raise RefusedError("that was not the figure; nothing was changed")
+    return bool(said)
+
+
 def _ask(question: str, *, answer: str, what: str) -> str:
     if not can_ask():
         raise RefusedError(f"{what}, and there is nobody to ask", hint="look at it first, then answer beforehand", command=answer)

@@ -18,6 +18,7 @@ from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Outcome
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.leaving import Channel, Leaver, record_leaving
+from om_campaigns.pipeline.entering import FigureNeededError
 from om_campaigns.pipeline.operator.backups import Restored, back_up, restore
 from om_campaigns.pipeline.operator.confirming import Confirmation, confirm_restored, look_at_restored
 from om_campaigns.pipeline.operator.installation import halt
@@ -163,6 +164,52 @@ def test_without_the_database_it_shows_everything_and_asks(tmp_path: Path, datab
     checksum = next(line for line in said.out.splitlines() if line.startswith("checksum")).split()[1]
     assert om(office.folder, "restore", "--confirm-live", "--expect", checksum, now="").code == 0
     assert office.ask("SELECT fingerprint FROM instance") != [("restored",)]
+
+
+def test_a_restored_database_holds_those_who_are_too_many_for_a_day(tmp_path: Path, database: str) -> None:
+    """A faulty import just before the backup: who would enter is shown, and only their number lets them in."""
+    office = make_office(tmp_path / "ws", database, 3)
+    office.people(*people(153))
+    office.do("DELETE FROM permission")
+    back_up(office.app, tmp_path / "om.zip", office.now)
+    bring_back(office, tmp_path / "om.zip", FIRST)
+    app = open_app(office.folder)
+    held, let_in = look_at_restored(app, FIRST, "test"), look_at_restored(app, FIRST, "test", enters=150)
+    assert [(each.campaign, each.number.people, each.needs_figure) for each in held.entering] == [("wir", 150, True)]
+    assert (held.after.letters, let_in.after.letters) == (3, 153)
+    with pytest.raises(FigureNeededError, match="150 would enter, not 149"):
+        confirm_restored(app, FIRST, "test", let_in.after.checksum, enters=149)
+    with pytest.raises(RefusedError, match="the plan has changed"):
+        confirm_restored(app, FIRST, "test", let_in.after.checksum)
+    assert office.count("permission") == 0
+    confirm_restored(app, FIRST, "petra", let_in.after.checksum, enters=150)
+    app.engine.dispose()
+    office.do("UPDATE instance SET mode = 'rehearsal', rehearsal_now = NULL")
+    given = office.ask("SELECT what, subject, figure, who FROM permission ORDER BY subject")
+    assert given == [("restore", "", 153, "petra"), ("restore", "wir", 150, "petra")]
+    assert len(send(office, FIRST)) == 153
+
+
+@pytest.mark.parametrize("enters", [True, False])
+def test_whoever_lets_it_send_again_says_how_many_enter_or_leaves_them_held(tmp_path: Path, enters: bool) -> None:
+    office = make_office(tmp_path / "ws", SQLITE, 3)
+    office.people(*people(153))
+    office.do("DELETE FROM permission")
+    back_up(office.app, tmp_path / "om.zip", office.now)
+    bring_back(office, tmp_path / "om.zip", FIRST)
+    said = om(office.folder, "restore", "--confirm-live", now="")
+    assert (said.code, "150 people  wir" in said.out, "held: too many for a day" in said.out) == (3, True, True), said.out
+    assert "restore --confirm-live --expect 150" in said.out
+    assert "refused: 150 would enter, not 149" in om(office.folder, "restore", "--confirm-live", "--expect", "149", now="").err
+    if enters:
+        said = om(office.folder, "restore", "--confirm-live", "--expect", "150", now="")
+    letters, _, answer = said.err.partition(" letters would leave")
+    checksum = next(line for line in said.out.splitlines() if line.startswith("checksum")).split()[1]
+    assert f"--expect {checksum}{' --expect 150' if enters else ''}\n" in answer
+    assert office.ask("SELECT fingerprint FROM instance") == [("restored",)]
+    typed = f"{150 if enters else ''}\n{letters.split()[-1]}\n"
+    assert om(office.folder, "restore", "--confirm-live", now="", typed=typed).code == 0
+    assert office.ask("SELECT sum(figure) FROM permission WHERE subject = 'wir'") == [(150 if enters else None,)]
 
 
 def test_readers_who_came_after_the_backup_are_not_sent_it_again(tmp_path: Path) -> None:

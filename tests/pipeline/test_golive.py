@@ -14,12 +14,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
-from om_campaigns.app import make_keys
+from om_campaigns.app import make_keys, open_app
 from om_campaigns.clock import system_clock
 from om_campaigns.delivery.workers import take_lock
 from om_campaigns.pipeline.operator.doctor import Level, examine
 from om_campaigns.pipeline.operator.installation import LEADER
 from om_campaigns.pipeline.pages import find_example, is_reserved
+from om_campaigns.pipeline.tick import tick
 from om_campaigns.web.server import serving
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person
@@ -173,6 +174,37 @@ def test_going_live_backs_up_forgets_the_rehearsal_and_waits_for_a_word(ready: W
     assert "sending stays halted" in said.out
     assert om(ready.folder, "unhalt", now="").code == 0
     assert [row[0] for row in ready.ask("SELECT field FROM change WHERE entity = 'instance'")] == ["mode", "halted"]
+
+
+def test_more_than_enter_in_a_day_need_their_figure_to_go_live(ready: Workspace) -> None:
+    """``--yes`` does not answer it; what the rehearsal's largest day was stays known, what it confirmed in times to come does not hold."""
+    ready.write("config.toml", (ready.folder / "config.toml").read_text().replace('"live"', '"rehearsal"'))
+    ready.people(*[person(f"Kontakt {number}", "ihk-tal", email=f"k{number}@ihk-tal.de") for number in range(150)])
+    ready.do("DELETE FROM permission")
+    ready.write("config.toml", (ready.folder / "config.toml").read_text().replace('"rehearsal"', '"live"'))
+    before = ready.dump()
+    said = om(ready.folder, "go-live", "--yes", now="")
+    assert (said.code, "151 people would enter reihe, 100 is the most in a day" in said.err) == (3, True), said.err
+    assert "go-live --yes --expect 151" in said.err
+    assert om(ready.folder, "go-live", "--yes", "--expect", "150", now="").code == 3
+    assert ready.dump() == before
+    said = om(ready.folder, "go-live", "--yes", "--expect", "151", now="")
+    assert said.code == 0, said.err
+    assert ready.ask("SELECT what, figure, already FROM permission WHERE subject = 'reihe'") == [("go_live", 151, 0)]
+    result = tick(open_app(ready.folder), system_clock(), transport=ready.transport)
+    assert (result.enrolled, ready.ask("SELECT largest_entry FROM campaign")) == (151, [(151,)])
+
+
+def test_the_largest_day_of_the_rehearsal_is_kept_and_what_it_confirmed_in_times_to_come_is_not(ready: Workspace) -> None:
+    ready.write("config.toml", (ready.folder / "config.toml").read_text().replace('"live"', '"rehearsal"'))
+    ready.people(*[person(f"Kontakt {number}", "ihk-tal", email=f"k{number}@ihk-tal.de") for number in range(150)])
+    ready.tick(local("2027-01-06"))
+    assert ready.ask("SELECT figure FROM permission") == [(150,)]
+    ready.write("config.toml", (ready.folder / "config.toml").read_text().replace('"rehearsal"', '"live"'))
+    said = om(ready.folder, "go-live", "--yes", now="")
+    assert said.code == 0, said.err
+    assert ready.ask("SELECT largest_entry FROM campaign") == [(150,)]
+    assert ready.count("permission") == 0
 
 
 def test_who_was_left_out_at_publication_stays_left_out(ready: Workspace) -> None:

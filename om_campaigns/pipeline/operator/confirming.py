@@ -6,7 +6,7 @@ Everything is worked out in a transaction that is undone, shown, and done again 
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from om_campaigns.app import App
 from om_campaigns.campaign.models import PermissionKind
 from om_campaigns.campaign.permissions import record_permission
 from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.pipeline.identity import Mirror, find_difference, read_mirror, settle_down, write_mirror
 from om_campaigns.pipeline.operator.counterparts import find_counterparts
 from om_campaigns.pipeline.operator.installation import note_instance, require_real_clock
@@ -38,10 +39,14 @@ ZIP_HEAD, GZIP_HEAD = b"PK\x03\x04", b"\x1f\x8b"
 
 @dataclass
 class Confirmation:
-    """What confirming does. ``before`` and ``after`` are the plans without and with what was taken over from ``source``."""
+    """What confirming does. ``before`` and ``after`` are the plans without and with what was taken over from ``source``.
+
+    ``entering``: who would newly enter which campaign with the next tick, before somebody said how many may.
+    """
 
     why: str
     after: TickResult
+    entering: Sequence[Entering] = ()
     before: TickResult | None = None
     source: str = ""
     taken: Taken | None = None
@@ -50,27 +55,28 @@ class Confirmation:
     is_halted: bool = False
 
 
-def look_at_restored(app: App, now: datetime, actor: str, source: str = "") -> Confirmation:
+def look_at_restored(app: App, now: datetime, actor: str, source: str = "", *, enters: int | None = None) -> Confirmation:
     """What would happen; nothing is changed. Raises what ``confirm_restored`` raises."""
     with store.undone(app.engine) as session:
         why = _find_why(session, app)
         before = look_in(session, app, now, now) if source else None
     with store.undone(app.engine) as session:
-        found = _take_over(session, app, now, actor, source, why)
+        found = _take_over(session, app, now, actor, source, why, enters)
         found.before, found.after = before, look_in(session, app, now, now)
     return found
 
 
-def confirm_restored(app: App, now: datetime, actor: str, expect: str, source: str = "") -> Confirmation:
+def confirm_restored(app: App, now: datetime, actor: str, expect: str, source: str = "", *, enters: int | None = None) -> Confirmation:
     """Take over what ``source`` says left since the backup, and let this database send again: the plan with the checksum ``expect``.
 
-    Raises RefusedError in rehearsal, where nothing has to be confirmed, and where the plan has become another one; InputError for a
-    source that is neither a later state of this database nor a log.
+    ``enters`` is how many would newly enter in all, and lets exactly those in; without it, those who are too many for a day are held.
+    Raises RefusedError in rehearsal, where nothing has to be confirmed, and where the plan has become another one; FigureNeededError
+    where others would enter than was said; InputError for a source that is neither a later state of this database nor a log.
     """
     require_real_clock(app)
     with store.write(app.engine) as session:
         why = _find_why(session, app)
-        found = _take_over(session, app, now, actor, source, why)
+        found = _take_over(session, app, now, actor, source, why, enters)
         looking = session.begin_nested()
         found.after = look_in(session, app, now, now)
         looking.rollback()
@@ -99,10 +105,19 @@ def _find_why(session: Session, app: App) -> str:
     return why
 
 
-def _take_over(session: Session, app: App, now: datetime, actor: str, source: str, why: str) -> Confirmation:
+def _take_over(session: Session, app: App, now: datetime, actor: str, source: str, why: str, enters: int | None) -> Confirmation:
+    """What was said and sent since, and the permission for those who enter."""
+    found = _take_source(session, app, now, actor, source, why) if source else Confirmation(why, TickResult())
+    found.entering = foresee_entries(session, app, now)
+    if enters is not None:
+        require_figure(found.entering, enters)
+        confirm_entries(session, PermissionKind.restore, found.entering, actor, now)
+        session.flush()
+    return found
+
+
+def _take_source(session: Session, app: App, now: datetime, actor: str, source: str, why: str) -> Confirmation:
     found = Confirmation(why, TickResult(), source=source)
-    if not source:
-        return found
     with _open_source(app, source) as engine:
         if engine is None:
             with _open_log(Path(source)) as lines:

@@ -132,13 +132,18 @@ def foresee_going_live(app: App, now: datetime) -> list[Entering]:
 
 
 def _forget_rehearsal(session: Session, now: datetime) -> None:
-    """Empty what the rehearsal made; how many entered each campaign in its largest day stays known."""
+    """Empty what the rehearsal made; how many entered each campaign in its largest day stays known.
+
+    What was confirmed at an instant that only the rehearsal has come to is no permission for the day when it really comes.
+    """
     latest = max(now, store.instance(session).rehearsal_now or now)
     for campaign in session.execute(select(Campaign)).scalars().all():
         raise_largest(session, campaign, load_undisputed(session, campaign, latest))
         note_held(session, campaign, None, now)
     session.flush()
-    session.execute(update(table_of(Permission)).values(already=0))
+    permission = table_of(Permission)
+    session.execute(delete(permission).where(permission.c.at > now))
+    session.execute(update(permission).values(already=0))
     for model in REHEARSED:
         session.execute(delete(table_of(model)).where(_was_rehearsed(model)))
 

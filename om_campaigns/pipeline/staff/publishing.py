@@ -15,7 +15,7 @@ from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import close_to_present_members
-from om_campaigns.campaign.entry_brake import Judgement, Subjects, load_left_out
+from om_campaigns.campaign.entry_brake import Judgement, Subjects, load_left_out, raise_largest
 from om_campaigns.campaign.models import Campaign, CampaignVersion, PermissionKind
 from om_campaigns.campaign.releases import DESPITE, Published, publish
 from om_campaigns.columns import table_of
@@ -104,10 +104,14 @@ def _foresee(session: Session, app: App, done: Sequence[Published], now: datetim
 
 
 def leave_out_present(session: Session, app: App, published: Published, definition: CampaignDefinition, now: datetime) -> Entering:
-    """``backfill = false``: whoever matches already at the first publication is left out for good; says how many those are."""
+    """``backfill = false``: whoever matches already at the first publication is left out for good; says how many those are.
+
+    Their number is what later days are compared with, as that of the first day of any other campaign.
+    """
     version = session.get_one(CampaignVersion, published.version_id)
     entry = make_entry(session, app, published.campaign, version.id or 0, definition)
     close_to_present_members(session, entry, now, app.today(now))
     number = load_left_out(session, published.campaign.id or 0)
+    raise_largest(session, published.campaign, number)
     judgement = Judgement(number, Subjects(), entry.rule.bound(Subjects()), is_confirmed=False)
     return Entering(published.campaign.name, judgement, is_first=True, stays_out=True)
