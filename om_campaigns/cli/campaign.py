@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -13,9 +16,13 @@ from om_campaigns.cli.overlay import tell_conflicts
 from om_campaigns.cli.screen import Column, print_block, print_headline, print_next, print_table
 
 if TYPE_CHECKING:
+    from om_campaigns.pipeline.staff.entrants import EntryOrigin
     from om_campaigns.pipeline.staff.moving import Move
     from om_campaigns.pipeline.staff.publishing import Publication
     from om_campaigns.pipeline.staff.under_way import VersionChange
+
+MOST_ORIGINS = 5
+"""Imports and changes that are listed; the others are counted."""
 
 KEYS = (
     "name", "title", "kind", "mailing_list", "status", "version", "published_at", "enrolled", "sent", "owed", "uncertain",
@@ -65,14 +72,18 @@ def show(state: State, name: str, format_: str) -> None:
 
     JSON: besides the columns of 'campaign list' then, exit_when, audiences, steps, ended, versions, largest_entry and
     largest_house_entry (the most that entered within a day, reviewed or undisputed), held_at, held_people and held_houses (more
-    would enter than may in a day: nobody does until 'campaign admit').
+    would enter than may in a day: nobody does until 'campaign admit'), and held_from (what brought them: people, houses, origin, at,
+    by).
     """
     from om_campaigns.cli.opening import looking
+    from om_campaigns.pipeline.staff.entrants import load_origins
     from om_campaigns.report.queries.campaigns import load_campaign
 
     with looking(state) as (app, session):
-        found = load_campaign(session, name)
+        found, now = load_campaign(session, name), app.now()
         zone = app.settings.zone_info
+        origins = load_origins(session, app, name, now) if found["held_at"] else []
+        found["held_from"] = [asdict(each) for each in origins]
     steps = found["steps"]
     names = ("step", "when", "sent", "corrected", "owed", "failed", "uncertain", "skipped")
     is_plain = format_ == "table" and not any(step["corrected"] for step in steps)
@@ -83,8 +94,8 @@ def show(state: State, name: str, format_: str) -> None:
         print_rows(steps, "csv", columns)
     else:
         if found["held_at"]:
-            _tell_held(found)
-        apart = ("steps", "audiences", "versions", "ended", "held_at", "held_people", "held_houses")
+            _tell_held(found, origins, zone, now)
+        apart = ("steps", "audiences", "versions", "ended", "held_at", "held_people", "held_houses", "held_from")
         plain = {key: value for key, value in found.items() if key not in apart}
         print_facts({key.replace("_", " "): value for key, value in plain.items()}, zone=zone)
         for each in found["audiences"]:
@@ -101,17 +112,35 @@ def show(state: State, name: str, format_: str) -> None:
         print_rows(found["versions"], "table", columns, zone=zone)
 
 
-def _tell_held(found: dict[str, Any]) -> None:
-    """That nobody enters for now, and both ways out, with equal weight."""
+def _tell_held(found: dict[str, Any], origins: Sequence[EntryOrigin], zone: ZoneInfo, now: datetime) -> None:
+    """That nobody enters for now, who would and from where, and both ways out, with equal weight."""
     from om_campaigns.cli.entering import say_subjects
     from om_campaigns.cli.screen import whole_command
+    from om_campaigns.cli.times import say_moment
 
-    people, houses = found["held_people"], found["held_houses"]
+    people = sum(each.people for each in origins) or found["held_people"]
+    houses = sum(each.houses for each in origins) or found["held_houses"]
     print_headline(f"{found['name']} is held: {say_subjects(people, houses)} would enter, more than it takes in a day.", mark="!")
-    click.echo("Nobody of them enters; those under way go on. Does this look right?")
+    click.echo(f"Nobody of them enters, since {say_moment(found['held_at'], zone, now)}; those under way go on.")
+    columns = (Column("from"), Column("people", is_number=True), Column("houses", is_number=True))
+    rows = [(_say_origin(each, zone, now), f"{each.people:,}", f"{each.houses:,}") for each in origins[:MOST_ORIGINS]]
+    if rest := origins[MOST_ORIGINS:]:
+        rows.append((f"{len(rest)} more", f"{sum(each.people for each in rest):,}", f"{sum(each.houses for each in rest):,}"))
+    print_table(columns, rows)
+    print_block("Does this look right?")
     click.echo("If not:  mend the table or the segment; they wait no more with the next look")
     answer = whole_command(f"campaign admit {found['name']} --expect {people + houses}")
     click.echo(f"If so:   {answer}\n")
+
+
+def _say_origin(each: EntryOrigin, zone: ZoneInfo, now: datetime) -> str:
+    """``import of Tue 4 May 09:41 by petra``."""
+    from om_campaigns.cli.times import say_moment
+
+    if each.at is None or each.origin is None:
+        return "no change on record"
+    what = "import" if each.origin in ("file", "sample") else "change"
+    return f"{what} of {say_moment(each.at, zone, now)}{f' by {each.by}' if each.by else ''}"
 
 
 @campaign.command()

@@ -99,6 +99,8 @@ def _print_headline(app: App, found: dict[str, Any], waits: list[Waiting], now: 
         print_headline("A new workspace: nobody in it yet, no letter can leave.")
     elif not found["campaigns"]:
         print_headline("Nothing is published yet, no letter can leave.")
+    elif waits and waits[0].kind == "entry_held":
+        print_headline(waits[0].what, mark="!")
     elif waits:
         stops = f", {urgent} of them urgent" if urgent else ""
         print_headline(f"{counted(len(waits), 'thing')} wait{'s' if len(waits) == 1 else ''} for you{stops}.", mark="!")

@@ -10,6 +10,7 @@ from string import Formatter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from om_campaigns.cli.entering import say_subjects
 from om_campaigns.cli.output import counted, shown
 from om_campaigns.cli.screen import quoted
 
@@ -33,7 +34,7 @@ class Waiting:
 TASKS: dict[str, tuple[bool, str, str]] = {
     "mass_leaving": (True, "{left} of {readers} readers left {where} within an hour ({through}).", "leaving list"),
     "letters_held": (True, "{letters} of {campaign}/{step} held back: {why}.", "ledger --status held --campaign {campaign}"),
-    "entry_held": (True, "More would enter {campaign} than it takes in a day: nobody does.", "campaign show {campaign}"),
+    "entry_held": (True, "{campaign} is held: {who} would enter, more than it takes in a day.", "campaign show {campaign}"),
     "clock_doubted": (True, "Is the clock right? Nothing leaves: {why}.", "unhalt --clock"),
     "mail_unclear": (True, "Mail came in that no program understood; it lies in inbox/.", "todo close {number}"),
     "receiver_left": (False, "{address} received the packs of {house} and left.", "org show {house}"),
@@ -72,6 +73,8 @@ def _task(row: Mapping[str, Any]) -> Waiting:
         said["where"] = _scope(said["scope"])
     elif row["kind"] == "letters_held":
         said |= {"letters": counted(int(said["letters"]), "letter"), "why": said.get("why") or said["reason"].replace("_", " ")}
+    elif row["kind"] == "entry_held":
+        said["who"] = say_subjects(*(int(said.get(name, "0").replace(",", "")) for name in ("people", "houses")))
     else:
         used = {name for _, name, *_ in Formatter().parse(sentence)}
         more = [f"{name.replace('_', ' ')} {said[name]}" for name in detail if name in said and name not in used]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.pipeline.entering import FigureNeededError, admit
+from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
 pytestmark = pytest.mark.slow
@@ -83,6 +84,27 @@ def test_a_role_column_shifted_by_one_mails_no_stranger(tmp_path: Path) -> None:
     office.tick(local("2027-01-13"))
     assert len(office.transport.letters) == 12 + 2995
     assert office.ask("SELECT largest_entry FROM campaign") == [(2995,)]
+
+
+def test_the_screens_say_who_is_held_and_from_which_import(office: Workspace) -> None:
+    """``campaign show`` with the command that admits them, and the status page in its first line."""
+    office.tick(local("2027-01-05"))
+    office.now = local("2027-01-06", "09:41")
+    store_unasked(office, *strangers(150))
+    office.now = local("2027-01-06", "10:20")
+    store_unasked(office, *strangers(3, name="Spät"))
+    office.tick()
+    first, command = "wir is held: 153 people would enter, more than it takes in a day.", "campaign admit wir --expect 153"
+    shown = om(office.folder, "campaign", "show", "wir", now="2027-01-06T10:30").out
+    for told in (first, "import of Wed 6 Jan 09:41 by test", "import of Wed 6 Jan 10:20 by test", "Wed 6 Jan 10:20;", command):
+        assert told in shown, shown
+    status = om(office.folder, now="2027-01-06T10:30")
+    assert status.out.splitlines()[0].endswith(first), status.out
+    found = om(office.folder, "campaign", "show", "wir", "--format", "json", now="2027-01-06T10:30").json
+    assert [(each["people"], each["houses"], each["origin"], each["at"], each["by"]) for each in found["held_from"]] == [
+        (150, 0, "file", "2027-01-06T08:41:00Z", "test"),
+        (3, 0, "file", "2027-01-06T09:20:00Z", "test"),
+    ]
 
 
 def test_as_many_as_the_bound_enter_and_one_more_holds_them_all(office: Workspace) -> None:

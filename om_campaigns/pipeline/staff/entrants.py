@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.models import Address, Organisation, Person, SeatRole
-from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.audience.models import Address, Change, Organisation, Person, SeatRole
+from om_campaigns.audience.vocabulary import Origin, RecipientKind
 from om_campaigns.campaign.enrolment import ENTRANT
 from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.entering import foresee_entry
 
 EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOrigin:
+    """What brought some of those who would enter: one import, or one change by somebody. ``at`` is None where the log does not say."""
+
+    people: int
+    houses: int
+    origin: Origin | None = None
+    at: datetime | None = None
+    by: str = ""
+
+
+def load_origins(session: Session, app: App, name: str, now: datetime) -> list[EntryOrigin]:
+    """Where those come from who would enter a campaign, by the latest change to their seat, themselves or their house; the most first."""
+    if foresee_entry(session, app, get_campaign(session, name), now) is None:
+        return []
+    changed = table_of(Change)
+    is_person = ENTRANT.c.subject_kind == RecipientKind.person.value
+    is_of = or_(
+        and_(changed.c.entity == "seat", changed.c.entity_id == ENTRANT.c.seat_id),
+        and_(changed.c.entity == "person", is_person, changed.c.entity_id == ENTRANT.c.subject_id),
+        and_(changed.c.entity == "organisation", changed.c.entity_id == ENTRANT.c.organisation_id),
+    )
+    latest = select(func.max(changed.c.id)).where(is_of).correlate(ENTRANT).scalar_subquery()
+    each = select(is_person.label("is_person"), latest.label("change_id")).subquery()
+    people, houses = (func.count().filter(each.c.is_person.is_(wanted)) for wanted in (True, False))
+    keys = (changed.c.batch, changed.c.origin, changed.c.at, changed.c.actor)
+    query = select(people, houses, *keys[1:]).select_from(each).outerjoin(changed, changed.c.id == each.c.change_id).group_by(*keys)
+    rows = session.execute(query.order_by(func.count().desc(), changed.c.at.desc())).all()
+    return [EntryOrigin(row[0], row[1], row.origin, row.at, row.actor or "") for row in rows]
 
 
 def describe_entrants(app: App, name: str, now: datetime) -> dict[str, str]:
