@@ -21,7 +21,16 @@ from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.definition import ReEnter
 from om_campaigns.campaign.enrolment import CANDIDATE, ENTRANT, Entered, Entry, is_in, load_waiting, waits_for_then
-from om_campaigns.campaign.entry_brake import DAY, Judgement, Subjects, judge_entry, load_undisputed, lock_entry, raise_largest
+from om_campaigns.campaign.entry_brake import (
+    DAY,
+    Judgement,
+    Subjects,
+    judge_entry,
+    load_largest,
+    load_undisputed,
+    lock_entry,
+    raise_largest,
+)
 from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
 from om_campaigns.campaign.receivers import segment_of
 from om_campaigns.campaign.slices import in_slice
@@ -50,6 +59,16 @@ def open_entry(session: Session, entry: Entry, found: Entered, now: datetime) ->
     if before is not None and not judgement.is_confirmed:  # days that have passed undisputed since somebody entered last
         raise_largest(session, campaign, load_undisputed(session, campaign, now, since=before - 2 * DAY))
     return replace(found, judgement=judgement)
+
+
+def is_known_held(session: Session, entry: Entry, found: Entered) -> bool:
+    """The campaign is held, by as many as before and by the same bound, so that there is nothing to write."""
+    session.add(entry.campaign)
+    held, judgement = entry.campaign, found.judgement
+    if judgement is None or not judgement.is_held or held.held_at is None:
+        return False
+    known = Subjects(held.held_people, held.held_houses), entry.rule.bound(load_largest(held))
+    return known == (judgement.entering, judgement.bound)
 
 
 def load_entrants(session: Session) -> Sequence[int]:

@@ -26,7 +26,7 @@ from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import Entered, Entry, find_followed, foresee, sources_of
 from om_campaigns.campaign.entry_brake import EntryRule, Judgement
 from om_campaigns.campaign.houses import fill_houses, load_houses
-from om_campaigns.campaign.letting_in import close_entry, enrol, find_who_left, load_entrants, note_who_left, open_entry
+from om_campaigns.campaign.letting_in import close_entry, enrol, find_who_left, is_known_held, load_entrants, note_who_left, open_entry
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
@@ -483,6 +483,10 @@ def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datet
     with turns.reading() as session:
         found = foresee(session, entry, calendar, now, today)
         entrants = load_entrants(session) if found.entered else []
+        is_known = is_known_held(session, entry, found)
+    if is_known:
+        result.held, result.not_enrolled = found.judgement, found.refused + Counter({Reason.entry_held: found.entered})
+        return True  # held before, by as many: nothing is to be written
     with turns.writing() as session:
         if not is_same(session, campaign):
             return False
@@ -507,10 +511,10 @@ def _ask_brake(session: Session, entry: Entry, found: Entered, now: datetime, re
     campaign = entry.campaign
     session.add(campaign)
     session.refresh(campaign)
-    held_before = campaign.held_at
+    held_before, number_before = campaign.held_at, (campaign.held_people, campaign.held_houses)
     found = open_entry(session, entry, found, now)
     result.is_news = campaign.held_at != held_before
-    if result.is_news:
+    if result.is_news or number_before != (campaign.held_people, campaign.held_houses):
         settle_hold(session, campaign, now, "brake")
     result.held = found.judgement if found.judgement is not None and found.judgement.is_held else None
     result.not_enrolled = found.refused

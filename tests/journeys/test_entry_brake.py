@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
+from om_campaigns.campaign.models import Reason
 from om_campaigns.pipeline.entering import FigureNeededError, admit
+from om_campaigns.pipeline.tick import plan_all
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
@@ -149,6 +154,41 @@ def test_what_is_held_never_raises_the_bound(office: Workspace) -> None:
     for day in range(6, 12):
         office.tick(local(f"2027-01-{day:02}"))
     assert (entered(office), office.ask("SELECT largest_entry FROM campaign")) == (6, [(6,)])
+
+
+def test_a_campaign_that_is_held_is_asked_without_keeping_others_out(office: Workspace) -> None:
+    """As long as nothing changes nothing is written: a writer who does not end keeps no tick waiting. More of them are told."""
+    office.tick(local("2027-01-05"))
+    store_unasked(office, *strangers(150))
+    office.tick()
+    store_unasked(office, *strangers(3, name="Spät"))
+    office.tick()
+    assert (held(office), open_tasks(office)) == ((True, 153, 0), 1)
+    assert "153 people" in om(office.folder, now="2027-01-05T10:00").out.splitlines()[0]
+    office.now = local("2027-01-05", "10:00")
+    with writes_of(office) as written:
+        (plan,) = plan_all(office.app, office.now, office.now)
+    assert plan.held is not None
+    assert (plan.held.entering.people, plan.not_enrolled) == (153, {Reason.entry_held: 153})
+    assert written == []
+
+
+@contextmanager
+def writes_of(office: Workspace) -> Iterator[list[str]]:
+    """The statements that write into a table of ours."""
+    found: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        verb, _, rest = statement.strip().partition(" ")
+        begins = verb == "BEGIN" and rest.startswith("IMMEDIATE")
+        if begins or (verb in ("INSERT", "UPDATE", "DELETE") and "plan_" not in statement.split("SELECT")[0]):
+            found.append(statement)
+
+    event.listen(office.app.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(office.app.engine, "before_cursor_execute", note)
 
 
 def test_a_confirmed_figure_lets_in_a_tenth_more_for_seven_days(office: Workspace) -> None:
