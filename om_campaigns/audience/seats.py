@@ -34,6 +34,16 @@ def holds_on(day: date, seat: FromClause = SEAT) -> ColumnElement[bool]:
     return and_(or_(seat.c.since.is_(None), seat.c.since <= day), or_(seat.c.until.is_(None), seat.c.until >= day))
 
 
+def holds_after(day: date, seat: FromClause = SEAT) -> ColumnElement[bool]:
+    """The seat holds longer than to this day."""
+    return or_(seat.c.until.is_(None), seat.c.until > day)
+
+
+def last_days(session: Session) -> dict[int, date]:
+    """The last day of every seat that has one, by its number."""
+    return dict(session.execute(select(SEAT.c.id, SEAT.c.until).where(SEAT.c.until.is_not(None))).all())
+
+
 def sits_on(day: date, seat: FromClause = SEAT, person: FromClause = PERSON) -> ColumnElement[bool]:
     """The seat holds on this day, and who sits there is active, or nobody (``person`` is joined from outside)."""
     return and_(holds_on(day, seat), or_(seat.c.person_id.is_(None), person.c.status == PersonStatus.active))

@@ -153,6 +153,12 @@ def record_look(session: Session, campaign: Campaign, sight: Sight, sources: Ite
     session.execute(insertion.on_conflict_do_update(index_elements=["campaign_id"], set_=kept))
 
 
+def look_again(session: Session) -> None:
+    """Trust no look that was made before: what came in by a way that leaves no notes is to be seen, too."""
+    look = table_of(CampaignLook)
+    session.execute(update(look).values(changes=look.c.changes + 1))
+
+
 def read_history(queries: Iterable[Select[Any]]) -> set[str]:
     """The sources of history that these queries ask for."""
     return {HISTORY[each] for query in queries for each in visitors.iterate(query) if isinstance(each, Table) and each in HISTORY}
@@ -171,8 +177,7 @@ def _watch(session: Session) -> None:
         connection.exec_driver_sql(f'DROP TRIGGER "{name}"{on}')
     for statement in _making(connection.dialect.name):
         connection.exec_driver_sql(statement)
-    look = table_of(CampaignLook)
-    session.execute(update(look).values(changes=look.c.changes + 1))
+    look_again(session)
 
 
 def _is_watched(session: Session) -> bool:

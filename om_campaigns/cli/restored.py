@@ -15,6 +15,7 @@ from om_campaigns.cli.screen import Column, print_block, print_headline, print_t
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
+    from om_campaigns.pipeline.operator.answered_since import Answers
     from om_campaigns.pipeline.operator.confirming import Confirmation
     from om_campaigns.pipeline.operator.logged_since import Matched
     from om_campaigns.pipeline.operator.sent_since import Taken
@@ -29,10 +30,10 @@ def print_confirmation(app: App, found: Confirmation, now: datetime) -> None:
     """Headline, what was taken over or matched, what could not be placed, and the plan before and after."""
     zone = app.settings.zone_info
     letters = found.after.letters
-    if found.taken is not None and found.stops is not None:
+    if found.taken is not None and found.stops is not None and found.answers is not None:
         lacking = found.taken.letters.total() + len(found.taken.unknown)
         print_headline(f"The backup lacks {counted(lacking, 'letter')}; {letters:,} would leave after it.")
-        _print_taken(found.source, found.taken, found.stops, zone, now)
+        _print_taken(found.source, found.taken, found.stops, found.answers, zone, now)
     elif found.matched is not None:
         _print_matched(found.source, found.matched, zone, now)
     else:
@@ -43,7 +44,7 @@ def print_confirmation(app: App, found: Confirmation, now: datetime) -> None:
     click.echo()
 
 
-def _print_taken(source: str, taken: Taken, stops: Stops, zone: ZoneInfo, now: datetime) -> None:
+def _print_taken(source: str, taken: Taken, stops: Stops, answers: Answers, zone: ZoneInfo, now: datetime) -> None:
     number, campaigns = taken.letters.total(), ", ".join(stops.campaigns)
     rows: list[tuple[int, str, str]] = [
         (number, "letter sent after the backup, with its day in the caps", "letters sent after the backup, with their day in the caps"),
@@ -56,6 +57,10 @@ def _print_taken(source: str, taken: Taken, stops: Stops, zone: ZoneInfo, now: d
         (stops.people, "person who left, or left a house", "people who left, or left a house"),
         (stops.houses, "house that is paused, left or merged", "houses that are paused, left or merged"),
         (len(stops.campaigns), f"campaign paused or stopped: {campaigns}", f"campaigns paused or stopped: {campaigns}"),
+        (answers.acknowledgements, "answer to a pack", "answers to packs"),
+        (answers.packs, "pack that a house has come further with", "packs that houses have come further with"),
+        (answers.reports, "report of an action", "reports of actions"),
+        (answers.signs, "sign of a house, as conditions read it", "signs of houses, as conditions read them"),
     ]
     told = [(f"{count:,}", one if count == 1 else several) for count, one, several in rows if count]
     if stops.halt is not None:
@@ -65,11 +70,26 @@ def _print_taken(source: str, taken: Taken, stops: Stops, zone: ZoneInfo, now: d
     print_table(
         (Column("taken over", is_number=True), Column("by what it is, not by its number")), told or [("0", "nothing happened since")]
     )
+    _print_left_out(answers)
     if taken.unknown:
         print_block(f"{counted(len(taken.unknown), 'letter')} could not be placed; nobody at these addresses is sent them again:")
         lines = [(make_moment(each.at, zone, now), each.address, each.letter, each.why) for each in taken.unknown[:SHOWN]]
         print_table((Column("at", is_whole=True), Column("address"), Column("letter"), Column("because")), lines)
         _print_more(len(taken.unknown))
+
+
+def _print_left_out(answers: Answers) -> None:
+    """What would let mail go, or was done by staff: somebody says it again."""
+    subscribed, taken_back = (_listed(each) for each in (answers.subscribed, answers.taken_back))
+    rows = [
+        (len(answers.subscribed), f"subscribed: {subscribed}", "let them subscribe again"),
+        (len(answers.taken_back), f"took back that they left: {taken_back}", "ask them; here they have left"),
+        (answers.by_houses, "changes by houses on their pages", "show them what stands here"),
+        (answers.by_staff, "changes by imports and staff", "import the tables again"),
+        (answers.tasks, "open tasks", "read them in the database moved aside"),
+    ]
+    told = [(f"{number:,}", what, then) for number, what, then in rows if number]
+    print_table((Column("not taken over", is_number=True), Column("what"), Column("what to do")), told)
 
 
 def _print_matched(source: str, matched: Matched, zone: ZoneInfo, now: datetime) -> None:

@@ -13,11 +13,15 @@ import pytest
 
 from om_campaigns.app import App, open_app
 from om_campaigns.audience.models import Address
-from om_campaigns.audience.vocabulary import SuppressionScope
+from om_campaigns.audience.vocabulary import Origin, SuppressionScope
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Outcome
 from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.feedback.acknowledgements import find_pack, record_acknowledgement
+from om_campaigns.feedback.action_reports import Said, record_action_report
 from om_campaigns.feedback.leaving import Channel, Leaver, record_leaving
+from om_campaigns.feedback.models import CascadeLevel, OptIn
+from om_campaigns.feedback.taking_back import take_back_leaving
 from om_campaigns.pipeline.entering import FigureNeededError
 from om_campaigns.pipeline.operator.backups import Restored, back_up, restore
 from om_campaigns.pipeline.operator.confirming import Confirmation, confirm_restored, look_at_restored
@@ -25,6 +29,7 @@ from om_campaigns.pipeline.operator.installation import halt
 from om_campaigns.pipeline.tick import tick
 from om_campaigns.store import write
 from tests.cli.shell import om
+from tests.journeys.test_cascade import series, taker
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.pipeline.test_backups import use_its_programs
 
@@ -80,7 +85,9 @@ def send(office: Workspace, now: datetime, letters: int = 10_000) -> list[str]:
 
 
 def leave(office: Workspace, address: str, at: datetime) -> None:
-    ((number, home),) = office.ask("SELECT a.id, o.id FROM address a, organisation o WHERE a.address = :address", address=address)
+    ((number, home),) = office.ask(
+        "SELECT a.id, o.id FROM address a, organisation o WHERE a.address = :address ORDER BY o.id LIMIT 1", address=address
+    )
     with write(office.app.engine) as session:
         assert session.get(Address, number) is not None
         record_leaving(session, Leaver(number, home, "wir-gedanke"), SuppressionScope.all, Channel.page, at, office.app.today(at))
@@ -241,7 +248,7 @@ def test_taking_it_over_twice_changes_nothing(tmp_path: Path) -> None:
     office.do("UPDATE instance SET mode = 'live', fingerprint = 'restored'")
     confirm(office, FIRST, done.database_aside)
     changed = {name for name, rows in office.dump().items() if rows != before[name]}
-    assert changed <= {"instance", "change", "permission"}
+    assert changed <= {"instance", "change", "permission", "campaign_look"}
 
 
 def test_a_letter_that_nobody_knows_the_fate_of_stays_uncertain(tmp_path: Path) -> None:
@@ -282,6 +289,61 @@ def test_whatever_stopped_mail_after_the_backup_stops_it_still(tmp_path: Path) -
     assert stops.opt_outs[0] == "n000@k.example"
     assert sorted(send(office, FIRST + timedelta(days=1))) == ["n005@k.example", "n006@k.example", "n007@k.example"]
     assert office.ask("SELECT count(*) FROM person WHERE full_name = 'Leser N004'") == [(0,)]
+
+
+def test_what_was_answered_after_the_backup_is_not_asked_again_and_the_rest_is_listed(tmp_path: Path, database: str) -> None:
+    """Answers to packs and reports are taken over; who subscribed, came back or was changed is listed, never dropped in silence."""
+    office = Workspace(tmp_path / "ws", database=database, settings="[smtp]\nconnections = 1")
+    office.houses(taker("amt"), taker("tal"))
+    office.people(person("Anna Amt", "amt", email="n000@k.example"), person("Tom Tal", "tal", email="n001@k.example"))
+    series(office)
+    office.tick(FIRST)
+    leave(office, "n001@k.example", FIRST)
+    back_up(office.app, tmp_path / "om.zip", office.now)
+    later = FIRST + timedelta(hours=3)
+    ((code, amt),) = office.ask("SELECT p.code, o.id FROM pack p JOIN organisation o ON o.id = p.organisation_id WHERE o.slug = 'amt'")
+    ((number,),) = office.ask("SELECT id FROM address WHERE address = 'n001@k.example'")
+    with write(office.app.engine) as session:
+        record_acknowledgement(
+            session, find_pack(session, code), level=CascadeLevel.adviser, count=4, at=later, origin=Origin.answer, actor="mail"
+        )
+        said = Said(amt, 2, "Ein gemeinsamer Abend", together_with="Haus tal")
+        record_action_report(session, said, "bericht-1", later, office.app.today(later), origin=Origin.partner, actor="Anna")
+        assert take_back_leaving(session, Leaver(number, amt, "wir-gedanke"), SuppressionScope.all, FIRST, later)
+        session.add(
+            OptIn(
+                address="neu@amt.example",
+                normal_key="neu@amt.example",
+                mailing_lists=["hilfen"],
+                consent_text="Ja",
+                form_url="/",
+                asked_at=later,
+                confirmed_at=later,
+            )
+        )
+    office.people(person("Nora Neu", "tal"))
+    done = bring_back(office, tmp_path / "om.zip", later)
+    confirmed = confirm(office, later, done.database_aside)
+    found = confirmed.answers
+    assert found is not None
+    assert (found.acknowledgements, found.packs, found.reports, found.signs) == (1, 1, 1, 2)
+    assert (found.subscribed, found.taken_back) == (["neu@amt.example"], ["n001@k.example"])
+    assert found.by_staff > 0
+    assert office.ask("SELECT relay_state FROM pack WHERE code = :code", code=code) == [("reported",)]
+    assert office.ask("SELECT level, count, actor FROM acknowledgement") == [("adviser", 4, "mail")]
+    assert office.ask(
+        "SELECT r.text, o.slug FROM action_report r JOIN action_report_partner p ON p.report_id = r.id"
+        " JOIN organisation o ON o.id = p.organisation_id"
+    ) == [("Ein gemeinsamer Abend", "tal")]
+    assert office.count("suppression") == 1  # who left before the backup has left
+    before = office.dump()
+    office.do("UPDATE instance SET mode = 'live', fingerprint = 'restored'")
+    said_now = om(office.folder, "restore", "--confirm-live", "--sent-since", done.database_aside, now="").out
+    for line in ("subscribed: neu@amt.example", "took back that they left: n001@k.example", "import the tables again"):
+        assert line in said_now
+    confirm(office, later, done.database_aside)
+    changed = {name for name, rows in office.dump().items() if rows != before[name]}
+    assert changed <= {"instance", "change", "permission", "campaign_look"}
 
 
 def test_a_campaign_that_was_paused_after_the_backup_is_paused(tmp_path: Path) -> None:

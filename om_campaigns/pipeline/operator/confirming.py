@@ -20,9 +20,11 @@ from om_campaigns import migrations, store
 from om_campaigns.app import App
 from om_campaigns.campaign.models import PermissionKind
 from om_campaigns.campaign.permissions import record_permission
+from om_campaigns.campaign.unseen import look_again
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.pipeline.identity import Mirror, find_difference, read_mirror, settle_down, write_mirror
+from om_campaigns.pipeline.operator.answered_since import Answers, take_answers
 from om_campaigns.pipeline.operator.counterparts import find_counterparts
 from om_campaigns.pipeline.operator.installation import note_instance, require_real_clock
 from om_campaigns.pipeline.operator.logged_since import Matched, take_log
@@ -51,6 +53,7 @@ class Confirmation:
     source: str = ""
     taken: Taken | None = None
     stops: Stops | None = None
+    answers: Answers | None = None
     matched: Matched | None = None
     is_halted: bool = False
 
@@ -108,6 +111,7 @@ def _find_why(session: Session, app: App) -> str:
 def _take_over(session: Session, app: App, now: datetime, actor: str, source: str, why: str, enters: int | None) -> Confirmation:
     """What was said and sent since, and the permission for those who enter."""
     found = _take_source(session, app, now, actor, source, why) if source else Confirmation(why, TickResult())
+    look_again(session)
     found.entering = foresee_entries(session, app, now)
     if enters is not None:
         require_figure(found.entering, enters)
@@ -128,6 +132,7 @@ def _take_source(session: Session, app: App, now: datetime, actor: str, source: 
             same, since = find_counterparts(there, session, source), find_since(session)
             found.stops = take_stops(there, session, same, now, actor)
             found.taken = take_letters(there, session, same, since, now)
+            found.answers = take_answers(there, session, same, since)
     session.flush()
     return found
 

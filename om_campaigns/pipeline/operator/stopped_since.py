@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlmodel import Session, SQLModel
 
 from om_campaigns.audience.consent import erase_person
 from om_campaigns.audience.models import Address, Basis, Organisation, Person, Preference, PreferenceTopic, Seat, Suppression
+from om_campaigns.audience.seats import holds_after, last_days
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus
 from om_campaigns.campaign.models import Campaign, CampaignStatus
 from om_campaigns.campaign.releases import pause, stop
@@ -162,11 +163,13 @@ def _mark(there: Session, here: Session, model: type[SQLModel], name: str, numbe
 
 
 def _end_seats(there: Session, here: Session, same: Counterparts) -> int:
-    seat = table_of(Seat)
+    """Seats that end there, and here later or never."""
+    seat, mine = table_of(Seat), last_days(here)
     ended = 0
-    for number, until in there.execute(select(seat.c.id, seat.c.until).where(seat.c.until.is_not(None))).all():
-        mine = (seat.c.id == same.seats.get(number, 0), or_(seat.c.until.is_(None), seat.c.until > until))
-        ended += change(here, update(seat).where(*mine).values(until=until))
+    for number, until in last_days(there).items():
+        known = same.seats.get(number)
+        if known is not None and mine.get(known) != until:
+            ended += change(here, update(seat).where(seat.c.id == known, holds_after(until)).values(until=until))
     return ended
 
 
