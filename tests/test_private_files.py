@@ -59,10 +59,10 @@ PRIVATE = ("config.toml", "keys.toml", "*.db*", "outbox", "outbox/*", "locks")
 def test_a_workspace_is_private_whatever_the_umask(tmp_path: Path) -> None:
     folder = tmp_path / "ws"
     assert call(folder, "init").returncode == 0
+    assert call(folder, "audience", "import").returncode == 0
     entering = re.search(r"--expect (\d+)", call(folder, "campaign", "publish").stderr)
     assert entering
-    publish = ("campaign", "publish", "--expect", entering[1])
-    for arguments in (("audience", "import"), publish, ("--now", "2027-01-12T10:00", "send", "--all-due", "--yes")):
+    for arguments in (("campaign", "publish", "--expect", entering[1]), ("--now", "2027-01-12T10:00", "send", "--all-due", "--yes")):
         done = call(folder, *arguments)
         assert done.returncode == 0, done.stderr
     assert list(folder.glob("outbox/*.eml"))

@@ -108,7 +108,7 @@ def test_no_form_breaks_a_door(
 def test_no_body_breaks_a_door(client: httpx.Client, posts: list[tuple[str, str, str]], kind: str, content: bytes) -> None:
     for path, _, _ in posts:
         answer = client.post(path, content=content, headers={"content-type": kind} if kind else {})
-        assert answer.status_code in (400, 404, 413) or "<form" not in answer.text, path
+        assert answer.status_code in (400, 404, 413, 422) or "<form" not in answer.text, path
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
