@@ -6,12 +6,12 @@ Without it a restored database would send everything a second time. Taking it ov
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select, update
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Address, Touch
@@ -22,6 +22,8 @@ from om_campaigns.delivery.models import Message, MessageDispatch, Worker
 from om_campaigns.delivery.recovery import TOUCH_COLUMNS, recover_claims
 from om_campaigns.pipeline.operator.counterparts import Counterparts
 from om_campaigns.store import add_new, insert_into
+
+T = TypeVar("T")
 
 MARGIN = timedelta(days=2)
 """So long before the last letter that is known here something may have happened that is not: a letter is recorded after it left."""
@@ -35,7 +37,15 @@ PROGRESS = (
     "state", "reason", "entered_at", "last_at", "last_day", "next_step", "next_due_at", "promised_at", "shift_seconds", "left_at",
     "ended_at",
 )  # fmt: skip
+SAID = ("at", "day", "ideas", "items", "certain")
+"""What a touch says of a letter beside what the letter says itself."""
+
 OUTCOME = ("status", "reason", "detail", "planned_at", "first_due_at", "due_at", "due_day", "open_until", "attempts", "sent_at")
+
+HANDED_OVER = ("state", "attempts", "sent_at", "code", "reply")
+MAIL = (
+    "ref", "message_id", "kind", "envelope_from", "envelope_to", "edition_id", "zone", "ideas", "items", "claim_id", "claimed_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +86,22 @@ def take_letters(there: Session, here: Session, same: Counterparts, since: datet
     known = _known_touches(here, since)
     fresh = [row for row in rows if known.get(_key(row, same)) not in (row.certain, True)]
     enrolments = _take_enrolments(there, here, same, since, {row.enrolment_id for row in fresh})
-    numbers: dict[int, int] = {}
+    numbers = _take_dispatches(here, {row.id: values for row in fresh if (values := _values(row, same, enrolments))})
     for row in fresh:
-        done.letters[names[row.campaign_id], row.step] += 1
-        values = _values(row, same, enrolments)
-        number = _take_dispatch(here, values) if values else None
-        if number is None:
-            done.unknown.append(_remember(there, here, row, same, names[row.campaign_id]))
-            done.letters[names[row.campaign_id], row.step] -= 1
+        if row.id in numbers:
+            done.letters[names[row.campaign_id], row.step] += 1
         else:
-            numbers[row.id] = number
+            done.unknown.append(_remember(there, here, row, same, names[row.campaign_id]))
     _take_largest_entries(there, here, same)
     _take_messages(there, here, same, numbers, now)
     _take_packs(there, here, same, numbers)
-    done.letters = +done.letters
     return done
 
 
 def _load_letters(there: Session, since: datetime) -> Sequence[Any]:
     """What left there since, or may have, in the order of its time."""
     dispatch, touch = table_of(Dispatch), table_of(Touch)
-    said = [touch.c[name] for name in ("at", "day", "ideas", "items", "certain")]
+    said = [touch.c[name] for name in SAID]
     query = (
         select(dispatch, *said)
         .join_from(touch, dispatch, and_(*(touch.c[name] == dispatch.c[name] for name in KEY)))
@@ -129,13 +134,14 @@ def _take_enrolments(there: Session, here: Session, same: Counterparts, since: d
     mine = _known_enrolments(here, same)
     new = [values for number, row in rows.items() if keys[number] not in mine and (values := _entry(row, keys[number], same))]
     if new:
-        here.execute(insert_into(here, enrolment).on_conflict_do_nothing(), new)
+        _insert_new(here, enrolment, new)
         mine = _known_enrolments(here, same)
-    for number, row in rows.items():
-        found = mine.get(keys[number])
-        if found and number in wanted and found[1] == same.versions.get(row.version_id):
-            values = {name: getattr(row, name) for name in PROGRESS}
-            here.execute(update(enrolment).where(enrolment.c.id == found[0]).values(**values))
+    moved = [
+        {"number": found[0], **{f"new_{name}": getattr(row, name) for name in PROGRESS}}
+        for number, row in rows.items()
+        if number in wanted and (found := mine.get(keys[number])) and found[1] == same.versions.get(row.version_id)
+    ]
+    _update_each(here, enrolment, enrolment.c.id, PROGRESS, moved)
     return {number: mine[key] for number, key in keys.items() if key in mine}
 
 
@@ -169,39 +175,60 @@ def _values(row: Any, same: Counterparts, enrolments: dict[int, tuple[int, int]]
         return None
     places = {"enrolment_id": entered[0], "version_id": same.versions.get(row.version_id, entered[1]), "address_id": address}
     places |= {"organisation_id": house, "seat_id": same.seats.get(row.seat_id, 0)}
-    names = (
-        "audience",
-        "route",
-        "sender",
-        "variant",
-        "language",
-        "priority",
-        "service",
-        *OUTCOME,
-        "at",
-        "day",
-        "ideas",
-        "items",
-        "certain",
-    )
+    names = ("audience", "route", "sender", "variant", "language", "priority", "service", *OUTCOME, *SAID)
     return {**dict(zip(KEY, key, strict=True)), **places, **{name: getattr(row, name) for name in names}}
 
 
-def _take_dispatch(here: Session, values: dict[str, Any]) -> int | None:
-    """Store one letter as sent; its number, None where somebody else at this address had it."""
+def _take_dispatches(here: Session, letters: dict[int, dict[str, Any]]) -> dict[int, int]:
+    """Store letters as sent, by their number there; their numbers here, without those that somebody else at the address had."""
     dispatch, touch = table_of(Dispatch), table_of(Touch)
-    said = {name: values.pop(name) for name in ("at", "day", "ideas", "items", "certain")}
-    mine = and_(*(dispatch.c[name] == values[name] for name in KEY))
-    number = here.execute(select(dispatch.c.id).where(mine)).scalar()
-    if number is not None:
-        here.execute(update(dispatch).where(dispatch.c.id == number).values(**{name: values[name] for name in OUTCOME}))
-    elif add_new(here, dispatch, **values):
-        number = int(here.execute(select(dispatch.c.id).where(mine)).scalar_one())
-    copied = {name: values[name] for name in TOUCH_COLUMNS}
-    if not add_new(here, touch, **copied, **said):
-        same_key = and_(*(touch.c[name] == values[name] for name in KEY))
-        here.execute(update(touch).where(same_key).values(certain=or_(touch.c.certain, said["certain"])))
-    return number
+    said = {number: {name: values.pop(name) for name in SAID} for number, values in letters.items()}
+    known = _find_dispatches(here, letters.values())
+    changed = [
+        {"number": known[key], **{f"new_{name}": values[name] for name in OUTCOME}}
+        for values in letters.values()
+        if (key := _key_of(values)) in known
+    ]
+    _update_each(here, dispatch, dispatch.c.id, OUTCOME, changed)
+    new = [values for values in letters.values() if _key_of(values) not in known]
+    _insert_new(here, dispatch, new)
+    known |= _find_dispatches(here, new)
+    found = {number: known[key] for number, values in letters.items() if (key := _key_of(values)) in known}
+    touches = [{**{name: letters[number][name] for name in TOUCH_COLUMNS}, **said[number]} for number in found]
+    _insert_new(here, touch, touches)
+    surely = (
+        update(touch).where(*(touch.c[name] == bindparam(f"of_{name}") for name in KEY), touch.c.certain.is_(False)).values(certain=True)
+    )
+    if certain := [{f"of_{name}": each[name] for name in KEY} for each in touches if each["certain"]]:
+        here.connection().execute(surely, certain)
+    return found
+
+
+def _key_of(values: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(values[name] for name in KEY)
+
+
+def _find_dispatches(here: Session, letters: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], int]:
+    """Key → number of those among ``letters`` that are here."""
+    dispatch = table_of(Dispatch)
+    found: dict[tuple[Any, ...], int] = {}
+    for chunk in _chunks(sorted({values["enrolment_id"] for values in letters})):
+        query = select(*(dispatch.c[name] for name in KEY), dispatch.c.id).where(dispatch.c.enrolment_id.in_(chunk))
+        found |= {tuple(row[:-1]): row.id for row in here.execute(query)}
+    return found
+
+
+def _insert_new(here: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows that no unique key holds already."""
+    if rows:
+        here.execute(insert_into(here, table).on_conflict_do_nothing(), rows)
+
+
+def _update_each(here: Session, table: Table, number: ColumnElement[Any], names: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Rows of ``number`` and ``new_…`` for each name."""
+    if rows:
+        statement = update(table).where(number == bindparam("number")).values(**{name: bindparam(f"new_{name}") for name in names})
+        here.connection().execute(statement, rows)
 
 
 def _remember(there: Session, here: Session, row: Any, same: Counterparts, campaign: str) -> Unknown:
@@ -245,35 +272,31 @@ def _take_messages(there: Session, here: Session, same: Counterparts, numbers: d
     for chunk in _chunks(sorted(numbers)):
         query = select(message, served.c.dispatch_id, served.c.part).join_from(served, message, message.c.id == served.c.message_id)
         rows = there.execute(query.where(served.c.dispatch_id.in_(chunk)).order_by(message.c.id)).all()
-        refs = [row.ref for row in rows]
-        mine = dict(here.execute(select(message.c.ref, message.c.id).where(message.c.ref.in_(refs))).all())
-        for row in rows:
-            outcome = {name: getattr(row, name) for name in ("state", "attempts", "sent_at", "code", "reply")}
-            if row.ref in mine:
-                here.execute(update(message).where(message.c.id == mine[row.ref]).values(**outcome))
-            else:
-                worker = worker or _make_worker(here, now)
-                names = (
-                    "ref",
-                    "message_id",
-                    "kind",
-                    "envelope_from",
-                    "envelope_to",
-                    "edition_id",
-                    "zone",
-                    "ideas",
-                    "items",
-                    "claim_id",
-                    "claimed_at",
-                )
-                places = {
-                    "campaign_id": same.campaigns.get(row.campaign_id),
-                    "address_id": same.addresses.get(row.address_id),
-                    "worker_id": worker,
-                }
-                add_new(here, message, **{name: getattr(row, name) for name in names}, **places, **outcome)
-                mine[row.ref] = int(here.execute(select(message.c.id).where(message.c.ref == row.ref)).scalar_one())
-            add_new(here, served, message_id=mine[row.ref], dispatch_id=numbers[row.dispatch_id], part=row.part)
+        mine = _find_messages(here, {row.ref for row in rows})
+        new = {row.ref: row for row in rows if row.ref not in mine}
+        if new:
+            worker = worker or _make_worker(here, now)
+            _insert_new(here, message, [_message(row, same, worker) for row in new.values()])
+        changed = {row.ref: row for row in rows if row.ref in mine}.values()
+        left = [{"number": mine[row.ref], **{f"new_{name}": getattr(row, name) for name in HANDED_OVER}} for row in changed]
+        _update_each(here, message, message.c.id, HANDED_OVER, left)
+        mine |= _find_messages(here, new.keys())
+        links = [{"message_id": mine[row.ref], "dispatch_id": numbers[row.dispatch_id], "part": row.part} for row in rows]
+        _insert_new(here, served, links)
+
+
+def _message(row: Any, same: Counterparts, worker: int) -> dict[str, Any]:
+    """A mail as it would stand here."""
+    places = {"campaign_id": same.campaigns.get(row.campaign_id), "address_id": same.addresses.get(row.address_id), "worker_id": worker}
+    return {**{name: getattr(row, name) for name in (*MAIL, *HANDED_OVER)}, **places}
+
+
+def _find_messages(here: Session, refs: Collection[str]) -> dict[str, int]:
+    message = table_of(Message)
+    found: dict[str, int] = {}
+    for chunk in _chunks(sorted(refs)):
+        found |= dict(here.execute(select(message.c.ref, message.c.id).where(message.c.ref.in_(chunk))).all())
+    return found
 
 
 def _make_worker(here: Session, now: datetime) -> int:
@@ -307,5 +330,5 @@ def _take_packs(there: Session, here: Session, same: Counterparts, numbers: dict
                 add_new(here, revision, pack_id=number, **{name: one[revision.c[name]] for name in ("number", "edition_id", "made_at")})
 
 
-def _chunks(numbers: Sequence[int]) -> Iterable[Sequence[int]]:
+def _chunks(numbers: Sequence[T]) -> Iterable[Sequence[T]]:
     return (numbers[at : at + CHUNK] for at in range(0, len(numbers), CHUNK))
