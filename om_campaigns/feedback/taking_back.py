@@ -1,27 +1,32 @@
-"""Taking back on the same page, within a day, what was just decided there: it is as it was, and both stay written down (LAW-05, UNS-09)."""
+"""Taking back on the same page, for 30 days, what was just decided there: it is as it was, and both stay written down (LAW-05, UNS-09)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, select, update
 from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.consent import CONSENTS, stops
 from om_campaigns.audience.models import Basis, Change, Preference, Suppression
-from om_campaigns.audience.vocabulary import Origin, Rhythm, SuppressionReason, SuppressionScope
+from om_campaigns.audience.vocabulary import Origin, Rhythm, Route, SuppressionReason, SuppressionScope
+from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
 from om_campaigns.columns import table_of
+from om_campaigns.delivery.models import MessageDispatch
 from om_campaigns.feedback.leaving import Channel, Leaver, find_scope, hold_address
 
 TAKEN_BACK = "taken back on the page"
+
+_enrolment, _dispatch, _served = table_of(Enrolment), table_of(Dispatch), table_of(MessageDispatch)
 
 
 def take_back_leaving(session: Session, leaver: Leaver, scope_kind: SuppressionScope, left_at: datetime, now: datetime) -> bool:
     """Write again as before somebody left at ``left_at`` on the page; False where that is not what stops mail now.
 
-    The consents that were withdrawn with it hold again. Packs that were handed on meanwhile stay with whoever has them.
+    The consents that were withdrawn with it hold again, and each series goes on where it stopped: steps that were passed over meanwhile
+    come still. Packs that were handed on meanwhile stay with whoever has them.
     """
     scope, address = find_scope(session, leaver, scope_kind), hold_address(session, leaver.address_id)
     told, blocked, basis = f"{scope_kind.value} {scope}".strip(), table_of(Suppression), table_of(Basis)
@@ -37,8 +42,36 @@ def take_back_leaving(session: Session, leaver: Leaver, scope_kind: SuppressionS
         return False
     taken = (basis.c.address_id == leaver.address_id, basis.c.withdrawn_at == left_at, basis.c.kind.in_(CONSENTS))
     session.execute(update(basis).where(*taken).values(withdrawn_at=None))
+    _go_on(session, leaver.address_id, left_at)
     record_change(session, "address", leaver.address_id, "suppressed", told, TAKEN_BACK, now, Channel.page, Origin.answer)
     return True
+
+
+def _go_on(session: Session, address_id: int, left_at: datetime) -> None:
+    """Whoever stands behind an address gets the place in each series again that they had at ``left_at``.
+
+    What was in somebody's hands already is not asked again; how late a step may come (``grace``) planning says, as always.
+    """
+    passed_over = (
+        select(_dispatch.c.id, _dispatch.c.enrolment_id, _dispatch.c.step, _dispatch.c.due_at)
+        .join(_enrolment, and_(_enrolment.c.id == _dispatch.c.enrolment_id, _enrolment.c.occasion == _dispatch.c.occasion))
+        .where(
+            _enrolment.c.address_id == address_id,
+            _dispatch.c.address_id == address_id,
+            _dispatch.c.route == Route.direct_email,
+            _dispatch.c.status == DispatchStatus.skipped,
+            _dispatch.c.reason == Reason.suppressed,
+            _dispatch.c.planned_at >= left_at,
+            ~exists().where(_served.c.dispatch_id == _dispatch.c.id),
+        )
+        .order_by(_dispatch.c.due_at.desc(), _dispatch.c.id.desc())
+    )
+    rows = session.execute(passed_over).all()
+    session.execute(delete(_dispatch).where(_dispatch.c.id.in_([row.id for row in rows])))
+    first = {row.enrolment_id: row for row in rows}  # the latest come first, so the earliest stays
+    for number, row in first.items():
+        place = {"next_step": row.step, "next_due_at": row.due_at, "promised_at": row.due_at, "state": EnrolmentState.active}
+        session.execute(update(_enrolment).where(_enrolment.c.id == number).values(**place, reason=Reason.none, ended_at=None))
 
 
 def take_back_rhythm(session: Session, address_id: int, said_at: datetime, now: datetime) -> bool:

@@ -71,6 +71,6 @@ def make_key(site: Site, purpose: str, subject: str) -> str:
     return make_form_key(site.app, purpose, subject, site.app.now())
 
 
-def has_key(site: Site, form: Form, purpose: str, subject: str) -> bool:
-    """Whether the form came from our own page for this subject, today. Where not, show the page again and change nothing."""
-    return is_form_key(site.app, purpose, subject, form[KEY], site.app.now())
+def has_key(site: Site, form: Form, purpose: str, subject: str, *, days: int = 1) -> bool:
+    """Whether the form came from our own page for this subject, within ``days``. Where not, show the page again and change nothing."""
+    return is_form_key(site.app, purpose, subject, form[KEY], site.app.now(), minutes=days * 24 * 60)

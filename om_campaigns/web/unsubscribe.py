@@ -28,6 +28,8 @@ router = APIRouter()
 
 TAKE_BACK, NEW_LINK = "zuruecknehmen", "neuer-link"
 """Purposes of forms."""
+TAKE_BACK_DAYS = 30
+"""How long the page after leaving offers to take it back."""
 
 ANYWHERE = {
     "Access-Control-Allow-Origin": "*",
@@ -83,9 +85,9 @@ def unsubscribe_confirmed(request: Request, site: TheSite, token: Token, form: T
 
 
 def _take_back(request: Request, site: Site, token: str, form: Form, visitor: Visitor, face: Face) -> Response:
-    """Undoes what this very page did, within a day; whoever else holds the letter can undo nothing that was decided elsewhere."""
+    """Undoes what this very page did, for 30 days; whoever else holds the letter can undo nothing that was decided elsewhere."""
     wish, decided = form["wunsch"], form["am"]
-    if wish not in set(Wish) or not has_key(site, form, TAKE_BACK, f"{token} {wish} {decided}"):
+    if wish not in set(Wish) or not has_key(site, form, TAKE_BACK, f"{token} {wish} {decided}", days=TAKE_BACK_DAYS):
         return _show(request, site, token, visitor, face, status=400, chosen=wish)
     take_back(site.app, visitor, Wish(wish), datetime.fromisoformat(decided), site.app.now())
     return _decided(request, site, token, visitor, face, wish, None)

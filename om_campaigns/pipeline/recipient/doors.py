@@ -112,12 +112,12 @@ def make_form_key(app: App, purpose: str, subject: str, now: datetime) -> str:
     return make_token(app.keyring, f"form-{purpose}", str(_minute(now)), _short(subject))
 
 
-def is_form_key(app: App, purpose: str, subject: str, key: str, now: datetime) -> bool:
-    """Whether this field came from our page for the same purpose and subject, within the last day (UNS-05, SEC-12)."""
+def is_form_key(app: App, purpose: str, subject: str, key: str, now: datetime, *, minutes: int = FORM_MINUTES) -> bool:
+    """Whether this field came from our page for the same purpose and subject, within a day or ``minutes`` (UNS-05, SEC-12)."""
     parts = read_token(app.keyring, f"form-{purpose}", key)
     if parts is None or len(parts) != 2 or not parts[0].isdecimal() or parts[1] != _short(subject):
         return False
-    return 0 <= _minute(now) - int(parts[0]) <= FORM_MINUTES
+    return 0 <= _minute(now) - int(parts[0]) <= minutes
 
 
 def prove_keys(app: App, nonce: str) -> str:
