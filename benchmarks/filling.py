@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Engine, create_engine, text
+from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url, text
 
 from om_campaigns import migrations, store
 from om_campaigns.app import open_app
@@ -74,15 +74,23 @@ DUE = NOW + timedelta(days=1)
 """When the next step of ``direkt-2`` is due for everybody; that of the others lies far ahead."""
 
 
-def make(folder: Path, people: int, *, database: str = SQLITE, offices: int = OFFICES, networks: int = NETWORKS) -> Workspace:
+def make(
+    folder: Path,
+    people: int,
+    *,
+    database: str = SQLITE,
+    offices: int = OFFICES,
+    networks: int = NETWORKS,
+    pack_steps: int = PACK_STEPS,
+) -> Workspace:
     """A workspace with ``people`` advisers and two years behind it, in an empty ``folder`` and an empty ``database``."""
     office = Workspace(folder, database=database, settings=HTTPS)
     office.now = NOW - timedelta(days=7)
     add_audience(office, people, offices, networks)
-    add_campaigns(office)
+    add_campaigns(office, pack_steps)
     tick(office.app, office.now, campaign="pakete")
     with loading(office.app.engine) as connection:
-        _fill(connection, office)
+        _fill(connection, office, pack_steps)
     office.now = NOW
     return office
 
@@ -134,7 +142,7 @@ def _advisers(people: int, houses: int) -> Iterator[str]:
             yield person(f"Person {number}", f"amt-{where}", roles="adviser,multiplier" if number % 10 == 0 else "adviser")
 
 
-def add_campaigns(office: Workspace) -> None:
+def add_campaigns(office: Workspace, pack_steps: int) -> None:
     """Twelve that run and twelve that ended, all published by the product."""
     direct = 'routes = ["direct_email"]\nsender = "om"'
     office.segment("beratende", "status == 'active' and 'adviser' in roles")
@@ -146,7 +154,7 @@ def add_campaigns(office: Workspace) -> None:
         office.campaign(name, "s1 day = 0", "s2 day = 90", "s3 day = 900", audience=direct, segment="beratende")
     for name in FOR_CONTACTS:
         office.campaign(name, "s1 day = 0", "s2 day = 900", audience=direct, segment="kontakte")
-    steps = [f"p{number:02} day = {28 * number}" for number in range(PACK_STEPS)] + ["p99 day = 2000"]
+    steps = [f"p{number:02} day = {28 * number}" for number in range(pack_steps)] + ["p99 day = 2000"]
     office.segment("ein-haus", "slug == 'amt-0'", "organisations")
     for name, lines in {"pakete": steps[:1], **dict.fromkeys(SERIES, steps)}.items():
         office.campaign(name, *lines, audience=PACKS, segment="haeuser" if name in SERIES else "ein-haus", texts=False)
@@ -191,7 +199,7 @@ _SQLITE_INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND 
 _POSTGRES_INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ({}) AND indexdef NOT LIKE 'CREATE UNIQUE%%'"
 
 
-def _fill(connection: Connection, office: Workspace) -> None:
+def _fill(connection: Connection, office: Workspace, pack_steps: int) -> None:
     run = _runner(connection, office)
     run("CREATE TEMPORARY TABLE moment (ago INTEGER PRIMARY KEY, at INSTANT, day INTEGER)")
     moments = [{"ago": ago, "at": office.bound(NOW - timedelta(days=ago)), "day": _day(ago)} for ago in range(DAYS + 30)]
@@ -204,10 +212,16 @@ def _fill(connection: Connection, office: Workspace) -> None:
     for name in FOR_CONTACTS:
         run(DISPATCH, campaign=name, step="s1", ago=45 + 15 * int(name[-1]), width=20)
     run("CREATE TEMPORARY TABLE pack_step (step TEXT, ago INTEGER)")
-    steps = [{"step": f"p{number:02}", "ago": DAYS - 28 * number - 7} for number in range(PACK_STEPS)]
+    steps = [{"step": f"p{number:02}", "ago": 51 + 28 * (pack_steps - 1 - number)} for number in range(pack_steps)]
     connection.execute(text("INSERT INTO pack_step (step, ago) VALUES (:step, :ago)"), steps)
     for statement in SERIES_PAST + MAIL + ANSWERS:
-        run(statement, real=real, last_day=(NOW + timedelta(days=20)).date(), far=office.bound(NOW + timedelta(days=400)))
+        run(
+            statement,
+            real=real,
+            last_step=steps[-1]["step"],
+            last_day=(NOW + timedelta(days=20)).date(),
+            far=office.bound(NOW + timedelta(days=400)),
+        )
     if connection.dialect.name == "postgresql":
         run("SELECT setval(pg_get_serial_sequence('message', 'id'), (SELECT max(id) FROM message))")
     connection.commit()
@@ -307,7 +321,7 @@ JOIN pack_step s ON s.ago > 0 JOIN moment m ON m.ago = s.ago
     """
 INSERT INTO pack (public_id, code, dispatch_id, campaign_id, occasion, step, organisation_id, relay_state, state_at, due_on, named)
 SELECT 'pack' || d.id, 'K' || d.id, d.id, d.campaign_id, '', d.step, d.organisation_id,
-    CASE WHEN d.step = 'p24' THEN 'offered' WHEN d.id % 3 = 0 THEN 'reported' ELSE 'expired' END, d.sent_at, :last_day, '[]'
+    CASE WHEN d.step = :last_step THEN 'offered' WHEN d.id % 3 = 0 THEN 'reported' ELSE 'expired' END, d.sent_at, :last_day, '[]'
 FROM dispatch d JOIN campaign c ON c.id = d.campaign_id AND c.name LIKE 'pakete-%'
 """,
     """
@@ -361,7 +375,7 @@ def find_kept(people: int, server: str = "") -> Path:
     if not whole.exists():
         began = time.perf_counter()
         shutil.rmtree(folder, ignore_errors=True)
-        make(folder, people, database=_new_database(server, f"size{people}") if server else SQLITE).app.engine.dispose()
+        make(folder, people, database=new_database(server, f"size{people}") if server else SQLITE).app.engine.dispose()
         whole.touch()
         print(f"made {people:,} people in {time.perf_counter() - began:.0f} s: {folder}", file=sys.stderr, flush=True)
     engine = open_app(folder, check_schema=False).engine
@@ -370,17 +384,17 @@ def find_kept(people: int, server: str = "") -> Path:
     return folder
 
 
-def copy_kept(folder: Path, copied: Path, server: str = "") -> None:
-    """A copy to try things on. PostgreSQL copies its database, too."""
+def copy_kept(folder: Path, copied: Path, server: str = "", name: str = "tried") -> None:
+    """A copy to try things on. PostgreSQL copies its database, too, under this name."""
     shutil.copytree(folder, copied)
     if server:
-        name = re.search(r"size\d+", folder.name.replace("-", ""))[0]  # type: ignore[index]
         config = copied / "config.toml"
-        url = _new_database(server, "tried", like=name)
-        config.write_text(re.sub(r'url = "postgresql.*"', f'url = "{url}"', config.read_text(encoding="utf-8")), encoding="utf-8")
+        before, url, after = re.split(r'(?<=url = ")(postgresql[^"]*)', config.read_text(encoding="utf-8"))
+        url = new_database(server, name, like=make_url(url).database or "")
+        config.write_text(before + url + after, encoding="utf-8")
 
 
-def _new_database(server: str, name: str, *, like: str = "template0") -> str:
+def new_database(server: str, name: str, *, like: str = "template0") -> str:
     """The address of a database of this name on the server, empty or as another one; what was there is gone."""
     admin = create_engine(store.open_engine(server).url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
