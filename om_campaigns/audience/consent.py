@@ -102,6 +102,12 @@ def is_suppressed(address: Any, organisation: Any, mailing_list: Column | str) -
     )
 
 
+def is_suppressed_somewhere(address: Any) -> ColumnElement[bool]:
+    """Some suppression names the address, in whatever scope: asked first where everybody is asked, because it is so of few."""
+    hashes, columns = select(table_of(Suppression).c.hmac), _columns(address)
+    return or_(columns.hmac.in_(hashes), columns.folded_hmac.in_(hashes))
+
+
 def stops(address: Any) -> ColumnElement[bool]:
     """A row of ``suppression`` is about this mailbox, however it is spelled. ``address``: a table, alias, class, row or ``Address``."""
     blocked, columns = table_of(Suppression), _columns(address)

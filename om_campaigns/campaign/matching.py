@@ -93,6 +93,11 @@ def is_active(enrolment: FromClause) -> ColumnElement[bool]:
     return enrolment.c.state == literal_column("'active'")
 
 
+def is_over(enrolment: FromClause) -> ColumnElement[bool]:
+    """Finished, exited or stopped; spelled as its partial index is."""
+    return enrolment.c.state != literal_column("'active'")
+
+
 def subject_kind(parties: Parties) -> ColumnElement[Any]:
     """A person, or the organisation where the seat has no person."""
     return case((parties.seat.c.person_id.is_(None), RecipientKind.organisation.value), else_=RecipientKind.person.value)

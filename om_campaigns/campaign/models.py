@@ -242,6 +242,13 @@ class Enrolment(SQLModel, table=True):
             sqlite_where=text("state = 'active'"),
             postgresql_where=text("state = 'active'"),
         ),
+        Index(
+            "ix_enrolment_over",
+            "campaign_id",
+            "state",
+            sqlite_where=text("state <> 'active'"),
+            postgresql_where=text("state <> 'active'"),
+        ),
         Index("ix_enrolment_subject_id", "subject_id"),
         Index("ix_enrolment_entered", "campaign_id", "entered_at"),
         Index(

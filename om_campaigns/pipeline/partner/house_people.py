@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, exists, select
 from sqlmodel import Session, col
 
 from om_campaigns import store
@@ -73,10 +73,13 @@ def _people(session: Session, house_id: int, app: App) -> list[dict[str, Any]]:
     Somebody without a role is one of them: who does not deputise any more may do so again.
     """
     role, today = table_of(SeatRole), app.today(app.now())
+    held = role.alias("held")
+    holds_any = exists().where(held.c.seat_id == SEAT.c.id)
+    only_advises = and_(holds_any, ~holds_any.where(held.c.role != Role.adviser))
     query = (
         select_sitting(today, SEAT.c.id, PERSON.c.public_id, PERSON.c.full_name, role.c.role)
         .outerjoin(role, role.c.seat_id == SEAT.c.id)
-        .where(SEAT.c.organisation_id == house_id, SEAT.c.person_id.is_not(None), ADDRESS.c.id.is_not(None))
+        .where(SEAT.c.organisation_id == house_id, SEAT.c.person_id.is_not(None), ADDRESS.c.id.is_not(None), ~only_advises)
         .order_by(PERSON.c.full_name, SEAT.c.id)
     )
     names: dict[int, tuple[str, str]] = {}
@@ -87,7 +90,7 @@ def _people(session: Session, house_id: int, app: App) -> list[dict[str, Any]]:
     return [
         {"seat_id": seat_id, "ref": ref, "name": name, "roles": roles[seat_id]}
         for seat_id, (ref, name) in names.items()
-        if roles[seat_id] != [Role.adviser] and (Role.contact not in roles[seat_id] or Role.deputy in roles[seat_id])
+        if Role.contact not in roles[seat_id] or Role.deputy in roles[seat_id]
     ]
 
 

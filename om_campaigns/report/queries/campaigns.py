@@ -10,9 +10,9 @@ from sqlalchemy import exists, func, select
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Change, Touch
-from om_campaigns.campaign.corrections import MARK
+from om_campaigns.campaign.corrections import MARK, is_correction
 from om_campaigns.campaign.definition import CampaignDefinition, Step
-from om_campaigns.campaign.matching import is_active, is_lost, is_open
+from om_campaigns.campaign.matching import is_active, is_lost, is_open, is_over
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState, SkippedStep
 from om_campaigns.campaign.releases import DESPITE, get_campaign
 from om_campaigns.columns import table_of
@@ -64,17 +64,22 @@ def _only(column: Any, campaign_id: int | None) -> list[Any]:
 
 
 def _enrolled(session: Session, campaign_id: int | None) -> dict[int, dict[str, int]]:
+    """Campaign → state → number. Whoever is not over is active: counted in indexes, without reading anybody."""
     found: dict[int, dict[str, int]] = defaultdict(lambda: {state.value: 0 for state in EnrolmentState})
-    query = select(_enrolment.c.campaign_id, _enrolment.c.state, func.count()).where(*_only(_enrolment.c.campaign_id, campaign_id))
-    for number, state, count in session.execute(query.group_by(_enrolment.c.campaign_id, _enrolment.c.state)):
-        found[number][state.value] = count
+    campaign, state, mine = _enrolment.c.campaign_id, _enrolment.c.state, _only(_enrolment.c.campaign_id, campaign_id)
+    for number, count in session.execute(select(campaign, func.count()).where(*mine).group_by(campaign)):
+        found[number][EnrolmentState.active.value] = count
+    over = select(campaign, state, func.count()).where(is_over(_enrolment), *mine).group_by(campaign, state)
+    for number, ended, count in session.execute(over):
+        found[number][ended.value] = count
+        found[number][EnrolmentState.active.value] -= count
     return found
 
 
 def _by_status(session: Session, campaign_id: int | None) -> dict[int, dict[DispatchStatus, int]]:
     """What is open, failed or uncertain, by campaign; each found by its index, however much was sent."""
     found: dict[int, dict[DispatchStatus, int]] = defaultdict(dict)
-    kinds = (_dispatch.c.campaign_id, _dispatch.c.status)
+    kinds = (_dispatch.c.campaign_id + 0, _dispatch.c.status)  # "+ 0" leaves SQLite the indexes of what is open and lost
     for asked in (is_open(_dispatch), is_lost(_dispatch)):
         query = select(*kinds, func.count()).where(asked, *_only(_dispatch.c.campaign_id + 0, campaign_id)).group_by(*kinds)
         for number, status, count in session.execute(query):
@@ -84,21 +89,19 @@ def _by_status(session: Session, campaign_id: int | None) -> dict[int, dict[Disp
 
 def _sent(session: Session, campaign_id: int | None) -> dict[int, dict[str, int]]:
     """Campaign → step → letters that surely left, without corrections; from the touches, which outlive the rows of the ledger."""
-    corrects = _touch.c.occasion.contains(MARK, autoescape=True)
-    mine, kinds = _only(_touch.c.campaign_id, campaign_id), (_touch.c.campaign_id, _touch.c.step)
-    left = [
-        select(*kinds, func.count()).where(~_touch.c.service, *mine).group_by(*kinds),
-        select(*kinds, func.count()).where(_touch.c.service, ~corrects, *mine).group_by(*kinds),
-    ]
+    touched = (_touch.c.campaign_id, _touch.c.occasion, _touch.c.step)  # the unique key begins with them: no row is read
+    owed = (_dispatch.c.campaign_id, _dispatch.c.occasion, _dispatch.c.step)
+    left = select(*touched, func.count()).where(*_only(_touch.c.campaign_id, campaign_id)).group_by(*touched)
     doubtful = (
-        select(_dispatch.c.campaign_id, _dispatch.c.step, -func.count())
-        .where(is_lost(_dispatch), _dispatch.c.status == DispatchStatus.uncertain, ~_corrects, *_only(_dispatch.c.campaign_id, campaign_id))
-        .group_by(_dispatch.c.campaign_id, _dispatch.c.step)
+        select(*owed, -func.count())
+        .where(is_lost(_dispatch), _dispatch.c.status == DispatchStatus.uncertain, *_only(_dispatch.c.campaign_id, campaign_id))
+        .group_by(*owed)
     )
     found: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for query in (*left, doubtful):
-        for number, step, count in session.execute(query):
-            found[number][step] += count
+    for query in (left, doubtful):
+        for number, occasion, step, count in session.execute(query):
+            if not is_correction(occasion):
+                found[number][step] += count
     return found
 
 

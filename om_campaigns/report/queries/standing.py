@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, distinct, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, distinct, func, literal, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
-from om_campaigns.audience.consent import has_basis, is_suppressed
+from om_campaigns.audience.consent import has_basis, is_suppressed, is_suppressed_somewhere
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
@@ -50,27 +50,35 @@ def count_audience(session: Session, today: date) -> dict[str, Any]:
     }
 
 
-REACHED, STOPPED = 1, 1_000_000
-"""What a seat adds to the sum of its address for a list: it may be written to there, or it is suppressed there."""
+ANY_LIST = 1
+"""The bit of what holds whatever the list; those of the lists follow."""
 
 
 def _count_addresses(session: Session, today: date, lists: list[tuple[str, str]]) -> dict[str, Any]:
-    """Every address is looked at once, whatever is asked about it; several seats at one address count once for each answer."""
-    covered = or_(_has_any_basis("*"), *(_has_any_basis(slug) for slug, _ in lists))
-    answers = [
-        func.max(case((is_suppressed(_address, _house, ""), 1), else_=0)),
-        func.max(case((covered, 0), else_=1)),
-        *(func.sum(_state(slug)) for slug, _ in lists),
+    """Every address is looked at once for each of its houses, whatever is asked about it; it counts once for each answer."""
+    bits = {slug: ANY_LIST << number for number, (slug, _) in enumerate(lists, start=1)}
+    own = [case((_has_any_basis(slug), bit), else_=0) for slug, bit in bits.items()]
+    covered = case((_has_any_basis("*"), ANY_LIST + sum(bits.values())), else_=sum(own, literal(0)))
+    left = [case((is_suppressed(_address, _house, slug), bit), else_=0) for slug, bit in {"": ANY_LIST, **bits}.items()]
+    stopped = case((is_suppressed_somewhere(_address), sum(left, literal(0))), else_=0)  # few are: only they are asked for each list
+    answers = {"covered": covered, "stopped": stopped, "may": case((_may_be_written_to(), 1), else_=0)}
+    found = _seats(today, func.max(_address.id).label("id")).add_columns(*(func.max(each).label(name) for name, each in answers.items()))
+    seats = found.where(_address.id.is_not(None)).group_by(table_of(Seat).c.id).subquery()  # grouped, so that each is asked but once
+    is_covered = {slug: seats.c.covered.bitwise_and(bit) != 0 for slug, bit in bits.items()}
+    is_stopped = {slug: seats.c.stopped.bitwise_and(bit) != 0 for slug, bit in {"": ANY_LIST, **bits}.items()}
+    asked = [
+        is_stopped[""],
+        seats.c.covered == 0,
+        *(and_(is_covered[slug], ~is_stopped[slug], seats.c.may == 1) for slug in bits),
+        *(and_(is_covered[slug], is_stopped[slug]) for slug in bits),
     ]
-    found = _seats(today, _address.id).add_columns(*(each.label(f"a{number}") for number, each in enumerate(answers)))
-    rows = found.where(_address.id.is_not(None)).group_by(_address.id).subquery()
-    suppressed, bare, *states = (rows.c[f"a{number}"] for number in range(len(answers)))
-    sums = [case((state % STOPPED >= REACHED, 1), else_=0) for state in states] + [case((state >= STOPPED, 1), else_=0) for state in states]
-    counted = select(func.count(), *(func.coalesce(func.sum(each), 0) for each in (suppressed, bare, *sums))).select_from(rows)
-    total, stopped, uncovered, *told = map(int, session.execute(counted).one())
+    holds = [func.max(case((each, 1), else_=0)).label(f"a{number}") for number, each in enumerate(asked)]
+    rows = select(*holds).group_by(seats.c.id).subquery()
+    counted = select(func.count(), *(func.coalesce(func.sum(each), 0) for each in rows.c)).select_from(rows)
+    total, suppressed, uncovered, *told = map(int, session.execute(counted).one())
     return {
         "addresses": total,
-        "suppressed": stopped,
+        "suppressed": suppressed,
         "without_basis": uncovered,
         "mailing_lists": [
             {"slug": slug, "name": name, "mailable": told[number], "suppressed": told[len(lists) + number]}
@@ -79,14 +87,13 @@ def _count_addresses(session: Session, today: date, lists: list[tuple[str, str]]
     }
 
 
-def _state(mailing_list: str) -> ColumnElement[int]:
+def _may_be_written_to() -> ColumnElement[bool]:
     person = table_of(Person)
-    may = and_(
+    return and_(
         _address.bounce_state != BounceState.hard,
         _house.status == OrganisationStatus.active,
         or_(person.c.id.is_(None), person.c.status == PersonStatus.active),
     )
-    return case((~_has_any_basis(mailing_list), 0), (is_suppressed(_address, _house, mailing_list), STOPPED), (may, REACHED), else_=0)
 
 
 def _seats(today: date, counted: ColumnElement[int]) -> Any:
