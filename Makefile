@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 # Python keeps what it has compiled: otherwise every run compiles all tests anew, once for each worker.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo test check format words lock bench clean
+.PHONY: help demo test check format words golden lock bench clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,14 +29,14 @@ check: $(VENV)/dev ## lint, types, layers and the fast tests, under a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 2 -m 'not slow'
+	$(BIN)/pytest -q -n 2 --dist loadfile -m 'not slow'
 
 test: $(VENV)/dev ## lint, types, layers and every test; what is not installed is skipped by name
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -q -n 3
+	$(BIN)/pytest -q -n 3 --dist loadfile
 
 format: $(VENV)/dev ## put the code in its usual shape
 	$(BIN)/ruff check --fix .
@@ -48,6 +48,9 @@ bench: $(VENV)/dev ## every benchmark, as a table of ratios
 words: $(VENV)/dev ## take new texts of the pages into om_campaigns/web/words/en.po, to be translated there
 	$(BIN)/pybabel -q extract -F om_campaigns/web/words/babel.cfg --no-location --omit-header -w 140 -o $(VENV)/words.pot om_campaigns/web/html
 	$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --omit-header -w 140 -l en -i $(VENV)/words.pot -o om_campaigns/web/words/en.po
+
+golden: $(VENV)/dev ## keep what the demo makes now as the golden run, and print what is different
+	$(BIN)/python -m tests.golden
 
 lock: ## renew both locks (names, versions and hashes only); needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra web pyproject.toml requirements.in -o requirements.lock

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import os
-import secrets
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from om_campaigns import migrations, store
+from om_campaigns import chance, migrations, store
 from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401  every table must be known before a session opens
 from om_campaigns.audience import entrance as _entrance  # noqa: F401
 from om_campaigns.audience import models as _audience_models  # noqa: F401
@@ -165,7 +164,7 @@ def make_keys(path: Path) -> None:
     """Write a new key file that only its owner may read; an existing one is never touched."""
     if path.exists():
         return
-    secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    secret = base64.b64encode(chance.draw(32)).decode()
     text = (
         "# Secrets of this workspace. Keep a copy: without them old unsubscribe links and suppressions cannot be read.\n"
         "# To renew: add a key, name it in 'current', keep the old one.\n"

@@ -16,6 +16,8 @@ from sqlalchemy import CheckConstraint, Column, DateTime, Dialect, ForeignKey, I
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
+from om_campaigns import chance
+
 BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that compares byte by byte on both databases, so prefixes are ranges and sorting is the same."""
 
@@ -114,6 +116,11 @@ def table_of(model: type[SQLModel]) -> Table:
 
 def new_ref() -> str:
     """80 random bits in base32, lower case: the name of an address or message outside the house (MSG-25)."""
+    return spell_ref(int.from_bytes(chance.draw(10), "big"))
+
+
+def new_claim() -> str:
+    """A name nobody outside sees, for what one process takes or does at once."""
     return spell_ref(secrets.randbits(80))
 
 

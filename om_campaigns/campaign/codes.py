@@ -23,6 +23,14 @@ def make_code(draw: Callable[[Sequence[str]], str]) -> str:
     return show(symbols + _check(symbols))
 
 
+def new_code(known: set[str], draw: Callable[[Sequence[str]], str]) -> str:
+    """A code that was never given before; it is known from now on."""
+    while (code := make_code(draw)) in known:
+        pass
+    known.add(code)
+    return code
+
+
 def show(symbols: str) -> str:
     """The seven symbols as people see them."""
     return f"{symbols[:3]}-{symbols[3:]}"

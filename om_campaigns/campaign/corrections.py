@@ -6,7 +6,6 @@ twice. It is service mail: no cap holds it back and it counts against none.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, insert, literal, or_, select
 from sqlmodel import Session
 
-from om_campaigns.campaign.codes import make_code
+from om_campaigns import chance
+from om_campaigns.campaign.codes import new_code
 from om_campaigns.campaign.models import (
     Campaign,
     CampaignFile,
@@ -173,10 +173,7 @@ def _copy_packs(session: Session, campaign: Campaign, step: str, suffix: str, no
     )
     known = set(session.execute(select(pack.c.code)).scalars())
     for row in session.execute(query).all():
-        code = make_code(secrets.choice)
-        while code in known:
-            code = make_code(secrets.choice)
-        known.add(code)
+        code = new_code(known, chance.draw_symbol)
         values = {"campaign_id": row.campaign_id, "occasion": row.new_occasion, "step": row.step}
         made = insert(pack).values(
             public_id=new_ref(), code=code, dispatch_id=row.new_dispatch, organisation_id=row.organisation_id,

@@ -6,7 +6,6 @@ Each (campaign, occasion, step) is packed once per receiving house, and each poo
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -15,10 +14,11 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlmodel import Session
 
+from om_campaigns import chance
 from om_campaigns.audience.models import Seat
 from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
-from om_campaigns.campaign.codes import make_code
+from om_campaigns.campaign.codes import new_code
 from om_campaigns.campaign.definition import Step
 from om_campaigns.campaign.houses import fill_houses
 from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, Pack, PackOrganisation, Reason, RelayState
@@ -117,10 +117,7 @@ class Packing:
         return len(owed)
 
     def _record_one(self, row: Any, known: set[str], now: datetime) -> None:
-        code = make_code(secrets.choice)
-        while code in known:
-            code = make_code(secrets.choice)
-        known.add(code)
+        code = new_code(known, chance.draw_symbol)
         served, named = self._services(row)
         keys = {"campaign_id": row.campaign_id, "occasion": row.occasion, "step": row.step}
         pack_id = self.session.execute(

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from om_campaigns import events
 from om_campaigns.campaign.models import DispatchStatus, Reason
-from om_campaigns.columns import Instant, dump_json, new_ref
+from om_campaigns.columns import Instant, dump_json, new_claim
 from om_campaigns.delivery.letters import Done, Due, Held, Letter, Prepared, Refusal
 from om_campaigns.delivery.models import MessageState, Part
 from om_campaigns.delivery.outcomes import SENT, Verdict, make_day, make_detail, make_verdict
@@ -146,7 +146,7 @@ class Ledger:
         return numbers if self._postgres else dump_json(numbers)
 
     def _insert(self, prepared: list[Prepared], by_id: dict[int, Due], now: datetime) -> list[Letter]:
-        claim, at = new_ref(), self._to_column(now)
+        claim, at = new_claim(), self._to_column(now)
         before = [by_id[each.dispatch_ids[0]].earlier_of(each.part) for each in prepared]
         fresh = iter(self._next_ids(before.count(None)))
         together = {ids: Places(count) for ids, count in Counter(each.dispatch_ids for each in prepared).items()}

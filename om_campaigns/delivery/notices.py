@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from om_campaigns import events
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.clock import Clock
-from om_campaigns.columns import new_ref
+from om_campaigns.columns import new_claim, new_ref
 from om_campaigns.delivery.due import is_halted
 from om_campaigns.delivery.letters import Done, Letter, Prepared
 from om_campaigns.delivery.models import Message, MessageKind, MessageState, Notice, Worker
@@ -145,7 +145,7 @@ class _Sending:
             message = earlier or self._new(written.prepared, now)
             if earlier is not None:
                 _move(message, MessageState.claimed)
-                message.worker_id, message.claim_id = self.worker_id, new_ref()
+                message.worker_id, message.claim_id = self.worker_id, new_claim()
             session.add(message)
             session.flush()
             notice.message_id = message.id
@@ -163,7 +163,7 @@ class _Sending:
             edition_id=prepared.edition_id,
             zone=prepared.zone,
             worker_id=self.worker_id,
-            claim_id=new_ref(),
+            claim_id=new_claim(),
             claimed_at=now,
         )
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
 from om_campaigns import events
-from om_campaigns.columns import new_ref
+from om_campaigns.columns import new_claim
 from om_campaigns.delivery.models import Worker
 from om_campaigns.delivery.recovery import recover_claims
 from om_campaigns.private_files import make_private_folder
@@ -49,7 +49,7 @@ class Registered:
 
 def start_worker(engine: Engine, lock_folder: Path, now: datetime) -> Registered:
     """Take a lock, then appear in ``worker``: nobody ever sees a living worker whose lock is free."""
-    name = f"{socket.gethostname()}-{os.getpid()}-{new_ref()}"
+    name = f"{socket.gethostname()}-{os.getpid()}-{new_claim()}"
     release = take_lock(engine, lock_folder, name)
     if release is None:
         raise RuntimeError(f"the lock of the new worker {name} is taken")

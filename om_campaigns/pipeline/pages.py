@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from om_campaigns.audience.addresses import Keyring
-from om_campaigns.columns import new_ref
+from om_campaigns.columns import new_claim
 from om_campaigns.compose.links import read_token
 
 PAGE_SECONDS = 10
@@ -52,7 +52,7 @@ def find_fault(base_url: str, keyring: Keyring) -> PagesFault | None:
         return PagesFault("no base_url: unsubscribe links lead nowhere", "set [web] base_url before 'go-live' (UNS-01)")
     if is_reserved(urlsplit(base_url).hostname or ""):
         return PagesFault(f"{base_url} is an example, nobody reaches it", "set [web] base_url to your own https:// address")
-    nonce = new_ref()
+    nonce = new_claim()
     try:
         with urllib.request.urlopen(f"{base_url}/health/{nonce}", timeout=PAGE_SECONDS) as answer:  # noqa: S310  settings allow https:// only
             proof = answer.read(200).decode("ascii", "replace")

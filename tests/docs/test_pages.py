@@ -6,14 +6,12 @@ import re
 import shlex
 import subprocess
 import tomllib
-from itertools import dropwhile
 from pathlib import Path
 
 import click
 import pytest
 
 from om_campaigns.cli import root
-from tests.docs.walkthrough import Shell
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -138,12 +136,3 @@ def test_the_changelog_names_this_version() -> None:
 def test_pictures_are_small_enough_for_a_page() -> None:
     for picture in (ROOT / "docs" / "images").iterdir():
         assert picture.stat().st_size < 200_000, picture.name
-
-
-@pytest.mark.slow
-def test_the_readme_shows_what_the_demo_prints(tmp_path: Path) -> None:
-    printed = list(dropwhile(lambda line: not line, Shell(tmp_path).run("om-campaigns demo")))
-    shown = [line for body in blocks(ROOT / "README.md", "text") for line in body.splitlines()]
-    after = next(line for line in printed if " why " in line)
-    answer = Shell(tmp_path).run(f"om-campaigns {after.strip().partition(' ')[2]}")
-    assert shown == [*printed[: printed.index("Try:") - 1], *answer]

@@ -1,7 +1,7 @@
 """A change of the code that leaks a token into what is passed on makes the suite fail (FWD-01, FWD-02, UNS-12).
 
-Each mutation is made in a copy of the project, whose own tests of packs then run there; at least one of them must fail. The copy
-without a mutation passes, so what fails fails because of the leak.
+Each mutation is made in a copy of the project and names the test that must fail there. The copy without a mutation passes all of
+them, so what fails fails because of the leak.
 """
 
 from __future__ import annotations
@@ -22,30 +22,53 @@ BUILDING, FORWARDABLE = "om_campaigns/compose/building.py", "om_campaigns/compos
 COMPOSER, HEADS = "om_campaigns/pipeline/letters/composer.py", "om_campaigns/pipeline/letters/heads.py"
 PACKING, PACK = "om_campaigns/pipeline/letters/packing.py", "om_campaigns/compose/pack.py"
 
+PACK_IS_NOBODYS = f"{SUITE[0]}::test_fwd_01_a_pack_has_no_personal_value_and_greets_everybody"
+LEAKS_FAIL = f"{SUITE[0]}::test_fwd_01_to_06_a_leak_fails_the_build_whatever_the_form"
+ONE_PACK = f"{SUITE[1]}::test_each_pool_is_in_one_pack_and_the_empty_office_goes_through_the_distributor"
+NOTHING_TO_DELETE = f"{SUITE[1]}::test_the_cover_has_code_note_and_way_out_the_ready_mail_none_of_them"
+LAYOUT_HELD = f"{SUITE[2]}::test_fwd_01_a_layout_that_leaks_holds_every_pack_and_its_repair_lets_them_go"
+
 MUTATIONS = {
-    "the foot of a letter in what is passed on": ("templates/layouts/letter.mjml", 'purpose == "pack"', 'purpose == "never"'),
-    "the same in the text part": ("templates/layouts/letter.txt", 'purpose == "pack"', 'purpose == "never"'),
-    "personal values allowed in packs": (BUILDING, "constants={", "constants=None and {"),
-    "the letter itself as the ready mail": (PACKING, "purpose=Purpose.pack, sender", "purpose=Purpose.letter, sender"),
-    "no guard before the files": (PACK, "if problems := find_personal(", "if problems := (lambda *_: [])("),
-    "no guard before the ready mail": (COMPOSER, "require_forwardable(self.library, each.key)", "pass"),
-    "a guard that knows no tokens": (FORWARDABLE, "if holds_token(address):", "if False:"),
-    "a guard that knows no doors": (FORWARDABLE, "elif _DOORS.search(address):", "elif False:"),
-    "a guard that knows no masked addresses": (FORWARDABLE, "if masked := _MASKED.search(text):", "if masked := None:"),
-    "a guard that knows no codes": (FORWARDABLE, "if is_valid(code", "if not is_valid(code"),
-    "a guard that knows no notes": (FORWARDABLE, "if note := _NOTE.search(text):", "if note := None:"),
+    "the foot of a letter in what is passed on": (
+        "templates/layouts/letter.mjml",
+        'purpose == "pack"',
+        'purpose == "never"',
+        PACK_IS_NOBODYS,
+    ),
+    "the same in the text part": ("templates/layouts/letter.txt", 'purpose == "pack"', 'purpose == "never"', PACK_IS_NOBODYS),
+    "personal values allowed in packs": (BUILDING, "constants={", "constants=None and {", PACK_IS_NOBODYS),
+    "the letter itself as the ready mail": (PACKING, "purpose=Purpose.pack, sender", "purpose=Purpose.letter, sender", ONE_PACK),
+    "no guard before the files": (PACK, "if problems := find_personal(", "if problems := (lambda *_: [])(", LEAKS_FAIL),
+    "no guard before the ready mail": (COMPOSER, "require_forwardable(self.library, each.key)", "pass", LAYOUT_HELD),
+    "a guard that knows no tokens": (FORWARDABLE, "if holds_token(address):", "if False:", LEAKS_FAIL),
+    "a guard that knows no doors": (FORWARDABLE, "elif _DOORS.search(address):", "elif False:", LEAKS_FAIL),
+    "a guard that knows no masked addresses": (FORWARDABLE, "if masked := _MASKED.search(text):", "if masked := None:", LEAKS_FAIL),
+    "a guard that knows no codes": (FORWARDABLE, "if is_valid(code", "if not is_valid(code", LEAKS_FAIL),
+    "a guard that knows no notes": (FORWARDABLE, "if note := _NOTE.search(text):", "if note := None:", LEAKS_FAIL),
     "the head of a letter on the ready mail": (
         HEADS,
         "        if key.purpose is Purpose.pack:\n            return",
         "        if False:\n            return",
+        NOTHING_TO_DELETE,
     ),
     "a one-click button on a mail to a list": (
         HEADS,
         '"unsubscribe_mailto": leave,',
         '"one_click_url": "https://om.example/one-click/k1.x",',
+        LAYOUT_HELD,
     ),
-    "the reader's name on the ready mail": (HEADS, "Mailbox(recipient.address),", "Mailbox(recipient.address, recipient.full_name),"),
-    "the note in what is passed on": (PACKING, 'sender=Sender.home, note="")', 'sender=Sender.home, note="content/so-leiten-sie-weiter")'),
+    "the reader's name on the ready mail": (
+        HEADS,
+        "Mailbox(recipient.address),",
+        "Mailbox(recipient.address, recipient.full_name),",
+        NOTHING_TO_DELETE,
+    ),
+    "the note in what is passed on": (
+        PACKING,
+        'sender=Sender.home, note="")',
+        'sender=Sender.home, note="content/so-leiten-sie-weiter")',
+        NOTHING_TO_DELETE,
+    ),
 }
 
 pytestmark = pytest.mark.slow
@@ -66,7 +89,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def mutated(copy: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The copy with one mutation, which must apply; taken back afterwards."""
-    file, old, new = request.param
+    file, old, new, *_ = request.param
     source = (copy / file).read_text(encoding="utf-8")
     assert old in source, f"{file} has changed: the mutation does not apply any more"
     (copy / file).write_text(source.replace(old, new), encoding="utf-8")
@@ -74,9 +97,9 @@ def mutated(copy: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     (copy / file).write_text(source, encoding="utf-8")
 
 
-def run_suite(folder: Path) -> subprocess.CompletedProcess[str]:
-    """The tests of packs in the copy, by its own code, up to the first that fails."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", *SUITE]
+def run_suite(folder: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    """These tests of the copy, by its own code, up to the first that fails."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -85,12 +108,12 @@ def test_the_copy_runs_its_own_code_and_passes(copy: Path) -> None:
         [sys.executable, "-c", "import om_campaigns as o; print(o.__file__)"], cwd=copy, capture_output=True, text=True, check=True
     )
     assert Path(where.stdout.strip()).is_relative_to(copy)
-    done = run_suite(copy)
+    done = run_suite(copy, *SUITE)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("mutated", MUTATIONS.values(), ids=MUTATIONS, indirect=True)
-def test_fwd_01_a_leak_makes_the_suite_fail(mutated: Path) -> None:
-    done = run_suite(mutated)
+@pytest.mark.parametrize(("mutated", "test"), [(each, each[-1]) for each in MUTATIONS.values()], ids=MUTATIONS, indirect=["mutated"])
+def test_fwd_01_a_leak_makes_the_suite_fail(mutated: Path, test: str) -> None:
+    done = run_suite(mutated, test)
     assert done.returncode == 1, done.stdout
     assert " failed" in done.stdout or " error" in done.stdout

@@ -6,7 +6,6 @@ before the rows are written, so that rows of several tables can point at each ot
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from om_campaigns import chance
 from om_campaigns.columns import ALPHABET
 
 BATCH = 20_000
@@ -52,7 +52,7 @@ def new_refs(count: int) -> list[str]:
     They come in ascending order: a unique index takes sorted values several times faster. 80 random bits stay 80 bits to
     guess; all that two of them tell is which came first in the same import.
     """
-    drawn = os.urandom(REF_LENGTH * count).translate(_TO_ALPHABET).decode()
+    drawn = chance.draw(REF_LENGTH * count).translate(_TO_ALPHABET).decode()
     return sorted(drawn[start : start + REF_LENGTH] for start in range(0, REF_LENGTH * count, REF_LENGTH))
 
 
