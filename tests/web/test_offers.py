@@ -62,6 +62,7 @@ class TestStarter:
         assert "6 Briefe, alle zwei Wochen einer, dann ist Schluss." in page
         assert "ein Gedanke, ein Satz, eine Handlung" in page
         assert "Monatsbrief" not in page, "no campaign of the starter sends it"
+        (first,) = re.findall(r"Der erste kommt am (\d+)\. Januar 2027\.", page)
         assert "Bitte sehen Sie in Ihr Postfach" in ask(workspace, client, f"/anmelden/haus/{slug}", "fuenf-gedanken").text
         said = confirm(workspace, client, link_in(mail_of(workspace))).text
         assert "Sie sind angemeldet" in said
@@ -70,6 +71,7 @@ class TestStarter:
         assert [each.step for each in workspace.ledger("fuenf-gedanken", to="rosa@neu.example", status="sent")] == [
             f"b{number}" for number in range(1, 7)
         ]
+        assert workspace.sent("fuenf-gedanken", to="rosa@neu.example")[0][1].startswith(f"2027-01-{int(first):02}")
 
     def test_what_is_offered_is_what_why_would_say(self, workspace: Workspace, client: httpx.Client) -> None:
         """For every house that is active: somebody who subscribes there to everything enters exactly what was offered there."""

@@ -7,12 +7,12 @@ people of OM have found theirs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import and_, func, insert, select
 from sqlmodel import Session
 
 from om_campaigns import store
@@ -20,10 +20,13 @@ from om_campaigns.app import App
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Address, Basis, Change, MailingList, Organisation, Person, Seat, SeatRole
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, OrganisationStatus, Origin, Role
+from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import find_free
+from om_campaigns.campaign.houses import HOUSE
 from om_campaigns.campaign.models import Campaign, CampaignStatus
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
+from om_campaigns.campaign.timing import load_zone
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.tick import make_entry
 
@@ -45,10 +48,16 @@ class Rhythm:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A mailing list that comes to advisers of these houses (ids), and how often."""
+    """A mailing list that comes to advisers of these houses (ids), and how often; ``first`` is the day of the first letter, by house."""
 
     houses: frozenset[int]
     rhythm: Rhythm
+    first: Mapping[int, date] = field(default_factory=dict)
+
+    def first_on(self, houses: Collection[int]) -> date | None:
+        """The day on which all of these houses' advisers would get the first letter; None where it is not the same or not known."""
+        days = {self.first.get(each) for each in self.houses.intersection(houses)}
+        return days.pop() if len(days) == 1 else None
 
 
 class Offers:
@@ -96,16 +105,32 @@ def find_served(app: App, now: datetime) -> dict[str, Served]:
                 continue
             entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, replace(definition, audiences=direct))
             houses = find_free(session, entry, app.today(now))
+            first = _find_first_days(session, entry.definition, houses, now)
             seen: set[str] = set()
             while houses and definition.name not in seen:  # whoever is in it goes on to what follows
                 seen.add(definition.name)
                 before = found.get(definition.mailing_list)
                 rhythm = before.rhythm if before else make_rhythm(definition)
-                found[definition.mailing_list] = Served(houses | (before.houses if before else frozenset()), rhythm)
+                known = before or Served(frozenset(), rhythm)
+                found[definition.mailing_list] = Served(houses | known.houses, rhythm, {**first, **known.first})
+                first = {}  # of what follows nobody can say yet when it begins
                 if definition.then not in definitions:
                     break
                 definition = definitions[definition.then][1]
     return found
+
+
+def _find_first_days(session: Session, definition: CampaignDefinition, houses: Collection[int], now: datetime) -> dict[int, date]:
+    """On which day of its own time zone somebody in each of these houses who enters now would get the first letter."""
+    Calendar().plan_first(session, definition, now)
+    joined = select(HOUSE.c.organisation_id, HOUSE.c.zone, TIME.c.due_at).join(
+        TIME, and_(TIME.c.zone == HOUSE.c.zone, TIME.c.days == HOUSE.c.days)
+    )
+    return {
+        row.organisation_id: row.due_at.astimezone(load_zone(row.zone)).date()
+        for row in session.execute(joined)
+        if row.organisation_id in houses
+    }
 
 
 def _add_subscribers(session: Session) -> None:

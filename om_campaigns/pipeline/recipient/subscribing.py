@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -45,10 +45,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What a reader wants to know of a mailing list before they subscribe."""
+    """What a reader wants to know of a mailing list before they subscribe.
+
+    ``first_on``: when the first letter would come if they confirmed at once; None where that depends on the house.
+    """
 
     description: str
     rhythm: Rhythm
+    first_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,11 @@ def load_offer(session: Session, language: str, served: Mapping[str, Served], *,
     english = language == "en"
     lists = [(row.slug, (row.name_en or row.name_de) if english else row.name_de) for row in offered]
     series = {
-        row.slug: Series((row.description_en or row.description_de) if english else row.description_de, served[row.slug].rhythm)
+        row.slug: Series(
+            (row.description_en or row.description_de) if english else row.description_de,
+            served[row.slug].rhythm,
+            served[row.slug].first_on(slugs),
+        )
         for row in offered
     }
     if house:
