@@ -18,7 +18,12 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from om_campaigns.app import open_app
+from om_campaigns.chance import repeatable
 from om_campaigns.cli import main
+from om_campaigns.pipeline.operator.installation import init_workspace
+from om_campaigns.pipeline.staff.demo import START, publish_all
+from om_campaigns.pipeline.staff.desk import import_audience
 
 KEPT = Path(__file__).parent / "golden"
 SEED = b"golden run"
@@ -45,6 +50,7 @@ def collect(folder: Path) -> dict[str, str]:
     for command in COMMANDS:
         name = command.replace(" ", "_").replace("--", "") or "status"
         found[f"{name}.json"] = _ask(folder, command)
+    found["plan_of_the_first_day.json"] = _plan_first_day()
     with contextlib.closing(sqlite3.connect(folder / "demo/om-campaigns.db")) as database:
         editions = [row[0] for row in database.execute("SELECT id FROM edition ORDER BY id")]
     found["editions.txt"] = "".join(f"{each}\n" for each in editions)
@@ -69,11 +75,22 @@ def keep(found: dict[str, str]) -> None:
         (KEPT / name).write_text(text, encoding="utf-8")
 
 
-def _ask(folder: Path, command: str) -> str:
+def _plan_first_day() -> str:
+    """The plan of the starter for the months of the demo, before anything left."""
+    with TemporaryDirectory() as folder, repeatable(SEED):
+        init_workspace(Path(folder) / "demo")
+        app = open_app(Path(folder) / "demo", clock=lambda: START)
+        import_audience(app, [], START, "demo", is_strict=True)
+        publish_all(app)
+        app.engine.dispose()
+        return _ask(Path(folder), "plan --until 2027-05-04", at="2027-01-04T09:00")
+
+
+def _ask(folder: Path, command: str, *, at: str = AT) -> str:
     """What the command prints, a row to each line, so that a difference shows the row."""
     said = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
-        main(["-w", "demo", "--now", AT, *command.split(), "--format", "json"])
+        main(["-w", "demo", "--now", at, *command.split(), "--format", "json"])
     told = json.loads(said.getvalue())
     if isinstance(told, list):
         return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in told)

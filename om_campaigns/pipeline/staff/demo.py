@@ -144,7 +144,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
         problems = check_workspace(app, START).errors
         if problems:
             raise RefusedError("\n".join(map(str, problems)), hint="the starter workspace must be free of problems")
-        _publish(app)
+        publish_all(app)
         import_overlays(app, [], START, "demo")
         _walk(app, clock, progress)
     finally:
@@ -161,7 +161,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None]) -> DemoResult:
     return result
 
 
-def _publish(app: App) -> None:
+def publish_all(app: App) -> None:
     """Publish every campaign, as 'campaign publish --expect' does after the first look said how many would enter."""
     try:
         publish_campaigns(app, [], START, "demo")
