@@ -4,11 +4,12 @@
     python -m benchmarks.size 50000 sqlite [WORD …]        one size, one database, only what has one of these words in its name
 
 The databases are made once (``benchmarks.filling``) and kept; what is measured works on a copy. CPU is that of this process and, for
-PostgreSQL, of its server; the lock is the longest time from the begin to the end of a transaction that may write.
+PostgreSQL, of its server; the lock is the longest time from the begin, or the first write, to the end of a transaction that writes.
 """
 
 from __future__ import annotations
 
+import re
 import resource
 import shutil
 import sys
@@ -44,6 +45,9 @@ COUNTED_FROM = 0.3
 
 LOCK_SHOWN = 0.1
 """Locks shorter than this are not told."""
+
+WRITES = re.compile(r"\s*(INSERT INTO|UPDATE|DELETE FROM) (?!plan_|temp)", re.IGNORECASE)
+"""What writes to a table of ours, and not to a temporary one."""
 
 Row = tuple[str, float, str]
 Act = tuple[str, Callable[[], object]]
@@ -93,8 +97,10 @@ class Meter:
         if began := self._began.pop(id(connection), 0.0):
             self._lock = max(self._lock, time.perf_counter() - began)
 
-    def _count(self, *_: Any) -> None:
+    def _count(self, connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         self._statements += 1
+        if WRITES.match(statement):  # a transaction that only read so far keeps others out from here on
+            self._began.setdefault(id(connection), time.perf_counter())
 
     def _cpu(self) -> float:
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -235,10 +241,14 @@ def _command(folder: Path, line: str) -> Callable[[], None]:
     return run
 
 
+def list_first_tick(office: Office) -> Iterator[Act]:
+    """Nobody has looked yet who may enter the campaigns; since then it is known, as in every installation that runs."""
+    yield "tick: the first", lambda: tick(office.app, NOW)
+
+
 def list_work(folder: Path, office: Office) -> Iterator[Act]:
     """What ticks and commands do that write; each changes what the next finds, so their order holds."""
     app = office.app
-    yield "tick: the first", lambda: tick(app, NOW)
     yield "idle: tick", lambda: tick(app, NOW)
     yield "writing: retention, nothing to forget", lambda: forget_old_values(app, NOW)
     yield "parsing: import, nothing new", lambda: import_audience(app, [], NOW, "benchmark")
@@ -257,7 +267,8 @@ def measure(people: int, database: str, words: Sequence[str] = ()) -> Iterator[t
         copy_kept(kept, copied, address)
         office, meter = open_office(copied), Meter(process)
         try:
-            for acts, times in ((list_doors(office), 4), (list_commands(copied, office), 2), (list_work(copied, office), 1)):
+            ticks, commands = list_first_tick(office), list_commands(copied, office)
+            for acts, times in ((list_doors(office), 4), (ticks, 1), (commands, 2), (list_work(copied, office), 1)):
                 for name, act in acts:
                     if not words or any(word in name for word in words):
                         yield name, min((meter.measure(act) for _ in range(times)), key=lambda cost: cost.cpu)

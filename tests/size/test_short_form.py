@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.size import Meter, list_commands, list_doors, list_work, open_office
+from benchmarks.size import Meter, list_commands, list_doors, list_first_tick, list_work, open_office
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ def test_everything_that_is_measured_can_be_done(kept: Path, tmp_path: Path) -> 
     try:
         costs = {
             name: meter.measure(act)
-            for acts in (list_doors(office), list_commands(folder, office), list_work(folder, office))
+            for acts in (list_doors(office), list_first_tick(office), list_commands(folder, office), list_work(folder, office))
             for name, act in acts
         }
     finally:
