@@ -37,7 +37,7 @@ def list_(state: State, with_closed: bool = False, format_: str = "table") -> No
     """
     from om_campaigns.pipeline.partner.own_words import count_conflicts
     from om_campaigns.pipeline.recipient.leaving import load_tasks
-    from om_campaigns.report.queries.standing import load_standing
+    from om_campaigns.report.queries.standing import load_attention
     from om_campaigns.store import read
 
     app = state.app()
@@ -47,8 +47,8 @@ def list_(state: State, with_closed: bool = False, format_: str = "table") -> No
         print_rows(tasks, format_, {each: each for each in KEYS}, keys=KEYS, zone=zone)
         return
     with read(app.engine) as session:
-        standing, conflicts = load_standing(session, app.today(now), now), count_conflicts(session, app)
-    waits = load_waiting(standing, [row for row in tasks if row["closed_at"] is None], conflicts, zone)
+        found, conflicts = load_attention(session, now), count_conflicts(session, app)
+    waits = load_waiting(found, [row for row in tasks if row["closed_at"] is None], conflicts, zone)
     if waits:
         print_headline(f"{counted(len(waits), 'thing')} wait{'s' if len(waits) == 1 else ''}. What stops mail first, then the oldest.")
         _print_waiting(waits, zone, now)

@@ -51,7 +51,7 @@ TASKS: dict[str, tuple[bool, str, str]] = {
 def load_waiting(found: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]], conflicts: int, zone: ZoneInfo) -> list[Waiting]:
     """Everything that waits, what stops mail first, then the oldest.
 
-    ``found`` as ``load_standing`` gives it, ``tasks`` as ``load_tasks`` does; ``conflicts``: blocks of houses that want a decision.
+    ``found`` as ``load_attention`` gives it, ``tasks`` as ``load_tasks`` does; ``conflicts``: blocks of houses that want a decision.
     """
     lines = [*map(_task, tasks), *_ledger(found["attention"]), *_braked(found["braked"], zone)]
     if conflicts:

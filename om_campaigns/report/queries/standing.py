@@ -124,10 +124,6 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
     the sender slowed, stopped or paused by itself (scope, name, until, why), ``alarms``: where many left at once (scope, through,
     since, left, readers), and ``held``: letters that are held back (campaign, step, reason, letters, why)."""
     row = session.get(Instance, 1) or Instance()
-    dispatch = table_of(Dispatch)
-    by_status: dict[DispatchStatus, int] = {}
-    for asked in (is_open(dispatch), is_lost(dispatch)):
-        by_status |= dict(session.execute(select(dispatch.c.status, func.count()).where(asked).group_by(dispatch.c.status)).all())
     return {
         "halted_at": row.halted_at,
         "halted_by": row.halted_by,
@@ -135,14 +131,21 @@ def load_standing(session: Session, today: date, now: datetime) -> dict[str, Any
         "leader": row.leader,
         "audience": count_audience(session, today),
         "campaigns": load_campaigns(session),
-        "braked": _load_braked(session, now),
         "alarms": _load_alarms(session),
         "owed": load_owed(session, now),
         "held": _load_open(session, TaskKind.letters_held),
-        "attention": {
-            status.value: by_status.get(status, 0) for status in (DispatchStatus.held, DispatchStatus.failed, DispatchStatus.uncertain)
-        },
+        **load_attention(session, now),
     }
+
+
+def load_attention(session: Session, now: datetime) -> dict[str, Any]:
+    """Of the same, ``attention`` and ``braked`` alone: what waits for somebody, without counting anybody."""
+    dispatch = table_of(Dispatch)
+    by_status: dict[DispatchStatus, int] = {}
+    for asked in (is_open(dispatch), is_lost(dispatch)):
+        by_status |= dict(session.execute(select(dispatch.c.status, func.count()).where(asked).group_by(dispatch.c.status)).all())
+    looked_at = (DispatchStatus.held, DispatchStatus.failed, DispatchStatus.uncertain)
+    return {"attention": {status.value: by_status.get(status, 0) for status in looked_at}, "braked": _load_braked(session, now)}
 
 
 def _load_alarms(session: Session) -> list[dict[str, Any]]:
