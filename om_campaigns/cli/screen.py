@@ -123,7 +123,7 @@ def whole_command(command: str) -> str:
     if given.get("workspace") and str(given["workspace"]) != ".":
         words += ["-w", quoted(str(given["workspace"]))]
     if given.get("now"):
-        words += ["--now", given["now"].isoformat()]
+        words += ["--now", given["now"].isoformat(timespec="auto" if given["now"].second else "minutes")]
     return " ".join([*words, *([command] if command else [])])
 
 
