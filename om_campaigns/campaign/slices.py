@@ -18,7 +18,7 @@ SLICE = Table("plan_slice", temporary, Column("number", Integer, primary_key=Tru
 
 FIRST, MOST = 2_500, 50_000
 """Rows in the first slice, and at most; none is smaller than the first, because each has its own fixed cost."""
-SHORT, LONG = 0.25, 0.5
+SHORT, LONG = 0.4, 0.8
 """Seconds: a slice that took less is followed by one twice as large, after one that took more comes one of half its size."""
 
 
