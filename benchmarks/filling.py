@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url, text
 
-from om_campaigns import migrations, store
+from om_campaigns import engines, migrations
 from om_campaigns.app import open_app
 from om_campaigns.campaign.models import Dispatch, Enrolment, Pack
 from om_campaigns.columns import table_of
@@ -396,7 +396,7 @@ def copy_kept(folder: Path, copied: Path, server: str = "", name: str = "tried")
 
 def new_database(server: str, name: str, *, like: str = "template0") -> str:
     """The address of a database of this name on the server, empty or as another one; what was there is gone."""
-    admin = create_engine(store.open_engine(server).url, isolation_level="AUTOCOMMIT")
+    admin = create_engine(engines.open_engine(server).url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {like}"))

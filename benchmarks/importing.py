@@ -35,13 +35,13 @@ gc.set_threshold(100_000, 10, 10)  # as om_campaigns.cli does for every command
 atexit.register(gc.freeze)
 from datetime import UTC, datetime
 from pathlib import Path
-from om_campaigns import store
+from om_campaigns import engines, store
 from om_campaigns.audience import models
 from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.intake import import_files
 
 path, now, keyring = Path(sys.argv[2]), datetime(2027, 1, 4, tzinfo=UTC), Keyring("k", {"k": b"k" * 32})
-engine = store.open_engine("sqlite:///" + sys.argv[1])
+engine = engines.open_engine("sqlite:///" + sys.argv[1])
 with store.write(engine) as session:
     report = import_files(session, [path], path.parent, keyring=keyring, now=now, today=now.date(), actor="benchmark")
 engine.dispose()
@@ -72,13 +72,13 @@ def make_audience(folder: Path) -> Path:
     """A database with the schema and the houses."""
     from datetime import UTC, datetime
 
-    from om_campaigns import store
+    from om_campaigns import engines, store
     from om_campaigns.audience import models as _models  # noqa: F401
     from om_campaigns.audience.addresses import Keyring
     from om_campaigns.audience.intake import import_files
 
     path = folder / "prepared.db"
-    engine = store.open_engine(f"sqlite:///{path}")
+    engine = engines.open_engine(f"sqlite:///{path}")
     store.metadata.create_all(engine)
     with store.write(engine) as session:
         now, keyring = datetime(2027, 1, 4, tzinfo=UTC), Keyring("k", {"k": b"k" * 32})

@@ -25,12 +25,12 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from om_campaigns import migrations, store
+from om_campaigns import engines, migrations, store
 from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.entry_brake import confirm_entry
-from om_campaigns.campaign.models import CampaignKind, PermissionKind
 from om_campaigns.campaign.releases import publish
+from om_campaigns.campaign.vocabulary import CampaignKind, PermissionKind
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
 from om_campaigns.pipeline.tick import plan_all, tick
@@ -83,7 +83,7 @@ def make_workspace(folder: Path, seats: int) -> None:
     folder.mkdir()
     (folder / "config.toml").write_text("format = 1\n", encoding="utf-8")
     make_keys(folder / "keys.toml")
-    engine = store.open_engine("sqlite:///om-campaigns.db", root=folder)
+    engine = engines.open_engine("sqlite:///om-campaigns.db", root=folder)
     migrations.upgrade(engine)
     with store.write(engine) as session:
         session.execute(text("CREATE TEMPORARY TABLE number (n INTEGER PRIMARY KEY)"))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlmodel import Session
 
-from om_campaigns import store
+from om_campaigns import engines, store
 from om_campaigns.clock import fixed_clock
 from om_campaigns.columns import new_ref
 from om_campaigns.compose import models as _compose_tables  # noqa: F401  the tables must be known before they are made
@@ -108,7 +108,7 @@ def time_ours(port: int, letters: int, sessions: int) -> float:
     """Letters per second of the whole run of the sender."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        engine = store.open_engine("sqlite:///sending.db", root=folder)
+        engine = engines.open_engine("sqlite:///sending.db", root=folder)
         store.metadata.create_all(engine)
         make_stage(engine, letters)
         transport = SmtpTransport(SmtpSettings(host="127.0.0.1", port=port, tls=Tls.none, helo="bench.example"))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from om_campaigns import chance, migrations, store
+from om_campaigns import chance, engines, migrations, store
 from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401  every table must be known before a session opens
 from om_campaigns.audience import entrance as _entrance  # noqa: F401
 from om_campaigns.audience import models as _audience_models  # noqa: F401
@@ -132,7 +132,7 @@ def open_app(
     missing or of another version.
     """
     settings = load_settings(workspace)
-    engine = store.open_engine(settings.database.url.get_secret_value(), root=workspace)
+    engine = engines.open_engine(settings.database.url.get_secret_value(), root=workspace)
     if check_schema:
         migrations.require_current(engine)
     return App(

@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from om_campaigns import store
+from om_campaigns import engines, store
 from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401
 from om_campaigns.audience import entrance as _entrance  # noqa: F401  the tables must be known before they are made
 from om_campaigns.audience import models as _audience  # noqa: F401
@@ -51,7 +51,7 @@ def postgres_url() -> Iterator[str]:
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty SQLite database, made once: copying a file takes a hundredth of making the tables."""
     folder = tmp_path_factory.mktemp("template")
-    engine = store.open_engine("sqlite:///template.db", root=folder)
+    engine = engines.open_engine("sqlite:///template.db", root=folder)
     store.metadata.create_all(engine)
     engine.dispose()
     return folder / "template.db"
@@ -61,7 +61,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_engine(sqlite_template: Path, tmp_path: Path) -> Iterator[Engine]:
     """An empty SQLite database with every table."""
     shutil.copy(sqlite_template, tmp_path / "test.db")
-    engine = store.open_engine("sqlite:///test.db", root=tmp_path)
+    engine = engines.open_engine("sqlite:///test.db", root=tmp_path)
     yield engine
     engine.dispose()
 
@@ -70,10 +70,10 @@ def sqlite_engine(sqlite_template: Path, tmp_path: Path) -> Iterator[Engine]:
 def postgres_engine(postgres_url: str) -> Iterator[Engine]:
     """An empty PostgreSQL database of its own with every table."""
     name = f"t{uuid.uuid4().hex}"
-    admin = create_engine(store.open_engine(postgres_url).url, isolation_level="AUTOCOMMIT")
+    admin = create_engine(engines.open_engine(postgres_url).url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    engine = store.open_engine(admin.url.set(database=name).render_as_string(hide_password=False))
+    engine = engines.open_engine(admin.url.set(database=name).render_as_string(hide_password=False))
     store.metadata.create_all(engine)
     yield engine
     engine.dispose()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns import store
+from om_campaigns import engines, store
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.operator.backups import back_up, restore
 from om_campaigns.pipeline.operator.doctor import Level, examine
@@ -77,7 +77,7 @@ def test_a_workspace_is_private_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_the_files_beside_a_database_are_as_private_as_itself(tmp_path: Path) -> None:
-    engine = store.open_engine("sqlite:///om.db", root=tmp_path)
+    engine = engines.open_engine("sqlite:///om.db", root=tmp_path)
     store.metadata.create_all(engine)
     with store.write(engine) as session:
         store.instance(session)

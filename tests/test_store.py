@@ -8,8 +8,9 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Engine
 
+from om_campaigns.engines import FAULTS, name_fault, naming_faults
 from om_campaigns.errors import InstallationError
-from om_campaigns.store import FAULTS, Mode, instance, name_fault, naming_faults, read, write
+from om_campaigns.store import Mode, instance, read, write
 
 
 def test_rehearsal_is_the_mode_of_a_new_installation(engine: Engine) -> None:

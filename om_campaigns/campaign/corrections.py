@@ -16,17 +16,8 @@ from sqlmodel import Session
 
 from om_campaigns import chance
 from om_campaigns.campaign.codes import new_code
-from om_campaigns.campaign.models import (
-    Campaign,
-    CampaignFile,
-    CampaignVersion,
-    Dispatch,
-    DispatchStatus,
-    Pack,
-    PackOrganisation,
-    Reason,
-    RelayState,
-)
+from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion, Dispatch, Pack, PackOrganisation
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason, RelayState
 from om_campaigns.columns import Instant, new_ref, table_of
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.nearest import make_hint

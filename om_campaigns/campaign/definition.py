@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
-from om_campaigns.campaign.models import CampaignKind
+from om_campaigns.campaign.vocabulary import CampaignKind
 from om_campaigns.columns import digest, dump_json
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

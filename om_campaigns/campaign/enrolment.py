@@ -47,10 +47,11 @@ from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnt
 from om_campaigns.campaign.entry_brake import EntryRule, Judgement, Subjects, judge_entry
 from om_campaigns.campaign.houses import HOUSE, House, fill_houses, renew_temporary, temporary
 from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
-from om_campaigns.campaign.models import Campaign, CampaignVersion, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Enrolment
 from om_campaigns.campaign.receivers import RECEIVER, fill_receivers, load_passing, segment_of
 from om_campaigns.campaign.routing import Cascade
 from om_campaigns.campaign.unseen import AUDIENCE, read_history, source_of
+from om_campaigns.campaign.vocabulary import EnrolmentState, Reason
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 from om_campaigns.store import change, insert_ignoring
 

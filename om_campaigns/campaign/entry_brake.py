@@ -15,8 +15,9 @@ from sqlalchemy import ColumnElement, func, select
 from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import RecipientKind
-from om_campaigns.campaign.models import Campaign, Enrolment, PermissionKind, Reason
+from om_campaigns.campaign.models import Campaign, Enrolment
 from om_campaigns.campaign.permissions import load_permissions, record_permission
+from om_campaigns.campaign.vocabulary import PermissionKind, Reason
 from om_campaigns.columns import table_of
 
 _enrolment = table_of(Enrolment)

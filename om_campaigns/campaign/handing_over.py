@@ -15,8 +15,9 @@ from sqlmodel import Session
 from om_campaigns.audience.models import Seat
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.corrections import COPIED
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Pack, Reason
+from om_campaigns.campaign.models import Dispatch, Pack
 from om_campaigns.campaign.routing import Receiver
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.errors import RefusedError
 

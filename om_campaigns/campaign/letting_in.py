@@ -31,9 +31,10 @@ from om_campaigns.campaign.entry_brake import (
     lock_entry,
     raise_largest,
 )
-from om_campaigns.campaign.models import Campaign, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Campaign, Enrolment
 from om_campaigns.campaign.receivers import segment_of
 from om_campaigns.campaign.slices import in_slice
+from om_campaigns.campaign.vocabulary import EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.store import change, insert_ignoring
 

@@ -17,7 +17,8 @@ from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, RecipientKind, Route, Sender
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Dispatch, Enrolment
+from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import table_of
 
 

@@ -14,7 +14,8 @@ from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.matching import is_open
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.columns import table_of
 
 HELD = (Reason.missing_value, Reason.broken_text)

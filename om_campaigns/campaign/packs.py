@@ -21,10 +21,11 @@ from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
 from om_campaigns.campaign.codes import new_code
 from om_campaigns.campaign.definition import Step
 from om_campaigns.campaign.houses import fill_houses
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, Pack, PackOrganisation, Reason, RelayState
+from om_campaigns.campaign.models import Dispatch, Enrolment, Pack, PackOrganisation
 from om_campaigns.campaign.receivers import Passing, fill_receivers, follow_receivers, load_passing, load_served
 from om_campaigns.campaign.routing import Cascade, Service
 from om_campaigns.campaign.rows import ROW, Ready, gather
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason, RelayState
 from om_campaigns.columns import new_ref, table_of
 
 

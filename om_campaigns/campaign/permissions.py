@@ -8,7 +8,8 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlmodel import Session
 
-from om_campaigns.campaign.models import Permission, PermissionKind
+from om_campaigns.campaign.models import Permission
+from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.columns import table_of
 
 

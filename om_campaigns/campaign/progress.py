@@ -13,8 +13,9 @@ from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.slices import in_slice
+from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.store import change
 

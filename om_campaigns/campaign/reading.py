@@ -21,8 +21,8 @@ from om_campaigns.campaign.definition import (
     Variant,
     Window,
 )
-from om_campaigns.campaign.models import CampaignKind
 from om_campaigns.campaign.tables import Table
+from om_campaigns.campaign.vocabulary import CampaignKind
 from om_campaigns.campaign.words import (
     AUDIENCE_KEYS,
     CAMPAIGN_KEYS,

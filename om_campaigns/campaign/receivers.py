@@ -18,8 +18,9 @@ from om_campaigns.audience.vocabulary import OrganisationStatus, RecipientKind, 
 from om_campaigns.campaign.definition import Audience, CampaignDefinition
 from om_campaigns.campaign.houses import House, choose_route, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties, make_reason
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, PackOrganisation, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, PackOrganisation
 from om_campaigns.campaign.routing import Cascade, Office, Receiver, Service, make_cascade
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import table_of
 
 RECEIVER = Table(

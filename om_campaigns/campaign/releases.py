@@ -16,20 +16,8 @@ from sqlmodel import Session
 
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.houses import renew_temporary, temporary
-from om_campaigns.campaign.models import (
-    Blob,
-    Campaign,
-    CampaignFile,
-    CampaignKind,
-    CampaignStatus,
-    CampaignVersion,
-    Dispatch,
-    DispatchStatus,
-    Enrolment,
-    EnrolmentState,
-    Reason,
-    SkippedStep,
-)
+from om_campaigns.campaign.models import Blob, Campaign, CampaignFile, CampaignVersion, Dispatch, Enrolment, SkippedStep
+from om_campaigns.campaign.vocabulary import CampaignKind, CampaignStatus, DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import Instant, digest, dump_json, table_of
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.nearest import make_hint

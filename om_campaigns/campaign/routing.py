@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from om_campaigns.audience.seats import RECEIVING_ROLES
 from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import PASSING_ON, ForwardPolicy, Level, Relay, Role, Route
-from om_campaigns.campaign.models import Reason
+from om_campaigns.campaign.vocabulary import Reason
 
 _RECEIVES_BELOW = (Role.distributor, Role.contact)
 """Who also receives for houses below that have nobody (domain rule 2)."""

@@ -31,8 +31,9 @@ from om_campaigns.campaign.calendar import TIME
 from om_campaigns.campaign.definition import CampaignDefinition, ReEnter, Step
 from om_campaigns.campaign.houses import HOUSE, House, temporary
 from om_campaigns.campaign.matching import Parties, is_active, join_parties, make_parties, make_reason
-from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.slices import in_slice
+from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 
 ROW = Table(

@@ -19,7 +19,8 @@ from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns import __version__, store
 from om_campaigns.audience import models as audience
-from om_campaigns.campaign.models import Campaign, Reason
+from om_campaigns.campaign.models import Campaign
+from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.columns import Json, digest, key, table_of
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from om_campaigns.audience.columns_de import words_of
 from om_campaigns.audience.vocabulary import Route, Sender
 from om_campaigns.campaign.definition import OFFERS_SAY_DO, ReEnter
-from om_campaigns.campaign.models import CampaignKind
+from om_campaigns.campaign.vocabulary import CampaignKind
 
 DURATION = re.compile(r"(\d{1,5}) ?(d|h|w|tage?|days?|stunden?|hours?|wochen?|weeks?)", re.IGNORECASE)
 CLOCK = re.compile(r"(\d{1,2}):(\d{2})")

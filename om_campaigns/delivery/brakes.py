@@ -17,8 +17,9 @@ from sqlmodel import Session, col
 from om_campaigns import events
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin
-from om_campaigns.campaign.models import Campaign, CampaignStatus
+from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import pause
+from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.letters import Done, Letter
 from om_campaigns.delivery.models import MessageState, Pace

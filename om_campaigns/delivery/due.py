@@ -12,7 +12,8 @@ from sqlmodel import Session, col
 
 from om_campaigns.audience.models import Address, Organisation, Person
 from om_campaigns.audience.vocabulary import RecipientKind, Route
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Pack
+from om_campaigns.campaign.models import Campaign, Dispatch, Pack
+from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.delivery.destinations import domains_of
 from om_campaigns.delivery.letters import Due, Earlier
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part

@@ -20,7 +20,7 @@ from typing import Any, cast
 from sqlalchemy import Engine
 
 from om_campaigns import events
-from om_campaigns.campaign.models import DispatchStatus, Reason
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import Instant, dump_json, new_claim
 from om_campaigns.delivery.letters import Done, Due, Held, Letter, Prepared, Refusal
 from om_campaigns.delivery.models import MessageState, Part

@@ -11,7 +11,7 @@ from enum import StrEnum
 from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import RecipientKind, Route, Sender
-from om_campaigns.campaign.models import DispatchStatus, Reason
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.delivery.destinations import destination_of, destination_of_address
 from om_campaigns.delivery.models import MessageState, Part
 from om_campaigns.delivery.pacing import Places

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from om_campaigns.campaign.models import DispatchStatus, Reason
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.delivery.letters import Done
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.delivery.pacing import make_retry_at

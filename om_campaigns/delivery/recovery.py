@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 from sqlmodel import Session, col
 
 from om_campaigns.audience.models import Touch
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.models import Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, Worker
 from om_campaigns.delivery.outcomes import make_day

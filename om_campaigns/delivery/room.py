@@ -14,7 +14,8 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.models import Campaign, CampaignStatus, CampaignVersion
+from om_campaigns.campaign.models import Campaign, CampaignVersion
+from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.delivery.due import Chosen, count_mails, load_due, not_to
 from om_campaigns.delivery.letters import Due
 from om_campaigns.delivery.models import Pace

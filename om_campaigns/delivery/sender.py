@@ -28,7 +28,8 @@ from om_campaigns.delivery.room import Room, load_campaign_limits, load_fitting,
 from om_campaigns.delivery.run import Run
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
-from om_campaigns.store import naming_faults, read, require_room, write
+from om_campaigns.engines import naming_faults, require_room
+from om_campaigns.store import read, write
 
 __all__ = ["Compose", "Due", "Ended", "Held", "Prepared", "Rates", "Recovered", "Run", "Sent", "recover", "send_due"]
 

@@ -14,7 +14,8 @@ from sqlmodel import Session, col
 from om_campaigns.audience.consent import is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Touch
 from om_campaigns.audience.vocabulary import BounceState
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.due import SERVED
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState

@@ -15,7 +15,8 @@ from sqlmodel import col
 from om_campaigns.audience.consent import has_basis, is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Person
 from om_campaigns.audience.vocabulary import OrganisationStatus, PersonStatus, RecipientKind
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.vocabulary import CampaignStatus, Reason
 from om_campaigns.delivery.recovery import TOUCH_COLUMNS
 from om_campaigns.store import Instance
 

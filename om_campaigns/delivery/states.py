@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from om_campaigns.campaign.models import DispatchStatus as D
-from om_campaigns.campaign.models import RelayState as R
+from om_campaigns.campaign.vocabulary import DispatchStatus as D
+from om_campaigns.campaign.vocabulary import RelayState as R
 from om_campaigns.delivery.models import MessageState as M
 
 DISPATCH: Mapping[tuple[D, D], str] = {

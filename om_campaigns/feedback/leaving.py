@@ -24,8 +24,9 @@ from om_campaigns.audience.vocabulary import (
     SuppressionScope,
 )
 from om_campaigns.campaign.handing_over import hand_over
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, Pack
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack
 from om_campaigns.campaign.receivers import Moved, find_following, move_to_next_receiver
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import digest, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.feedback.models import TaskKind

@@ -12,7 +12,8 @@ from sqlalchemy import literal_column, select, update
 from sqlmodel import Session, col
 
 from om_campaigns.audience.vocabulary import Route
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Pack, RelayState
+from om_campaigns.campaign.models import Dispatch, Pack
+from om_campaigns.campaign.vocabulary import DispatchStatus, RelayState
 from om_campaigns.delivery.states import check_relay
 
 UNTAKEN = (RelayState.offered, RelayState.postponed)

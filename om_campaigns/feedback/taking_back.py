@@ -12,7 +12,8 @@ from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.consent import CONSENTS, stops
 from om_campaigns.audience.models import Basis, Change, Preference, Suppression
 from om_campaigns.audience.vocabulary import Origin, Rhythm, Route, SuppressionReason, SuppressionScope
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Dispatch, Enrolment
+from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import MessageDispatch
 from om_campaigns.feedback.leaving import Channel, Leaver, find_scope, hold_address

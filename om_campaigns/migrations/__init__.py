@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, inspect, text
 
+from om_campaigns.engines import naming_faults
 from om_campaigns.errors import InstallationError
-from om_campaigns.store import naming_faults
 
 if TYPE_CHECKING:
     from alembic.config import Config

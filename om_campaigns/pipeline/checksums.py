@@ -18,9 +18,10 @@ from sqlmodel import Session
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.campaign.matching import is_open
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, PermissionKind
+from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.owed import is_owed
 from om_campaigns.campaign.permissions import find_permission, record_permission
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, PermissionKind
 from om_campaigns.columns import table_of
 from om_campaigns.compose.library import Library
 from om_campaigns.delivery.models import Message, MessageDispatch

@@ -17,8 +17,9 @@ from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.enrolment import ENTRANT, foresee
 from om_campaigns.campaign.entry_brake import CONFIRMED_FOR, Judgement, Subjects, confirm_entry, most_by
 from om_campaigns.campaign.letting_in import note_held
-from om_campaigns.campaign.models import Campaign, CampaignStatus, PermissionKind
+from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import get_campaign, load_definitions, running_campaigns
+from om_campaigns.campaign.vocabulary import CampaignStatus, PermissionKind
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.entry_holds import settle_hold
 from om_campaigns.pipeline.operator.installation import require_real_clock

@@ -28,7 +28,7 @@ from om_campaigns.campaign.entry_brake import EntryRule, Judgement
 from om_campaigns.campaign.houses import fill_houses, load_houses
 from om_campaigns.campaign.letting_in import close_entry, enrol, find_who_left, is_known_held, load_entrants, note_who_left, open_entry
 from om_campaigns.campaign.matching import is_open, is_waiting
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Pack, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import count_uncertain, load_owed, newest_dispatch
 from om_campaigns.campaign.plan import Planned, find_due, plan
@@ -46,6 +46,7 @@ from om_campaigns.campaign.rows import Ready, find_begun_steps, load_due
 from om_campaigns.campaign.slices import fill_slice, slices
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.campaign.unseen import Sight, is_anything_noted, look_up, record_look, take_down
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, Select, and_, insert, literal, select
 from sqlalchemy.orm import aliased
 
-from om_campaigns import store
+from om_campaigns import engines, store
 from om_campaigns.audience.expressions import FIELDS, FUNCTIONS, Kind, Refers, Selects, check, compile_condition, read, split
 from om_campaigns.audience.expressions.parse import MAX_BRACKETS, MAX_BYTES
 from om_campaigns.audience.models import Change, Organisation, Person, Seat
@@ -171,7 +171,7 @@ def _place(engine: Engine, seed: int) -> Place:
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Place]]:
     made = []
     for seed in SEEDS:
-        engine = store.open_engine("sqlite:///audience.db", root=tmp_path_factory.mktemp(f"seed{seed}"))
+        engine = engines.open_engine("sqlite:///audience.db", root=tmp_path_factory.mktemp(f"seed{seed}"))
         store.metadata.create_all(engine)
         made.append(_place(engine, seed))
     yield made

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from om_campaigns.audience.vocabulary import Route, Sender
 from om_campaigns.campaign.definition import WORKING_HOURS, Audience, CampaignDefinition, ReEnter, Step, Variant, Window
-from om_campaigns.campaign.models import CampaignKind
 from om_campaigns.campaign.reading import Known, TextName, parse_campaign, parse_text_name, read_campaign
+from om_campaigns.campaign.vocabulary import CampaignKind
 from om_campaigns.errors import Problem, ProblemsError
 
 

@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from om_campaigns.campaign.models import Permission, PermissionKind
+from om_campaigns.campaign.models import Permission
 from om_campaigns.campaign.permissions import find_permission, load_permissions, record_permission
+from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.store import read, write
 
 NOON = datetime(2027, 5, 4, 12, tzinfo=UTC)

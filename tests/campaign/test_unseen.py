@@ -18,9 +18,9 @@ from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign import unseen
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter, Step
-from om_campaigns.campaign.models import CampaignKind, EnrolmentState
 from om_campaigns.campaign.releases import publish, running_campaigns
 from om_campaigns.campaign.unseen import WATCHED, WATCHES, is_anything_noted, take_down
+from om_campaigns.campaign.vocabulary import CampaignKind, EnrolmentState
 from om_campaigns.pipeline.tick import CampaignPlan, plan_all, plan_campaign
 from tests.audience.plain_audience import TODAY, make_audience
 

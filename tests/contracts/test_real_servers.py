@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlmodel import select
 
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.models import Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.letters import Ended, Sent
 from om_campaigns.delivery.sender import send_due

@@ -19,16 +19,18 @@ from sqlalchemy import Engine, update
 from sqlmodel import select
 
 from om_campaigns.audience.models import Touch
-from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.clock import fixed_clock
 from om_campaigns.compose import models as _compose  # noqa: F401  every table must be known
 from om_campaigns.delivery.models import Message, MessageState, Worker
 from om_campaigns.delivery.sender import recover, send_due
 from om_campaigns.delivery.smtp import SmtpTransport
+from om_campaigns.engines import open_engine
 from om_campaigns.events import set_up_logs
 from om_campaigns.feedback import models as _feedback  # noqa: F401
 from om_campaigns.settings import SmtpSettings, Tls
-from om_campaigns.store import instance, open_engine, read, write
+from om_campaigns.store import instance, read, write
 from tests.delivery.stage import NOW, Pace, compose
 
 CONTEXT = multiprocessing.get_context("forkserver")

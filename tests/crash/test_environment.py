@@ -20,13 +20,15 @@ from sqlalchemy import Engine, text
 from sqlmodel import select
 
 from om_campaigns import store
-from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.delivery import sender
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.models import Message
+from om_campaigns.engines import open_engine
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.gate import pass_gate
-from om_campaigns.store import open_engine, read, write
+from om_campaigns.store import read, write
 from tests.delivery.stage import Pace, make_stage
 from tests.delivery.test_sender import AnsweringTransport, send
 from tests.journeys.workspace import Workspace, local

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Engine
 
 from om_campaigns.delivery.sender import MOST_CLAIMED
-from om_campaigns.store import metadata, open_engine
+from om_campaigns.engines import open_engine
+from om_campaigns.store import metadata
 from tests.crash.harness import Found, cut_power, run_until_done
 from tests.delivery.stage import make_stage
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from om_campaigns import store
+from om_campaigns import engines, store
 from om_campaigns.errors import InstallationError
 from tests.journeys.workspace import PEOPLE_COLUMNS, Workspace, house, local, person
 
@@ -93,7 +93,7 @@ def test_a_scheduler_an_import_and_commands_work_side_by_side(ws: Workspace) -> 
 
 def test_a_writer_waits_with_a_bound_and_then_says_so(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "BUSY_SECONDS", 1)
-    engine = store.open_engine(f"sqlite:///{ws.folder}/om-campaigns.db")
+    engine = engines.open_engine(f"sqlite:///{ws.folder}/om-campaigns.db")
     with closing(sqlite3.connect(ws.folder / "om-campaigns.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()

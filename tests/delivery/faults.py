@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from om_campaigns.campaign.models import DispatchStatus as D
-from om_campaigns.campaign.models import Reason
+from om_campaigns.campaign.vocabulary import DispatchStatus as D
+from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.delivery.letters import Ended
 from tests.delivery.misbehaving import SILENCE
 

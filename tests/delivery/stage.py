@@ -13,7 +13,8 @@ from sqlmodel import Session
 
 from om_campaigns.audience.models import Address, Basis, MailingList, Organisation, OrganisationType, Person
 from om_campaigns.audience.vocabulary import BasisKind, DataRole, Level, RecipientKind, Route, Sender
-from om_campaigns.campaign.models import Campaign, CampaignKind, CampaignVersion, Dispatch, Enrolment
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Enrolment
+from om_campaigns.campaign.vocabulary import CampaignKind
 from om_campaigns.columns import new_ref
 from om_campaigns.delivery.letters import Due, Held, Prepared
 from om_campaigns.delivery.models import Part

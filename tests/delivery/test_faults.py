@@ -17,7 +17,8 @@ from sqlalchemy import Engine
 from sqlmodel import select
 
 from om_campaigns.audience.models import Suppression, Touch
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.models import Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.brakes import load_closed
 from om_campaigns.delivery.letters import Ended, Sent

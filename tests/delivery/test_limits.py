@@ -17,7 +17,8 @@ from sqlmodel import select
 
 from om_campaigns.audience.models import Address, Change, Organisation, Suppression
 from om_campaigns.audience.vocabulary import Level
-from om_campaigns.campaign.models import Campaign, CampaignStatus, CampaignVersion, Dispatch, DispatchStatus, Pack
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Pack
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus
 from om_campaigns.clock import system_clock
 from om_campaigns.delivery import brakes
 from om_campaigns.delivery.brakes import load_closed, open_destination, release_campaign
@@ -31,8 +32,9 @@ from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.smtp import SmtpTransport
 from om_campaigns.delivery.transport import Kind, Outcome, Stage
 from om_campaigns.delivery.workers import start_worker
+from om_campaigns.engines import open_engine
 from om_campaigns.settings import SmtpSettings, Tls
-from om_campaigns.store import metadata, open_engine, read, write
+from om_campaigns.store import metadata, read, write
 from tests.crash.harness import sink
 from tests.delivery import stage
 from tests.delivery.stage import NOW, make_stage

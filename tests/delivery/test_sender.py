@@ -24,7 +24,8 @@ from om_campaigns.audience.vocabulary import (
     SuppressionReason,
     SuppressionScope,
 )
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.due import of_campaign
 from om_campaigns.delivery.keeping import KeepingConnection

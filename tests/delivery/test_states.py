@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.campaign.models import DispatchStatus
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.delivery.states import DISPATCH, MESSAGE, IllegalMoveError, check_dispatch, check_message, make_table
 

@@ -14,7 +14,8 @@ from sqlalchemy import Engine, update
 from sqlmodel import select
 
 from om_campaigns.audience.models import Touch
-from om_campaigns.campaign.models import Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.due import load_due
 from om_campaigns.delivery.ledger import Ledger

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.audience.vocabulary import Rhythm, SuppressionReason
-from om_campaigns.campaign.models import CampaignStatus, DispatchStatus, EnrolmentState, Reason, RelayState
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, EnrolmentState, Reason, RelayState
 from om_campaigns.cli.ledger import STATUSES
 from om_campaigns.compose.overlay import Conflict, OverlayKind
 from om_campaigns.delivery.models import MessageState

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import create_engine, text
 
-from om_campaigns import store
+from om_campaigns import engines
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def module_postgres(postgres_url: str) -> Iterator[str]:
 
 def _empty_database(postgres_url: str) -> Iterator[str]:
     name = f"j{uuid.uuid4().hex}"
-    admin = create_engine(store.open_engine(postgres_url).url, isolation_level="AUTOCOMMIT")
+    admin = create_engine(engines.open_engine(postgres_url).url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     yield admin.url.set(drivername="postgresql", database=name).render_as_string(hide_password=False)

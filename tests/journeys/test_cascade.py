@@ -15,7 +15,7 @@ import pytest
 
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import Route
-from om_campaigns.campaign.models import RelayState
+from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.compose.pack import FILE_NAMES
 from om_campaigns.errors import InputError, ProblemsError

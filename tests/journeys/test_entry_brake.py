@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from om_campaigns.campaign.models import Reason
+from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.pipeline.entering import FigureNeededError, admit
 from om_campaigns.pipeline.tick import plan_all
 from tests.cli.shell import om

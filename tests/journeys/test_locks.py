@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session
 
-from om_campaigns import store
+from om_campaigns import engines, store
 from om_campaigns.audience.intake import WRITTEN
 from om_campaigns.pipeline.staff.desk import check_workspace, import_audience
 from om_campaigns.pipeline.staff.explaining import explain_recipient
@@ -112,7 +112,7 @@ def test_an_import_that_was_overtaken_is_done_again(office: Workspace) -> None:
 
 def test_a_trial_knows_every_table_that_an_import_writes_to(tmp_path: Path) -> None:
     """All tables of the starter go into an empty workspace while somebody else is writing."""
-    engine = store.open_engine("sqlite:///trial.db", root=tmp_path)
+    engine = engines.open_engine("sqlite:///trial.db", root=tmp_path)
     store.metadata.create_all(engine)
     with store.scratch(engine, WRITTEN) as session:
         copied = session.connection().exec_driver_sql("SELECT name FROM temp.sqlite_master WHERE type = 'table'").scalars().all()

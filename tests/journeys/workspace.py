@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
-from om_campaigns import migrations, store
+from om_campaigns import engines, migrations, store
 from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.campaign.releases import publish
 from om_campaigns.delivery.memory import MemoryTransport
@@ -110,7 +110,7 @@ def person(name: str, organisation: str, **values: str) -> str:
 
 
 def upgrade(database: str, folder: Path) -> None:
-    engine = store.open_engine(database, root=folder)
+    engine = engines.open_engine(database, root=folder)
     migrations.upgrade(engine)
     engine.dispose()
 

@@ -11,14 +11,14 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-from om_campaigns import migrations, store
+from om_campaigns import engines, migrations, store
 from om_campaigns.errors import InstallationError
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "sqlite":
-        engine = store.open_engine("sqlite:///empty.db", root=tmp_path)
+        engine = engines.open_engine("sqlite:///empty.db", root=tmp_path)
         yield engine
         engine.dispose()
     else:

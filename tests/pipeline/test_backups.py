@@ -20,6 +20,7 @@ from om_campaigns.clock import system_clock
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Outcome
 from om_campaigns.delivery.workers import start_worker
+from om_campaigns.engines import open_engine
 from om_campaigns.errors import InputError, InstallationError, RefusedError
 from om_campaigns.pipeline.identity import MIRROR_NAME, read_mirror
 from om_campaigns.pipeline.notices import send_asked_notices
@@ -27,7 +28,6 @@ from om_campaigns.pipeline.operator.backups import back_up, read_contents, resto
 from om_campaigns.pipeline.operator.installation import LEADER, take_leadership
 from om_campaigns.pipeline.recipient.doors import find_visitor_of
 from om_campaigns.pipeline.recipient.preferring import ask_for_link
-from om_campaigns.store import open_engine
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 

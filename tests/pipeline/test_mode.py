@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns import migrations, store
+from om_campaigns import engines, migrations, store
 from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.tick import tick
@@ -19,7 +19,7 @@ NOW = datetime(2027, 1, 5, 8, tzinfo=UTC)
 def opened(folder: Path, config: str, done: Mode) -> App:
     (folder / "config.toml").write_text(config, encoding="utf-8")
     make_keys(folder / "keys.toml")
-    engine = store.open_engine("sqlite:///om-campaigns.db", root=folder)
+    engine = engines.open_engine("sqlite:///om-campaigns.db", root=folder)
     migrations.upgrade(engine)
     with store.write(engine) as session:
         store.instance(session).mode = done

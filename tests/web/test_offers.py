@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from om_campaigns.campaign.models import CampaignStatus
+from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.compose.links import Door
 from om_campaigns.feedback.models import TaskKind
 from om_campaigns.pipeline.recipient.doors import make_form_key

@@ -11,7 +11,8 @@ import pytest
 from sqlmodel import Session
 from starlette.testclient import TestClient
 
-from om_campaigns.campaign.models import Dispatch, Pack, RelayState
+from om_campaigns.campaign.models import Dispatch, Pack
+from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.compose.pack import FILE_NAMES
 from om_campaigns.pipeline.partner.pack_desk import MOST_DONE
 from om_campaigns.pipeline.partner.packs import write_pack

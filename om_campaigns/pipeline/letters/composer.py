@@ -14,7 +14,7 @@ from sqlmodel import Session
 from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.corrections import is_correction
-from om_campaigns.campaign.models import Reason
+from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.dialect import fix_spaces

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import PackDelivery, Route, Sender
-from om_campaigns.campaign.models import Pack, PackOrganisation, RelayState
+from om_campaigns.campaign.models import Pack, PackOrganisation
+from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.columns import table_of
 from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.contexts import Houses, format_date, join_names

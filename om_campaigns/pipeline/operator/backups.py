@@ -28,7 +28,7 @@ from sqlalchemy import URL, Engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
-from om_campaigns import __version__, migrations, store
+from om_campaigns import __version__, engines, migrations, store
 from om_campaigns.app import KEYS_NAME, App
 from om_campaigns.delivery.models import Worker
 from om_campaigns.delivery.recovery import recover_claims
@@ -240,7 +240,7 @@ def restore(workspace: Path, file: Path, *, is_replacing: bool, now: datetime) -
         if not (workspace / CONFIG_NAME).is_file():
             _write(archive, CONFIG_NAME, workspace)
         settings = load_settings(workspace)
-        engine = store.open_engine(settings.database.url.get_secret_value(), root=workspace)
+        engine = engines.open_engine(settings.database.url.get_secret_value(), root=workspace)
         try:
             if engine.dialect.name != contents.kind:
                 raise InputError(

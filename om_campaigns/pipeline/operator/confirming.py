@@ -16,11 +16,11 @@ from typing import TextIO, cast
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from om_campaigns import migrations, store
+from om_campaigns import engines, migrations, store
 from om_campaigns.app import App
-from om_campaigns.campaign.models import PermissionKind
 from om_campaigns.campaign.permissions import record_permission
 from om_campaigns.campaign.unseen import look_again
+from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.pipeline.identity import Mirror, find_difference, read_mirror, settle_down, write_mirror
@@ -153,14 +153,14 @@ def _open_source(app: App, source: str) -> Iterator[Engine | None]:
     """The other database: a file of SQLite, an address, or a schema of this server; None for a log. Raises InputError."""
     engine: Engine | None = None
     if source.startswith(("postgresql:", "postgresql+psycopg:", "sqlite:")):
-        engine = store.open_engine(source, root=app.workspace)
+        engine = engines.open_engine(source, root=app.workspace)
     elif Path(source).is_file():
         with Path(source).open("rb") as file:
             if file.read(len(SQLITE_HEAD)) == SQLITE_HEAD:
-                engine = store.open_engine(f"sqlite:///{Path(source).resolve()}")
+                engine = engines.open_engine(f"sqlite:///{Path(source).resolve()}")
     elif app.engine.dialect.name == "postgresql" and _has_schema(app.engine, source):
         url = app.engine.url.update_query_dict({"options": f"-csearch_path={source}"})
-        engine = store.open_engine(url.render_as_string(hide_password=False))
+        engine = engines.open_engine(url.render_as_string(hide_password=False))
     else:
         raise InputError(f"{source}: there is no such file or database", hint="name the database moved aside, or a mail server's log")
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Engine, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from om_campaigns import migrations, store
+from om_campaigns import engines, migrations, store
 from om_campaigns.app import KEYS_NAME, load_keyring, open_app
 from om_campaigns.clock import Clock
 from om_campaigns.columns import table_of
@@ -111,7 +111,7 @@ def _rights(workspace: Path, settings: Settings) -> Finding:
 
 def _database(workspace: Path, settings: Settings) -> list[Finding]:
     try:
-        engine = store.open_engine(settings.database.url.get_secret_value(), root=workspace)
+        engine = engines.open_engine(settings.database.url.get_secret_value(), root=workspace)
     except OmError as error:
         return [Finding(Level.fail, "database", str(error), error.hint)]
     kind = engine.dialect.name

@@ -15,7 +15,8 @@ from om_campaigns.audience.models import Address, Basis, Organisation, Person, R
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.entry_brake import load_undisputed, raise_largest
 from om_campaigns.campaign.letting_in import note_held
-from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack, PackOrganisation, Permission, PermissionKind, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack, PackOrganisation, Permission
+from om_campaigns.campaign.vocabulary import PermissionKind, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import CountedLink, EditionRow, LinkDay, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, func, inspect, select, update
 from sqlmodel import Session
 
-from om_campaigns import events, migrations, store
+from om_campaigns import engines, events, migrations, store
 from om_campaigns.app import KEYS_NAME, App, load_keyring, make_keys
 from om_campaigns.audience.addresses import Keyring, hash_folded
 from om_campaigns.audience.changes import record_change
@@ -90,7 +90,7 @@ def init_workspace(folder: Path, *, is_blank: bool = False) -> Initialised:
         folder.mkdir(parents=True, exist_ok=True)
         _copy_starter(starter_folder(), done, is_blank=is_blank)
     settings = load_settings(folder)
-    engine = store.open_engine(settings.database.url.get_secret_value(), root=folder)
+    engine = engines.open_engine(settings.database.url.get_secret_value(), root=folder)
     try:
         if not (folder / KEYS_NAME).exists():
             _refuse_lost_keys(engine)

@@ -21,9 +21,10 @@ from om_campaigns.app import App
 from om_campaigns.audience.models import Address, Organisation, Person, Touch
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.entry_brake import confirm_entry
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Permission, PermissionKind
+from om_campaigns.campaign.models import Campaign, Dispatch, Permission
 from om_campaigns.campaign.owed import is_owed
 from om_campaigns.campaign.releases import running_campaigns
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, PermissionKind
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import Library

@@ -19,7 +19,8 @@ from om_campaigns.app import App
 from om_campaigns.audience.entrance import forget_entrances
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.matching import is_active
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, Pack
+from om_campaigns.campaign.models import Dispatch, Enrolment, Pack
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState, Notice
 from om_campaigns.delivery.notices import close_old_notices

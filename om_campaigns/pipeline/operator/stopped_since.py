@@ -16,8 +16,9 @@ from om_campaigns.audience.consent import erase_person
 from om_campaigns.audience.models import Address, Basis, Organisation, Person, Preference, PreferenceTopic, Seat, Suppression
 from om_campaigns.audience.seats import holds_after, last_days
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus
-from om_campaigns.campaign.models import Campaign, CampaignStatus
+from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import pause, stop
+from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.models import Notice
 from om_campaigns.pipeline.operator.counterparts import Counterparts

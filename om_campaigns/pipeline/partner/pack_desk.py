@@ -22,7 +22,8 @@ from om_campaigns.audience.counts import read_count
 from om_campaigns.audience.entrance import find_receivers, find_steward
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import Origin, Route
-from om_campaigns.campaign.models import Dispatch, Pack, RelayState
+from om_campaigns.campaign.models import Dispatch, Pack
+from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.compose.overlay_log import OverlayKey

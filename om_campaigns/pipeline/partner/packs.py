@@ -22,11 +22,12 @@ from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.codes import find_codes
 from om_campaigns.campaign.handing_over import MARK, hand_over
 from om_campaigns.campaign.houses import load_houses
-from om_campaigns.campaign.models import Campaign, Dispatch, Pack, Reason
-from om_campaigns.campaign.models import RelayState as RelayState
+from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.campaign.receivers import load_offices, load_passing
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
 from om_campaigns.campaign.routing import Receiver, Service
+from om_campaigns.campaign.vocabulary import Reason
+from om_campaigns.campaign.vocabulary import RelayState as RelayState
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library

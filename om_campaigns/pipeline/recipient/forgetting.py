@@ -10,14 +10,15 @@ from typing import Any
 from sqlalchemy import delete, func, literal_column, or_, select, union, update
 from sqlmodel import Session, col
 
-from om_campaigns import events, store
+from om_campaigns import engines, events, store
 from om_campaigns.app import App
 from om_campaigns.audience import consent
 from om_campaigns.audience.contact_lines import forget_person
 from om_campaigns.audience.models import Address, Basis, Change, Person, Response, Seat, Suppression, Touch
 from om_campaigns.audience.vocabulary import PersonStatus, RecipientKind, SuppressionReason
 from om_campaigns.campaign.matching import dispatches_to
-from om_campaigns.campaign.models import Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Dispatch, Enrolment
+from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.models import OverlayChange
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState
@@ -93,7 +94,7 @@ def erase_person(app: App, person_id: int, now: datetime, actor: str) -> Erased:
             keys,
             len(known) - len(emptied),
         )
-    store.empty_log(app.engine)
+    engines.empty_log(app.engine)
     erased["copies_in_outbox"] = _delete_copies(app, refs)
     erased["mails_of_theirs"] = _delete_mails(app, keys)
     events.person_erased(person_id, len(emptied))

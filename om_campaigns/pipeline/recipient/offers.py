@@ -24,9 +24,10 @@ from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import find_free
 from om_campaigns.campaign.houses import HOUSE
-from om_campaigns.campaign.models import Campaign, CampaignStatus
+from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
 from om_campaigns.campaign.timing import load_zone
+from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.tick import make_entry
 

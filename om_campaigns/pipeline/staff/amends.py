@@ -20,11 +20,12 @@ from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import find_late_letters, reschedule
 from om_campaigns.campaign.corrections import Corrected, correct
 from om_campaigns.campaign.houses import fill_houses, load_houses
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.plan import Planned
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.campaign.slices import fill_slice
 from om_campaigns.campaign.timing import Caps
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.brakes import release_campaign
 from om_campaigns.delivery.due import of_campaign, of_correction, tried_before

@@ -21,7 +21,8 @@ from om_campaigns import store
 from om_campaigns.app import App, make_smtp_transport, open_app
 from om_campaigns.audience.models import Organisation, Person
 from om_campaigns.audience.vocabulary import PersonStatus
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Pack, Reason, RelayState
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack
+from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason, RelayState
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageState
 from om_campaigns.delivery.transport import Transport

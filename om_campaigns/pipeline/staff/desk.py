@@ -20,8 +20,8 @@ from om_campaigns.audience.intake.report import ImportReport as ImportReport  # 
 from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases
-from om_campaigns.campaign.models import PermissionKind
 from om_campaigns.campaign.releases import PUBLISHED
+from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.delivery.brakes import release_campaign

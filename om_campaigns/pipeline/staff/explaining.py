@@ -18,8 +18,9 @@ from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.definition import Audience
 from om_campaigns.campaign.enrolment import CANDIDATE
 from om_campaigns.campaign.matching import OPEN, dispatches_to
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Enrolment, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.pipeline.staff.verdict import Inquiry
 from om_campaigns.pipeline.tick import plan_campaign

@@ -13,7 +13,8 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.campaign.matching import is_open
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import table_of
 from om_campaigns.feedback.models import Task, TaskKind
 from om_campaigns.feedback.tasks import open_task

@@ -18,10 +18,11 @@ from sqlmodel import Session, col
 from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.vocabulary import Level, OrganisationStatus, Route, Sender
-from om_campaigns.campaign.models import Campaign, CampaignStatus
+from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.reading import PACK
 from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.timing import load_zone, local_day
+from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import table_of
 from om_campaigns.compose.brand import brand_path
 from om_campaigns.compose.building import make_edition, make_neutral

@@ -20,11 +20,12 @@ from om_campaigns.campaign.corrections import MARK
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.houses import renew_temporary
 from om_campaigns.campaign.matching import is_active
-from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, Reason
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Enrolment
 from om_campaigns.campaign.progress import DONE, TAKEN_OUT, advance, find_settled, finish, move_on
 from om_campaigns.campaign.releases import get_campaign, load_definitions
 from om_campaigns.campaign.slices import fill_slice
 from om_campaigns.campaign.timing import local_day
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.pipeline.operator.installation import require_real_clock
 from om_campaigns.pipeline.staff.skipping import ENDS_AS

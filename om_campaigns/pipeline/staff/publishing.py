@@ -16,8 +16,9 @@ from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import close_to_present_members
 from om_campaigns.campaign.entry_brake import Judgement, Subjects, load_left_out, raise_largest
-from om_campaigns.campaign.models import Campaign, CampaignVersion, PermissionKind
+from om_campaigns.campaign.models import Campaign, CampaignVersion
 from om_campaigns.campaign.releases import DESPITE, Published, publish
+from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.columns import table_of
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure

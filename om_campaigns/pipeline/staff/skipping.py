@@ -13,8 +13,9 @@ from om_campaigns.app import App
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.corrections import MARK
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus, Reason, SkippedStep
+from om_campaigns.campaign.models import Campaign, Dispatch, SkippedStep
 from om_campaigns.campaign.releases import get_campaign, load_definitions
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.errors import InputError
 from om_campaigns.nearest import make_hint

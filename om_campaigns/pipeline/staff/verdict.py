@@ -21,9 +21,10 @@ from om_campaigns.audience.vocabulary import OrganisationStatus, PersonStatus, R
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import CANDIDATE
 from om_campaigns.campaign.houses import load_houses
-from om_campaigns.campaign.models import Campaign, CampaignStatus, Dispatch, DispatchStatus, Enrolment, EnrolmentState, Reason
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.receivers import load_passing
 from om_campaigns.campaign.routing import Cascade, Receiver
+from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 

@@ -13,8 +13,9 @@ from om_campaigns.audience.models import Change, Touch
 from om_campaigns.campaign.corrections import MARK, is_correction
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.matching import is_active, is_lost, is_open, is_over
-from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, DispatchStatus, Enrolment, EnrolmentState, SkippedStep
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Enrolment, SkippedStep
 from om_campaigns.campaign.releases import DESPITE, get_campaign
+from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState
 from om_campaigns.columns import table_of
 
 OWED = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.claimed, DispatchStatus.retry)

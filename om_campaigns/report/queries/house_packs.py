@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.audience.models import Organisation
-from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Pack, PackOrganisation, RelayState
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Pack, PackOrganisation
+from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.columns import table_of
 from om_campaigns.compose.edition import Edition
 from om_campaigns.compose.models import EditionRow, PackRevision

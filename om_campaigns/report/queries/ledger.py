@@ -10,8 +10,9 @@ from sqlmodel import Session
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.matching import LOST, OPEN, dispatches_to, is_lost, is_open
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.releases import get_campaign
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
 

@@ -14,9 +14,10 @@ from om_campaigns.audience.models import Address, MailingList, Organisation, Per
 from om_campaigns.audience.seats import address_id_of, holds_on
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus, Sender
 from om_campaigns.campaign.matching import is_lost, is_open
-from om_campaigns.campaign.models import Campaign, Dispatch, DispatchStatus
+from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import load_owed
+from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.brakes import PAUSED, load_brakes
 from om_campaigns.feedback.models import Task, TaskKind
