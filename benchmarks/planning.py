@@ -33,7 +33,8 @@ from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.vocabulary import CampaignKind, PermissionKind
 from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
-from om_campaigns.pipeline.tick import plan_all, tick
+from om_campaigns.pipeline.planning import plan_all
+from om_campaigns.pipeline.tick import tick
 
 SEATS = 1_000_000
 FEW = 10_000

@@ -13,7 +13,8 @@ from om_campaigns.cli.screen import Column, print_headline, print_table
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.tick import Owed, TickResult
+    from om_campaigns.pipeline.planning import Owed
+    from om_campaigns.pipeline.tick import TickResult
 
 ROUTES = {
     "direct_email": "direct mail",

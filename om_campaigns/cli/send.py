@@ -15,7 +15,8 @@ from om_campaigns.cli.times import TIME
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.tick import Owed, TickResult
+    from om_campaigns.pipeline.planning import Owed
+    from om_campaigns.pipeline.tick import TickResult
 
 Result = TypeVar("Result")
 

@@ -23,7 +23,7 @@ from om_campaigns.campaign.vocabulary import CampaignStatus, PermissionKind
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.entry_holds import settle_hold
 from om_campaigns.pipeline.operator.installation import require_real_clock
-from om_campaigns.pipeline.tick import make_entry
+from om_campaigns.pipeline.planning import make_entry
 
 
 @dataclass(frozen=True, slots=True)

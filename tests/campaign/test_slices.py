@@ -14,8 +14,9 @@ from om_campaigns import store
 from om_campaigns.app import App, open_app
 from om_campaigns.campaign import slices as sliced
 from om_campaigns.pipeline import tick
+from om_campaigns.pipeline.planning import plan_all
 from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign
-from om_campaigns.pipeline.tick import look, plan_all
+from om_campaigns.pipeline.tick import look
 
 pytestmark = pytest.mark.slow
 

@@ -21,7 +21,7 @@ from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnt
 from om_campaigns.campaign.releases import publish, running_campaigns
 from om_campaigns.campaign.unseen import WATCHED, WATCHES, is_anything_noted, take_down
 from om_campaigns.campaign.vocabulary import CampaignKind, EnrolmentState
-from om_campaigns.pipeline.tick import CampaignPlan, plan_all, plan_campaign
+from om_campaigns.pipeline.planning import CampaignPlan, plan_all, plan_campaign
 from tests.audience.plain_audience import TODAY, make_audience
 
 pytestmark = pytest.mark.slow

@@ -17,8 +17,9 @@ from sqlalchemy import event, text
 from benchmarks.planning import NOW, make_workspace
 from om_campaigns import store
 from om_campaigns.app import App, open_app
+from om_campaigns.pipeline.planning import plan_all
 from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign
-from om_campaigns.pipeline.tick import look, plan_all
+from om_campaigns.pipeline.tick import look
 
 PEOPLE = 2000
 AT_MOST = 1.3

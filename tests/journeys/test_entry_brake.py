@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.pipeline.entering import FigureNeededError, admit
-from om_campaigns.pipeline.tick import plan_all
+from om_campaigns.pipeline.planning import plan_all
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from om_campaigns.pipeline.planning import plan_all
 from om_campaigns.pipeline.staff.moving import Moved, move_to_latest
 from om_campaigns.pipeline.staff.skipping import Skipping, skip_step
-from om_campaigns.pipeline.tick import plan_all
 from tests.journeys.workspace import SQLITE, Workspace, assert_no_double, house, local, person
 
 SETTINGS = "[caps]\nper_week = 7\nper_month = 30\n"

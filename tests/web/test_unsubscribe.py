@@ -17,8 +17,8 @@ import pytest
 
 from om_campaigns.app import open_app
 from om_campaigns.compose.links import Door, make_token
+from om_campaigns.pipeline.planning import plan_all
 from om_campaigns.pipeline.recipient.doors import make_form_key
-from om_campaigns.pipeline.tick import plan_all
 from om_campaigns.web.server import serving
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person

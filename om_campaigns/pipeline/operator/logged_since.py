@@ -37,7 +37,8 @@ from om_campaigns.pipeline.letters.keys import key_of_row
 from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.letters.packing import pack_key
 from om_campaigns.pipeline.operator.mail_logs import Logged, MailLog, Unreadable
-from om_campaigns.pipeline.tick import plan_in, release_held
+from om_campaigns.pipeline.planning import plan_in
+from om_campaigns.pipeline.tick import release_held
 from om_campaigns.store import add_new
 
 ROUND = timedelta(hours=1)

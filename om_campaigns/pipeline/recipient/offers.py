@@ -29,7 +29,7 @@ from om_campaigns.campaign.releases import load_definitions, running_campaigns
 from om_campaigns.campaign.timing import load_zone
 from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import table_of
-from om_campaigns.pipeline.tick import make_entry
+from om_campaigns.pipeline.planning import make_entry
 
 KEPT = timedelta(minutes=10)
 """How long an answer may be out of date where nothing that is known to matter has changed."""

@@ -37,7 +37,8 @@ from om_campaigns.pipeline.gate import pass_gate
 from om_campaigns.pipeline.letters.keys import keys_where
 from om_campaigns.pipeline.letters.libraries import open_library
 from om_campaigns.pipeline.operator.installation import require_real_clock
-from om_campaigns.pipeline.tick import CampaignPlan, TickResult, hand_over
+from om_campaigns.pipeline.planning import CampaignPlan
+from om_campaigns.pipeline.tick import TickResult, hand_over
 
 OVERLAP = timedelta(minutes=1)
 """How long a letter that is composed may take to leave."""

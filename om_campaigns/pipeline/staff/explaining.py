@@ -22,8 +22,8 @@ from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.releases import get_campaign, load_definitions, load_skipped_steps
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.columns import table_of
+from om_campaigns.pipeline.planning import plan_campaign
 from om_campaigns.pipeline.staff.verdict import Inquiry
-from om_campaigns.pipeline.tick import plan_campaign
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 
 REASONS: dict[Reason, str] = {

@@ -36,11 +36,11 @@ from om_campaigns.compose.pack import Format, make_file
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.pipeline.letters.addressees import Recipient
 from om_campaigns.pipeline.letters.composer import Composer
+from om_campaigns.pipeline.letters.composing import make_composer
 from om_campaigns.pipeline.letters.keys import carries_pack
 from om_campaigns.pipeline.letters.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
 from om_campaigns.pipeline.staff.browser import PHONE, measure_widths
 from om_campaigns.pipeline.texts import Draft, has_text, languages_by_step, read_tree
-from om_campaigns.pipeline.tick import make_composer
 
 LANGUAGES = ("de", "en")
 

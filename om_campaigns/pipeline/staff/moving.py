@@ -28,9 +28,9 @@ from om_campaigns.campaign.timing import local_day
 from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.pipeline.operator.installation import require_real_clock
+from om_campaigns.pipeline.planning import load_successors, make_entry
 from om_campaigns.pipeline.staff.skipping import ENDS_AS
 from om_campaigns.pipeline.staff.under_way import load_standing
-from om_campaigns.pipeline.tick import load_successors, make_entry
 from om_campaigns.store import change, insert_ignoring
 
 HAD = (DispatchStatus.sent, DispatchStatus.uncertain, DispatchStatus.claimed)

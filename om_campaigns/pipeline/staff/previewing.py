@@ -31,11 +31,11 @@ from om_campaigns.errors import InputError, InstallationError, Problem, Problems
 from om_campaigns.nearest import make_hint
 from om_campaigns.pipeline.letters.addressees import Recipient, load_recipients
 from om_campaigns.pipeline.letters.composer import Composer, Extra
+from om_campaigns.pipeline.letters.composing import make_composer
 from om_campaigns.pipeline.letters.keys import carries_pack
 from om_campaigns.pipeline.letters.packing import PartPlan, make_attachments, pack_key, plan_parts
 from om_campaigns.pipeline.staff.linting import READER, as_problem, lint_edition, load_allowances, sample_values, some_house
 from om_campaigns.pipeline.texts import has_text, languages_by_step, read_drafts
-from om_campaigns.pipeline.tick import make_composer
 from om_campaigns.report.queries.campaigns import load_campaign_ids
 
 

@@ -22,9 +22,9 @@ from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.columns import table_of
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure
+from om_campaigns.pipeline.planning import make_entry
 from om_campaigns.pipeline.staff.release_review import Review, review_drafts
 from om_campaigns.pipeline.staff.under_way import VersionChange, describe_change
-from om_campaigns.pipeline.tick import make_entry
 
 
 @dataclass(frozen=True)
