@@ -194,14 +194,14 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
         successors = load_successors(session, definitions.values())
         settled = find_settled(session, campaign, now)
         late = find_late_letters(session, campaign.id or 0, now)
-    for part in slices(settled):
+    for part in _parts(turns, settled):
         with turns.writing() as session:
             if not is_same(session, campaign):
                 return result
             fill_slice(session, part)
             result.moved += advance(session, campaign, definitions, calendar, now, successors)
             result.entered = successors
-    for part in slices(late):
+    for part in _parts(turns, late):
         with turns.writing() as session:
             if not is_same(session, campaign):
                 return result
@@ -214,13 +214,18 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
         ready = make_ready(session, app, entry, definitions) if due else None
     if ready is None:
         return result
-    for part in [due] if ready.carries_packs else slices(due):
+    for part in [due] if ready.carries_packs else _parts(turns, due):
         with turns.writing() as session:
             if not is_same(session, campaign):
                 return result
             fill_slice(session, part)
             result.planned.add(plan(session, ready, calendar, caps, now, app.today(now), until))
     return result
+
+
+def _parts(turns: Turns, numbers: Sequence[int]) -> Iterable[Sequence[int]]:
+    """Slices for transactions of their own; where all is one transaction anyway, each slice would only have its fixed cost."""
+    return slices(numbers) if turns.keeps else [numbers] if numbers else []
 
 
 def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datetime, result: CampaignPlan, *, asks_all: bool) -> bool:
@@ -237,7 +242,7 @@ def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datet
         if not (sight.is_due or asks_all):
             return True
         left = find_who_left(session, entry, today)
-    for part in slices(left):
+    for part in _parts(turns, left):
         with turns.writing() as session:
             if not is_same(session, campaign):
                 return False
@@ -256,7 +261,7 @@ def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datet
         found = _ask_brake(session, entry, found, now, result)
     if result.held is not None:
         return True  # to be asked again: whoever is held may enter as soon as somebody admits them
-    for part in slices(entrants) if entrants else [entrants]:
+    for part in _parts(turns, entrants) if entrants else [entrants]:
         with turns.writing() as session:
             if not is_same(session, campaign):
                 return False
