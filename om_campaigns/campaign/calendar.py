@@ -137,7 +137,7 @@ class Calendar:
             .join(HOUSE, HOUSE.c.organisation_id == enrolment.c.organisation_id)
             .where(
                 in_slice(enrolment),
-                enrolment.c.campaign_id == campaign_id,
+                enrolment.c.campaign_id + 0 == campaign_id,  # see in_slice
                 is_active(enrolment),
                 enrolment.c.next_due_at <= until,
             )

@@ -68,11 +68,11 @@ def advance(
     return moved
 
 
-def _settled(campaign: Campaign, now: datetime) -> list[ColumnElement[bool]]:
-    """Enrolments with the dispatch of the step they stand on, where its fate is known."""
+def _settled(campaign: Campaign, now: datetime, *, is_sliced: bool = True) -> list[ColumnElement[bool]]:
+    """Enrolments, of the slice or all, with the dispatch of the step they stand on, where its fate is known."""
     enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
     return [
-        enrolment.c.campaign_id == campaign.id,
+        *([in_slice(enrolment), enrolment.c.campaign_id + 0 == campaign.id] if is_sliced else [enrolment.c.campaign_id == campaign.id]),
         is_active(enrolment),
         enrolment.c.next_due_at <= now,
         dispatch.c.enrolment_id == enrolment.c.id,
@@ -85,13 +85,13 @@ def _settled(campaign: Campaign, now: datetime) -> list[ColumnElement[bool]]:
 def find_settled(session: Session, campaign: Campaign, now: datetime) -> Sequence[int]:
     """Enrolments whose step is settled; mostly none."""
     number = table_of(Enrolment).c.id
-    return session.execute(select(number).where(*_settled(campaign, now)).order_by(number)).scalars().all()
+    return session.execute(select(number).where(*_settled(campaign, now, is_sliced=False)).order_by(number)).scalars().all()
 
 
 def _settled_steps(session: Session, campaign: Campaign, now: datetime) -> list[tuple[int, str]]:
     """The (version, step) pairs on which somebody of the slice stands whose dispatch is settled."""
     enrolment = table_of(Enrolment)
-    query = select(enrolment.c.version_id, enrolment.c.next_step).where(in_slice(enrolment), *_settled(campaign, now)).distinct()
+    query = select(enrolment.c.version_id, enrolment.c.next_step).where(*_settled(campaign, now)).distinct()
     return [(version_id, step) for version_id, step in session.execute(query)]
 
 
@@ -120,7 +120,7 @@ def _gather_settled(session: Session, campaign: Campaign, version_id: int, step:
                 touch.c.recipient_id == dispatch.c.recipient_id,
             ),
         )
-        .where(in_slice(enrolment), *_settled(campaign, now), enrolment.c.version_id == version_id, enrolment.c.next_step == step)
+        .where(*_settled(campaign, now), enrolment.c.version_id == version_id, enrolment.c.next_step == step)
     )
     session.execute(insert(DONE).from_select(["enrolment_id", "at", "day", "left_out"], rows))
 

@@ -102,7 +102,7 @@ def find_begun_steps(session: Session, campaign: Campaign, definitions: Iterable
 def under_way(ready: Ready) -> list[ColumnElement[bool]]:
     """Enrolments of the slice that are in this campaign now."""
     enrolment = table_of(Enrolment)
-    return [in_slice(enrolment), enrolment.c.campaign_id == ready.campaign.id, is_active(enrolment)]
+    return [in_slice(enrolment), enrolment.c.campaign_id + 0 == ready.campaign.id, is_active(enrolment)]  # "+ 0": see in_slice
 
 
 def not_yet_owed() -> ColumnElement[bool]:

@@ -44,5 +44,8 @@ def fill_slice(session: Session, numbers: Sequence[int]) -> None:
 
 
 def in_slice(table: FromClause) -> ColumnElement[bool]:
-    """The row is one of those that are worked off now."""
+    """The row is one of those that are worked off now.
+
+    Whatever else is asked of it must not lead SQLite to an index: it would go through everybody who is due, once for each slice.
+    """
     return table.c.id.in_(select(SLICE.c.number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from benchmarks.planning import NOW, make_workspace
 from om_campaigns import store
 from om_campaigns.app import App, open_app
 from om_campaigns.campaign import slices as sliced
-from om_campaigns.pipeline import tick
+from om_campaigns.pipeline import planning
 from om_campaigns.pipeline.planning import plan_all
 from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign
 from om_campaigns.pipeline.tick import look
@@ -23,12 +24,20 @@ pytestmark = pytest.mark.slow
 PEOPLE, SIZE = 600, 50
 
 
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six hundred people who may enter, and for whom a step is due then; made once and copied."""
+    folder = tmp_path_factory.mktemp("ready") / "office"
+    make_workspace(folder, PEOPLE)
+    return folder
+
+
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    """Six hundred people who may enter, and for whom a step is due then; fifty at a time."""
+def app(ready: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """Fifty of them at a time."""
     monkeypatch.setattr(sliced, "FIRST", SIZE)
     monkeypatch.setattr(sliced, "MOST", SIZE)
-    make_workspace(tmp_path / "office", PEOPLE)
+    shutil.copytree(ready, tmp_path / "office")
     opened = open_app(tmp_path / "office", now=NOW)
     yield opened
     opened.engine.dispose()
@@ -79,7 +88,7 @@ def test_a_crash_while_many_enter_loses_and_doubles_nothing(app: App, monkeypatc
     shown = look(app, NOW)
     assert (shown.enrolled, shown.planned) == (PEOPLE, PEOPLE)
     with monkeypatch.context() as broken:
-        broken.setattr(tick, "slices", disturbed(ENTERING, parts, crash))
+        broken.setattr(planning, "slices", disturbed(ENTERING, parts, crash))
         with pytest.raises(CrashError):
             plan_all(app, NOW, NOW)
     with store.read(app.engine) as session:
@@ -100,7 +109,7 @@ def test_a_crash_while_many_enter_loses_and_doubles_nothing(app: App, monkeypatc
 def test_whoever_is_beyond_the_bound_stays_out_after_a_crash_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """The brake sees those who entered before the crash and those who would enter now as one day."""
     with monkeypatch.context() as broken:
-        broken.setattr(tick, "slices", disturbed(ENTERING, 3, crash))
+        broken.setattr(planning, "slices", disturbed(ENTERING, 3, crash))
         with pytest.raises(CrashError):
             plan_all(app, NOW, NOW)
     with store.write(app.engine) as session:
@@ -112,7 +121,7 @@ def test_whoever_is_beyond_the_bound_stays_out_after_a_crash_too(app: App, monke
 
 def test_whoever_pauses_a_campaign_while_many_enter_stops_that(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as paused:
-        paused.setattr(tick, "slices", disturbed(ENTERING, 3, lambda: pause_campaign(app, "wir", NOW, "test")))
+        paused.setattr(planning, "slices", disturbed(ENTERING, 3, lambda: pause_campaign(app, "wir", NOW, "test")))
         plan_all(app, NOW, NOW)
     with store.read(app.engine) as session:
         assert session.execute(text("SELECT count(*) FROM enrolment")).scalar() == 3 * SIZE
@@ -127,7 +136,7 @@ def test_a_crash_between_two_slices_loses_and_doubles_nothing(app: App, monkeypa
     """Then the next tick plans the rest, and owes what the plan had shown before: the same checksum."""
     shown = look(app, NOW)
     with monkeypatch.context() as broken:
-        broken.setattr(tick, "slices", disturbed(PLANNING, parts, crash))
+        broken.setattr(planning, "slices", disturbed(PLANNING, parts, crash))
         with pytest.raises(CrashError):
             plan_all(app, NOW, NOW)
     with store.read(app.engine) as session:
@@ -154,7 +163,7 @@ def test_slices_owe_what_one_transaction_would(app: App, monkeypatch: pytest.Mon
 def test_whoever_pauses_a_campaign_between_two_slices_stops_its_planning(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing more is owed by it until it goes on; then the rest is."""
     with monkeypatch.context() as paused:
-        paused.setattr(tick, "slices", disturbed(PLANNING, 3, lambda: pause_campaign(app, "wir", NOW, "test")))
+        paused.setattr(planning, "slices", disturbed(PLANNING, 3, lambda: pause_campaign(app, "wir", NOW, "test")))
         plan_all(app, NOW, NOW)
     with store.read(app.engine) as session:
         assert session.execute(text("SELECT count(*) FROM dispatch")).scalar() == 3 * SIZE
@@ -195,3 +204,18 @@ def test_whoever_may_enter_is_found_while_others_write(app: App) -> None:
     event.listen(app.engine, "after_cursor_execute", listen)
     plan_all(app, NOW, NOW)
     assert asked == [False]
+
+
+def test_a_slice_is_read_by_its_own_rows(app: App) -> None:
+    """An index of everybody who is due would be gone through once for each slice: a million would take hours, not seconds."""
+    read: dict[str, str] = {}
+
+    @event.listens_for(app.engine, "before_cursor_execute")
+    def explain(_connection: Any, cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+        if "FROM plan_slice)" in statement and not many:
+            asked = cursor.connection.cursor()
+            read[statement] = asked.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()[0][3]
+
+    plan_all(app, NOW, NOW)
+    assert len(read) >= 2
+    assert [first for first in read.values() if "USING INTEGER PRIMARY KEY (rowid=?)" not in first] == []
