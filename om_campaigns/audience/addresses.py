@@ -145,14 +145,18 @@ TAGGED = frozenset(
 """Domains whose providers document that ``name+anything`` is the mailbox of ``name``."""
 
 
+_IGNORED = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]+")
+"""Letters that stand in an address and are shown as nothing (Unicode, Default_Ignorable_Code_Point)."""
+
+
 def fold_key(normal_key: str) -> str:
-    """The key under which all spellings of one mailbox are one: compatibility forms such as full-width letters (NFKC), and no ``+tag``
-    where the provider documents it. Only suppressions ask for it; rows of addresses are never merged by it.
+    """The key under which all spellings of one mailbox are one: compatibility forms such as full-width letters, nothing that is not
+    seen (NFKC_Casefold), and no ``+tag`` where the provider documents it. Only suppressions ask for it; rows are never merged by it.
     """
     if normal_key.isascii() and "+" not in normal_key:
         return normal_key
     local, _, domain = normal_key.rpartition("@")
-    local = _fold(unicodedata.normalize("NFKC", local))
+    local = _fold(unicodedata.normalize("NFKC", _IGNORED.sub("", local) or local))
     if domain in TAGGED:
         local = local.partition("+")[0] or local
     return f"{local}@{domain}"

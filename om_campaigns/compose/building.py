@@ -17,7 +17,7 @@ from om_campaigns.compose.dialect import as_markdown, fix_spaces
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.frontmatter import StepFile, read_step
 from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
-from om_campaigns.compose.literals import LITERAL, RESERVED, write_literals
+from om_campaigns.compose.literals import LITERAL, RESERVED, is_reserved, write_literals
 from om_campaigns.compose.locked import find_broken, mark_source, without_marks
 from om_campaigns.compose.markdown import BLOCK_NAMES, convert
 from om_campaigns.compose.mjml import make_html
@@ -104,7 +104,7 @@ def make_neutral(given: EditionInput) -> Neutral:
     subject, preheader = (builder.line(name, getattr(builder.step, name)) for name in ("subject", "preheader"))
     builder.names |= {"person": None, "subject": subject, "title": subject, "preheader": preheader}
     builder.names["action"] = {"text": builder.line("call_to_action.text", builder.step.call_to_action.text)}
-    text = re.sub(r"(?:[ \u00a0]*,)+", ",", builder.markdown())  # where a name stood between blanks and commas
+    text = re.sub(r"(?<![ \u00a0])(?:[ \u00a0]*,)+", ",", builder.markdown())  # where a name stood between blanks and commas
     return Neutral(fix_spaces(subject), fix_spaces(preheader), text, builder.names["action"]["text"])
 
 
@@ -115,7 +115,7 @@ class _Builder:
         self.given = given
         if given.step_path not in given.files:
             raise ProblemsError([Problem(given.step_path, 0, 0, "step", "there is no such step file")])
-        if RESERVED in dump_json(dict(given.context)):
+        if is_reserved(dump_json(dict(given.context))):
             raise ProblemsError([Problem(given.step_path, 0, 0, "slot", f"a value from the data holds the reserved word '{RESERVED}'")])
         step = read_step(given.files[given.step_path], given.step_path)
         self.ours, self.step = self.pointed(step), self.pointed(_with_own_words(step, given))
@@ -311,7 +311,7 @@ def _keep_together(title: str) -> str:
 
 def tidy_plain(text: str) -> str:
     """Plain text with single empty lines, no trailing blanks, ordinary spaces and tight lists."""
-    text = re.sub(r"[ \t]+$", "", text.translate(PLAIN_SIGNS), flags=re.MULTILINE)
+    text = re.sub(r"(?<![ \t])[ \t]+$", "", text.translate(PLAIN_SIGNS), flags=re.MULTILINE)
     text = re.sub(r"(?m)^(- .*)\n\n(?=- )", r"\1\n", text)
     text = re.sub(r"(?m)^((\d+)\. .*)\n\n(?=(\d+)\. )", _tight, text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -11,7 +11,7 @@ import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
@@ -35,6 +35,10 @@ MAX_DEPTH = 8
 MAX_LENGTH = 200_000
 """Characters of a text that is read at all; a letter holds half of that (REN-01)."""
 MAX_BRACKETS = 2_000
+MAX_ENTRIES = 2_000
+"""Lines that begin as the entry of a list."""
+MAX_COLUMNS = 20
+"""Of a table; a row without its cells is filled up to them."""
 
 STATEMENT_LINE = re.compile(r"(?:Zq7k\d{5}x[0-9a-f]{16}q7Z\s*)+")
 
@@ -51,6 +55,10 @@ _ADDRESS = re.compile(
     r"|(?<![\w.+%/:@-])[\w+%-]+(?:\.[\w+%-]+)*@(?:[\w-]+\.)+[^\W\d_]{2,}(?![\w@-])",
     re.IGNORECASE,
 )
+_ENTRY = re.compile(r"^[ \t>]*(?:[-*]|\d{1,9}\.)(?=[ \t]|$)", re.MULTILINE)
+_TABLE_RULE = re.compile(r"^[ \t>*+\d.)|:-]*\|[ \t|:-]*$", re.MULTILINE)
+_JOINS = re.compile(r"[|`\[\]<\\]|(?<!\w)[*_]|[*_](?!\w)|^\s*(?::{3}|=+\s*$)", re.MULTILINE)
+"""What is a sign alone and something else beside another one: in a table, a link, an emphasis, below a line, inside a block."""
 _TARGET = re.compile(r"\[[^\]]*\]:\s*<?(?:https?:|mailto:|tel:|Zq7|/|#)", re.IGNORECASE)
 _OPENING, _CLOSING = "([{„‚“‘»«–—/-", ")]}.,;:!?…"
 
@@ -91,8 +99,10 @@ def visible_text(markdown: str) -> str:
 
 
 def as_markdown(value: str) -> str:
-    """A value as Markdown that reads as the value: escaped only where it would become something else, never an address."""
-    if not value or re.fullmatch(r"(?:https?://|mailto:|tel:)\S+", value) or _is_plain(value):
+    """A value as Markdown that reads as the value wherever it is printed: escaped only where it would become something else, or make
+    something of what stands around it; never an address.
+    """
+    if not value or re.fullmatch(r"(?:https?://|mailto:|tel:)\S+", value) or (_is_plain(value) and not _JOINS.search(value)):
         return value
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", value)
 
@@ -105,14 +115,20 @@ def _is_plain(value: str) -> bool:
 
 
 def find_excess(text: str) -> str:
-    """Why a text is not read at all, '' if it is: it is far longer than a letter, or has more brackets in a row than links need.
+    """Why a text is not read at all, '' if it is: it is far longer than a letter, or has more of something than any letter needs.
 
-    A parser compares every opening bracket with all others of its paragraph.
+    A parser compares every opening bracket with all others of its paragraph, and each entry of a list with those below.
     """
     if len(text) > MAX_LENGTH:
         return f"the text has {len(text):,} characters, at most {MAX_LENGTH:,} are read"
     most = max((part.count("[") for part in re.split(r"\n[ \t]*\n", text)), default=0)
-    return f"a paragraph has {most:,} opening brackets, at most {MAX_BRACKETS:,} are read" if most > MAX_BRACKETS else ""
+    if most > MAX_BRACKETS:
+        return f"a paragraph has {most:,} opening brackets, at most {MAX_BRACKETS:,} are read"
+    entries = sum(1 for _ in _ENTRY.finditer(text))
+    if entries > MAX_ENTRIES:
+        return f"{entries:,} lines begin as the entry of a list, at most {MAX_ENTRIES:,} are read"
+    columns = max((line[0].count("|") - 1 for line in _TABLE_RULE.finditer(text)), default=0)
+    return f"a table has {columns:,} columns, at most {MAX_COLUMNS} are read" if columns > MAX_COLUMNS else ""
 
 
 def find_lost(tokens: Sequence[Token], lines: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -172,10 +188,12 @@ def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     if silent and state.sCount[start] < state.blkIndent:  # the next entry of the list around it
         return list_block(state, start, end, silent)
-    if line.startswith("*") and sum(1 for _ in _entries(state, start, end)) == 1:
+    if line.startswith("*") and not _has_second(state, start, end):
+        return False
+    if is_numbered and not _may_number(state, start, line):
         return False
     numbers = _numbers(state, start, end) if is_numbered else []
-    if is_numbered and not (numbers and (numbers[0] == 1 or _goes_on(state, start, numbers[0]))):
+    if is_numbered and not numbers:
         return False
     if silent and state.parentType == "paragraph" and not _may_interrupt(state, start, end, numbers):
         return False
@@ -183,6 +201,16 @@ def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     if found and not silent and is_numbered:
         state.env["numbered"] = (state.line, numbers[-1] if numbers[-1] > 1 else len(numbers))
     return found
+
+
+def _has_second(state: StateBlock, start: int, end: int) -> bool:
+    return len(list(islice(_entries(state, start, end), 2))) > 1
+
+
+def _may_number(state: StateBlock, start: int, line: str) -> bool:
+    """Whether a list can begin with this number; told before the lines below are looked at."""
+    match = _NUMBER.fullmatch(line)
+    return match is not None and (int(match["number"]) == 1 or _goes_on(state, start, int(match["number"])))
 
 
 def _entries(state: StateBlock, start: int, end: int) -> Iterator[int]:
@@ -236,7 +264,7 @@ def _may_interrupt(state: StateBlock, start: int, end: int, numbers: Sequence[in
     if numbers and numbers[0] != 1:
         return False
     is_inner = state.blkIndent > 0  # an entry below an entry was moved in on purpose
-    return is_inner or before.endswith((":", "q7Z")) or sum(1 for _ in _entries(state, start, end)) > 1
+    return is_inner or before.endswith((":", "q7Z")) or _has_second(state, start, end)
 
 
 def _reference(state: StateBlock, start: int, end: int, silent: bool) -> bool:

@@ -11,9 +11,17 @@ import re
 RESERVED = "Zq7"
 """Begins every word that stands for something else on its way through Markdown and MJML; no text may hold it."""
 
+UNSEEN = "\u00ad"
+"""Taken out of subjects and plain text at last; what is looked for before must be seen without it."""
+
 _NAMES = {"{": "Zq7lq7Z", "}": "Zq7rq7Z"}
 LITERAL = re.compile("|".join(_NAMES.values()))
 _RUN = re.compile(rf"(?:{LITERAL.pattern}|[{{}}])+")
+
+
+def is_reserved(text: str) -> bool:
+    """Whether a text holds the word that no text may hold, or would once it is plain."""
+    return RESERVED in text.replace(UNSEEN, "")
 
 
 def as_literal(text: str) -> str:

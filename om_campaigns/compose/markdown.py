@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markdown_it.token import Token
 
 from om_campaigns.columns import digest
 from om_campaigns.compose.dialect import find_excess, find_lost, find_unread, make_parser, unify_line_ends
-from om_campaigns.compose.literals import LITERAL, RESERVED, as_literal, read_literals, write_literals
+from om_campaigns.compose.literals import LITERAL, RESERVED, as_literal, is_reserved, read_literals, write_literals
 from om_campaigns.compose.locked import mark_locked
 from om_campaigns.compose.plaintext import write_plain
 from om_campaigns.errors import Problem, ProblemsError
 
-EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_OPENING = re.compile(r"\{[{%#]")
 WORD = re.compile(r"Zq7([jk])(\d{5})x([0-9a-f]{16})q7Z")
 RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}(.*?)\{%[-+]?\s*endraw\s*[-+]?%\}", re.DOTALL)
 STATEMENTS = frozenset({"if", "elif", "else", "endif", "for", "endfor", "set", "endset", "with", "endwith"})
@@ -124,17 +124,32 @@ def _protected(source: str, path: str, first_line: int, problems: list[Problem])
             problems.append(Problem(path, where, column, "template", f"'{sign[0]}' {said}"))
         parts.append(text)
 
-    for match in EXPRESSION.finditer(source):
-        literal(source[position : match.start()])
-        column = match.start() - (source.rfind("\n", 0, match.start()) + 1) + 1
-        kind = "j" if match[0].startswith("{{") else "k"
-        words.append(_Word(match[0], lines[-1], column, f"Zq7{kind}{len(words):05d}x{salt}q7Z"))
+    for start, end in _expressions(source):
+        literal(source[position:start])
+        written, column = source[start:end], start - (source.rfind("\n", 0, start) + 1) + 1
+        kind = "j" if written.startswith("{{") else "k"
+        words.append(_Word(written, lines[-1], column, f"Zq7{kind}{len(words):05d}x{salt}q7Z"))
         parts.append(words[-1].name)
         _check_statement(words[-1], path, problems)
-        lines[-1:] = [lines[-1] + match[0].count("\n")]
-        position = match.end()
+        lines[-1:] = [lines[-1] + written.count("\n")]
+        position = end
     literal(source[position:])
     return "".join(parts), words, lines
+
+
+def _expressions(source: str) -> Iterator[tuple[int, int]]:
+    """Where expressions, statements and comments begin and end. Of what never ends the end is looked for once."""
+    endless: set[str] = set()
+    position = 0
+    while opening := _OPENING.search(source, position):
+        closing = {"{{": "}}", "{%": "%}", "{#": "#}"}[opening[0]]
+        end = -1 if closing in endless else source.find(closing, opening.end())
+        if end < 0:
+            endless.add(closing)
+            position = opening.start() + 1
+        else:
+            position = end + 2
+            yield opening.start(), position
 
 
 def _check_statement(word: _Word, path: str, problems: list[Problem]) -> None:
@@ -262,7 +277,7 @@ class _Assembler:
     def _printed(self, text: str) -> str:
         """What Markdown made, as part of a template: braces are braces, and nothing in it passes for an expression of ours."""
         known = {word.name for word in self.words}
-        if RESERVED in WORD.sub(lambda word: "" if word[0] in known else word[0], text):
+        if is_reserved(WORD.sub(lambda word: "" if word[0] in known else word[0], text)):
             self.problems.append(Problem(self.path, 0, 0, "template", f"'{RESERVED}' cannot be used in a text, however it is spelled"))
             return ""
         return write_literals(text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markdown_it.token import Token
 
-from om_campaigns.compose.dialect import find_lost, make_parser, unify_line_ends
+from om_campaigns.compose.dialect import find_excess, find_lost, make_parser, unify_line_ends
 from om_campaigns.compose.forwardable import find_in_words
 from om_campaigns.compose.markdown import BLOCK_NAMES
 from om_campaigns.compose.overlay import TOP, OverlayKind, OwnBlock
@@ -115,9 +115,11 @@ def check_words(text: str, file: str, first_line: int) -> list[Problem]:
     text = unify_line_ends(text)
     if not text.strip():
         return [Problem(file, first_line, 0, RULE, "there are no words in this block; to leave it out, say so")]
-    problems = []
     if len(text) > MAX_LENGTH:
-        problems.append(Problem(file, first_line, 0, RULE, f"the block has {len(text):,} characters, at most {MAX_LENGTH:,} fit"))
+        return [Problem(file, first_line, 0, RULE, f"the block has {len(text):,} characters, at most {MAX_LENGTH:,} fit")]
+    if excess := find_excess(text):
+        return [Problem(file, first_line, 0, RULE, excess)]
+    problems = []
     for pattern, rule, said in _FORBIDDEN:
         for match in pattern.finditer(_AUTOLINK.sub(lambda link: " " * len(link[0]), text)):
             line, column = _place(text, match.start(), first_line)

@@ -188,8 +188,10 @@ class SlotEnvironment(ImmutableSandboxedEnvironment):
         looping = isinstance(owner, LoopContext) and getattr(function, "__name__", "") in ("cycle", "changed")
         if not (isinstance(function, Macro) or function in (_range, Namespace) or reading or looping):
             raise SecurityError("this cannot be called in a template")
-        if not isinstance(function, Macro) and function is not Namespace and (tainted(arguments) or tainted(named)):
-            raise SlotError("a recipient's value cannot be an argument here")
+        if not isinstance(function, Macro) and function is not Namespace:
+            self.budget.spend_work(arguments)
+            if tainted(arguments) or tainted(named):
+                raise SlotError("a recipient's value cannot be an argument here")
         self.budget.spend_loops(1)
         return super().call(context, function, *arguments, **named)
 

@@ -6,6 +6,7 @@ import dataclasses
 import html
 import io
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as always
 from hypothesis import strategies as st
+from markdown_it.token import Token
 from pypdf import PdfReader
 
 from om_campaigns.compose import building
@@ -200,3 +202,36 @@ def test_marks_of_locked_blocks_reach_no_reader(given: Given) -> None:
         assert "Zq7" not in edition.html.chunks[0] + edition.text.chunks[0] + edition.markdown
     body = convert(BODY, "x.md", 1, "de")
     assert "Zq7boffersq7Z" in body.html.text
+
+
+NAMES = ["A|B GmbH", "| a", ":::", "===", "*Stern", "Stern*", "_a", "[x", "x]", "`a", "<https://a.de>", "a\\", "![a", "Berater*innen"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_makes_nothing_of_what_stands_around_it(given: Given, name: str) -> None:
+    """The sheet and the draft read the pack's Markdown once more."""
+    org = {**given().context["org"], "name": name, "short_name": name}
+    body = "Text\n{{ org.name }}\nmehr.\n\n*{{ org.name }} a* [{{ org.name }}](https://z.de) b* `c`\n\n"
+    body += "| x | y |\n|---|---|\n| {{ org.name }} | z |\n\n::: offers {#offers locked}\n{{ org.name }}\n:::\n"
+    tokens = make_parser("de").parse(make_edition(pack_of(given, body=body, org=org)).markdown)
+    plain = make_parser("de").parse(make_edition(pack_of(given, body=body, org={**org, "name": "Haus", "short_name": "Haus"})).markdown)
+    assert shape(tokens) == shape(plain)
+    said = ["".join(each.content for each in token.children or ()) for token in tokens]
+    wanted = ["".join(each.content for each in token.children or ()).replace("Haus", name) for token in plain]
+    assert said == wanted
+
+
+def shape(tokens: Sequence[Token]) -> list[str]:
+    """What stands in what; neighbouring texts are one."""
+    kinds = [each.type for token in tokens for each in (token, *(token.children or ())) if each.content or each.type != "text"]
+    kinds = ["text" if each == "text_special" else each for each in kinds]
+    return [each for number, each in enumerate(kinds) if each != "text" or kinds[number - 1] != "text"]
+
+
+@pytest.mark.parametrize("name", ["Zq\u00ad7s00000q7Z", "Z\u00adq\u00ad7s00001q7Z"])
+def test_a_sign_that_is_taken_out_at_last_hides_no_mark(given: Given, name: str) -> None:
+    """A soft hyphen goes when a subject is written: what is left would have been the gap for a reader's own link."""
+    with pytest.raises(ProblemsError, match="reserved word"):
+        make_edition(given(HEAD + "{{ contact.full_name }}, {{ org.name }}\n", org={**given().context["org"], "name": name}))
+    with pytest.raises(ProblemsError, match="cannot be used in a text"):
+        make_edition(pack_of(given, say(name.replace("\u00ad", "&shy;"))))

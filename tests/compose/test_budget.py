@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from mjml import mjml2html
 
-from om_campaigns.compose.building import make_edition
+from om_campaigns.compose.building import make_edition, tidy_plain
 from om_campaigns.compose.markdown import check_markdown
 from om_campaigns.compose.mjml import check_mjml, make_html
 from om_campaigns.compose.native import run_native
@@ -55,6 +55,7 @@ BOMBS = {
     "{% if 'x' in x %}a{% endif %}{% endfor %}{% endfor %}",
     "select with a list": "{% set x = range(1000)|list %}{% for a in range(50) %}{{ x|select('in', x)|list|length }}{% endfor %}",
     "map over texts": "{% set x = range(1000)|join('aaaaaaaaaa') %}{{ range(1000)|map('replace', '1', x)|list|length }}",
+    "changed, again and again": "{% set x = range(1000)|list %}{% for a in range(1000) %}{{ loop.changed(x, x, x, x, x, x) }}{% endfor %}",
     "loops in loops": "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}",
     "loops nested deep": "{% for a in [1] %}" * 30 + "{% endfor %}" * 30,
     "brackets nested deep": "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
@@ -141,6 +142,13 @@ TEXTS = {
     "wide table": "|a" * 10_000 + "|\n" + "|-" * 10_000 + "|\n|b|",
     "long table": "|a|b|\n|-|-|\n" + "|c|d|\n" * 5_000,
     "numbers": "1. a\n" * (LONG // 5),
+    "numbers that count on": "".join(f"{number}. b\n" for number in range(2, LONG // 7)),
+    "numbers below a line": "x\n" + "5. a\n" * (LONG // 5),
+    "ones and a two": "1. a\n" * (LONG // 6) + "2. b\n",
+    "ones and threes": "1. a\n3. b\n" * (LONG // 12),
+    "expressions never ended": "{{" * (LONG // 2),
+    "statements never ended": "{%" * (LONG // 2),
+    "wide table of empty rows": "|a" * 330 + "\n" + "|-" * 330 + "\n" + "a\n" * 330,
     "dates": "14. Januar\n" * (LONG // 11),
     "bullets and lines": "a\n- b\n" * (LONG // 6),
     "blank entries": "-\n" * (LONG // 2),
@@ -163,6 +171,18 @@ def test_no_markdown_costs_more_than_its_length(text: str) -> None:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_no_own_words_hold_up_the_page_they_are_typed_on(text: str) -> None:
     seconds, _ = cost(lambda: check_words(text[:MAX_LENGTH], "Haus", 1))
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_own_words_of_any_length_are_judged_at_once(text: str) -> None:
+    """A form takes 64 KB: what is longer than a block may be is not read any further."""
+    seconds, _ = cost(lambda: check_words(text, "Haus", 1))
+    assert seconds < 1
+
+
+def test_blanks_between_words_cost_no_more_than_their_length() -> None:
+    seconds, _ = cost(lambda: tidy_plain("a" + " " * 200_000 + "b"))
     assert seconds < 1
 
 

@@ -28,6 +28,8 @@ PAIRS = [
     ("ＲＯＳＡ@neu.de", "rosa@neu.de"),
     ("rosa@gmail.com", "rosa＋brief@gmail.com"),
     ("straße@neu.de", "STRASSE@neu.de"),
+    ("rosa@neu.de", "ro\u034fsa@neu.de"),
+    ("rosa@neu.de", "rosa\ufe0f@neu.de"),
 ]
 APART = [("rosa+a@ihk.de", "rosa@ihk.de"), ("ro.sa@gmail.com", "rosa@gmail.com"), ("rosa@gmail.com", "rosa@googlemail.com")]
 

@@ -252,7 +252,15 @@ def test_sec_11_a_robot_that_fills_in_everything_gets_the_same_answer_and_no_mai
     assert len(letters(workspace)) == 1
 
 
-@pytest.mark.parametrize(("host", "network"), [("203.0.113.77", "203.0.113.0/24"), ("2001:db8:1:2::9", "2001:db8:1::/48"), ("x", "")])
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("203.0.113.77", "203.0.113.0/24"),
+        ("::ffff:203.0.113.77", "203.0.113.0/24"),
+        ("2001:db8:1:2::9", "2001:db8:1::/48"),
+        ("x", ""),
+    ],
+)
 def test_law_05_only_networks_are_counted(host: str, network: str) -> None:
     assert network_of(host) == network
 

@@ -161,6 +161,8 @@ def network_of(host: str) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         return ""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:  # where a server listens for both, all of IPv4 comes so
+        address = address.ipv4_mapped
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
