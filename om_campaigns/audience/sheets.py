@@ -29,7 +29,13 @@ _SMALL = 1024 * 1024
 
 _CHUNK = 256 * 1024
 _DTD = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{1,4})(\d{1,9})["']""")
+_ROW_TAG = re.compile(rb"<(?:[\w.-]+:)?row(?=[\s/>])")
+_CELL_TAG = re.compile(rb"<(?:[\w.-]+:)?c(?=[\s/>])")
+_CELL = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]+)(\d+)["']""")
+_ROW = re.compile(rb"""[^<]*?\sr\s*=\s*["'](\d+)["']""")
+_SPELLED = re.compile(rb"""\sr\s*=\s*["'][^"'<>]*&""")
+_FAR = 10**9
+"""Of a place with more digits or letters than any sheet has, it is enough to know that it is too far."""
 
 
 def read_sheet(path: Path, data: bytes) -> Iterator[Row]:
@@ -74,9 +80,8 @@ def _check_declared(file: str, entries: list[zipfile.ZipInfo]) -> None:
 
 
 def _check_content(file: str, entry: zipfile.ZipInfo, data: bytes) -> None:
-    xml = entry.filename.lower().endswith((".xml", ".rels"))
-    sheet = entry.filename.lower().startswith("xl/worksheets/")
-    size, width, height, tail = 0, 0, 0, b""
+    xml = entry.filename.lower().endswith((".xml", ".rels"))  # a sheet may stand under any name
+    size, area, tail = 0, _Area(), b""
     for chunk in _unpack(file, entry, data):
         size += len(chunk)
         if size > entry.file_size:
@@ -86,14 +91,56 @@ def _check_content(file: str, entry: zipfile.ZipInfo, data: bytes) -> None:
         seen = tail + chunk
         if _DTD.search(seen):
             raise refuse(file, "the workbook holds a document type definition: refused")
-        if sheet:
-            for letters, number in set(_CELL.findall(seen)):
-                width, height = max(width, _column(letters)), max(height, int(number))
-        tail = chunk[-64:]
-    if width > MAX_COLUMNS:
-        raise refuse(file, f"a sheet has cells up to column {width:,}, more than {MAX_COLUMNS}; delete what stands far right")
-    if width * height > MAX_CELLS or height > MAX_ROWS:
-        raise refuse(file, f"a sheet spans {height:,} rows and {width:,} columns; delete what stands far below or split it")
+        end = max(seen.rfind(b"<"), 0)
+        if b"\0" in chunk or _SPELLED.search(seen) or (len(seen) - end > _CHUNK and b">" not in seen[end:]):
+            raise refuse(file, "the workbook is written in an unusual way; open it in Excel or LibreOffice and save it again")
+        end = end if len(seen) - end <= _CHUNK else len(seen)  # a long text is no tag
+        area.take(seen[:end])
+        tail = seen[end:]
+        _check_area(file, area)
+    area.take(tail)
+    _check_area(file, area)
+
+
+def _check_area(file: str, area: _Area) -> None:
+    if area.width > MAX_COLUMNS:
+        raise refuse(file, f"a sheet has cells up to column {area.width:,}, more than {MAX_COLUMNS}; delete what stands far right")
+    if area.width * area.height > MAX_CELLS or area.height > MAX_ROWS:
+        raise refuse(file, f"a sheet spans {area.height:,} rows and {area.width:,} columns; delete what stands far below or split it")
+
+
+class _Area:
+    """How far a sheet reaches at most: places that are named, and behind them rows and cells that name none."""
+
+    def __init__(self) -> None:
+        self._named_width = self._named_height = self._rows = self._cells = self._most_cells = 0
+
+    @property
+    def width(self) -> int:
+        return self._named_width + self._most_cells
+
+    @property
+    def height(self) -> int:
+        return self._named_height + self._rows
+
+    def take(self, tags: bytes) -> None:
+        """More of the sheet, in whole tags."""
+        for number, row in enumerate(_ROW_TAG.split(tags)):
+            if number:
+                self._cells = 0
+                named = _ROW.match(row)
+                self._rows += named is None
+                self._named_height = max(self._named_height, _number(named[1]) if named else 0)
+            places = _CELL.findall(row)
+            for letters, line in places:
+                self._named_width = max(self._named_width, _column(letters))
+                self._named_height = max(self._named_height, _number(line))
+            self._cells += max(len(_CELL_TAG.findall(row)) - len(places), 0)
+            self._most_cells = max(self._most_cells, self._cells)
+
+
+def _number(digits: bytes) -> int:
+    return int(digits) if len(digits) < 10 else _FAR
 
 
 def _unpack(file: str, entry: zipfile.ZipInfo, data: bytes) -> Iterator[bytes]:
@@ -118,8 +165,8 @@ def _unpack(file: str, entry: zipfile.ZipInfo, data: bytes) -> Iterator[bytes]:
 
 
 def _column(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper():
+    number = 0 if len(letters) < 5 else _FAR
+    for letter in letters[:4].upper():
         number = number * 26 + letter - 64
     return number
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from om_campaigns.audience.files import MOST_LINES, read_table
 from om_campaigns.audience.segments import load_segments
+from om_campaigns.audience.sheets import inspect
 from om_campaigns.errors import MOST_SHOWN, InputError, Problem, ProblemsError
 from om_campaigns.pipeline.texts import read_tree
 from om_campaigns.settings import load_settings
@@ -157,3 +159,40 @@ def test_a_text_has_a_largest_size(tmp_path: Path) -> None:
 def test_problems_are_counted_beyond_the_ceiling() -> None:
     found = ProblemsError(Problem("f", each, 0, "R", "wrong") for each in range(200_000)).problems
     assert (len(found), str(found[-1])) == (MOST_SHOWN + 1, "f: and 199,000 more faults [R]")
+
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHEET = f'<worksheet xmlns="{MAIN}"><sheetData>{{}}</sheetData></worksheet>'
+CELL = '<c{} t="inlineStr"><is><t>a</t></is></c>'
+FAR = {
+    "a row far below": f'<row r="1">{CELL.format("")}</row><row r="999999999999">{CELL.format("")}</row>',
+    "a row at the end of a sheet": f'<row r="1">{CELL.format("")}</row><row r="1048576">{CELL.format("")}</row>',
+    "a place of ten digits": "<row>{}</row><row>{}</row>".format(CELL.format(""), CELL.format(' r="A4294967290"')),
+    "a place spelled by entities": "<row>{}</row><row>{}</row>".format(CELL.format(""), CELL.format(' r="&#88;FD900000"')),
+    "cells without places": f"<row>{'<c/>' * 20_000}{CELL.format('')}</row>" + "<row/>" * 20_000 + f"<row>{CELL.format('')}</row>",
+    "rows without places behind one": f'<row r="999999">{CELL.format("")}</row>' + f"<row>{CELL.format('')}</row>" * 2,
+    "tags with a name before": f'<x:row xmlns:x="y" r="88888888">{CELL.format("")}</x:row>',
+}
+NAMES = ("xl/worksheets/sheet1.xml", "xl/anything.xml")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("rows", FAR.values(), ids=FAR)
+def test_sec_15_a_sheet_of_a_kilobyte_spans_no_gigabytes(tmp_path: Path, rows: str, name: str) -> None:
+    """The program that reads sheets takes memory for all that a sheet spans; where there is none, it ends the process."""
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    relations = f'<Relationships xmlns="{package}"><Relationship Id="r1" Type="{{}}/{{}}" Target="{{}}"/></Relationships>'
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    sheet = '<sheet name="a" sheetId="1" r:id="r1"/>'
+    parts = {
+        "_rels/.rels": relations.format(office, "officeDocument", "xl/workbook.xml"),
+        "xl/_rels/workbook.xml.rels": relations.format(office, "worksheet", name.removeprefix("xl/")),
+        "xl/workbook.xml": f'<workbook xmlns="{MAIN}" xmlns:r="{office}"><sheets>{sheet}</sheets></workbook>',
+        name: SHEET.format(rows),
+    }
+    path = tmp_path / "a.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part, text in parts.items():
+            archive.writestr(part, text)
+    with pytest.raises(ProblemsError, match=r"spans|cells up to column|unusual way"):
+        inspect(path.name, path.read_bytes())
