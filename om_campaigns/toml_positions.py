@@ -210,6 +210,16 @@ MOST_CHARACTERS = 500_000
 """Of a file of settings, of a campaign or a segment; what is longer is something else."""
 
 
+MOST_PARTS = 100
+"""Of a key with dots: a parser walks all tables before it for each part."""
+
+_LONG_KEY = re.compile(rf"[\s\[]*[A-Za-z0-9_-]+(?:\s*\.\s*[A-Za-z0-9_-]+){{{MOST_PARTS}}}")
+
+
+def _is_endless_key(line: str) -> bool:
+    return line.count(".") > MOST_PARTS and _LONG_KEY.match(line) is not None
+
+
 def load_toml(source: str, file: str, rule_id: str = "toml") -> tuple[dict[str, Any] | None, Findings]:
     """The parsed text and an empty list of findings that knows its places; None with the one problem if it is not TOML."""
     source = source.removeprefix("\ufeff")
@@ -217,6 +227,11 @@ def load_toml(source: str, file: str, rule_id: str = "toml") -> tuple[dict[str, 
         findings = Findings(file)
         text = f"the file has {len(source):,} characters; settings, campaigns and segments have {MOST_CHARACTERS:,} at most"
         findings.add(Problem(file, 0, 0, rule_id, text))
+        return None, findings
+    endless = next((number for number, text in enumerate(source.split("\n"), 1) if _is_endless_key(text)), 0)
+    if endless:
+        findings = Findings(file)
+        findings.add(Problem(file, endless, 0, rule_id, f"a key has more than {MOST_PARTS} parts"))
         return None, findings
     try:
         values = tomllib.loads(source)
@@ -231,5 +246,9 @@ def load_toml(source: str, file: str, rule_id: str = "toml") -> tuple[dict[str, 
     except RecursionError:
         findings = Findings(file)
         findings.add(Problem(file, 0, 0, rule_id, "brackets are nested too deeply"))
+        return None, findings
+    except ValueError:  # Python itself refuses to read the digits
+        findings = Findings(file)
+        findings.add(Problem(file, 0, 0, rule_id, "a number has more digits than can be read"))
         return None, findings
     return values, Findings(file, locate(source))

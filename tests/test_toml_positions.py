@@ -5,10 +5,11 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from om_campaigns.toml_positions import Key, locate
+from om_campaigns.toml_positions import Key, load_toml, locate
 
 CAMPAIGN = """# a comment with key = 1
 format = 1
@@ -86,3 +87,17 @@ def test_literals_of_any_content_do_not_confuse_it(texts: list[str]) -> None:
 @given(st.text(alphabet="ab=[]{}'\"#.,\n \\", max_size=40))
 def test_a_text_that_is_not_toml_gives_what_was_understood(source: str) -> None:
     locate(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("a" + ".a" * 100_000 + " = 1", "more than 100 parts"),
+        ("b = 1\n[a" + ".a" * 20_000 + "]\n", "more than 100 parts"),
+        ("a = " + "9" * 100_000, "more digits"),
+    ],
+)
+def test_keys_and_numbers_without_end_are_named(source: str, said: str) -> None:
+    values, findings = load_toml(source, "x.toml")
+    assert values is None
+    assert said in findings.in_order()[0].text
