@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from om_campaigns.audience.sheets import read_sheet
-from om_campaigns.audience.tables import MAX_COLUMNS, Row, Table, refuse
+from om_campaigns.audience.tables import MAX_COLUMNS, MAX_ROWS, Row, Table, refuse
 from om_campaigns.errors import InputError
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -47,11 +47,19 @@ def _read_csv(file: str, data: bytes) -> Table:
     lines = io.TextIOWrapper(io.BytesIO(data), find_encoding(file, data), newline="")
     first = lines.readline(MAX_CELL)
     if first[:4].lower() == "sep=" and first[5:6] in ("\r", "\n"):  # Excel's own hint
-        return _with_header(file, _csv_rows(lines, first[4], 1))
+        return _with_header(file, _bounded(file, _csv_rows(lines, first[4], 1)))
     lines.seek(0)
     delimiter = find_delimiter(lines.read(MAX_CELL))
     lines.seek(0)
-    return _with_header(file, _csv_rows(lines, delimiter, 0))
+    return _with_header(file, _bounded(file, _csv_rows(lines, delimiter, 0)))
+
+
+def _bounded(file: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """Rows up to the same number as in a workbook; empty ones count, because they take their time, too."""
+    for number, row in enumerate(rows):
+        if number > MAX_ROWS:
+            raise refuse(file, f"the file has more than {MAX_ROWS:,} rows; split it", row.line)
+        yield row
 
 
 def find_encoding(file: str, data: bytes) -> str:

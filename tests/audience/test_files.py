@@ -172,3 +172,11 @@ def test_another_office_file_is_not_taken_for_a_table(tmp_path: Path) -> None:
     path.write_bytes(buffer.getvalue())
     with pytest.raises(ProblemsError, match=r"only \.xlsx"):
         read_table(path)
+
+
+def test_sec_16_a_file_of_text_has_as_many_rows_as_a_workbook_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a;b\n" + b"\n" * 1_000_100)
+    with pytest.raises(ProblemsError, match="more than 1,000,000 rows"):
+        for _ in read_table(path).rows:
+            pass
