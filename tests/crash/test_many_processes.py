@@ -92,7 +92,7 @@ def test_a_scheduler_an_import_and_commands_work_side_by_side(ws: Workspace) -> 
 
 
 def test_a_writer_waits_with_a_bound_and_then_says_so(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BUSY_SECONDS", 1)
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 1)
     engine = engines.open_engine(f"sqlite:///{ws.folder}/om-campaigns.db")
     with closing(sqlite3.connect(ws.folder / "om-campaigns.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

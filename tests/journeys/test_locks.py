@@ -21,7 +21,7 @@ from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def office(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Two houses and two people, a published campaign; whoever has to wait for a lock fails after a second."""
-    monkeypatch.setattr(store, "BUSY_SECONDS", 1)
+    monkeypatch.setattr(engines, "BUSY_SECONDS", 1)
     url = SQLITE
     if request.param == "postgres":
         url = request.getfixturevalue("empty_postgres") + "&options=-c%20lock_timeout%3D1000"
