@@ -35,7 +35,7 @@ def test_an_unknown_type_in_a_segment_is_an_error_with_the_word_that_was_meant(o
         ("kammern.toml", 4, 44, "error", "there is no organisation type 'HWK'; did you mean 'chamber_hwk'?"),
     ]
     assert om(office.folder, "check").code == 2
-    assert office.publish() == [True]
+    assert office.publish(is_checked=True) == [True]
     office.campaign("wir", "w1 day = 0", segment="kammern")
     said = om(office.folder, "campaign", "publish")
     assert said.code == 2

@@ -38,7 +38,7 @@ def test_fwd_01_a_layout_that_leaks_holds_every_pack_and_its_repair_lets_them_go
     source = layout.read_text(encoding="utf-8")
     layout.write_text(source.replace("{{ t.passed_on|", f"{leak} {{{{ t.passed_on|"), encoding="utf-8")
     with pytest.raises(ProblemsError):
-        office.publish()
+        office.publish(is_checked=True)
     office.freeze()
     office.tick(local("2027-01-05"))
     assert office.transport.letters == []
