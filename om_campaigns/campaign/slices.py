@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, insert, select
+from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, select
 from sqlmodel import Session
 
+from om_campaigns.audience.intake.bulk import insert_rows
 from om_campaigns.campaign.houses import renew_temporary, temporary
 
 SLICE = Table("plan_slice", temporary, Column("number", Integer, primary_key=True), prefixes=["TEMPORARY"])
@@ -39,8 +40,7 @@ def slices(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 def fill_slice(session: Session, numbers: Sequence[int]) -> None:
     """Let the next statements see these rows and no others."""
     renew_temporary(session, SLICE)
-    if numbers:
-        session.execute(insert(SLICE), [{"number": number} for number in numbers])
+    insert_rows(session.connection(), SLICE.name, ("number",), ((number,) for number in numbers))
 
 
 def in_slice(table: FromClause) -> ColumnElement[bool]:
