@@ -40,7 +40,7 @@ SEATS = 1_000_000
 FEW = 10_000
 HOUSES = 400
 ROUNDS = 2
-SLOWER = 4
+SLOWER = 4.0
 FATTER = 1.3
 SENT = 5_000
 """Letters that the memory run hands over after planning: sending works in claims of a few hundred, whatever is owed."""
