@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -26,10 +27,28 @@ from om_campaigns.delivery import models as _delivery  # noqa: F401
 from om_campaigns.feedback import models as _feedback  # noqa: F401
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # its own time for an example says more of the neighbours
-hypothesis.settings.load_profile("shared machine")
+hypothesis.settings.register_profile("quick check", deadline=None, max_examples=8)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+SLOW_AS_A_WHOLE = re.compile(r"^pytestmark = \[?pytest\.mark\.slow\b", re.MULTILINE)
+
+
+def is_quick(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "not slow")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fewer examples of a property in the quick check; the whole suite tries them all."""
+    hypothesis.settings.load_profile("quick check" if is_quick(config) else "shared machine")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The quick check does not import a file of which it would run nothing."""
+    if not is_quick(config) or collection_path.suffix != ".py":
+        return None
+    return bool(SLOW_AS_A_WHOLE.search(collection_path.read_text(encoding="utf-8"))) or None
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from om_campaigns.pipeline.operator.doctor import Level, examine
 from om_campaigns.private_files import make_private_file, write_private
 from tests.journeys.workspace import Workspace, house, person
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")]
 
 
 @pytest.fixture(autouse=True)

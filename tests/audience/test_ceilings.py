@@ -19,6 +19,8 @@ from om_campaigns.toml_positions import load_toml
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house
 
+pytestmark = pytest.mark.slow
+
 HEADER = "name;email;organisation;roles\n"
 
 MEASURED = """

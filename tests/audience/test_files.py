@@ -95,6 +95,7 @@ def test_sec_15_what_is_no_table_is_refused_quickly(tmp_path: Path, data: bytes,
         list(read_table(path).rows)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_sec_16_a_cell_of_a_megabyte_costs_its_row(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
@@ -174,6 +175,7 @@ def test_another_office_file_is_not_taken_for_a_table(tmp_path: Path) -> None:
         read_table(path)
 
 
+@pytest.mark.slow
 def test_sec_16_a_file_of_text_has_as_many_rows_as_a_workbook_at_most(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"a;b\n" + b"\n" * 1_000_100)

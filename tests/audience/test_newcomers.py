@@ -14,6 +14,8 @@ from om_campaigns.audience import intake
 from om_campaigns.audience.intake import Counts, ImportReport
 from tests.audience.intake_help import HOUSES, LISTS, Office
 
+pytestmark = pytest.mark.slow
+
 HEAD = "person;name;email;organisation;roles;language;since;status;basis;mailing_list;obtained_on;source\n"
 ROWS = (
     "P1;Anna Müller;anna@x.example;dach;contact,adviser;en;1.2.2020;;DOI;wir-gedanke,monatsbrief;1.3.2026;Messe",

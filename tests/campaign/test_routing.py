@@ -66,6 +66,7 @@ def can_take(offices: dict[int, Office], office: Office) -> bool:
     return own or any(each.reason is Reason.none and each.role in (Role.distributor, Role.contact) for each in above)
 
 
+@pytest.mark.slow
 @given(trees())
 def test_each_pool_is_served_once_wherever_anybody_on_its_path_takes_packs(offices: dict[int, Office]) -> None:
     cascade = make_cascade(offices, offices)
@@ -89,6 +90,7 @@ def test_each_pool_is_served_once_wherever_anybody_on_its_path_takes_packs(offic
             assert next(each.relay_id for each in cascade.services if each.pool_id == pool) == expected.id
 
 
+@pytest.mark.slow
 @given(trees())
 def test_nobody_receives_who_may_not_be_written_to_and_one_address_gets_one_pack(offices: dict[int, Office]) -> None:
     cascade = make_cascade(offices, offices)
@@ -99,6 +101,7 @@ def test_nobody_receives_who_may_not_be_written_to_and_one_address_gets_one_pack
     assert all(len(houses) == 1 for houses in houses_by_address.values())
 
 
+@pytest.mark.slow
 @given(trees())
 def test_one_pack_goes_one_way_that_its_receiving_house_takes(offices: dict[int, Office]) -> None:
     """What the plan shows of a pool is what happens: a pack has one route, whatever the houses it is also for would take."""
@@ -114,6 +117,7 @@ def addresses_of(office: Office) -> set[int]:
     return {each.address_id for each in known if each.reason is Reason.none}
 
 
+@pytest.mark.slow
 @given(trees())
 def test_each_pool_is_served_by_somebody_who_receives_there_or_above(offices: dict[int, Office]) -> None:
     """Whoever sits in several houses receives for each of them what that house or those below chose, and for no other."""
@@ -122,6 +126,7 @@ def test_each_pool_is_served_by_somebody_who_receives_there_or_above(offices: di
         assert each.chosen.address_id in set().union(*(addresses_of(office) for office in path_of(offices, each.relay_id)))
 
 
+@pytest.mark.slow
 @given(trees())
 def test_what_goes_to_different_addresses_is_joined_only_where_a_house_has_a_list(offices: dict[int, Office]) -> None:
     for each in make_cascade(offices, offices).services:
@@ -132,6 +137,7 @@ def test_what_goes_to_different_addresses_is_joined_only_where_a_house_has_a_lis
             assert at_list.list_receiver.address_id == each.receiver.address_id
 
 
+@pytest.mark.slow
 @given(trees())
 def test_every_printed_reason_is_true(offices: dict[int, Office]) -> None:
     cascade = make_cascade(offices, offices)

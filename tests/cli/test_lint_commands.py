@@ -13,6 +13,8 @@ from om_campaigns.pipeline.staff.browser import PROGRAMS
 from tests.cli.shell import om
 from tests.journeys.workspace import STEP, Workspace, house, person
 
+pytestmark = pytest.mark.slow
+
 IMPRINT = '[sender]\nimprint = "Verein Beispiel, Gartenweg 2, 50667 Köln"\nimprint_url = "https://om.example/impressum"\n'
 PACKS = 'routes = ["forward_pack"]\nsender = "om"'
 BODY = "{{ contact.greeting }},\n\nein Satz für {{ org.name }}."

@@ -9,6 +9,8 @@ import pytest
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 LEDGER_KEYS = ["campaign", "occasion", "step", "route", "recipient", "organisation", "status", "due_at", "sent_at", "message_id"]
 
 

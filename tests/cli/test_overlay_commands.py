@@ -11,6 +11,8 @@ from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.test_cascade import BODY, series, taker
 from tests.journeys.workspace import Workspace, local, person
 
+pytestmark = pytest.mark.slow
+
 B1 = ("amt", "reihe/b1")
 
 

@@ -273,6 +273,7 @@ ELEMENTS = st.builds(
 )
 
 
+@pytest.mark.slow
 @always(st.lists(ELEMENTS | ODD, max_size=8), ODD)
 def test_sec_16_whatever_stands_in_a_letter_is_judged_never_stumbled_over(parts: list[str], text: str) -> None:
     """Broken HTML, CSS and addresses are findings, not errors of ours; and the same letter is judged the same twice."""
@@ -281,6 +282,7 @@ def test_sec_16_whatever_stands_in_a_letter_is_judged_never_stumbled_over(parts:
     lint_fragment("".join(parts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     ["a.a-" * 12_000, "@a" * 25_000, "&" * 50_000, "<table>" * 250, "(" * 20_000, "https://" * 6_000],

@@ -32,6 +32,8 @@ from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox, Mess
 from om_campaigns.compose.pack import FILE_NAMES, Format, PackText, make_file, make_files
 from om_campaigns.errors import ProblemsError
 
+pytestmark = pytest.mark.slow
+
 TEXT = """+++
 subject = "Grüße & Potenziale"
 preheader = "Ein Gedanke, den zwei Häuser zusammen gehen können."

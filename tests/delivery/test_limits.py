@@ -40,6 +40,8 @@ from tests.delivery import stage
 from tests.delivery.stage import NOW, make_stage
 from tests.delivery.test_sender import AnsweringTransport, compose_pack, one, send
 
+pytestmark = pytest.mark.slow
+
 SLOW_DOWN = Outcome(Kind.temporary, 421, "4.7.0 slow down", Stage.rcpt)
 THROTTLED = Outcome(Kind.temporary, 450, "4.7.28 too many", Stage.dot)
 POLICY = Outcome(Kind.permanent, 550, "5.7.26 unauthenticated", Stage.dot)

@@ -41,6 +41,7 @@ def test_faults_and_hardness(code: int | None, reply: str, fault: Fault, *, hard
     assert is_hard(code, reply) is hard
 
 
+@pytest.mark.slow
 def test_a_long_hostile_reply_is_read_in_no_time() -> None:
     """SEC-16."""
     for text in ("user " * 20_000, "mailbox" + " " * 100_000, "5.1." * 30_000):

@@ -17,6 +17,8 @@ from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, O
 from om_campaigns.settings import SmtpSettings, Tls
 from tests.delivery.misbehaving import Manners, Server
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Server]
 TEXT = b"Subject: Hallo\r\n\r\nGuten Tag\r\n"
 STEPWISE = ("SIZE 100000",)

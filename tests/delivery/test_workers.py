@@ -30,6 +30,8 @@ from om_campaigns.errors import InstallationError
 from om_campaigns.store import read, write
 from tests.delivery.stage import NOW, Pace, compose, make_stage
 
+pytestmark = pytest.mark.slow
+
 ACCEPTED = Outcome(Kind.accepted, 250, "ok", Stage.dot)
 
 

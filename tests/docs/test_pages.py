@@ -116,6 +116,7 @@ def test_toml_in_the_manual_can_be_read(page: Path) -> None:
         tomllib.loads(body)
 
 
+@pytest.mark.slow
 def test_every_word_of_the_glossary_occurs_in_the_code() -> None:
     code = "\n".join(read(path) for path in (ROOT / "om_campaigns").rglob("*.py"))
     rows = re.findall(r"^\| [^|]+ \|[^|]*\| (`[^|]+`) \|", read(ROOT / "docs" / "explanation" / "glossary.md"), re.MULTILINE)

@@ -25,6 +25,8 @@ from om_campaigns.pipeline.tick import tick
 from om_campaigns.report.queries.packs import load_packs
 from tests.journeys.workspace import Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 PACKS = 'routes = ["forward_pack", "list_address", "newsletter_block"]\nsender = "om"'
 BODY = """{{ contact.greeting }},
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("a1 day = 0", "a2 day = 7", "a3 day = 21", "a4 day = 42", "a5 day = 63", "a6 day = 90")
 NEW = "status == 'active' and 0 <= days_since(joined_on) <= 90 and 'contact' in roles and has_basis('wir-gedanke')"
 

@@ -17,6 +17,8 @@ from om_campaigns.pipeline.staff.previewing import preview
 from om_campaigns.pipeline.tick import look
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def office(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:

@@ -12,6 +12,8 @@ from om_campaigns.pipeline.operator.installation import halt, unhalt
 from om_campaigns.pipeline.tick import TickResult, look, tick
 from tests.journeys.workspace import Workspace, house, is_quiet, local, person
 
+pytestmark = pytest.mark.slow
+
 START = local("2027-01-05")
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person
 
+pytestmark = pytest.mark.slow
+
 BASIS = "'contact' in roles and has_basis('wir-gedanke')"
 HOUSES = ("stetig", "route", "zweit", "umzug", "teil")
 EVERY = ["2027-01-05 09:00", "2027-01-12 09:00", "2027-01-19 09:00"]

@@ -16,6 +16,8 @@ from om_campaigns.pipeline.tick import TickResult, look, tick
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 START = local("2027-01-05")
 AT = "2027-01-05T09:00"
 EMPTY = "e3b0c44298fc1c14"

@@ -10,6 +10,8 @@ from om_campaigns.errors import ProblemsError
 from tests.journeys.test_cascade import packs, series, taker, to_house
 from tests.journeys.workspace import Workspace, local, person
 
+pytestmark = pytest.mark.slow
+
 LEAKS = {
     "a token": "https://om.example/abmelden/k1.9lqrUVxpeq0iDHnz9UYPpwrp.f4s2w3zolr6xx3yk.gvfm7u3fzo4rvs5p.reihe",
     "a masked address": "Diese E-Mail ging an k…@amt.example",

@@ -33,6 +33,8 @@ from tests.journeys.test_cascade import series, taker
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.pipeline.test_backups import use_its_programs
 
+pytestmark = pytest.mark.slow
+
 READERS = 300
 FIRST, SECOND = local("2027-01-05"), local("2027-01-12")
 Office = tuple[Workspace, Path]

@@ -20,6 +20,8 @@ from om_campaigns.pipeline.operator.installation import upgrade_database
 from om_campaigns.pipeline.recipient.leaving import unsubscribe
 from tests.journeys.workspace import SQLITE, Workspace, house, person
 
+pytestmark = pytest.mark.slow
+
 PAIRS = [
     ("rosa@gmail.com", "Rosa+Brief@gmail.com"),
     ("rosa+brief@posteo.de", "rosa@posteo.de"),

@@ -14,6 +14,8 @@ from om_campaigns.pipeline.staff.moving import Moved, move_to_latest
 from om_campaigns.pipeline.staff.skipping import Skipping, skip_step
 from tests.journeys.workspace import SQLITE, Workspace, assert_no_double, house, local, person
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = "[caps]\nper_week = 7\nper_month = 30\n"
 TOOLKIT = "code;name;version;released_on;status;change_kind\nBZ;Check;2.0;2026-01-01;{};new\n"
 

@@ -25,6 +25,8 @@ from om_campaigns.report.queries.people import load_people
 from tests.journeys.test_cascade import BODY, PACKS, taker
 from tests.journeys.workspace import SQLITE, Workspace, local, person
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2027, 1, 5)
 
 

@@ -14,6 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from om_campaigns import engines, migrations, store
 from om_campaigns.errors import InstallationError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:

@@ -22,6 +22,8 @@ from om_campaigns.pipeline.recipient.subscribing import Wanted, load_offer, subs
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture
 from tests.journeys.workspace import SQLITE, Workspace, house, person
 
+pytestmark = pytest.mark.slow
+
 TYPED = "Mira.Feldkamp@ihk-berg.de"
 
 

@@ -13,6 +13,8 @@ from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.tick import tick
 from om_campaigns.store import Mode
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2027, 1, 5, 8, tzinfo=UTC)
 
 

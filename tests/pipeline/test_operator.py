@@ -21,6 +21,8 @@ from om_campaigns.pipeline.staff.desk import import_audience
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, STEP, Workspace, house, local, person
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -19,6 +19,8 @@ from om_campaigns.web.server import serving
 from tests.journeys.workspace import Workspace
 from tests.web.test_serving import ask, free_port
 
+pytestmark = pytest.mark.slow
+
 EVIL = {"Host": "evil.example"}
 ODD_HOSTS = ("evil.example", "[", "a b", "evil.example:99999", "")
 

@@ -28,6 +28,8 @@ from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 from tests.web.postbox import token_of
 
+pytestmark = pytest.mark.slow
+
 PLAIN_PAGES = ("/", "/impressum", "/datenschutz", "/gibt-es-nicht")
 
 
