@@ -469,8 +469,12 @@ def test_the_language_stands_in_the_name() -> None:
 
 
 def test_an_edition_is_made_in_milliseconds(given: Given, context: dict[str, Any]) -> None:
+    """Some 15 ms: less than Python takes to count to a million on the same machine (about 60 ms), whatever machine that is."""
     make_edition(given())
     begin = time.process_time()
     for number in range(10):
         make_edition(given(org={**context["org"], "name": f"Haus {number}"}))
-    assert (time.process_time() - begin) / 10 < 0.05
+    made = time.process_time()
+    for _ in range(10_000_000):
+        pass
+    assert made - begin < time.process_time() - made

@@ -27,6 +27,7 @@ LEAKS_FAIL = f"{SUITE[0]}::test_fwd_01_to_06_a_leak_fails_the_build_whatever_the
 ONE_PACK = f"{SUITE[1]}::test_each_pool_is_in_one_pack_and_the_empty_office_goes_through_the_distributor"
 NOTHING_TO_DELETE = f"{SUITE[1]}::test_the_cover_has_code_note_and_way_out_the_ready_mail_none_of_them"
 LAYOUT_HELD = f"{SUITE[2]}::test_fwd_01_a_layout_that_leaks_holds_every_pack_and_its_repair_lets_them_go"
+HEAD_IS_NOBODYS = f"{SUITE[2]}::test_uns_12_fwd_01_what_is_forwarded_has_nothing_of_one_reader_in_its_head"
 
 MUTATIONS = {
     "the foot of a letter in what is passed on": (
@@ -55,7 +56,7 @@ MUTATIONS = {
         HEADS,
         '"unsubscribe_mailto": leave,',
         '"one_click_url": "https://om.example/one-click/k1.x",',
-        LAYOUT_HELD,
+        HEAD_IS_NOBODYS,
     ),
     "the reader's name on the ready mail": (
         HEADS,
