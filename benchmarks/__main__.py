@@ -14,8 +14,8 @@ CRASHES = ("kill -9, SQLite", "kill -9, PostgreSQL", "power, SQLite")
 MARKS = {
     "starting": ("≤", 2.0),
     "composing": ("≥", 20.0),
-    "importing": ("≥", 2.0),
-    "planning": ("≤", 3.0),
+    "importing": ("≥", 1.5),
+    "planning": ("≤", 4.0),
     "memory": ("≤", 1.3),
     "sending against smtp-source": ("≥", 0.8),
     **{f"kill -9, {database}: uncertain at once": ("≤", 3.0) for database in ("SQLite", "PostgreSQL")},

@@ -1,4 +1,4 @@
-"""intake in bulk: thousands of rows take the fast ways (many to a statement, indexes made again, COPY) and nothing looks different."""
+"""intake in bulk: thousands of rows take the fast ways (many to a statement, COPY) and nothing looks different."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from om_campaigns.audience.intake import Counts, bulk
 from om_campaigns.columns import new_ref
 from tests.audience.intake_help import HOUSES, KEYS, Office
 
-MANY = bulk.MANY + 500
+MANY = 5_500
 
 
 def test_refs_are_of_the_kind_new_ref_makes() -> None:

@@ -23,8 +23,7 @@ from om_campaigns.audience.intake.grounds import Grounds
 from om_campaigns.audience.intake.journal import Journal
 from om_campaigns.audience.intake.kinds import FileKind
 from om_campaigns.audience.intake.matching import People
-from om_campaigns.audience.intake.newcomers import take_newcomers
-from om_campaigns.audience.intake.people import Staged, staged_rows
+from om_campaigns.audience.intake.people import staged_rows
 from om_campaigns.audience.intake.report import BasisGrant, Counts, Difference, ImportReport, Rejected
 from om_campaigns.audience.intake.run import Run, Sheet, load_known
 from om_campaigns.audience.intake.seating import Seating
@@ -174,20 +173,9 @@ def _large_cache(connection: Connection) -> Iterator[Connection]:
 def _import_people(run: Run, sheets: list[Sheet]) -> None:
     _check_grant(run)
     people = People(run, Addressbook(run))
-    rows = [row for sheet in sheets for row in staged_rows(run, sheet)]
-    if others := take_newcomers(run, people, rows):
-        _take_others(run, people, others)
-    run.report.rejected.sort(key=lambda each: (each.file, each.line))
-    if run.report.without_basis:
-        run.report.notes.append(
-            f"{run.report.without_basis} of {run.report.people_total} have no basis and cannot be written to (LAW-01): "
-            "record one in the columns basis, obtained_on and source, or for the whole file with --basis"
-        )
-
-
-def _take_others(run: Run, people: People, rows: list[Staged]) -> None:
-    for row, error in people.take(rows):
+    for row, error in people.take(row for sheet in sheets for row in staged_rows(run, sheet)):
         run.reject(row.sheet, row.line, error.column, error.reason)
+    run.report.rejected.sort(key=lambda each: (each.file, each.line))
     seating, grounds = Seating(people), Grounds(run, people.book.first_new)
     seating.settle()
     touched = grounds.add(people.all_rows())
@@ -195,6 +183,11 @@ def _take_others(run: Run, people: People, rows: list[Staged]) -> None:
     seating.write()
     grounds.write()
     _count(run, people, seating, grounds, touched)
+    if run.report.without_basis:
+        run.report.notes.append(
+            f"{run.report.without_basis} of {run.report.people_total} have no basis and cannot be written to (LAW-01): "
+            "record one in the columns basis, obtained_on and source, or for the whole file with --basis"
+        )
 
 
 def _check_grant(run: Run) -> None:
@@ -226,7 +219,7 @@ def _count(run: Run, people: People, seating: Seating, grounds: Grounds, touched
         report.without_basis += address not in mailable
         if seat is None:
             run.journal.show_created("seat", row.address.address, row.place.slug)
-    report.people_total += len(people.rows) + len(people.role_rows)
+    report.people_total = len(people.rows) + len(people.role_rows)
     if kept := grounds.kept():
         report.notes.append(
             f"{kept} {'address keeps its' if kept == 1 else 'addresses keep their'} basis though the file states none: an empty cell takes "

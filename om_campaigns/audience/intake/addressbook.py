@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import repeat
 
 from om_campaigns.audience.addresses import NormalAddress, fold_key, hash_address, make_hasher
 from om_campaigns.audience.intake import bulk
@@ -43,15 +42,6 @@ class Addressbook:
             self._fresh.append((found, given, kind.value))
             self.texts[found] = given.address
         return found
-
-    def take_new(self, given: list[NormalAddress], kind: AddressKind) -> int:
-        """The first id of addresses that are neither stored nor in any other row; the others follow in order."""
-        first = self._next
-        self._next += len(given)
-        self._fresh += zip(range(first, self._next), given, repeat(kind.value))
-        if self._old_keys:
-            self._seen += (each.normal_key for each in given)
-        return first
 
     def write(self) -> None:
         """Store new addresses and give those seen again the current key; must run before rows that point at them.

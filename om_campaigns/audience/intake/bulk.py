@@ -6,8 +6,7 @@ before the rows are written, so that rows of several tables can point at each ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -20,9 +19,6 @@ from om_campaigns.columns import ALPHABET
 BATCH = 20_000
 TOGETHER = 400
 """Rows in one statement; SQLite takes 32,766 values in one."""
-
-MANY = 5_000
-"""From so many rows on it can be worth making indexes anew."""
 REF_LENGTH = 16
 _TO_ALPHABET = bytes(ord(ALPHABET[byte & 31]) for byte in range(256))
 
@@ -72,40 +68,11 @@ def insert_rows(connection: Connection, table: str, columns: Sequence[str], rows
         head, marks = f"INSERT OR FAIL INTO {_quoted(table)} ({names}) VALUES ", f"({', '.join('?' * len(columns))})"
         stored = list(rows)
         whole = len(stored) - len(stored) % TOGETHER
-        with _indexes_later(cursor, table, len(stored)):
-            groups = (list(chain.from_iterable(stored[at : at + TOGETHER])) for at in range(0, whole, TOGETHER))
-            cursor.executemany(head + ", ".join([marks] * TOGETHER), groups)
-            cursor.executemany(head + marks, stored[whole:])
+        groups = (list(chain.from_iterable(stored[at : at + TOGETHER])) for at in range(0, whole, TOGETHER))
+        cursor.executemany(head + ", ".join([marks] * TOGETHER), groups)
+        cursor.executemany(head + marks, stored[whole:])
     finally:
         cursor.close()
-
-
-def insert_from(connection: Connection, table: str, columns: Sequence[str], query: str, values: Sequence[Any], count: int) -> None:
-    """INSERT … SELECT; ``count`` is about how many rows the query gives, ``values`` are its parameters."""
-    cursor: Any = connection.connection.cursor()
-    try:
-        with _indexes_later(cursor, table, count) if connection.dialect.name == "sqlite" else nullcontext():
-            cursor.execute(f"INSERT INTO {_quoted(table)} ({', '.join(_quoted(column) for column in columns)}) {query}", values)
-    finally:
-        cursor.close()
-
-
-@contextmanager
-def _indexes_later(cursor: Any, table: str, count: int) -> Iterator[None]:
-    """While a table grows to many times its size on SQLite, do without its indexes, then make them again as they were.
-
-    Sorting once is several times cheaper than finding a place in every index for every row. All of it is inside the
-    transaction; a unique index still refuses doubles when it is made again. UNIQUE constraints are not touched.
-    """
-    indexes: list[tuple[str, str]] = []
-    if count >= MANY and count > 2 * cursor.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()[0]:
-        question = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
-        indexes = cursor.execute(question, (table,)).fetchall()
-    for name, _sql in indexes:
-        cursor.execute(f"DROP INDEX {_quoted(name)}")
-    yield
-    for _name, sql in indexes:
-        cursor.execute(sql)
 
 
 def update_rows(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection
@@ -50,31 +50,13 @@ class Journal:
         """Append everything collected to ``change``."""
         at = bulk.instant(connection, self.at)
         batch, origin, actor = self.batch, self.origin.value, self.actor
-        if connection.dialect.name == "sqlite":
-            self._write_created(connection, at)
-        elif self._created:
-            bulk.insert_rows(connection, "change", _COLUMNS, self._created_rows(at))
-        if self._changed:
-            rows = ((batch, entity, each, field, old, new, origin, actor, at) for entity, each, field, old, new in self._changed)
-            bulk.insert_rows(connection, "change", _COLUMNS, rows)
-
-    def _created_rows(self, at: str) -> Iterator[tuple[Any, ...]]:
-        for entity, first, count in self._created:
-            for each in range(first, first + count):
-                yield self.batch, entity, each, CREATED, None, None, self.origin.value, self.actor, at
-
-    def _write_created(self, connection: Connection, at: str) -> None:
-        """Inside SQLite: no row passes through Python."""
-        for entity, first, count in self._created:
-            bulk.insert_from(
-                connection,
-                "change",
-                _COLUMNS,
-                "WITH RECURSIVE ids(id) AS (SELECT ? UNION ALL SELECT id + 1 FROM ids WHERE id < ?) "
-                "SELECT ?, ?, id, ?, NULL, NULL, ?, ?, ? FROM ids",
-                (first, first + count - 1, self.batch, entity, CREATED, self.origin.value, self.actor, at),
-                count,
-            )
+        created = (
+            (batch, entity, each, CREATED, None, None, origin, actor, at)
+            for entity, first, count in self._created
+            for each in range(first, first + count)
+        )
+        changed = ((batch, entity, each, field, old, new, origin, actor, at) for entity, each, field, old, new in self._changed)
+        bulk.insert_rows(connection, "change", _COLUMNS, chain(created, changed))
 
 
 def as_text(value: Any) -> str | None:

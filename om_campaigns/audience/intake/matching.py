@@ -221,12 +221,6 @@ class People:
             person = self._assign(person, row)
         return doubles
 
-    def reserve(self, count: int) -> int:
-        """The first of so many ids for people who are stored elsewhere, before any row was taken."""
-        first = self.first_new
-        self.first_new = self.next_person = first + count
-        return first
-
     def tables_done(self) -> None:
         """Let the database go on counting after the people made here."""
         if self.next_person > self.first_new:
