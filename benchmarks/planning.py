@@ -31,8 +31,7 @@ from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.entry_brake import confirm_entry
 from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.vocabulary import CampaignKind, PermissionKind
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
+from om_campaigns.delivery.transport import Envelope, Kind, MemoryTransport, Outcome, Stage
 from om_campaigns.pipeline.planning import plan_all
 from om_campaigns.pipeline.tick import tick
 

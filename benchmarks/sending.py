@@ -25,8 +25,9 @@ from om_campaigns import engines, store
 from om_campaigns.clock import fixed_clock
 from om_campaigns.columns import new_ref
 from om_campaigns.compose import models as _compose_tables  # noqa: F401  the tables must be known before they are made
-from om_campaigns.delivery.letters import Due, Held, Prepared
+from om_campaigns.delivery.handover import Held, Prepared
 from om_campaigns.delivery.models import Part
+from om_campaigns.delivery.send_queue import Due
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.smtp import SmtpTransport
 from om_campaigns.settings import SmtpSettings, Tls

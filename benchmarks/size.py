@@ -28,7 +28,7 @@ from benchmarks.filling import DUE, KEPT, NOW, copy_kept, find_kept
 from om_campaigns.app import App, open_app
 from om_campaigns.compose.counted import COUNTED_PATH
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.transport import MemoryTransport
 from om_campaigns.events import set_up_logs
 from om_campaigns.pipeline.notices import MANAGE
 from om_campaigns.pipeline.operator.retention import forget_old_values

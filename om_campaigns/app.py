@@ -25,9 +25,7 @@ from om_campaigns.campaign import models as _campaign_models  # noqa: F401
 from om_campaigns.clock import Clock, ClockWatch, fixed_clock, local_date, system_clock
 from om_campaigns.compose import models as _compose_models  # noqa: F401
 from om_campaigns.delivery import models as _delivery_models  # noqa: F401
-from om_campaigns.delivery.outbox import OutboxTransport
-from om_campaigns.delivery.redirect import RedirectedTransport
-from om_campaigns.delivery.transport import Transport
+from om_campaigns.delivery.transport import OutboxTransport, RedirectedTransport, Transport
 from om_campaigns.errors import InputError, InstallationError
 from om_campaigns.feedback import models as _feedback_models  # noqa: F401
 from om_campaigns.settings import Settings, SmtpSettings, load_settings
@@ -106,9 +104,9 @@ class App:
 
 def break_off() -> None:
     """End every dialogue of this process with a mail server; a letter whose last dot has left is uncertain then."""
-    from om_campaigns.delivery import wire
+    from om_campaigns.delivery import pipelining
 
-    wire.break_off()
+    pipelining.break_off()
 
 
 def make_smtp_transport(settings: SmtpSettings) -> Transport:

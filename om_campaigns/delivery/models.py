@@ -5,6 +5,7 @@ A message is made when its dispatches are claimed; its ``message_id`` stands her
 
 from __future__ import annotations
 
+import hmac
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Index, Integer, text
 from sqlmodel import Field, SQLModel
 
-from om_campaigns.columns import Instant, Json, by_value, key, new_ref, one_of, reference
+from om_campaigns.columns import Instant, Json, by_value, key, new_ref, one_of, reference, spell_ref
 
 
 class MessageKind(StrEnum):
@@ -155,3 +156,13 @@ class Pace(SQLModel, table=True):
     used: int = 0
     stopped_until: datetime | None = Field(default=None, sa_type=Instant)
     detail: str = ""
+
+
+def make_ref(secret: bytes, *, campaign: str, occasion: str, step: str, recipient: str, part: Part, attempt: int) -> str:
+    """The ref of one part of one letter: 80 bits of an HMAC (RFC 2104) over its key, 16 letters of base32.
+
+    ``campaign`` is its name and ``recipient`` the public id of person or house, which a restored database has as well; ``attempt`` counts
+    the messages made for this part before, from 0: one that was dropped before it was sent keeps its name.
+    """
+    key = "\0".join(("letter", campaign, occasion, step, recipient, part.value, str(attempt)))
+    return spell_ref(int.from_bytes(hmac.digest(secret, key.encode(), "sha256")[:10]))

@@ -1,6 +1,6 @@
 """Sending what is due: claim, hand over, record; from the first letter to a clean end, whatever happens between.
 
-The calling thread finds and composes the next letters and claims them (at most a second of work); lanes send them. A kill
+The calling thread finds and composes the next letters and claims them (at most a second of work); other threads send them. A kill
 leaves at most one uncertain letter per connection, a loss of power at most one claim batch, and never a double.
 """
 
@@ -18,14 +18,12 @@ from sqlmodel import Session
 
 from om_campaigns import events
 from om_campaigns.clock import Clock
-from om_campaigns.delivery.brakes import forget_old, load_closed
-from om_campaigns.delivery.due import Chosen, is_halted, load_due
-from om_campaigns.delivery.lane import start_lanes
-from om_campaigns.delivery.ledger import Ledger
-from om_campaigns.delivery.letters import Compose, Due, Ended, Held, Prepared, Sent
+from om_campaigns.delivery.circuit_breakers import forget_old, load_closed
+from om_campaigns.delivery.claims import Claims
+from om_campaigns.delivery.handover import Compose, Ended, Held, Prepared, Sent
 from om_campaigns.delivery.pacing import Rates, Rules
-from om_campaigns.delivery.room import Room, load_campaign_limits, load_fitting, load_room
-from om_campaigns.delivery.run import Run
+from om_campaigns.delivery.send_queue import Capacity, Chosen, Due, is_halted, load_campaign_limits, load_capacity, load_due, load_fitting
+from om_campaigns.delivery.sending_thread import Run, start_threads
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
 from om_campaigns.engines import naming_faults, require_room
@@ -39,7 +37,7 @@ CLAIM_SECONDS = 0.6
 MOST_CLAIMED = 600
 FIRST_LOOK = 50
 COUNTED_EVERY = 5.0
-"""Seconds after which what was sent is written down for the brakes; a kill may lose so much of the count."""
+"""Seconds after which what was sent is written down for the circuit breakers; a kill may lose so much of the count."""
 
 MOST_WAITED = 5.0
 """Seconds a run waits until a destination or campaign may go on, when nothing else is due; what takes longer is for the next run."""
@@ -76,16 +74,16 @@ def send_due(
     worker = start_worker(engine, lock_folder, clock())
     clean = False
     try:
-        ledger = Ledger(engine, worker.id, note_claim)
+        claims = Claims(engine, worker.id, note_claim)
         try:
             with write(engine) as session:
                 forget_old(session, clock())
-            run = Run(engine, ledger, transport, clock, rules, stop or threading.Event())
+            run = Run(engine, claims, transport, clock, rules, stop or threading.Event())
             with naming_faults():
                 _Feeder(run, compose, smtp, chosen, progress).work()
             clean = True
         finally:
-            ledger.close()
+            claims.close()
     finally:
         if clean:
             end_worker(engine, worker, clock())
@@ -103,10 +101,10 @@ def _find_work(session: Session, rules: Rules, chosen: Sequence[Chosen], now: da
     if not load_due(session, now, 1, chosen=chosen):
         return Sent()
     closed = load_closed(session, now)
-    room = load_room(session, rules, {}, now)
-    fitting = load_fitting(session, room, now, FIRST_LOOK, closed=closed, chosen=chosen)
-    soon = timedelta(0) < room.opens_in <= timedelta(seconds=MOST_WAITED)
-    return None if fitting or soon else Sent(ended=Ended.paced, detail=room.explain(closed))
+    capacity = load_capacity(session, rules, {}, now)
+    fitting = load_fitting(session, capacity, now, FIRST_LOOK, closed=closed, chosen=chosen)
+    soon = timedelta(0) < capacity.opens_in <= timedelta(seconds=MOST_WAITED)
+    return None if fitting or soon else Sent(ended=Ended.paced, detail=capacity.explain(closed))
 
 
 class _Feeder:
@@ -128,28 +126,28 @@ class _Feeder:
     def work(self) -> None:
         """Raises the first error of any thread after everything not begun was given back."""
         run = self._run
-        run.lanes = self._smtp.connections
-        lanes = start_lanes(run, self._smtp.connections)
+        run.threads = self._smtp.connections
+        threads = start_threads(run, self._smtp.connections)
         try:
             self._fill()
         except BaseException:
             run.end(Ended.stopped)
             raise
         finally:
-            for _ in lanes:
+            for _ in threads:
                 run.feed.put(None)
-            for lane in lanes:
-                while lane.is_alive():
-                    lane.join(0.1)
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.1)
                     self._report()
             self._give_back()
-            run.ledger.post_if_due(at_once=True)
-            run.brakes.flush(run.clock())
+            run.claims.post_if_due(at_once=True)
+            run.breakers.flush(run.clock())
         if run.error is not None:
             raise run.error
         if run.stop.is_set():
             run.end(Ended.stopped)
-        elif why := run.brakes.why_paused or self._held_back or (run.aside and f"put aside for now: {', '.join(sorted(run.aside))}"):
+        elif why := run.breakers.why_paused or self._held_back or (run.aside and f"put aside for now: {', '.join(sorted(run.aside))}"):
             run.end(Ended.paced, why)
 
     def _fill(self) -> None:
@@ -165,9 +163,9 @@ class _Feeder:
 
     def _make_size(self) -> int:
         """Letters that may be claimed at one time: ``CLAIM_SECONDS`` of the rate seen so far, few at the beginning."""
-        lanes, limit = self._smtp.connections, self._smtp.rate_per_minute
+        connections, limit = self._smtp.connections, self._smtp.rate_per_minute
         elapsed = max(time.monotonic() - self._began, 0.05)
-        size = min(MOST_CLAIMED, max(4 * lanes, int(self._run.account.handled / elapsed * CLAIM_SECONDS)))
+        size = min(MOST_CLAIMED, max(4 * connections, int(self._run.account.handled / elapsed * CLAIM_SECONDS)))
         return max(1, min(size, limit // 60)) if limit else size
 
     def _claim(self, size: int) -> bool:
@@ -179,14 +177,14 @@ class _Feeder:
             if is_halted(session):
                 run.end(Ended.halted)
                 return False
-            run.brakes.look(session, now)
-            room = load_room(session, run.rules, pending, now)
-            closed = run.brakes.closed
-            dues = load_fitting(session, room, now, size, closed=closed, chosen=self._chosen, offset=self._offset)
+            run.breakers.look(session, now)
+            capacity = load_capacity(session, run.rules, pending, now)
+            closed = run.breakers.closed
+            dues = load_fitting(session, capacity, now, size, closed=closed, chosen=self._chosen, offset=self._offset)
             if not dues and not self._offset:
-                return bool(closed or room.is_tight) and self._wait_for_room(room, now)
+                return bool(closed or capacity.is_tight) and self._wait_for_capacity(capacity, now)
             answers = self._compose(session, dues, now) if dues else ()
-        letters, held = run.ledger.claim(dues, answers, now)
+        letters, held = run.claims.claim(dues, answers, now)
         run.account.held += len(held)
         run.account.skipped.update(each.reason for each in held)
         for letter in letters:
@@ -197,26 +195,26 @@ class _Feeder:
         self._offset = size * random.randint(1, 8) if crowded else 0  # noqa: S311  somebody else claims the same rows
         return True
 
-    def _wait_for_room(self, room: Room, now: datetime) -> bool:
+    def _wait_for_capacity(self, capacity: Capacity, now: datetime) -> bool:
         """Nothing else is due: wait a little for what a limit holds back; False when that would take too long."""
         run = self._run
-        if room.pending:  # their turns may have been counted twice, here and in the database
+        if capacity.pending:  # their turns may have been counted twice, here and in the database
             run.stop.wait(0.05)
             return True
-        wait = room.opens_in.total_seconds()
+        wait = capacity.opens_in.total_seconds()
         if wait and self._waited + wait <= MOST_WAITED:
             self._waited += wait
             run.stop.wait(wait)
             if run.clock() != now:
                 return True
-        self._held_back = room.explain(run.brakes.closed)
+        self._held_back = capacity.explain(run.breakers.closed)
         return False
 
     def _report(self) -> None:
-        self._run.ledger.post_if_due()
+        self._run.claims.post_if_due()
         if time.monotonic() - self._counted > COUNTED_EVERY:
             self._counted = time.monotonic()
-            self._run.brakes.flush(self._run.clock())
+            self._run.breakers.flush(self._run.clock())
         handled = self._run.account.handled
         if self._progress is not None and handled > self._reported:
             self._progress(handled - self._reported)
@@ -230,7 +228,7 @@ class _Feeder:
             if letter is not None:
                 letters.append(letter)
         if letters:
-            run.ledger.release(letters)
+            run.claims.release(letters)
             if run.lost is not None:
                 run.end(Ended(run.lost.trouble.value), str(run.lost))
         self._report()

@@ -11,8 +11,8 @@ import smtplib
 import socket
 import ssl
 
+from om_campaigns.delivery.pipelining import Offers, PipeliningClient, UnsendableError, make_commands, make_end
 from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
-from om_campaigns.delivery.wire import Offers, UnsendableError, Wire, make_commands, make_end
 from om_campaigns.settings import SmtpSettings, Tls
 
 DOT_TIMEOUT_SECONDS = 600
@@ -47,50 +47,50 @@ class SmtpTransport:
         settings = self._settings
         where = f"{settings.host}:{settings.port}"
         context = ssl.create_default_context() if settings.tls is not Tls.none else None
-        wire = Wire(
+        client = PipeliningClient(
             settings.host,
             helo=self._name_ourselves(),
             timeout=settings.timeout_seconds,
             implicit=context if settings.tls is Tls.tls else None,
         )
         try:
-            self._greet(wire, context)
+            self._greet(client, context)
         except NoConnectionError:
-            wire.close()
+            client.close()
             raise
         except ssl.SSLError as error:
-            wire.close()
+            client.close()
             raise NoConnectionError(Trouble.tls_failed, f"{where}: {error.reason or error}") from error
         except smtplib.SMTPResponseException as error:
-            wire.close()
+            client.close()
             raise NoConnectionError(Trouble.turned_away, f"{where}: {error.smtp_code} {_readable(error.smtp_error)}") from error
         except (OSError, ValueError) as error:
-            wire.close()
+            client.close()
             raise NoConnectionError(Trouble.unreachable, f"{where}: {error}") from error
-        return SmtpConnection(wire, make_offers(wire), settings.timeout_seconds, self._dot_timeout)
+        return SmtpConnection(client, make_offers(client), settings.timeout_seconds, self._dot_timeout)
 
-    def _greet(self, wire: Wire, context: ssl.SSLContext | None) -> None:
+    def _greet(self, client: PipeliningClient, context: ssl.SSLContext | None) -> None:
         settings = self._settings
-        code, text = wire.connect(settings.host, settings.port)
+        code, text = client.connect(settings.host, settings.port)
         if code != 220:
             raise NoConnectionError(Trouble.turned_away, f"{settings.host}:{settings.port}: {code} {_readable(text)}")
-        wire.ehlo_or_helo_if_needed()
+        client.ehlo_or_helo_if_needed()
         if settings.tls is Tls.starttls and context is not None:
-            if not wire.has_extn("starttls"):
+            if not client.has_extn("starttls"):
                 raise NoConnectionError(Trouble.tls_failed, f"{settings.host}:{settings.port} does not offer STARTTLS")
             try:
-                wire.starttls(context=context)
+                client.starttls(context=context)
             except smtplib.SMTPResponseException as error:
                 refusal = f"STARTTLS is refused: {error.smtp_code} {_readable(error.smtp_error)}"
                 raise NoConnectionError(Trouble.tls_failed, f"{settings.host}:{settings.port}: {refusal}") from error
-            wire.ehlo_or_helo_if_needed()
+            client.ehlo_or_helo_if_needed()
         if settings.username:
-            self._log_in(wire)
+            self._log_in(client)
 
-    def _log_in(self, wire: Wire) -> None:
+    def _log_in(self, client: PipeliningClient) -> None:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
-            wire.login(self._settings.username, self._settings.secret())
+            client.login(self._settings.username, self._settings.secret())
         except smtplib.SMTPNotSupportedError as error:
             raise NoConnectionError(Trouble.auth_failed, f"{where} does not offer AUTH") from error
         except smtplib.SMTPAuthenticationError as error:
@@ -107,23 +107,23 @@ class SmtpTransport:
         return self._helo
 
 
-def make_offers(wire: Wire) -> Offers:
+def make_offers(client: PipeliningClient) -> Offers:
     """What the server said after the latest EHLO."""
-    size = wire.esmtp_features.get("size", "").strip() or "0"
+    size = client.esmtp_features.get("size", "").strip() or "0"
     return Offers(
-        pipelining=wire.has_extn("pipelining"),
-        size=int(size) if wire.has_extn("size") and size.isdigit() else None,
-        eight_bit=wire.has_extn("8bitmime"),
-        smtputf8=wire.has_extn("smtputf8"),
-        dsn=wire.has_extn("dsn"),
+        pipelining=client.has_extn("pipelining"),
+        size=int(size) if client.has_extn("size") and size.isdigit() else None,
+        eight_bit=client.has_extn("8bitmime"),
+        smtputf8=client.has_extn("smtputf8"),
+        dsn=client.has_extn("dsn"),
     )
 
 
 class SmtpConnection:
     """One dialogue. ``_known`` is an answer that stands already; ``_awaited`` counts replies of a group still to be read."""
 
-    def __init__(self, wire: Wire, offers: Offers, timeout: float, dot_timeout: float) -> None:
-        self._wire = wire
+    def __init__(self, client: PipeliningClient, offers: Offers, timeout: float, dot_timeout: float) -> None:
+        self._client = client
         self._offers = offers
         self._timeout = timeout
         self._dot_timeout = dot_timeout
@@ -136,7 +136,7 @@ class SmtpConnection:
 
     @property
     def alive(self) -> bool:
-        return self._wire.sock is not None
+        return self._client.sock is not None
 
     def offer(self, envelope: Envelope) -> None:
         try:
@@ -146,7 +146,7 @@ class SmtpConnection:
             return
         try:
             if self._offers.pipelining:
-                self._wire.send(self._group(mail, rcpt))
+                self._client.send(self._group(mail, rcpt))
                 self._in_flight = True
             else:
                 self._known = self._step_by_step(mail, rcpt)
@@ -172,8 +172,8 @@ class SmtpConnection:
         return None
 
     def _ask(self, command: bytes) -> tuple[int, bytes]:
-        self._wire.send(command)
-        return self._wire.getreply()
+        self._client.send(command)
+        return self._client.getreply()
 
     def answer(self) -> Outcome | None:
         if self._known is not None:
@@ -186,13 +186,13 @@ class SmtpConnection:
         try:
             if self._reset_in_flight:
                 self._reset_in_flight = False
-                self._wire.getreply()
-            if self._wire.take_usual(READY):
+                self._client.getreply()
+            if self._client.take_usual(READY):
                 self._ready = True
                 return None
             replies = []
             for stage in (Stage.mail, Stage.rcpt, Stage.data):
-                code, text = self._wire.getreply()
+                code, text = self._client.getreply()
                 if code == 421:
                     return self._refused(stage, code, text)
                 replies.append((stage, code, text))
@@ -211,23 +211,23 @@ class SmtpConnection:
             if mail // 100 == 2 and rcpt // 100 in (4, 5):
                 self._ask(b".\r\n")  # nobody to send to: the dot ends it and no letter can come of it (RFC 2920 §3.1)
             else:
-                self._wire.close()
+                self._client.close()
         return self._refused(stage, code, text)
 
     def hand_over(self, content: bytes, then: Envelope | None) -> Outcome:
-        if not self._ready or self._wire.spoke_unasked:
-            self._wire.close()
+        if not self._ready or self._client.spoke_unasked:
+            self._client.close()
             return Outcome(Kind.temporary, None, "the server spoke out of turn", Stage.content, lost=True)
         self._ready = False
         end = make_end(content)
         last_needed = len(content) + len(end)
         data = b"".join((content, end, self._prefetch(then) if then is not None else b""))
         try:
-            if not self._wire.put(data, last_needed):
+            if not self._client.put(data, last_needed):
                 return self._lost(Stage.content, None)
             code, text = self._dot_reply()
         except (smtplib.SMTPServerDisconnected, OSError) as error:
-            self._wire.close()
+            self._client.close()
             return Outcome(Kind.uncertain, None, f"no answer to the letter: {error}", Stage.dot, lost=True)
         return self._fate(code, text)
 
@@ -241,9 +241,9 @@ class SmtpConnection:
         return group
 
     def _dot_reply(self) -> tuple[int, bytes]:
-        self._wire.patience = self._dot_timeout
-        reply = self._wire.getreply()
-        self._wire.patience = 0.0
+        self._client.patience = self._dot_timeout
+        reply = self._client.getreply()
+        self._client.patience = 0.0
         return reply
 
     def _fate(self, code: int, text: bytes) -> Outcome:
@@ -251,45 +251,45 @@ class SmtpConnection:
         if code // 100 == 2:
             return Outcome(Kind.accepted, code, reply, Stage.dot)
         if code // 100 not in (4, 5):
-            self._wire.close()
+            self._client.close()
             return Outcome(Kind.uncertain, code, f"out of step: {reply}", Stage.dot, lost=True)
         if code == 421:
-            self._wire.close()
+            self._client.close()
         self._reset_due = not self._in_flight
         return Outcome(Kind.temporary if code // 100 == 4 else Kind.permanent, code, reply, Stage.dot, lost=not self.alive)
 
     def call_off(self) -> None:
         self._known = None
         if self._ready or self._in_flight:
-            self._wire.close()
+            self._client.close()
 
     def close(self) -> None:
         try:
-            if self.alive and not self._ready and not self._in_flight and self._wire.sock is not None:
-                self._wire.sock.settimeout(min(self._timeout, 5))
-                self._wire.send(b"QUIT\r\n")
-                self._wire.getreply()
+            if self.alive and not self._ready and not self._in_flight and self._client.sock is not None:
+                self._client.sock.settimeout(min(self._timeout, 5))
+                self._client.send(b"QUIT\r\n")
+                self._client.getreply()
         except (smtplib.SMTPException, OSError):
             return  # the letters are done; how the server says goodbye does not matter
         finally:
-            self._wire.close()
+            self._client.close()
 
     def _refused(self, stage: Stage, code: int, text: bytes) -> Outcome:
         self._reset_due = True
         reply = _readable(text)
         if code in LOGIN_WANTED and stage is not Stage.data:
-            self._wire.close()
+            self._client.close()
             self._in_flight = False
             raise NoConnectionError(Trouble.auth_failed, f"{code} {reply}")
         if code // 100 not in (4, 5) or (stage is not Stage.rcpt and code in OUT_OF_STEP):
-            self._wire.close()
+            self._client.close()
             return Outcome(Kind.temporary, code, f"out of step: {reply}", stage, lost=True)
         if code == 421:
-            self._wire.close()
+            self._client.close()
         return Outcome(Kind.temporary if code // 100 == 4 else Kind.permanent, code, reply, stage, lost=not self.alive)
 
     def _lost(self, stage: Stage, error: Exception | None) -> Outcome:
-        self._wire.close()
+        self._client.close()
         self._ready = self._in_flight = False
         return Outcome(Kind.temporary, None, f"the connection was lost before the content: {error or 'closed'}", stage, lost=True)
 

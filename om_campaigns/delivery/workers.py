@@ -1,14 +1,9 @@
-"""Who is alive: a row and a lock per sending process, and the clean-up after those whose lock is free.
-
-The lock is a file lock on SQLite and a session lock on PostgreSQL; both vanish with the process, however it ends.
-"""
+"""Who sends: a row and a lock per process, and the clean-up after those whose lock is free because they died."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col, select
+from sqlalchemy import Engine, select, text, update
+from sqlmodel import Session, col
 
 from om_campaigns import events
-from om_campaigns.columns import new_claim
-from om_campaigns.delivery.models import Worker
-from om_campaigns.delivery.recovery import recover_claims
-from om_campaigns.private_files import make_private_folder
-from om_campaigns.store import read, write
+from om_campaigns.audience.models import Touch
+from om_campaigns.campaign.models import Dispatch
+from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
+from om_campaigns.columns import new_claim, table_of
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, Worker
+from om_campaigns.delivery.outcomes import TOUCH_COLUMNS, make_day
+from om_campaigns.delivery.states import check_dispatch, check_message
+from om_campaigns.locks import take_lock
+from om_campaigns.store import insert_into, read, write
 
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
@@ -78,7 +76,7 @@ def recover(engine: Engine, *, lock_folder: Path, now: datetime) -> Recovered:
     After a loss of power claimed letters are uncertain too, because what was recorded after the claim may be lost.
     """
     with read(engine) as session:
-        rows = session.exec(select(Worker.id, Worker.name, Worker.boot).where(col(Worker.ended_at).is_(None))).all()
+        rows = session.execute(select(col(Worker.id), col(Worker.name), col(Worker.boot)).where(col(Worker.ended_at).is_(None))).all()
     boot = load_boot(engine) if rows else ""
     uncertain = dropped = 0
     for number, name, its_boot in rows:
@@ -105,98 +103,93 @@ def load_boot(engine: Engine) -> str:
     return f"since-{int((time.time() - time.monotonic()) // 600)}"  # a wrong guess makes letters uncertain, never doubles
 
 
-def take_lock(engine: Engine, lock_folder: Path, name: str) -> Callable[[], None] | None:
-    """A lock that vanishes with the process; call what is returned to free it. None: somebody else holds it."""
-    return _take_session_lock(engine, name) if engine.dialect.name == "postgresql" else _take_file_lock(lock_folder / f"{name}.lock")
+def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_power: bool) -> tuple[int, int]:
+    """Move the open messages of a dead worker on; returns (uncertain, given back). Its row is marked as ended.
 
-
-def _take_session_lock(engine: Engine, name: str) -> Callable[[], None] | None:
-    number = _lock_number(name)
-    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    if connection.execute(text("SELECT pg_try_advisory_lock(:number)"), {"number": number}).scalar_one():
-
-        def release() -> None:
-            try:
-                connection.execute(text("SELECT pg_advisory_unlock(:number)"), {"number": number})
-            except SQLAlchemyError:
-                connection.invalidate()  # the session is gone, and the lock with it
-            connection.close()
-
-        return release
-    connection.close()
-    return None
-
-
-def _lock_number(name: str) -> int:
-    """The key of an advisory lock: 64 bits, signed."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
-
-
-def is_locked(engine: Engine, lock_folder: Path, name: str) -> bool:
-    """Whether some process holds this lock now. Looking takes nothing away from whoever is just about to take it."""
-    if engine.dialect.name == "postgresql":
-        held = text(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND (classid::bigint << 32) | objid::bigint = :number"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-        with engine.connect() as connection:
-            return bool(connection.execute(held, {"number": _lock_number(name)}).scalar_one())
-    try:
-        with (lock_folder / f"{name}.lock").open("r+b") as handle:
-            _look_at_lock(handle)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
-
-
-def _take_file_lock(path: Path) -> Callable[[], None] | None:
-    make_private_folder(path.parent)  # who holds a lock of ours keeps us from sending
-    while True:
-        handle = path.open("a+b")
-        try:
-            _lock(handle)
-        except OSError:
-            handle.close()
-            return None
-        if _is_file_at(path, handle):
-            break
-        handle.close()  # whoever held it removed the file meanwhile: a lock on what nobody else can open keeps nobody out
-
-    def release() -> None:
-        if sys.platform == "win32":
-            handle.close()
-            path.unlink(missing_ok=True)
+    Nothing happens when somebody else has already done it. A PostgreSQL server may still be carrying out what the dead process
+    asked last, so its claims and records are waited for (row locks), and whatever comes later finds the worker ended.
+    """
+    worker = session.get(Worker, worker_id, with_for_update=True)
+    if worker is None or worker.ended_at is not None:
+        return 0, 0
+    worker.ended_at = now
+    session.add(worker)
+    query = select(Message).where(col(Message.worker_id) == worker_id, col(Message.state).in_(("claimed", "sending"))).with_for_update()
+    messages = session.execute(query.order_by(col(Message.id))).scalars().all()
+    _post_sent(session, worker_id)
+    uncertain = dropped = 0
+    for message in sorted(messages, key=lambda each: each.state is not MessageState.sending):  # a pack's uncertain part decides first
+        if message.state is MessageState.sending or lost_power:
+            _make_uncertain(session, message, max(message.claimed_at, worker.started_at))
+            uncertain += 1
         else:
-            path.unlink(missing_ok=True)
-            handle.close()
-
-    return release
-
-
-def _is_file_at(path: Path, handle: Any) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle.fileno()))
-    except FileNotFoundError:
-        return False
+            _give_back(session, message)
+            dropped += 1
+    session.flush()
+    return uncertain, dropped
 
 
-if sys.platform == "win32":
-    import msvcrt
+def _post_sent(session: Session, worker_id: int) -> None:
+    """Letters recorded as sent whose touches and dispatches had not followed yet."""
+    query = (
+        select(Dispatch, Message)
+        .join(MessageDispatch, col(MessageDispatch.dispatch_id) == col(Dispatch.id))
+        .join(Message, col(Message.id) == col(MessageDispatch.message_id))
+        .where(
+            col(Message.worker_id) == worker_id,
+            col(Message.state) == MessageState.sent,
+            col(MessageDispatch.part) == Part.mail,
+            col(Dispatch.status) == DispatchStatus.claimed,
+        )
+    )
+    for dispatch, message in session.execute(query).all():
+        check_dispatch(dispatch.status, DispatchStatus.sent)
+        dispatch.status, dispatch.sent_at = DispatchStatus.sent, message.sent_at
+        dispatch.reason, dispatch.detail = Reason.none, ""
+        dispatch.attempts += 1
+        session.add(dispatch)
+        _record_touch(session, dispatch, message, message.sent_at or message.claimed_at, certain=True)
+    session.flush()
 
-    def _lock(handle: Any) -> None:
-        handle.seek(0)
-        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
 
-    def _look_at_lock(handle: Any) -> None:
-        _lock(handle)
+def _dispatch_ids(session: Session, message: Message) -> list[int]:
+    query = select(MessageDispatch.dispatch_id).where(col(MessageDispatch.message_id) == message.id)  # type: ignore[call-overload]
+    return list(session.execute(query).scalars())
 
-else:
-    import fcntl
 
-    def _lock(handle: Any) -> None:
-        fcntl.flock(handle.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _make_uncertain(session: Session, message: Message, at: datetime) -> None:
+    _move(message, MessageState.uncertain)
+    message.attempts += 1
+    session.add(message)
+    for number in _dispatch_ids(session, message):
+        if _move_dispatch(session, number, DispatchStatus.uncertain):
+            _record_touch(session, session.get_one(Dispatch, number), message, at, certain=False)
 
-    def _look_at_lock(handle: Any) -> None:
-        fcntl.flock(handle.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+def _give_back(session: Session, message: Message) -> None:
+    """A letter that was tried before keeps its row and its Message-ID (MSG-04)."""
+    again = message.attempts > 0
+    _move(message, MessageState.retry if again else MessageState.dropped)
+    session.add(message)
+    for number in _dispatch_ids(session, message):
+        _move_dispatch(session, number, DispatchStatus.retry if again else DispatchStatus.planned)
+
+
+def _move(message: Message, new: MessageState) -> None:
+    check_message(message.state, new)
+    message.state = new
+
+
+def _move_dispatch(session: Session, number: int, new: DispatchStatus) -> bool:
+    check_dispatch(DispatchStatus.claimed, new)
+    moved: Any = session.execute(
+        update(Dispatch).where(col(Dispatch.id) == number, col(Dispatch.status) == DispatchStatus.claimed).values(status=new)
+    )
+    return bool(moved.rowcount)
+
+
+def _record_touch(session: Session, dispatch: Dispatch, message: Message, at: datetime, *, certain: bool) -> None:
+    """What the message row says about its letter; not certain where the letter may have arrived."""
+    values = {name: getattr(dispatch, name) for name in TOUCH_COLUMNS}
+    values.update(at=at, day=make_day(at, message.zone), ideas=message.ideas, items=message.items, certain=certain)
+    session.execute(insert_into(session, table_of(Touch)).values(**values).on_conflict_do_nothing())

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.delivery.sender import recover
+from om_campaigns.delivery.workers import recover
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Task, TaskKind
 from om_campaigns.feedback.tasks import close_task, open_task

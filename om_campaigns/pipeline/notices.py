@@ -20,9 +20,9 @@ from om_campaigns.compose.library import PRIVACY_PAGE
 from om_campaigns.compose.links import Door, make_return_path, make_token
 from om_campaigns.compose.message import Head, Letter
 from om_campaigns.compose.notices import NoticeInput, make_notice
-from om_campaigns.delivery.letters import Prepared
+from om_campaigns.delivery.handover import Prepared
 from om_campaigns.delivery.models import Message, Notice, Part
-from om_campaigns.delivery.notices import Written, send_notices
+from om_campaigns.delivery.service_mails import Written, send_notices
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback import opting_in

@@ -27,8 +27,9 @@ from om_campaigns.campaign.releases import (
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
-from om_campaigns.delivery.due import Chosen, due_by, of_campaign
-from om_campaigns.delivery.sender import Ended, Sent, send_due
+from om_campaigns.delivery.handover import Ended, Sent
+from om_campaigns.delivery.send_queue import Chosen, due_by, of_campaign
+from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.transport import Transport
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.relay import expire_overdue, has_moving_packs, offer_handed_over

@@ -21,7 +21,7 @@ from sqlmodel import select
 from om_campaigns.campaign.models import Dispatch
 from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.clock import fixed_clock
-from om_campaigns.delivery.letters import Ended, Sent
+from om_campaigns.delivery.handover import Ended, Sent
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.smtp import SmtpTransport
 from om_campaigns.settings import SmtpSettings, Tls

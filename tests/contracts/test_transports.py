@@ -7,10 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.outbox import OutboxTransport
 from om_campaigns.delivery.smtp import SmtpTransport
-from om_campaigns.delivery.transport import Connection, Envelope, Kind, NoConnectionError, Stage, Transport, Trouble
+from om_campaigns.delivery.transport import (
+    Connection,
+    Envelope,
+    Kind,
+    MemoryTransport,
+    NoConnectionError,
+    OutboxTransport,
+    Stage,
+    Transport,
+    Trouble,
+)
 from om_campaigns.settings import SmtpSettings, Tls
 from tests.delivery.misbehaving import Manners, Server
 

@@ -24,8 +24,9 @@ from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.clock import fixed_clock
 from om_campaigns.compose import models as _compose  # noqa: F401  every table must be known
 from om_campaigns.delivery.models import Message, MessageState, Worker
-from om_campaigns.delivery.sender import recover, send_due
+from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.smtp import SmtpTransport
+from om_campaigns.delivery.workers import recover
 from om_campaigns.engines import open_engine
 from om_campaigns.events import set_up_logs
 from om_campaigns.feedback import models as _feedback  # noqa: F401

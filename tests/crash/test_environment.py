@@ -23,8 +23,8 @@ from om_campaigns import store
 from om_campaigns.campaign.models import Dispatch
 from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.delivery import sender
-from om_campaigns.delivery.memory import MemoryTransport
 from om_campaigns.delivery.models import Message
+from om_campaigns.delivery.transport import MemoryTransport
 from om_campaigns.engines import open_engine
 from om_campaigns.errors import InstallationError, RefusedError
 from om_campaigns.pipeline.gate import pass_gate

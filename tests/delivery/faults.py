@@ -11,7 +11,7 @@ from typing import Any
 
 from om_campaigns.campaign.vocabulary import DispatchStatus as D
 from om_campaigns.campaign.vocabulary import Reason
-from om_campaigns.delivery.letters import Ended
+from om_campaigns.delivery.handover import Ended
 from tests.delivery.misbehaving import SILENCE
 
 PIPELINED = ("PIPELINING", "SIZE 100000", "DSN", "8BITMIME")

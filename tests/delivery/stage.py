@@ -16,8 +16,9 @@ from om_campaigns.audience.vocabulary import BasisKind, DataRole, Level, Recipie
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Enrolment
 from om_campaigns.campaign.vocabulary import CampaignKind
 from om_campaigns.columns import new_ref
-from om_campaigns.delivery.letters import Due, Held, Prepared
+from om_campaigns.delivery.handover import Held, Prepared
 from om_campaigns.delivery.models import Part
+from om_campaigns.delivery.send_queue import Due
 from om_campaigns.store import write
 
 NOW = datetime(2027, 1, 5, 9, 0, tzinfo=UTC)

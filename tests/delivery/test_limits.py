@@ -20,17 +20,26 @@ from om_campaigns.audience.vocabulary import Level
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Pack
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus
 from om_campaigns.clock import system_clock
-from om_campaigns.delivery import brakes
-from om_campaigns.delivery.brakes import load_closed, open_destination, release_campaign
-from om_campaigns.delivery.destinations import OPERATORS, destination_of_address, domains_of
-from om_campaigns.delivery.ledger import Ledger
-from om_campaigns.delivery.letters import Ended
-from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery import circuit_breakers
+from om_campaigns.delivery.circuit_breakers import load_closed, open_destination, release_campaign
+from om_campaigns.delivery.claims import Claims
+from om_campaigns.delivery.handover import Ended
 from om_campaigns.delivery.models import Message, Pace, Worker
-from om_campaigns.delivery.pacing import HOUR, LONGEST_SLOWED, MINUTE, Limit, Places, Rules, make_slow_until
+from om_campaigns.delivery.pacing import (
+    HOUR,
+    LONGEST_SLOWED,
+    MINUTE,
+    OPERATORS,
+    Limit,
+    Places,
+    Rules,
+    destination_of_address,
+    domains_of,
+    make_slow_until,
+)
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.smtp import SmtpTransport
-from om_campaigns.delivery.transport import Kind, Outcome, Stage
+from om_campaigns.delivery.transport import Kind, MemoryTransport, Outcome, Stage
 from om_campaigns.delivery.workers import start_worker
 from om_campaigns.engines import open_engine
 from om_campaigns.settings import SmtpSettings, Tls
@@ -95,11 +104,11 @@ def test_no_window_of_sender_destination_or_campaign_ever_holds_one_more(
     with tempfile.TemporaryDirectory() as folder:
         engine = open_engine("sqlite:///limits.db", root=Path(folder))
         metadata.create_all(engine)
-        ledgers = [Ledger(engine, start_worker(engine, Path(folder), NOW).id) for _ in range(2)]
+        ledgers = [Claims(engine, start_worker(engine, Path(folder), NOW).id) for _ in range(2)]
         now = NOW
         begun: deque[tuple[list[Limit], Places, datetime]] = deque()
 
-        def begin(ledger: Ledger, limits: list[Limit], places: Places) -> bool:
+        def begin(ledger: Claims, limits: list[Limit], places: Places) -> bool:
             if ledger.take_turn(limits, now, places) is not None:
                 return False
             for limit in limits:
@@ -303,11 +312,11 @@ def test_slowing_down_is_remembered_until_it_was_quiet_for_an_hour(engine: Engin
     until = NOW
     for times in (1, 2, 3):
         with write(engine) as session:
-            now, until = until, brakes.close_destination(session, brakes.SLOWED, "gmx.de", until, "421")
+            now, until = until, circuit_breakers.close_destination(session, circuit_breakers.SLOWED, "gmx.de", until, "421")
         assert until == make_slow_until(times, now)
     with write(engine) as session:
         later = until + timedelta(hours=2)
-        assert brakes.close_destination(session, brakes.SLOWED, "gmx.de", later, "421") == make_slow_until(1, later)
+        assert circuit_breakers.close_destination(session, circuit_breakers.SLOWED, "gmx.de", later, "421") == make_slow_until(1, later)
 
 
 def test_a_burst_of_policy_refusals_stops_that_destination_and_suppresses_nobody_bnc_13(engine: Engine, tmp_path: Path) -> None:

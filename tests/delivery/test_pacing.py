@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from om_campaigns.delivery.ledger import Ledger
+from om_campaigns.delivery.claims import Claims
 from om_campaigns.delivery.pacing import GIVE_UP_AFTER, HOUR, MINUTE, Limit, make_retry_at
 from om_campaigns.delivery.workers import start_worker
 from tests.delivery.stage import NOW
@@ -60,13 +60,13 @@ def test_letters_refused_together_do_not_come_back_together() -> None:
 
 def test_two_processes_share_one_limit(engine: Engine, tmp_path: Path) -> None:
     """The count stands in the database: two ledgers, then a third after a restart."""
-    ledgers = [Ledger(engine, start_worker(engine, tmp_path, NOW).id) for _ in range(2)]
+    ledgers = [Claims(engine, start_worker(engine, tmp_path, NOW).id) for _ in range(2)]
     limit = [Limit("smtp", 5)]
     granted = [ledgers[n % 2].take_turn(limit, NOW + timedelta(seconds=n)) is None for n in range(12)]
     assert granted == [True] * 5 + [False] * 7
     for each in ledgers:
         each.close()
-    third = Ledger(engine, start_worker(engine, tmp_path, NOW).id)
+    third = Claims(engine, start_worker(engine, tmp_path, NOW).id)
     assert third.take_turn(limit, NOW + timedelta(seconds=60)) == (limit[0], timedelta(seconds=1))
     assert third.take_turn(limit, NOW + timedelta(seconds=61)) is None
     assert third.take_turn([Limit("other", 5)], NOW) is None
@@ -74,7 +74,7 @@ def test_two_processes_share_one_limit(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_a_clock_that_was_far_ahead_does_not_block_for_hours(engine: Engine, tmp_path: Path) -> None:
-    ledger = Ledger(engine, start_worker(engine, tmp_path, NOW).id)
+    ledger = Claims(engine, start_worker(engine, tmp_path, NOW).id)
     limit = [Limit("smtp", 1)]
     assert ledger.take_turn(limit, NOW + timedelta(hours=5)) is None
     assert ledger.take_turn(limit, NOW) is None

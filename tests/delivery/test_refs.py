@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.columns import new_ref, spell_ref
-from om_campaigns.delivery.models import Part
-from om_campaigns.delivery.refs import make_ref
+from om_campaigns.delivery.models import Part, make_ref
 from tests.journeys.workspace import Workspace, house, local, person
 
 KEY = {"campaign": "wir", "occasion": "", "step": "a1", "recipient": "abc", "part": Part.mail, "attempt": 0}

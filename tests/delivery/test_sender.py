@@ -27,13 +27,22 @@ from om_campaigns.audience.vocabulary import (
 from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.clock import fixed_clock
-from om_campaigns.delivery.due import of_campaign
-from om_campaigns.delivery.keeping import KeepingConnection
-from om_campaigns.delivery.letters import Compose, Due, Ended, Held, Prepared, Sent
-from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.handover import Compose, Ended, Held, Prepared, Sent
 from om_campaigns.delivery.models import Message, MessageSlots, MessageState, Pace, Part, Worker
+from om_campaigns.delivery.send_queue import Due, of_campaign
 from om_campaigns.delivery.sender import send_due
-from om_campaigns.delivery.transport import Connection, Envelope, Kind, NoConnectionError, Outcome, Stage, Transport, Trouble
+from om_campaigns.delivery.transport import (
+    Connection,
+    Envelope,
+    Kind,
+    LocalConnection,
+    MemoryTransport,
+    NoConnectionError,
+    Outcome,
+    Stage,
+    Transport,
+    Trouble,
+)
 from om_campaigns.store import instance, read, write
 from tests.delivery import stage
 from tests.delivery.stage import NOW, compose, make_stage, prepare
@@ -47,11 +56,11 @@ class AnsweringTransport(MemoryTransport):
         self.answers = answers or {}
         self.on_offer = on_offer
 
-    def connect(self) -> KeepingConnection:
+    def connect(self) -> LocalConnection:
         return AnsweringConnection(self)
 
 
-class AnsweringConnection(KeepingConnection):
+class AnsweringConnection(LocalConnection):
     def __init__(self, transport: AnsweringTransport) -> None:
         super().__init__(transport.keep)
         self.mine = transport

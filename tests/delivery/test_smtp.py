@@ -151,9 +151,9 @@ def test_after_the_dot_a_server_may_think_longer_than_usual(start: Start) -> Non
     connection = transport(start(silent_after_dot=True), timeout_seconds=1, dot_timeout=60).connect()
     connection.offer(envelope())
     assert connection.answer() is None
-    wire = connection._wire
-    assert wire.sock is not None
-    sent = wire.put(TEXT + b".\r\nNOOP\r\n", len(TEXT))
+    client = connection._client
+    assert client.sock is not None
+    sent = client.put(TEXT + b".\r\nNOOP\r\n", len(TEXT))
     assert sent
     assert connection._dot_reply()[0] == 250
     connection.close()

@@ -17,16 +17,16 @@ from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.models import Dispatch
 from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.clock import fixed_clock
-from om_campaigns.delivery.due import load_due
-from om_campaigns.delivery.ledger import Ledger
-from om_campaigns.delivery.letters import Done, Letter
-from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.claims import Claims
+from om_campaigns.delivery.handover import ClaimedLetter, Done
 from om_campaigns.delivery.models import Message, MessageState, Notice, Worker
-from om_campaigns.delivery.notices import send_notices
+from om_campaigns.delivery.send_queue import load_due
 from om_campaigns.delivery.sender import send_due
-from om_campaigns.delivery.transport import Kind, Outcome, Stage
-from om_campaigns.delivery.workers import Recovered, Registered, end_worker, is_locked, recover, start_worker, take_lock
+from om_campaigns.delivery.service_mails import send_notices
+from om_campaigns.delivery.transport import Kind, MemoryTransport, Outcome, Stage
+from om_campaigns.delivery.workers import Recovered, Registered, end_worker, recover, start_worker
 from om_campaigns.errors import InstallationError
+from om_campaigns.locks import is_locked, take_lock
 from om_campaigns.store import read, write
 from tests.delivery.stage import NOW, Pace, compose, make_stage
 
@@ -35,9 +35,9 @@ pytestmark = pytest.mark.slow
 ACCEPTED = Outcome(Kind.accepted, 250, "ok", Stage.dot)
 
 
-def claim_some(engine: Engine, folder: Path, count: int) -> tuple[Registered, Ledger, list[Letter]]:
+def claim_some(engine: Engine, folder: Path, count: int) -> tuple[Registered, Claims, list[ClaimedLetter]]:
     worker = start_worker(engine, folder, NOW)
-    ledger = Ledger(engine, worker.id)
+    ledger = Claims(engine, worker.id)
     with read(engine) as session:
         dues = load_due(session, NOW, count)
         letters, _ = ledger.claim(dues, compose(session, dues, NOW), NOW)
@@ -156,7 +156,7 @@ def test_a_worker_that_was_declared_dead_writes_no_service_mail(engine: Engine, 
 class Held:
     """Runs a method of a ledger in a thread and stops it before its COMMIT, as a server that is late with what it was asked."""
 
-    def __init__(self, ledger: Ledger, act: Callable[[], object]) -> None:
+    def __init__(self, ledger: Claims, act: Callable[[], object]) -> None:
         self._reached, self._go_on, run = threading.Event(), threading.Event(), ledger._run
 
         def late(sql: Any, *more: Any) -> Any:
@@ -189,7 +189,7 @@ def recover_meanwhile(engine: Engine, folder: Path, worker: Registered, held: He
 def test_a_claim_that_is_committed_after_its_process_died_is_given_back(postgres_engine: Engine, tmp_path: Path) -> None:
     make_stage(postgres_engine, 3)
     worker = start_worker(postgres_engine, tmp_path, NOW)
-    ledger = Ledger(postgres_engine, worker.id)
+    ledger = Claims(postgres_engine, worker.id)
     with read(postgres_engine) as session:
         dues = load_due(session, NOW, 3)
         answers = compose(session, dues, NOW)
@@ -257,9 +257,9 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lock(
     sqlite_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever opened the file just before its holder removed it would hold what nobody else can see: two would lead."""
-    from om_campaigns.delivery import workers
+    from om_campaigns import locks
 
-    real = workers._lock
+    real = locks._lock
     removed = []
 
     def lock(handle: Any) -> None:
@@ -268,7 +268,7 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_is_no_lock(
             removed.append(True)
         real(handle)
 
-    monkeypatch.setattr(workers, "_lock", lock)
+    monkeypatch.setattr(locks, "_lock", lock)
     release = take_lock(sqlite_engine, tmp_path, "leader")
     assert release is not None
     assert take_lock(sqlite_engine, tmp_path, "leader") is None

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
+from om_campaigns.delivery.transport import Envelope, Kind, MemoryTransport, Outcome, Stage
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.operator.installation import halt
 from om_campaigns.pipeline.tick import TickResult, look, tick

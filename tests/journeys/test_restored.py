@@ -14,8 +14,7 @@ import pytest
 from om_campaigns.app import App, open_app
 from om_campaigns.audience.models import Address
 from om_campaigns.audience.vocabulary import Origin, SuppressionScope
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope, Outcome
+from om_campaigns.delivery.transport import Envelope, MemoryTransport, Outcome
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.feedback.acknowledgements import find_pack, record_acknowledgement
 from om_campaigns.feedback.action_reports import Said, record_action_report

@@ -11,9 +11,7 @@ import pytest
 from om_campaigns import migrations, store
 from om_campaigns.app import open_app
 from om_campaigns.audience.addresses import fold_key, hash_address, normalise
-from om_campaigns.delivery.keeping import KeepingConnection
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope, Outcome
+from om_campaigns.delivery.transport import Envelope, LocalConnection, MemoryTransport, Outcome
 from om_campaigns.feedback import opting_in
 from om_campaigns.feedback.opting_in import FIRST_OF_NETWORK, PER_DOMAIN, PER_NETWORK, Request
 from om_campaigns.pipeline.operator.installation import upgrade_database
@@ -103,8 +101,8 @@ class _Watching(MemoryTransport):
         super().__init__()
         self.do = do
 
-    def connect(self) -> KeepingConnection:
-        return KeepingConnection(self.watch)
+    def connect(self) -> LocalConnection:
+        return LocalConnection(self.watch)
 
     def watch(self, envelope: Envelope, content: bytes) -> Outcome:
         if not self.letters:

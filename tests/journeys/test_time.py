@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope, Outcome
+from om_campaigns.delivery.transport import Envelope, MemoryTransport, Outcome
 from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign, stop_campaign
 from om_campaigns.pipeline.tick import tick
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person

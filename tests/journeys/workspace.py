@@ -22,7 +22,7 @@ from sqlalchemy import text
 from om_campaigns import engines, migrations, store
 from om_campaigns.app import App, make_keys, open_app
 from om_campaigns.campaign.releases import publish
-from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.transport import MemoryTransport
 from om_campaigns.errors import ProblemsError, errors_among
 from om_campaigns.pipeline.entering import FigureNeededError, count_entering
 from om_campaigns.pipeline.staff.desk import import_audience

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.delivery.keeping import KeepingConnection
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope, Kind, Outcome, Stage
+from om_campaigns.delivery.transport import Envelope, Kind, LocalConnection, MemoryTransport, Outcome, Stage
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.staff.amends import Chosen, look_at_correction, look_at_gaps, send_correction, send_gaps, settle_letters
 from tests.cli.shell import om
@@ -30,11 +28,11 @@ class Postman(MemoryTransport):
         super().__init__()
         self.answers: dict[str, Outcome] = {}
 
-    def connect(self) -> KeepingConnection:
+    def connect(self) -> LocalConnection:
         return Round(self)
 
 
-class Round(KeepingConnection):
+class Round(LocalConnection):
     def __init__(self, postman: Postman) -> None:
         super().__init__(postman.keep)
         self.postman = postman

@@ -17,8 +17,7 @@ from sqlalchemy import Engine, create_engine, text
 from om_campaigns import store
 from om_campaigns.app import open_app
 from om_campaigns.clock import system_clock
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Envelope, Outcome
+from om_campaigns.delivery.transport import Envelope, MemoryTransport, Outcome
 from om_campaigns.delivery.workers import start_worker
 from om_campaigns.engines import open_engine
 from om_campaigns.errors import InputError, InstallationError, RefusedError

@@ -12,7 +12,7 @@ import pytest
 from om_campaigns import store
 from om_campaigns.app import App, open_app
 from om_campaigns.clock import ClockWatch
-from om_campaigns.delivery.memory import MemoryTransport
+from om_campaigns.delivery.transport import MemoryTransport
 from om_campaigns.errors import RefusedError
 from om_campaigns.pipeline.identity import settle_down
 from om_campaigns.pipeline.operator.clock_trust import accept_clock, load_clock_state

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from om_campaigns import store
-from om_campaigns.delivery.memory import MemoryTransport
-from om_campaigns.delivery.transport import Connection, Envelope, Kind, Outcome, Stage
+from om_campaigns.delivery.transport import Connection, Envelope, Kind, MemoryTransport, Outcome, Stage
 from om_campaigns.pipeline.notices import send_asked_notices
 from om_campaigns.pipeline.operator.installation import halt, unhalt
 from om_campaigns.pipeline.operator.retention import forget_old_values

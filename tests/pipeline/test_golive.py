@@ -16,7 +16,7 @@ from aiosmtpd.handlers import Sink
 
 from om_campaigns.app import make_keys, open_app
 from om_campaigns.clock import system_clock
-from om_campaigns.delivery.workers import take_lock
+from om_campaigns.locks import take_lock
 from om_campaigns.pipeline.operator.doctor import Level, examine
 from om_campaigns.pipeline.operator.installation import LEADER
 from om_campaigns.pipeline.pages import find_example, is_reserved

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.app import open_app
-from om_campaigns.delivery.workers import take_lock
 from om_campaigns.events import set_up_logs
+from om_campaigns.locks import take_lock
 from om_campaigns.pipeline.operator.installation import LEADER
 from om_campaigns.service import scheduler
 from om_campaigns.service.scheduler import Waker

@@ -24,9 +24,9 @@ from om_campaigns.compose.links import Links, make_answer_link, make_leave_addre
 from om_campaigns.compose.message import Attachment, Letter
 from om_campaigns.compose.neutral import find_archived
 from om_campaigns.compose.wording import load_wording
-from om_campaigns.delivery.models import Part
-from om_campaigns.delivery.refs import make_ref
-from om_campaigns.delivery.sender import Due, Held, Prepared
+from om_campaigns.delivery.handover import Held, Prepared
+from om_campaigns.delivery.models import Part, make_ref
+from om_campaigns.delivery.send_queue import Due
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.pipeline.letters.addressees import Recipient, load_recipients, slot_values
 from om_campaigns.pipeline.letters.heads import Heads, Marks

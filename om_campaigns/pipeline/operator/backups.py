@@ -31,9 +31,9 @@ from sqlmodel import col
 from om_campaigns import __version__, engines, migrations, store
 from om_campaigns.app import KEYS_NAME, App
 from om_campaigns.delivery.models import Worker
-from om_campaigns.delivery.recovery import recover_claims
-from om_campaigns.delivery.workers import take_lock
+from om_campaigns.delivery.workers import recover_claims
 from om_campaigns.errors import InputError, InstallationError, RefusedError
+from om_campaigns.locks import take_lock
 from om_campaigns.pipeline.identity import RESTORED
 from om_campaigns.pipeline.operator.installation import LEADER
 from om_campaigns.private_files import make_private_file, write_private

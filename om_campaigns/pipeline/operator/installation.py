@@ -18,10 +18,10 @@ from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.models import Address, Suppression
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import table_of
-from om_campaigns.delivery.brakes import open_destination
-from om_campaigns.delivery.destinations import destination_of
-from om_campaigns.delivery.workers import is_locked, take_lock
+from om_campaigns.delivery.circuit_breakers import open_destination
+from om_campaigns.delivery.pacing import destination_of
 from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.locks import is_locked, take_lock
 from om_campaigns.private_files import write_private
 from om_campaigns.settings import CONFIG_NAME, load_settings
 from om_campaigns.store import Mode

@@ -28,10 +28,8 @@ from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Per
 from om_campaigns.columns import table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import Library
-from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part
-from om_campaigns.delivery.outcomes import make_day
-from om_campaigns.delivery.recovery import TOUCH_COLUMNS
-from om_campaigns.delivery.refs import make_ref
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, make_ref
+from om_campaigns.delivery.outcomes import TOUCH_COLUMNS, make_day
 from om_campaigns.pipeline.entering import foresee_entries
 from om_campaigns.pipeline.letters.keys import key_of_row
 from om_campaigns.pipeline.letters.libraries import open_library

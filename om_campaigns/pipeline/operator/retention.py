@@ -23,7 +23,7 @@ from om_campaigns.campaign.models import Dispatch, Enrolment, Pack
 from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState, Notice
-from om_campaigns.delivery.notices import close_old_notices
+from om_campaigns.delivery.service_mails import close_old_notices
 from om_campaigns.feedback import opting_in
 
 ENTRANCE_DAYS = 30

@@ -19,7 +19,8 @@ from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack, Pa
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import EditionRow, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, Worker
-from om_campaigns.delivery.recovery import TOUCH_COLUMNS, recover_claims
+from om_campaigns.delivery.outcomes import TOUCH_COLUMNS
+from om_campaigns.delivery.workers import recover_claims
 from om_campaigns.pipeline.operator.counterparts import Counterparts
 from om_campaigns.store import add_new, insert_into
 

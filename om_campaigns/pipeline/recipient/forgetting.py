@@ -22,7 +22,7 @@ from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Rea
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.models import OverlayChange
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, MessageState
-from om_campaigns.delivery.notices import forget_notices
+from om_campaigns.delivery.service_mails import forget_notices
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.models import Acknowledgement, ActionReport, OptIn, Task

@@ -27,11 +27,11 @@ from om_campaigns.campaign.slices import fill_slice
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus
 from om_campaigns.columns import new_ref, table_of
-from om_campaigns.delivery.brakes import release_campaign
-from om_campaigns.delivery.due import of_campaign, of_correction, tried_before
-from om_campaigns.delivery.letters import Sent
+from om_campaigns.delivery.circuit_breakers import release_campaign
+from om_campaigns.delivery.handover import Sent
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
-from om_campaigns.delivery.settling import find_uncertain, reopen_failed, settle
+from om_campaigns.delivery.outcomes import find_uncertain, reopen_failed, settle
+from om_campaigns.delivery.send_queue import of_campaign, of_correction, tried_before
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.pipeline.gate import pass_gate
 from om_campaigns.pipeline.letters.keys import keys_where

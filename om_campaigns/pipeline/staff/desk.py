@@ -24,7 +24,7 @@ from om_campaigns.campaign.releases import PUBLISHED
 from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
-from om_campaigns.delivery.brakes import release_campaign
+from om_campaigns.delivery.circuit_breakers import release_campaign
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
 from om_campaigns.nearest import make_hint
 from om_campaigns.pipeline.entering import Entering, confirm_entries, foresee_entries, require_figure

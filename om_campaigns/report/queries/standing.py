@@ -19,7 +19,7 @@ from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import load_owed
 from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import table_of
-from om_campaigns.delivery.brakes import PAUSED, load_brakes
+from om_campaigns.delivery.circuit_breakers import PAUSED, load_breakers
 from om_campaigns.feedback.models import Task, TaskKind
 from om_campaigns.report.queries.campaigns import load_campaigns
 from om_campaigns.store import Instance
@@ -169,5 +169,5 @@ def _load_braked(session: Session, now: datetime) -> list[dict[str, Any]]:
             "until": each.stopped_until,
             "why": each.detail,
         }
-        for each in load_brakes(session, now)
+        for each in load_breakers(session, now)
     ]

@@ -1,4 +1,4 @@
-"""What passes between planning, composing and sending: due work, prepared letters, and what became of them."""
+"""One letter's way through the sender: prepared, claimed, what became of it; and the account of a run."""
 
 from __future__ import annotations
 
@@ -10,74 +10,11 @@ from enum import StrEnum
 
 from sqlmodel import Session
 
-from om_campaigns.audience.vocabulary import RecipientKind, Route, Sender
-from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
-from om_campaigns.delivery.destinations import destination_of, destination_of_address
+from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.delivery.models import MessageState, Part
-from om_campaigns.delivery.pacing import Places
+from om_campaigns.delivery.pacing import Places, destination_of_address
+from om_campaigns.delivery.send_queue import Due
 from om_campaigns.delivery.transport import Envelope, Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A message that was made before for the same dispatch. ``is_served``: its part has left (or may have) and never goes again."""
-
-    part: Part
-    id: int
-    ref: str
-    message_id: str
-    attempts: int
-    claimed_at: datetime
-    is_served: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A row of ``dispatch`` that is due. ``earlier``: its messages to be tried again, and those that are served.
-
-    ``campaign`` is that one's name.
-    """
-
-    id: int
-    campaign_id: int
-    occasion: str
-    step: str
-    recipient_kind: RecipientKind
-    recipient_id: int
-    enrolment_id: int
-    version_id: int
-    address_id: int
-    organisation_id: int
-    seat_id: int
-    audience: int
-    route: Route
-    sender: Sender
-    variant: str
-    language: str
-    service: bool
-    due_day: int
-    left_out: int
-    status: DispatchStatus
-    domain: str
-    campaign: str = ""
-    recipient: str = ""
-    """Public id of the person or house."""
-    earlier: tuple[Earlier, ...] = ()
-    refs: frozenset[str] = frozenset()
-    """The names of every message that was ever made for it: none is given twice."""
-
-    @property
-    def destination(self) -> str:
-        """Where its mail goes, for limits."""
-        return destination_of(self.domain)
-
-    def earlier_of(self, part: Part) -> Earlier | None:
-        """The message of this part that is tried again: its ref and Message-ID stay (MSG-04)."""
-        return next((each for each in self.earlier if each.part is part and not each.is_served), None)
-
-    def is_served(self, part: Part) -> bool:
-        """This part of a pack must not be made again, although another one is still owed."""
-        return any(each.part is part and each.is_served for each in self.earlier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +56,7 @@ Compose = Callable[[Session, Sequence[Due], datetime], Sequence[Prepared | Held]
 
 
 @dataclass(slots=True)
-class Letter:
+class ClaimedLetter:
     """A claimed letter. ``content`` is written anew when the second of its Date has passed (MSG-03)."""
 
     id: int
@@ -137,7 +74,7 @@ class Letter:
 
     @property
     def destination(self) -> str:
-        """Where it goes, for limits and brakes."""
+        """Where it goes, for limits and circuit breakers."""
         return destination_of_address(self.prepared.envelope_to)
 
     def write(self, now: datetime) -> bytes:
@@ -158,7 +95,7 @@ class Letter:
 class Done:
     """What became of a letter, not yet recorded. ``old`` is claimed where the server refused before any content."""
 
-    letter: Letter
+    letter: ClaimedLetter
     outcome: Outcome
     at: datetime
     old: MessageState

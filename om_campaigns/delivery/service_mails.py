@@ -16,10 +16,10 @@ from om_campaigns import events
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.clock import Clock
 from om_campaigns.columns import new_claim, new_ref
-from om_campaigns.delivery.due import is_halted
-from om_campaigns.delivery.letters import Done, Letter, Prepared
+from om_campaigns.delivery.handover import ClaimedLetter, Done, Prepared
 from om_campaigns.delivery.models import Message, MessageKind, MessageState, Notice, Worker
 from om_campaigns.delivery.outcomes import Verdict, make_verdict
+from om_campaigns.delivery.send_queue import is_halted
 from om_campaigns.delivery.states import check_message
 from om_campaigns.delivery.transport import Connection, NoConnectionError, Transport
 from om_campaigns.delivery.workers import end_worker, start_worker
@@ -118,7 +118,7 @@ class _Sending:
         outcome = connection.hand_over(letter.write(self.clock()), None)
         return self._record(number, Done(letter, outcome, self.clock(), MessageState.sending), body_hash)
 
-    def _claim(self, number: int) -> tuple[Letter, str, int | None] | None:
+    def _claim(self, number: int) -> tuple[ClaimedLetter, str, int | None] | None:
         """The letter, its body hash, and the number of this claim; None where there is nothing to send."""
         now = self.clock()
         with write(self.engine) as session:
@@ -149,7 +149,7 @@ class _Sending:
             session.add(message)
             session.flush()
             notice.message_id = message.id
-            letter = Letter(message.id or 0, message.claim_id, written.prepared, message.attempts, message.claimed_at)
+            letter = ClaimedLetter(message.id or 0, message.claim_id, written.prepared, message.attempts, message.claimed_at)
             return letter, written.body_hash, _count_claim(session)
 
     def _new(self, prepared: Prepared, now: datetime) -> Message:

@@ -112,7 +112,7 @@ def break_off() -> None:
             socket.socket.shutdown(each, socket.SHUT_RDWR)  # beneath TLS: another thread may be reading through it
 
 
-class Wire(smtplib.SMTP):
+class PipeliningClient(smtplib.SMTP):
     """``smtplib.SMTP`` with implicit TLS when asked, no Nagle delay and its own reader of replies."""
 
     def __init__(self, host: str, *, helo: str, timeout: float, implicit: ssl.SSLContext | None) -> None:

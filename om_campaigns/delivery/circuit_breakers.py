@@ -21,11 +21,11 @@ from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import pause
 from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import table_of
-from om_campaigns.delivery.letters import Done, Letter
+from om_campaigns.delivery.handover import ClaimedLetter, Done
 from om_campaigns.delivery.models import MessageState, Pace
 from om_campaigns.delivery.outcomes import Verdict
 from om_campaigns.delivery.pacing import HOUR, make_slow_until
-from om_campaigns.delivery.replies import Fault, make_fault
+from om_campaigns.delivery.smtp_replies import Fault, make_fault
 from om_campaigns.delivery.transport import Kind, Stage
 from om_campaigns.store import insert_into, read, write
 
@@ -40,14 +40,14 @@ FAILURE_SHARE = 0.1
 """From so many letters in an hour on, so large a part of failures pauses their campaign."""
 
 SLOWED, STOPPED, PAUSED = "slowed", "stopped", "paused"
-"""Scopes of ``pace`` for what was braked: two of destinations, one of campaigns."""
+"""Scopes of ``pace`` for what was stopped: two of destinations, one of campaigns."""
 
 SENT, FAILED = "sent", "failed"
 """Scopes of ``pace`` that count a campaign's outcomes by the minute."""
 
 
-class Brakes:
-    """The brakes of one run. Every lane tells what became of its letters and asks whether one may still go."""
+class CircuitBreakers:
+    """The circuit breakers of one run. Every thread tells what became of its letters and asks whether one may still go."""
 
     def __init__(self, engine: Engine, now: datetime) -> None:
         self._engine = engine
@@ -74,16 +74,16 @@ class Brakes:
         return "; ".join(f"a campaign was paused: {why}" for why in self._paused.values())
 
     def look(self, session: Session, now: datetime) -> None:
-        """Learn what other processes braked, and what is over."""
+        """Learn what other processes stopped, and what is over."""
         found = load_closed(session, now)
         with self._lock:
             self._closed = found | self._own
 
-    def holds(self, letter: Letter) -> bool:
+    def holds(self, letter: ClaimedLetter) -> bool:
         """This letter must wait."""
         return letter.destination in self._closed or letter.prepared.campaign_id in self._paused
 
-    def note_sent(self, letter: Letter, at: datetime) -> None:
+    def note_sent(self, letter: ClaimedLetter, at: datetime) -> None:
         """One letter was taken over."""
         campaign_id = letter.prepared.campaign_id
         with self._lock:
@@ -103,7 +103,7 @@ class Brakes:
             self._seen[letter.destination] += 1
             self._ours[letter.destination] += verdict.ours
             seen, ours = self._seen[letter.destination], self._ours[letter.destination]
-        counts = not verdict.ours or ours == 1  # a destination that refuses us is braked itself; for the campaign it counts once
+        counts = not verdict.ours or ours == 1  # a destination that refuses us is stopped itself; for the campaign it counts once
         if asks_to_slow_down(done):
             self._close(SLOWED, letter.destination, done.at, verdict.detail)
         elif verdict.ours and seen >= POLICY_SAMPLE and ours * 2 > seen:
@@ -238,7 +238,7 @@ def _look_at_failures(session: Session, campaign_id: int, now: datetime) -> tupl
     return total, f"{failed} of {total} letters failed within an hour, the last one: {failures[-1].detail}"
 
 
-def load_brakes(session: Session, now: datetime) -> Iterable[Pace]:
-    """What is braked now: destinations until when and why, campaigns since when and why."""
+def load_breakers(session: Session, now: datetime) -> Iterable[Pace]:
+    """What is stopped now: destinations until when and why, campaigns since when and why."""
     rows = select(Pace).where(or_(col(Pace.scope) == PAUSED, col(Pace.scope).in_((SLOWED, STOPPED)) & (col(Pace.stopped_until) > now)))
     return session.execute(rows.order_by(col(Pace.scope), col(Pace.subject))).scalars().all()

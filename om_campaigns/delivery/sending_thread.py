@@ -1,4 +1,4 @@
-"""One sending thread: takes claimed letters, keeps its connection, and never holds an outcome back while it waits."""
+"""The threads of one run: what they share, what is counted, why it ends, and the loop of each of them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,139 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import Counter
 from datetime import datetime
+
+from sqlalchemy import Engine
 
 from om_campaigns import events
 from om_campaigns.audience.consent import record_suppression
 from om_campaigns.audience.models import Address
 from om_campaigns.audience.vocabulary import BounceState, SuppressionReason
-from om_campaigns.delivery.letters import Done, Ended, Letter, Refusal
+from om_campaigns.clock import Clock
+from om_campaigns.delivery.circuit_breakers import POLICY_SAMPLE, CircuitBreakers
+from om_campaigns.delivery.claims import Claims
+from om_campaigns.delivery.handover import ClaimedLetter, Done, Ended, Refusal, Sent
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.delivery.outcomes import make_detail, make_verdict
-from om_campaigns.delivery.run import Run
-from om_campaigns.delivery.transport import Connection, Kind, NoConnectionError, Outcome, Trouble
+from om_campaigns.delivery.pacing import Rules
+from om_campaigns.delivery.transport import Connection, Kind, NoConnectionError, Outcome, Transport, Trouble
 from om_campaigns.store import write
+
+
+class Run:
+    """What the threads of one run share."""
+
+    def __init__(self, engine: Engine, claims: Claims, transport: Transport, clock: Clock, rules: Rules, stop: threading.Event) -> None:
+        self.engine = engine
+        self.claims = claims
+        self.transport = transport
+        self.clock = clock
+        self.rules = rules
+        self.breakers = CircuitBreakers(engine, clock())
+        self.stop = stop
+        self.feed: queue.SimpleQueue[ClaimedLetter | None] = queue.SimpleQueue()
+        self.leftovers: list[ClaimedLetter] = []
+        self.account = Sent()
+        self.error: BaseException | None = None
+        self.threads = 0
+        self.lost: NoConnectionError | None = None
+        self.pending: Counter[str] = Counter()
+        self.aside: set[str] = set()
+        """Destinations of letters that were claimed and must wait all the same."""
+        self._ours = 0
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+
+    @property
+    def stopping(self) -> bool:
+        """No further letter is begun."""
+        return self._ending.is_set() or self.stop.is_set()
+
+    def end(self, why: Ended, detail: str = "") -> None:
+        """Begin no further letter; the first reason is kept."""
+        with self._lock:
+            if not self._ending.is_set():
+                self._ending.set()
+                self.account.ended, self.account.detail = why, detail
+
+    def fail(self, error: BaseException) -> None:
+        """A fault that is raised to the caller once everything is given back."""
+        with self._lock:
+            self.error = self.error or error
+            self.threads -= 1
+        self._ending.set()
+
+    def lose_thread(self, error: NoConnectionError) -> None:
+        """A thread has no connection; the run ends with the last one."""
+        events.connection_failed(self.transport.name, error.trouble.value)
+        with self._lock:
+            self.threads -= 1
+            self.lost = error
+            last = self.threads == 0
+        if last:
+            self.end(Ended(error.trouble.value), str(error))
+
+    def note(self, done: Done) -> None:
+        """Count a recorded outcome."""
+        kind = done.outcome.kind
+        if kind is Kind.accepted:
+            with self._lock:
+                self.account.sent += 1
+            self.breakers.note_sent(done.letter, done.at)
+            return
+        verdict, letter, outcome = make_verdict(done), done.letter.id, done.outcome
+        with self._lock:
+            account = self.account
+            if kind is Kind.uncertain:
+                account.uncertain += 1
+                events.message_uncertain(letter, outcome.at_stage.value)
+            elif verdict.retry_at is not None:
+                account.retry += 1
+                events.message_deferred(letter, outcome.code, outcome.at_stage.value)
+            else:
+                account.failed += 1
+                events.message_failed(letter, outcome.code, outcome.at_stage.value, verdict.reason.value)
+            self._ours += verdict.ours
+            storm = account.handled >= POLICY_SAMPLE and self._ours * 2 > account.handled
+        if storm:
+            self.end(Ended.policy, f"the server refuses us: {verdict.detail}")
+        self.breakers.note(done, verdict)
+
+    def reserve(self, letter: ClaimedLetter) -> None:
+        """A claimed letter has a place under the limits it may be put aside for."""
+        letter.reserved = True
+        with self._lock:
+            self.pending.update(limit.subject for limit in self.rules.aside_of(letter.prepared.campaign_id, letter.destination))
+
+    def load_pending(self) -> Counter[str]:
+        """Letters claimed by this run that have not taken their turn yet, by the limits they are under."""
+        with self._lock:
+            return +self.pending
+
+    def begun(self, letter: ClaimedLetter) -> None:
+        """The letter has taken its turn, or is given back."""
+        if letter.reserved:
+            letter.reserved = False
+            with self._lock:
+                self.pending.subtract(limit.subject for limit in self.rules.aside_of(letter.prepared.campaign_id, letter.destination))
+
+    def put_aside(self, letter: ClaimedLetter) -> None:
+        """Its destination or campaign must wait: it is given back at the end."""
+        self.begun(letter)
+        with self._lock:
+            self.aside.add(letter.destination)
+            self.leftovers.append(letter)
+
+    def note_refusal(self, refusal: Refusal) -> None:
+        """Count a letter whose permission was gone."""
+        with self._lock:
+            if not refusal.lost:
+                self.account.skipped[refusal.reason] += 1
+                self.account.dropped += not refusal.kept
+        if refusal.halted:
+            self.end(Ended.halted)
+
 
 LOST_IN_A_ROW = 3
 """After so many broken dialogues without one letter taken over, the server is left alone until the next run."""
@@ -29,7 +150,7 @@ PATIENCE_SECONDS = 300
 """How long an outcome is recorded again; afterwards its letter is left to recovery, which can only call it uncertain."""
 
 
-class Lane:
+class SendingThread:
     """The loop of one thread. ``_done`` is an outcome not yet recorded; it goes down with the next mark."""
 
     def __init__(self, run: Run) -> None:
@@ -38,7 +159,7 @@ class Lane:
         self._served = 0
         self._lost = 0
         self._done: Done | None = None
-        self._current: Letter | None = None
+        self._current: ClaimedLetter | None = None
         self._offered = False
 
     def work(self) -> None:
@@ -47,7 +168,7 @@ class Lane:
             while self._take_next():
                 self._send_current()
         except NoConnectionError as error:
-            self._run.lose_lane(error)
+            self._run.lose_thread(error)
         except BaseException as error:
             self._run.fail(error)
         finally:
@@ -105,9 +226,9 @@ class Lane:
             return
         self._hand_over(connection, letter)
 
-    def _offer(self, letter: Letter) -> bool:
+    def _offer(self, letter: ClaimedLetter) -> bool:
         """Begin the dialogue about a letter; False when its turn has not come: it is put aside, or the run ends."""
-        if self._run.brakes.holds(letter):
+        if self._run.breakers.holds(letter):
             self._put_aside(letter)
             return False
         if self._run.rules.any and not self._wait_for_turn(letter):
@@ -116,7 +237,7 @@ class Lane:
         self._offered = True
         return True
 
-    def _hand_over(self, connection: Connection, letter: Letter) -> None:
+    def _hand_over(self, connection: Connection, letter: ClaimedLetter) -> None:
         now = self._run.clock()
         content = letter.write(now)
         following = self._prefetch(now) if connection.prefetches and not self._run.rules.any else None
@@ -133,7 +254,7 @@ class Lane:
             self._record()
             self._count_loss(letter, outcome)
 
-    def _prefetch(self, now: datetime) -> Letter | None:
+    def _prefetch(self, now: datetime) -> ClaimedLetter | None:
         if self._run.stopping:
             return None
         try:
@@ -142,18 +263,18 @@ class Lane:
             return None
         if letter is None:
             self._run.feed.put(None)
-        elif self._run.brakes.holds(letter):
+        elif self._run.breakers.holds(letter):
             self._run.put_aside(letter)
             return None
         return letter
 
-    def _put_aside(self, letter: Letter) -> None:
+    def _put_aside(self, letter: ClaimedLetter) -> None:
         """It is given back at the end of the run."""
         self._record()
         self._run.put_aside(letter)
         self._current = None
 
-    def _not_taken(self, letter: Letter, answer: Outcome) -> None:
+    def _not_taken(self, letter: ClaimedLetter, answer: Outcome) -> None:
         """The server did not want the content. A used connection that broke is not the letter's fault: offer it once more."""
         self._offered = False
         if answer.lost and self._served and not letter.offered_again:
@@ -166,7 +287,7 @@ class Lane:
         self._record()
         self._count_loss(letter, answer)
 
-    def _count_loss(self, letter: Letter, outcome: Outcome) -> None:
+    def _count_loss(self, letter: ClaimedLetter, outcome: Outcome) -> None:
         if not outcome.lost:
             self._lost = 0
             return
@@ -179,7 +300,7 @@ class Lane:
             self._connection = self._run.transport.connect()
         return self._connection
 
-    def _wait_for_turn(self, letter: Letter) -> bool:
+    def _wait_for_turn(self, letter: ClaimedLetter) -> bool:
         """Wait until the sender's own rate allows one more, or a whole pack; a clock that stands still cannot be waited for.
 
         Where its destination or campaign has had enough the letter is put aside.
@@ -189,7 +310,7 @@ class Lane:
         limits = run.rules.of(letter.prepared.campaign_id, letter.destination)
         while not run.stopping:
             now = run.clock()
-            found = run.ledger.take_turn(limits, now, places) if limits else None
+            found = run.claims.take_turn(limits, now, places) if limits else None
             if found is None:
                 run.begun(letter)
                 return True
@@ -207,15 +328,15 @@ class Lane:
         if self._done is not None:
             self._step(None)
 
-    def _step(self, following: Letter | None) -> Refusal | None:
-        """The ledger's transaction; an outcome is recorded again until the database takes it."""
+    def _step(self, following: ClaimedLetter | None) -> Refusal | None:
+        """One transaction; an outcome is recorded again until the database takes it."""
         done = self._done
         if done is not None and done.outcome.kind is not Kind.accepted:
             self._suppress(done)
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                refusal = self._run.ledger.step(done, following, done.at if done is not None else self._run.clock())
+                refusal = self._run.claims.step(done, following, done.at if done is not None else self._run.clock())
             except sqlite3.OperationalError as error:
                 if done is None or error.sqlite_errorcode not in PASSING or time.monotonic() > until:
                     raise
@@ -240,9 +361,9 @@ class Lane:
         events.address_suppressed(done.letter.prepared.address_id, SuppressionReason.hard_bounce.value)
 
 
-def start_lanes(run: Run, count: int) -> list[threading.Thread]:
+def start_threads(run: Run, count: int) -> list[threading.Thread]:
     """Sending threads, started."""
-    threads = [threading.Thread(target=Lane(run).work, name=f"sending-{number}", daemon=True) for number in range(count)]
+    threads = [threading.Thread(target=SendingThread(run).work, name=f"sending-{number}", daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
     return threads

@@ -1,4 +1,4 @@
-"""The SQL of the ledger, written once for both databases and handed to the driver as it is.
+"""The SQL of claims, written once for both databases and handed to the driver as it is.
 
 Parameters are ``:name``; for psycopg they become ``%(name)s``. The permission check is not written here a second time: it is
 compiled from the same conditions that the planner uses (``audience.consent``).
@@ -17,7 +17,7 @@ from om_campaigns.audience.models import Address, Organisation, Person
 from om_campaigns.audience.vocabulary import OrganisationStatus, PersonStatus, RecipientKind
 from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.vocabulary import CampaignStatus, Reason
-from om_campaigns.delivery.recovery import TOUCH_COLUMNS
+from om_campaigns.delivery.outcomes import TOUCH_COLUMNS
 from om_campaigns.store import Instance
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
@@ -88,7 +88,7 @@ LEAVE_BUCKET = "UPDATE pace SET used = used - 1 WHERE scope = 'rate' AND subject
 
 
 class Statements:
-    """Every statement of the ledger in one driver's words."""
+    """Every statement of ``Claims`` in one driver's words."""
 
     def __init__(self, dialect: Dialect) -> None:
         postgres = dialect.name == "postgresql"

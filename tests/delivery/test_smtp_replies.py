@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from om_campaigns.delivery.replies import Fault, is_hard, make_fault
+from om_campaigns.delivery.smtp_replies import Fault, is_hard, make_fault
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The ledger of one sending process: one raw connection behind a lock, one short transaction per letter.
+"""The claims of one sending process: one raw connection behind a lock, one short transaction per letter.
 
 Each transaction records what became of the previous letter and marks the next as ``sending``, guarded by the claim (the fence
 against a worker that was declared dead) and by the permission to write to this address (UNS-08). It is committed before that
@@ -22,11 +22,12 @@ from sqlalchemy import Engine
 from om_campaigns import events
 from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
 from om_campaigns.columns import Instant, dump_json, new_claim
-from om_campaigns.delivery.letters import Done, Due, Held, Letter, Prepared, Refusal
+from om_campaigns.delivery.claim_statements import HALTED, WINDOW_OVER, Statements, conditions
+from om_campaigns.delivery.handover import ClaimedLetter, Done, Held, Prepared, Refusal
 from om_campaigns.delivery.models import MessageState, Part
 from om_campaigns.delivery.outcomes import SENT, Verdict, make_day, make_detail, make_verdict
 from om_campaigns.delivery.pacing import Limit, Places
-from om_campaigns.delivery.statements import HALTED, WINDOW_OVER, Statements, conditions
+from om_campaigns.delivery.send_queue import Due
 from om_campaigns.delivery.states import check_dispatch, check_message
 from om_campaigns.delivery.transport import Kind
 from om_campaigns.errors import InstallationError
@@ -40,7 +41,7 @@ KEPT = frozenset({HALTED, WINDOW_OVER, Reason.campaign_paused})
 """Refusals after which the letter is owed still."""
 
 
-class Ledger:
+class Claims:
     """Claims, records and gives back letters for one worker. Every method is one transaction; any thread may call."""
 
     def __init__(self, engine: Engine, worker_id: int, note_claim: Callable[[int], None] = lambda _: None) -> None:
@@ -116,7 +117,7 @@ class Ledger:
 
     # --- claiming -------------------------------------------------------------------------------------------------------
 
-    def claim(self, dues: Sequence[Due], answers: Sequence[Prepared | Held], now: datetime) -> tuple[list[Letter], list[Held]]:
+    def claim(self, dues: Sequence[Due], answers: Sequence[Prepared | Held], now: datetime) -> tuple[list[ClaimedLetter], list[Held]]:
         """Make letters of what was prepared, as far as nobody else took it meanwhile; forced to disk.
 
         Returns the claimed letters and those held. Raises RuntimeError when a due row was not answered, InstallationError when
@@ -145,18 +146,18 @@ class Ledger:
     def _ids(self, numbers: list[int]) -> Any:
         return numbers if self._postgres else dump_json(numbers)
 
-    def _insert(self, prepared: list[Prepared], by_id: dict[int, Due], now: datetime) -> list[Letter]:
+    def _insert(self, prepared: list[Prepared], by_id: dict[int, Due], now: datetime) -> list[ClaimedLetter]:
         claim, at = new_claim(), self._to_column(now)
         before = [by_id[each.dispatch_ids[0]].earlier_of(each.part) for each in prepared]
         fresh = iter(self._next_ids(before.count(None)))
         together = {ids: Places(count) for ids, count in Counter(each.dispatch_ids for each in prepared).items()}
-        letters: list[Letter] = []
+        letters: list[ClaimedLetter] = []
         new: list[dict[str, Any]] = []
         again: list[dict[str, Any]] = []
         for each, earlier in zip(prepared, before, strict=True):
             number = earlier.id if earlier else next(fresh)
             attempts, first = (earlier.attempts, earlier.claimed_at) if earlier else (0, now)
-            letters.append(Letter(number, claim, each, attempts, first, places=together[each.dispatch_ids]))
+            letters.append(ClaimedLetter(number, claim, each, attempts, first, places=together[each.dispatch_ids]))
             (again if earlier else new).append(self._row(each, number, claim, at))
         self._bulk(self._sql.insert_message, new)
         self._many(self._sql.reclaim_message, again)
@@ -224,7 +225,7 @@ class Ledger:
 
     # --- per letter -----------------------------------------------------------------------------------------------------
 
-    def step(self, done: Done | None, following: Letter | None, now: datetime) -> Refusal | None:
+    def step(self, done: Done | None, following: ClaimedLetter | None, now: datetime) -> Refusal | None:
         """Record what became of one letter and mark the next as being sent; None: its content may go now.
 
         A Refusal has been recorded already: the letter is dropped, its dispatches are cancelled or owed again.
@@ -240,7 +241,7 @@ class Ledger:
             self._served = served
         return refusal
 
-    def _step_quickly(self, done: Done, following: Letter) -> bool:
+    def _step_quickly(self, done: Done, following: ClaimedLetter) -> bool:
         """The usual step as one statement; False when it is not the usual one, and then nothing has changed."""
         letter, outcome = done.letter, done.outcome
         last, then = letter.prepared, following.prepared
@@ -303,7 +304,7 @@ class Ledger:
             self._many(self._sql.insert_touch, touches)
         return []
 
-    def _record_other(self, letter: Letter, dispatch: int, verdict: Verdict) -> None:
+    def _record_other(self, letter: ClaimedLetter, dispatch: int, verdict: Verdict) -> None:
         values: dict[str, Any] = {"dispatch": dispatch, "detail": verdict.detail}
         if verdict.retry_at is not None:
             values.update(due_at=self._to_column(verdict.retry_at), due_day=make_day(verdict.retry_at, letter.prepared.zone))
@@ -312,7 +313,7 @@ class Ledger:
             values.update(new=verdict.dispatch.value, reason=verdict.reason.value)
             self._run(self._sql.record_not_sent, values)
 
-    def _make_touches(self, letter: Letter, moment: datetime, *, certain: bool = True) -> list[dict[str, Any]]:
+    def _make_touches(self, letter: ClaimedLetter, moment: datetime, *, certain: bool = True) -> list[dict[str, Any]]:
         prepared = letter.prepared
         said = {
             "at": self._instant(moment),
@@ -323,7 +324,7 @@ class Ledger:
         }
         return [{**said, "dispatch": number} for number in prepared.dispatch_ids]
 
-    def _mark(self, letter: Letter, now: datetime) -> Refusal | None:
+    def _mark(self, letter: ClaimedLetter, now: datetime) -> Refusal | None:
         at = self._instant(now)
         first, *others = letter.prepared.dispatch_ids
         if all(self._run(self._sql.is_permitted, {"dispatch": each, "now": at}).fetchone() for each in others):
@@ -332,7 +333,7 @@ class Ledger:
                 return None
         return self._refuse(letter, at)
 
-    def _refuse(self, letter: Letter, at: Any) -> Refusal:
+    def _refuse(self, letter: ClaimedLetter, at: Any) -> Refusal:
         """Find out why, and take the letter back: never silently."""
         found = self._run(self._sql.select_message, {"message": letter.id}).fetchone()
         if found is None or tuple(found) != (MessageState.claimed.value, letter.claim_id):
@@ -355,13 +356,13 @@ class Ledger:
         row = self._run(self._sql.explain, {"dispatch": dispatch, "now": at}).fetchone()
         return next((reason for reason, held in zip(self._reasons, row, strict=True) if not held), None) if row else Reason.settled
 
-    def _take_back(self, letter: Letter, *, final: bool) -> None:
+    def _take_back(self, letter: ClaimedLetter, *, final: bool) -> None:
         again = MessageState.failed if final else MessageState.retry
         new = again if letter.attempts else MessageState.dropped
         check_message(MessageState.claimed, new)
         self._run(self._sql.move_message, {"new": new.value, "message": letter.id, "claim": letter.claim_id})
 
-    def _owe_again(self, letter: Letter, dispatch: int, why: Reason | str | None) -> None:
+    def _owe_again(self, letter: ClaimedLetter, dispatch: int, why: Reason | str | None) -> None:
         reason = why if isinstance(why, Reason) else Reason.none
         new = DispatchStatus.retry if letter.attempts else DispatchStatus.planned
         self._move_dispatch(dispatch, DispatchStatus.claimed, new, reason, HALTED if why == HALTED else "")
@@ -383,7 +384,7 @@ class Ledger:
             self._latest = (moment, kept)
         return kept
 
-    def release(self, letters: Sequence[Letter]) -> None:
+    def release(self, letters: Sequence[ClaimedLetter]) -> None:
         """Give claimed letters back: nothing of them was mailed (a retry keeps its message)."""
         with self._transaction():
             for letter in letters:
