@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from om_campaigns.audience.columns_de import COLUMNS, ENUM_WORDS, TOPIC_WORDS, TYPE_WORDS
+from om_campaigns.audience.german import COLUMNS, ENUM_WORDS, TOPIC_WORDS, TYPE_WORDS
 from om_campaigns.audience.intake.kinds import GERMAN_FILES, KINDS, FileKind
 from om_campaigns.audience.vocabulary import (
     IDEA_NAMES,

@@ -17,9 +17,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from om_campaigns import chance, engines, migrations, store
+from om_campaigns.audience import access as _access  # noqa: F401
 from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401  every table must be known before a session opens
-from om_campaigns.audience import entrance as _entrance  # noqa: F401
 from om_campaigns.audience import models as _audience_models  # noqa: F401
+from om_campaigns.audience import toolkits as _toolkits  # noqa: F401
 from om_campaigns.audience.addresses import Keyring
 from om_campaigns.campaign import models as _campaign_models  # noqa: F401
 from om_campaigns.clock import Clock, ClockWatch, fixed_clock, local_date, system_clock

@@ -17,9 +17,10 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from om_campaigns import engines, store
+from om_campaigns.audience import access as _access  # noqa: F401  the tables must be known before they are made
 from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401
-from om_campaigns.audience import entrance as _entrance  # noqa: F401  the tables must be known before they are made
 from om_campaigns.audience import models as _audience  # noqa: F401
+from om_campaigns.audience import toolkits as _toolkits  # noqa: F401
 from om_campaigns.campaign import models as _campaign  # noqa: F401
 from om_campaigns.campaign import unseen as _unseen  # noqa: F401
 from om_campaigns.compose import models as _compose  # noqa: F401

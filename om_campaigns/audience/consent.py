@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, FromClause, and_, delete, exists, func, li
 from sqlmodel import Session, col
 
 from om_campaigns import store
-from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.models import Address, Basis, Change, Organisation, Person, Preference, PreferenceTopic, Seat, Suppression
+from om_campaigns.audience.changes import Change, record_change
+from om_campaigns.audience.models import Address, Basis, Organisation, Person, Preference, PreferenceTopic, Seat, Suppression
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     DataRole,

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, UniqueConstraint, delete, or_, select, union, update
 from sqlmodel import Field, Session, SQLModel
 
-from om_campaigns.audience.columns_de import name_key
-from om_campaigns.audience.models import Address, Change, Organisation, OrganisationRegion, Person, Seat
+from om_campaigns.audience.changes import Change
+from om_campaigns.audience.german import name_key
+from om_campaigns.audience.models import Address, Organisation, OrganisationRegion, Person, Seat
 from om_campaigns.audience.vocabulary import NATIONWIDE, AddressKind, OrganisationStatus, Origin, PersonStatus
 from om_campaigns.columns import by_value, key, one_of, reference, table_of
 

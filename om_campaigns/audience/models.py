@@ -16,7 +16,6 @@ from om_campaigns.audience.vocabulary import (
     AddressKind,
     BasisKind,
     BounceState,
-    ChangeKind,
     DataRole,
     ForwardPolicy,
     Level,
@@ -33,37 +32,8 @@ from om_campaigns.audience.vocabulary import (
     Route,
     SuppressionReason,
     SuppressionScope,
-    ToolkitStatus,
 )
 from om_campaigns.columns import Instant, Json, by_value, index_of_few, key, new_ref, one_of, reference
-
-
-class Change(SQLModel, table=True):
-    """One value that changed, from what to what, by whom. Append-only; the current value stands in its own column."""
-
-    __tablename__ = "change"
-    __table_args__ = (
-        Index("ix_change_entity", "entity", "entity_id"),
-        Index(
-            "ix_change_suppressed_at",
-            "at",
-            sqlite_where=text("field = 'suppressed'"),
-            postgresql_where=text("field = 'suppressed'"),
-        ),
-        Index("ix_change_partner", "actor", sqlite_where=text("origin = 'partner'"), postgresql_where=text("origin = 'partner'")),
-        one_of("origin", Origin),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    batch: str = key()
-    entity: str = key()
-    entity_id: int
-    field: str = key()
-    old: str | None = None
-    new: str | None = None
-    origin: Origin = Field(sa_type=by_value(Origin), nullable=False)
-    actor: str = ""
-    at: datetime = Field(sa_type=Instant, nullable=False)
 
 
 class OrganisationType(SQLModel, table=True):
@@ -199,11 +169,7 @@ class Address(SQLModel, table=True):
     """
 
     __tablename__ = "address"
-    __table_args__ = (
-        UniqueConstraint("hmac", "key_id"),
-        one_of("kind", AddressKind),
-        one_of("bounce_state", BounceState),
-    )
+    __table_args__ = (UniqueConstraint("hmac", "key_id"), one_of("kind", AddressKind), one_of("bounce_state", BounceState))
 
     id: int | None = Field(default=None, primary_key=True)
     ref: str = key(default_factory=new_ref, unique=True)
@@ -273,14 +239,7 @@ class Basis(SQLModel, table=True):
 
     __tablename__ = "basis"
     __table_args__ = (
-        Index(
-            "uq_basis_grounds",
-            "address_id",
-            "kind",
-            "mailing_list",
-            text("coalesce(collector_id, 0)"),
-            unique=True,
-        ),
+        Index("uq_basis_grounds", "address_id", "kind", "mailing_list", text("coalesce(collector_id, 0)"), unique=True),
         index_of_few("basis", "collector_id"),
         one_of("kind", BasisKind),
         one_of("origin", Origin),
@@ -381,54 +340,6 @@ class NetworkPerson(SQLModel, table=True):
     network_id: int = Field(foreign_key="network.id", primary_key=True)
     person_id: int = Field(foreign_key="person.id", primary_key=True, index=True)
     for_organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
-
-
-class Toolkit(SQLModel, table=True):
-    """A check, guide or leaflet; its versions are apart (R20)."""
-
-    __tablename__ = "toolkit"
-
-    id: int | None = Field(default=None, primary_key=True)
-    code: str = key(unique=True)
-    name: str
-    name_en: str = ""
-    url: str = ""
-
-
-class ToolkitTopic(SQLModel, table=True):
-    __tablename__ = "toolkit_topic"
-
-    toolkit_id: int = Field(foreign_key="toolkit.id", primary_key=True)
-    topic: str = key(primary_key=True)
-
-
-class ToolkitVersion(SQLModel, table=True):
-    """``sort_key`` orders versions as people do: 2.10 after 2.9."""
-
-    __tablename__ = "toolkit_version"
-    __table_args__ = (UniqueConstraint("toolkit_id", "version"), one_of("status", ToolkitStatus), one_of("change_kind", ChangeKind))
-
-    id: int | None = Field(default=None, primary_key=True)
-    toolkit_id: int = Field(sa_column=reference("toolkit.id", index=False))
-    version: str = key()
-    sort_key: str = key()
-    released_on: date | None = None
-    status: ToolkitStatus = Field(default=ToolkitStatus.current, sa_type=by_value(ToolkitStatus), nullable=False)
-    change_kind: ChangeKind = Field(default=ChangeKind.new, sa_type=by_value(ChangeKind), nullable=False)
-    changes: str = ""
-    languages: str = key(default="de")
-
-
-class ToolkitUse(SQLModel, table=True):
-    """A house uses a toolkit in some version; one row per house and toolkit."""
-
-    __tablename__ = "toolkit_use"
-
-    organisation_id: int = Field(foreign_key="organisation.id", primary_key=True)
-    toolkit_id: int = Field(foreign_key="toolkit.id", primary_key=True)
-    version_id: int = Field(sa_column=reference("toolkit_version.id"))
-    since: date | None = None
-    confirmed_on: date | None = None
 
 
 class Touch(SQLModel, table=True):

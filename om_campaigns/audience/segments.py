@@ -14,9 +14,12 @@ from typing import Any
 from sqlalchemy import Select, case, func, select
 from sqlmodel import Session
 
-from om_campaigns.audience.expressions import Selects, check, compile_condition, split
-from om_campaigns.audience.models import Organisation, Person, Seat
+from om_campaigns.audience.expressions import Refers, Selects, check, compile_condition, read, split
+from om_campaigns.audience.expressions.catalogue import CLOSED, SECTORS, UNKNOWN, Words, describe_unknown
+from om_campaigns.audience.models import MailingList, Network, Organisation, OrganisationType, Person, Seat
 from om_campaigns.audience.seats import sits_on
+from om_campaigns.audience.toolkits import Toolkit
+from om_campaigns.audience.vocabulary import ORGANISATION_TYPES
 from om_campaigns.columns import table_of
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
@@ -188,3 +191,27 @@ def explain(session: Session, segment: Segment, *, today: date, campaigns: Mappi
         for position, (text, at) in enumerate(pieces)
     )
     return Explanation(sum(group[-1] for group in groups), joint, parts, parts[-1].so_far)
+
+
+def load_words(session: Session) -> dict[Refers, frozenset[str]]:
+    """Every word that the data knows by now, by what it names."""
+    columns = {
+        Refers.organisation: table_of(Organisation).c.slug,
+        Refers.network: table_of(Network).c.slug,
+        Refers.toolkit: table_of(Toolkit).c.code,
+        Refers.mailing_list: table_of(MailingList).c.slug,
+    }
+    found = {refers: frozenset(session.execute(select(column)).scalars()) for refers, column in columns.items()}
+    types = session.execute(select(table_of(OrganisationType).c.code)).scalars()
+    return found | {Refers.organisation_type: frozenset({*ORGANISATION_TYPES, *types}), Refers.sector: SECTORS}
+
+
+def find_unknown_words(segment: Segment, words: Words) -> list[Problem]:
+    """Every unknown word of a segment's rule, at its place."""
+    found = []
+    for each in read(segment.where, Selects(segment.selects)).references:
+        if text := describe_unknown(each.refers, each.value, words):
+            line = segment.line + each.line - 1
+            column = each.column + (segment.column - 1 if each.line == 1 else 0)
+            found.append(Problem(segment.file, line, column, UNKNOWN, text, is_warning=each.refers not in CLOSED))
+    return found

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from om_campaigns.audience import expressions
 from om_campaigns.audience.expressions import Refers, Selects
-from om_campaigns.audience.expressions.words import CLOSED, Words, describe_unknown
+from om_campaigns.audience.expressions.catalogue import CLOSED, Words, describe_unknown
 from om_campaigns.audience.vocabulary import Route, Sender
 from om_campaigns.campaign.definition import (
     WORKING_HOURS,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, select
 from sqlmodel import Session
 
-from om_campaigns.audience.intake.bulk import insert_rows
+from om_campaigns.audience.bulk import insert_rows
 from om_campaigns.campaign.houses import renew_temporary, temporary
 
 SLICE = Table("plan_slice", temporary, Column("number", Integer, primary_key=True), prefixes=["TEMPORARY"])

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.german import fold
 from om_campaigns.nearest import suggest
 from om_campaigns.toml_positions import Findings, Key
 

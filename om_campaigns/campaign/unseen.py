@@ -19,6 +19,7 @@ from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns import __version__, store
 from om_campaigns.audience import models as audience
+from om_campaigns.audience import toolkits
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.columns import Json, digest, key, table_of
@@ -62,8 +63,8 @@ WATCHED: dict[Table, str] = {
             *(audience.Organisation, audience.OrganisationRegion, audience.OrganisationSector, audience.OrganisationInterest),
             *(audience.OrganisationRoute, audience.OrganisationRelation, audience.Address, audience.Person, audience.Seat),
             *(audience.SeatRole, audience.Basis, audience.Suppression, audience.Network, audience.NetworkRegion),
-            *(audience.NetworkOrganisation, audience.NetworkPerson, audience.Toolkit, audience.ToolkitTopic),
-            *(audience.ToolkitVersion, audience.ToolkitUse),
+            *(audience.NetworkOrganisation, audience.NetworkPerson, toolkits.Toolkit, toolkits.ToolkitTopic),
+            *(toolkits.ToolkitVersion, toolkits.ToolkitUse),
         )
     },
     **HISTORY,

@@ -6,7 +6,7 @@ import re
 from datetime import time, timedelta
 from typing import Any
 
-from om_campaigns.audience.columns_de import words_of
+from om_campaigns.audience.german import words_of
 from om_campaigns.audience.vocabulary import Route, Sender
 from om_campaigns.campaign.definition import OFFERS_SAY_DO, ReEnter
 from om_campaigns.campaign.vocabulary import CampaignKind

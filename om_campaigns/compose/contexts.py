@@ -15,17 +15,9 @@ from sqlalchemy import Select, exists, select
 from sqlmodel import Session
 
 from om_campaigns.audience.consent import CONSENTS
-from om_campaigns.audience.models import (
-    Basis,
-    MailingList,
-    Organisation,
-    OrganisationRegion,
-    OrganisationType,
-    Region,
-    Toolkit,
-    ToolkitVersion,
-)
+from om_campaigns.audience.models import Basis, MailingList, Organisation, OrganisationRegion, OrganisationType, Region
 from om_campaigns.audience.seats import ADDRESS, HOUSE, PERSON, ROLE, SEAT, select_sitting
+from om_campaigns.audience.toolkits import Toolkit, ToolkitVersion
 from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import (
     LAENDER,

@@ -9,8 +9,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from om_campaigns.audience.columns_de import fold
-from om_campaigns.audience.counts import read_count
+from om_campaigns.audience.german import fold, read_count
 from om_campaigns.audience.models import Response
 from om_campaigns.audience.vocabulary import Origin, ResponseKind
 from om_campaigns.campaign.codes import find_codes, without_codes

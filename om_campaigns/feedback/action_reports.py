@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.german import fold
 from om_campaigns.audience.models import Network, NetworkOrganisation, Organisation, Response
 from om_campaigns.audience.vocabulary import NetworkKind, OrganisationStatus, Origin, ResponseKind
 from om_campaigns.columns import table_of

@@ -13,10 +13,10 @@ from sqlalchemy import delete, select, update
 from sqlmodel import Session, col
 
 from om_campaigns import store
+from om_campaigns.audience.access import find_receivers
 from om_campaigns.audience.addresses import Keyring, NormalAddress
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.columns_de import fold
-from om_campaigns.audience.entrance import find_receivers
+from om_campaigns.audience.german import fold
 from om_campaigns.audience.models import (
     Network,
     NetworkOrganisation,

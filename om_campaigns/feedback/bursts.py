@@ -16,9 +16,9 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, delete, func, literal_column, or_, select, update
 from sqlmodel import Session, col
 
-from om_campaigns.audience.changes import record_change
+from om_campaigns.audience.changes import Change, record_change
 from om_campaigns.audience.consent import CONSENTS, stops
-from om_campaigns.audience.models import Address, Basis, Change, Organisation, Suppression, Touch
+from om_campaigns.audience.models import Address, Basis, Organisation, Suppression, Touch
 from om_campaigns.audience.vocabulary import Origin, SuppressionReason, SuppressionScope
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.columns import digest, new_ref, table_of

@@ -8,8 +8,9 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.models import Change, Response, Toolkit, ToolkitUse, ToolkitVersion
+from om_campaigns.audience.changes import Change, record_change
+from om_campaigns.audience.models import Response
+from om_campaigns.audience.toolkits import Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.vocabulary import Origin, ResponseKind, ToolkitStatus
 from om_campaigns.columns import digest, new_ref
 

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlmodel import Session, col
 
 from om_campaigns import store
-from om_campaigns.audience.changes import record_change
+from om_campaigns.audience.changes import Change, record_change
 from om_campaigns.audience.consent import record_suppression, stops, withdraw_consents
-from om_campaigns.audience.models import Address, Change, Organisation, Preference, Response, Seat, Suppression
+from om_campaigns.audience.models import Address, Organisation, Preference, Response, Seat, Suppression
 from om_campaigns.audience.seats import RECEIVING_ROLES, has_role, holds_on, person_of, seats_at
 from om_campaigns.audience.vocabulary import (
     Origin,

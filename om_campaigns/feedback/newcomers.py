@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.audience.addresses import Keyring, NormalAddress, hash_address, hash_folded
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.german import fold
 from om_campaigns.audience.models import Address, Person
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import table_of

@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, and_, delete, exists, select, update
 from sqlmodel import Session
 
 from om_campaigns import store
-from om_campaigns.audience.changes import record_change
+from om_campaigns.audience.changes import Change, record_change
 from om_campaigns.audience.consent import CONSENTS, stops
-from om_campaigns.audience.models import Basis, Change, Preference, Suppression
+from om_campaigns.audience.models import Basis, Preference, Suppression
 from om_campaigns.audience.vocabulary import Origin, Rhythm, Route, SuppressionReason, SuppressionScope
 from om_campaigns.campaign.models import Dispatch, Enrolment
 from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason

@@ -11,8 +11,8 @@ from functools import partial
 from sqlmodel import Session
 
 from om_campaigns.app import App
+from om_campaigns.audience.access import AccessLink
 from om_campaigns.audience.addresses import mask
-from om_campaigns.audience.entrance import EntranceLink
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.compose.contexts import Houses, format_date
 from om_campaigns.compose.headers import Mailbox
@@ -87,7 +87,7 @@ def _aim_preferences(app: App, session: Session, notice: Notice) -> Aim | None:
 
 
 def _aim_portal(app: App, session: Session, notice: Notice) -> Aim | None:
-    link = session.get(EntranceLink, notice.detail["link"])
+    link = session.get(AccessLink, notice.detail["link"])
     if link is None or link.used_at is not None or link.useful_until <= app.now():
         return None
     until = link.useful_until.astimezone(app.settings.zone_info)

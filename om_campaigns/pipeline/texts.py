@@ -13,9 +13,8 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.app import App
-from om_campaigns.audience.known_words import find_unknown_words, load_words
 from om_campaigns.audience.models import MailingList
-from om_campaigns.audience.segments import read_segments
+from om_campaigns.audience.segments import find_unknown_words, load_words, read_segments
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.reading import PACK, Known, TextName, parse_campaign, parse_text_name

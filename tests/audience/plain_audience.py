@@ -17,7 +17,8 @@ from jinja2 import Environment, nodes
 from sqlalchemy import Connection, insert
 
 from om_campaigns.audience import models as m
-from om_campaigns.audience.versions import version_key
+from om_campaigns.audience import toolkits
+from om_campaigns.audience.toolkits import version_key
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     DataRole,
@@ -59,9 +60,9 @@ ORDER = [
     m.Network,
     m.NetworkOrganisation,
     m.NetworkPerson,
-    m.Toolkit,
-    m.ToolkitVersion,
-    m.ToolkitUse,
+    toolkits.Toolkit,
+    toolkits.ToolkitVersion,
+    toolkits.ToolkitUse,
     m.Touch,
     m.Response,
 ]
@@ -257,9 +258,9 @@ def make_audience(seed: int) -> Audience:
             for network in range(1, 11)
             for person in make.some(range(1, people + 1), 2)
         ],
-        m.Toolkit: [{"id": number, "code": code, "name": code} for number, code in enumerate(("BZ", "EIN", "ALT"), 1)],
-        m.ToolkitVersion: versions,
-        m.ToolkitUse: [
+        toolkits.Toolkit: [{"id": number, "code": code, "name": code} for number, code in enumerate(("BZ", "EIN", "ALT"), 1)],
+        toolkits.ToolkitVersion: versions,
+        toolkits.ToolkitUse: [
             {"organisation_id": house, "toolkit_id": kit, "version_id": 10 * kit + make.random.randint(0, 5), "confirmed_on": make.day()}
             for house in range(1, houses + 1)
             for kit in make.some((1, 2, 3), 2)
@@ -470,18 +471,18 @@ class Reading:
         )
 
     def call_uses(self, code: str) -> tuple[int, ...] | None:
-        toolkit = next(self.rows(m.Toolkit, code=code), None)
-        use = next(self.rows(m.ToolkitUse, organisation_id=self.house["id"], toolkit_id=toolkit["id"]), None) if toolkit else None
-        version = self.audience.one(m.ToolkitVersion, use["version_id"]) if use else None
+        toolkit = next(self.rows(toolkits.Toolkit, code=code), None)
+        use = next(self.rows(toolkits.ToolkitUse, organisation_id=self.house["id"], toolkit_id=toolkit["id"]), None) if toolkit else None
+        version = self.audience.one(toolkits.ToolkitVersion, use["version_id"]) if use else None
         return _numbers(version["version"]) if version else None
 
     def call_uses_outdated(self) -> bool:
-        for use in self.rows(m.ToolkitUse, organisation_id=self.house["id"]):
-            used = self.audience.one(m.ToolkitVersion, use["version_id"])
+        for use in self.rows(toolkits.ToolkitUse, organisation_id=self.house["id"]):
+            used = self.audience.one(toolkits.ToolkitVersion, use["version_id"])
             assert used is not None
             if used["status"] == "withdrawn":
                 return True
-            for newer in self.rows(m.ToolkitVersion, toolkit_id=use["toolkit_id"], status=ToolkitStatus.current):
+            for newer in self.rows(toolkits.ToolkitVersion, toolkit_id=use["toolkit_id"], status=ToolkitStatus.current):
                 confirmed, released = use["confirmed_on"], newer["released_on"]
                 unconfirmed = confirmed is None or (released is not None and confirmed < released)
                 if _numbers(newer["version"]) > _numbers(used["version"]) and unconfirmed:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from om_campaigns.audience import bulk
 from om_campaigns.audience.addresses import hash_address
-from om_campaigns.audience.intake import Counts, bulk
+from om_campaigns.audience.intake import Counts
 from om_campaigns.columns import new_ref
 from tests.audience.intake_help import HOUSES, KEYS, Office
 

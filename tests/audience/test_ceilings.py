@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.audience.files import MOST_LINES, read_table
+from om_campaigns.audience.intake.files import MOST_LINES, read_table
+from om_campaigns.audience.intake.workbooks import inspect
 from om_campaigns.audience.segments import load_segments
-from om_campaigns.audience.sheets import inspect
 from om_campaigns.errors import MOST_SHOWN, InputError, Problem, ProblemsError
 from om_campaigns.pipeline.texts import read_tree
 from om_campaigns.settings import load_settings

@@ -14,9 +14,10 @@ from sqlalchemy import Engine, Select, and_, insert, literal, select
 from sqlalchemy.orm import aliased
 
 from om_campaigns import engines, store
+from om_campaigns.audience.changes import Change
 from om_campaigns.audience.expressions import FIELDS, FUNCTIONS, Kind, Refers, Selects, check, compile_condition, read, split
 from om_campaigns.audience.expressions.parse import MAX_BRACKETS, MAX_BYTES
-from om_campaigns.audience.models import Change, Organisation, Person, Seat
+from om_campaigns.audience.models import Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import NetworkKind, OrganisationStatus, Role, Route
 from om_campaigns.columns import table_of
 from om_campaigns.errors import ProblemsError

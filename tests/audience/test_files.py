@@ -12,7 +12,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from om_campaigns.audience.files import MAX_CELL, read_table
+from om_campaigns.audience.intake.files import MAX_CELL, read_table
 from om_campaigns.errors import ProblemsError
 
 TEXT = "Name;E-Mail\r\nJörg Müßig;joerg@hwk.example\r\n"

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from om_campaigns.audience.house_days import BLOCK_DAYS, load_house_days, spell_quiet_days
-from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
+from om_campaigns.audience.house_days import BLOCK_DAYS, load_house_days, read_newsletter_days, read_quiet_days, spell_quiet_days
 
 DAYS = st.dates(date(2026, 1, 1), date(2035, 12, 31))
 

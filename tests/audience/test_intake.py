@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from om_campaigns.audience.addresses import Keyring, hash_address
 from om_campaigns.audience.intake import BasisGrant, Counts, Rejected
-from om_campaigns.audience.intake.houses import find_cycles
+from om_campaigns.audience.intake.organisations import find_cycles
 from om_campaigns.audience.vocabulary import BasisKind
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.store import read

@@ -12,9 +12,10 @@ from sqlmodel import Session, SQLModel
 
 from om_campaigns import store
 from om_campaigns.audience import models as m
+from om_campaigns.audience import toolkits
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.segments import Part, Segment, explain, load_segments, subjects
-from om_campaigns.audience.versions import version_key
+from om_campaigns.audience.toolkits import version_key
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     ForwardPolicy,
@@ -144,14 +145,14 @@ def _build_networks_and_toolkits(town: _Town) -> None:
     town.network("abendtal", NetworkKind.om, "verband", date(2026, 12, 20))
     town.network("ruhetal", NetworkKind.om, "firma", None)
     town.network("talau", NetworkKind.other, "land", date(2026, 1, 1), kammer=date(2026, 6, 1), kasse=date(2025, 6, 1), ort=None)
-    check, old = town.add(m.Toolkit(code="BZ", name="Check")), town.add(m.Toolkit(code="ALT", name="Merkblatt"))
+    check, old = town.add(toolkits.Toolkit(code="BZ", name="Check")), town.add(toolkits.Toolkit(code="ALT", name="Merkblatt"))
     versions = {}
     for kit, version, status, released in (
         (check, "2.9", ToolkitStatus.superseded, date(2025, 3, 1)),
         (check, "2.10", ToolkitStatus.current, date(2026, 11, 1)),
         (old, "1.0", ToolkitStatus.withdrawn, date(2020, 1, 1)),
     ):
-        row = m.ToolkitVersion(toolkit_id=kit, version=version, sort_key=version_key(version), status=status, released_on=released)
+        row = toolkits.ToolkitVersion(toolkit_id=kit, version=version, sort_key=version_key(version), status=status, released_on=released)
         versions[kit, version] = town.add(row)
     for house, kit, version, confirmed in (
         ("kammer", check, "2.9", None),
@@ -160,7 +161,9 @@ def _build_networks_and_toolkits(town: _Town) -> None:
         ("land", check, "2.10", None),
         ("firma", old, "1.0", date(2026, 12, 1)),
     ):
-        use = m.ToolkitUse(organisation_id=town.houses[house], toolkit_id=kit, version_id=versions[kit, version], confirmed_on=confirmed)
+        use = toolkits.ToolkitUse(
+            organisation_id=town.houses[house], toolkit_id=kit, version_id=versions[kit, version], confirmed_on=confirmed
+        )
         town.add(use)
 
 

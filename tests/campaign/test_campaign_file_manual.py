@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.audience.columns_de import fold
+from om_campaigns.audience.german import fold
 from om_campaigns.campaign.definition import WEEKDAYS
 from om_campaigns.campaign.reading import Known, read_campaign
 from om_campaigns.campaign.words import (

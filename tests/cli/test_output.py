@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from om_campaigns.audience.intake.cells import free_text
-from om_campaigns.audience.intake.run import Known
+from om_campaigns.audience.intake.import_run import Known
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.cli.output import neutral, print_facts, print_rows, shown
 

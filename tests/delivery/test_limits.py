@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 from sqlmodel import select
 
-from om_campaigns.audience.models import Address, Change, Organisation, Suppression
+from om_campaigns.audience.changes import Change
+from om_campaigns.audience.models import Address, Organisation, Suppression
 from om_campaigns.audience.vocabulary import Level
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Pack
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus

@@ -13,7 +13,7 @@ from email.policy import default
 import pytest
 
 from om_campaigns import store
-from om_campaigns.audience.entrance import find_receivers, find_steward
+from om_campaigns.audience.access import find_receivers, find_steward
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.segments import Segment
 from om_campaigns.compose.contexts import Houses

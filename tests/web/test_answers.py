@@ -13,8 +13,8 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy import text
 
+from om_campaigns.audience.access import find_address, find_receivers, find_steward
 from om_campaigns.audience.addresses import normalise
-from om_campaigns.audience.entrance import find_address, find_receivers, find_steward
 from om_campaigns.compose.frontmatter import AnswerTarget
 from om_campaigns.compose.links import Door, make_token
 from om_campaigns.feedback.answers import Said, record_answer

@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from om_campaigns import store
+from om_campaigns.audience.access import make_link
 from om_campaigns.audience.addresses import Keyring, normalise
-from om_campaigns.audience.entrance import make_link
 from om_campaigns.compose.links import Door, make_token
 from om_campaigns.feedback import opting_in
 from om_campaigns.pipeline.notices import CONFIRM, MANAGE

@@ -4,10 +4,9 @@ Parsed by Jinja's parser, read against a closed list of fields and functions, co
 Pure: no session, no clock, no file. The language is described in ``docs/reference/expressions.md``.
 """
 
-from om_campaigns.audience.expressions.catalogue import FIELDS, FUNCTIONS, Kind, Refers, Selects
+from om_campaigns.audience.expressions.catalogue import FIELDS, FUNCTIONS, Kind, Reference, Refers, Selects
 from om_campaigns.audience.expressions.compile import check, compile_condition
 from om_campaigns.audience.expressions.parse import split
-from om_campaigns.audience.expressions.tree import Reference
 from om_campaigns.audience.expressions.typed import read
 
 __all__ = ["FIELDS", "FUNCTIONS", "Kind", "Reference", "Refers", "Selects", "check", "compile_condition", "read", "split"]

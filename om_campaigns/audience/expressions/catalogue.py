@@ -1,13 +1,16 @@
-"""The closed list of what an expression may say: fields, functions, their types and what they mean.
+"""The closed list of what an expression may say: fields, functions, their types and what they mean; and the tree of what one did say.
 
 The reference (``docs/reference/expressions.md``) carries the same sentences; a test holds the two together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
+from om_campaigns.audience.german import fold, type_words
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     DataRole,
@@ -18,6 +21,7 @@ from om_campaigns.audience.vocabulary import (
     Role,
     Route,
 )
+from om_campaigns.nearest import find_nearest
 
 
 class Selects(StrEnum):
@@ -192,3 +196,101 @@ FUNCTIONS: dict[str, Function] = {
 
 MAX_DAYS = 36_500
 MAX_NUMBER = 1_000_000_000
+
+
+Constant = str | int | date
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A field, or a function with its arguments. Versions and dates in ``arguments`` are as they were written."""
+
+    name: str
+    kind: Kind
+    arguments: tuple[str | int, ...] = ()
+    seat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """A comparison with one value; ``op`` is ``==  <  <=  >  >=``, ``value`` None asks whether the term is missing."""
+
+    term: Term
+    op: str
+    value: Constant | None
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The term's value is one of these; ``missing`` says that none stood in the list too."""
+
+    term: Term
+    values: tuple[Constant, ...]
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """A list-valued term holds this text."""
+
+    term: Term
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A function that says yes or no."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    nodes: tuple[Node, ...]
+
+
+Node = Is | OneOf | Holds | Truth | Always | Not | All | Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A word of an expression that names something of the workspace; line and column count within the expression."""
+
+    refers: Refers
+    value: str
+    line: int
+    column: int
+
+
+UNKNOWN = "unknown-value"
+SECTORS = frozenset({"all", *"ABCDEFGHIJKLMNOPQRSTU"})
+CLOSED = frozenset({Refers.organisation_type, Refers.sector})
+"""Vocabularies that do not grow with the next import of houses: an unknown word is an error, elsewhere a warning."""
+
+Words = Mapping[Refers, Collection[str]]
+
+
+def describe_unknown(refers: Refers, value: str, words: Words) -> str:
+    """What is wrong with a word; '' if it is known, or nothing can be said of such words."""
+    known = words.get(refers)
+    if known is None or value in known:
+        return ""
+    meant = type_words().get(fold(value)) if refers is Refers.organisation_type else None
+    near = meant if meant in known else find_nearest(value, known)
+    hint = f"did you mean '{near}'?" if near else f"there are {', '.join(sorted(known)[:20]) or 'none'}"
+    return f"there is no {refers} '{value}'; {hint}"

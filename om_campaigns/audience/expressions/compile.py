@@ -14,7 +14,7 @@ from typing import Any as Anything
 
 from sqlalchemy import ColumnClause, ColumnElement, and_, false, not_, or_, select, true
 
-from om_campaigns.audience.expressions.catalogue import Kind, Selects
+from om_campaigns.audience.expressions.catalogue import All, Always, Any, Constant, Holds, Is, Kind, Node, Not, OneOf, Selects, Term, Truth
 from om_campaigns.audience.expressions.terms import (
     ASKED,
     CONDITIONS,
@@ -30,9 +30,8 @@ from om_campaigns.audience.expressions.terms import (
     scalar,
     table,
 )
-from om_campaigns.audience.expressions.tree import All, Always, Any, Constant, Holds, Is, Node, Not, OneOf, Term, Truth
 from om_campaigns.audience.expressions.typed import read
-from om_campaigns.audience.versions import version_key
+from om_campaigns.audience.toolkits import version_key
 from om_campaigns.errors import Problem, ProblemsError
 
 _OPERATORS: dict[str, Callable[[Anything, Anything], Anything]] = {

@@ -26,9 +26,9 @@ from sqlalchemy import (
     select,
 )
 
-from om_campaigns.audience import consent, seats
+from om_campaigns.audience import consent, seats, toolkits
 from om_campaigns.audience import models as m
-from om_campaigns.audience.expressions.tree import Term
+from om_campaigns.audience.expressions.catalogue import Term
 from om_campaigns.audience.tree import select_stating
 from om_campaigns.audience.vocabulary import NATIONWIDE, NetworkKind, RecipientKind, ResponseKind, Role, Sender, ToolkitStatus
 
@@ -61,10 +61,10 @@ _basis = table(m.Basis).alias("x_basis")
 _network = table(m.Network).alias("x_network")
 _in_network = table(m.NetworkOrganisation).alias("x_in_network")
 _by_person = table(m.NetworkPerson).alias("x_by_person")
-_toolkit = table(m.Toolkit).alias("x_toolkit")
-_use = table(m.ToolkitUse).alias("x_use")
-_used = table(m.ToolkitVersion).alias("x_used")
-_newer = table(m.ToolkitVersion).alias("x_newer")
+_toolkit = table(toolkits.Toolkit).alias("x_toolkit")
+_use = table(toolkits.ToolkitUse).alias("x_use")
+_used = table(toolkits.ToolkitVersion).alias("x_used")
+_newer = table(toolkits.ToolkitVersion).alias("x_newer")
 _touch = table(m.Touch).alias("x_touch")
 _response = table(m.Response).alias("x_response")
 

@@ -18,17 +18,28 @@ from om_campaigns.audience.expressions.catalogue import (
     FUNCTIONS,
     MAX_DAYS,
     MAX_NUMBER,
+    All,
+    Always,
+    Any,
+    Constant,
     Field,
     Function,
+    Holds,
+    Is,
     Kind,
+    Node,
+    Not,
+    OneOf,
     Parameter,
+    Reference,
     Refers,
     Selects,
     Takes,
+    Term,
+    Truth,
 )
 from om_campaigns.audience.expressions.parse import NAME, SIZE, SYNTAX, TYPE, VALUE, ExpressionError, Position, parse
-from om_campaigns.audience.expressions.tree import All, Always, Any, Constant, Holds, Is, Node, Not, OneOf, Reference, Term, Truth
-from om_campaigns.audience.versions import version_key
+from om_campaigns.audience.toolkits import version_key
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE
 from om_campaigns.nearest import suggest
 

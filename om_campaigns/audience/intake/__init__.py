@@ -15,18 +15,16 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlmodel import Session
 
-from om_campaigns.audience import files
+from om_campaigns.audience import bulk
 from om_campaigns.audience.addresses import Keyring
-from om_campaigns.audience.intake import bulk, circles, houses, kinds, lines
-from om_campaigns.audience.intake.addressbook import Addressbook
-from om_campaigns.audience.intake.grounds import Grounds
-from om_campaigns.audience.intake.journal import Journal
+from om_campaigns.audience.changes import ChangeLog, Difference
+from om_campaigns.audience.intake import files, kinds, networks_and_toolkits, organisations
+from om_campaigns.audience.intake.addresses_and_bases import Addresses, Bases
+from om_campaigns.audience.intake.import_run import BasisGrant, Counts, ImportReport, Rejected, Run, Sheet, load_known
 from om_campaigns.audience.intake.kinds import FileKind
-from om_campaigns.audience.intake.matching import People
-from om_campaigns.audience.intake.people import staged_rows
-from om_campaigns.audience.intake.report import BasisGrant, Counts, Difference, ImportReport, Rejected
-from om_campaigns.audience.intake.run import Run, Sheet, load_known
-from om_campaigns.audience.intake.seating import Seating
+from om_campaigns.audience.intake.people import People
+from om_campaigns.audience.intake.people_rows import staged_rows
+from om_campaigns.audience.intake.seats import Seats
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.errors import InputError, Problem, ProblemsError
 
@@ -43,15 +41,15 @@ WRITTEN = (
 """The tables an import may write to: what a trial works on a copy of."""
 
 _PARTS: tuple[tuple[FileKind, Callable[[Run, list[Sheet]], None]], ...] = (
-    (kinds.MAILING_LISTS, houses.import_mailing_lists),
-    (kinds.REGIONS, houses.import_regions),
-    (kinds.ORGANISATION_TYPES, houses.import_types),
-    (kinds.ORGANISATIONS, lambda run, sheets: houses.import_organisations(run, sheets, Addressbook(run))),
+    (kinds.MAILING_LISTS, organisations.import_mailing_lists),
+    (kinds.REGIONS, organisations.import_regions),
+    (kinds.ORGANISATION_TYPES, organisations.import_types),
+    (kinds.ORGANISATIONS, lambda run, sheets: organisations.import_organisations(run, sheets, Addresses(run))),
     (kinds.PEOPLE, lambda run, sheets: _import_people(run, sheets)),
-    (kinds.NETWORKS, circles.import_networks),
-    (kinds.TOOLKITS, circles.import_toolkits),
-    (kinds.TOOLKIT_USES, circles.import_toolkit_uses),
-    (kinds.CONTACT_LINES, lines.import_contact_lines),
+    (kinds.NETWORKS, networks_and_toolkits.import_networks),
+    (kinds.TOOLKITS, networks_and_toolkits.import_toolkits),
+    (kinds.TOOLKIT_USES, networks_and_toolkits.import_toolkit_uses),
+    (kinds.CONTACT_LINES, organisations.import_contact_lines),
 )
 
 
@@ -79,13 +77,13 @@ def import_files(
     with session.begin_nested(), _room_for(session.connection()) as connection:
         if not is_trial:
             bulk.hold_tables(connection, _HELD)
-        run = Run(connection, keyring, Journal(origin, actor, now), today, basis, load_known(connection))
+        run = Run(connection, keyring, ChangeLog(origin, actor, now), today, basis, load_known(connection))
         for kind, part in _PARTS:
             if mine := [sheet for sheet in sheets if sheet.kind is kind]:
                 part(run, mine)
-        run.journal.write(connection)
+        run.change_log.write(connection)
     session.expire_all()
-    run.report.changes = run.journal.differences
+    run.report.changes = run.change_log.differences
     run.report.notes += [f"{path.relative_to(folder).as_posix()} was not read: {text}" for path, text in strays]
     return run.report
 
@@ -172,17 +170,17 @@ def _large_cache(connection: Connection) -> Iterator[Connection]:
 
 def _import_people(run: Run, sheets: list[Sheet]) -> None:
     _check_grant(run)
-    people = People(run, Addressbook(run))
+    people = People(run, Addresses(run))
     for row, error in people.take(row for sheet in sheets for row in staged_rows(run, sheet)):
         run.reject(row.sheet, row.line, error.column, error.reason)
     run.report.rejected.sort(key=lambda each: (each.file, each.line))
-    seating, grounds = Seating(people), Grounds(run, people.book.first_new)
-    seating.settle()
-    touched = grounds.add(people.all_rows())
-    people.book.write()
-    seating.write()
-    grounds.write()
-    _count(run, people, seating, grounds, touched)
+    seats, bases = Seats(people), Bases(run, people.addresses.first_new)
+    seats.settle()
+    touched = bases.add(people.all_rows())
+    people.addresses.write()
+    seats.write()
+    bases.write()
+    _count(run, people, seats, bases, touched)
     if run.report.without_basis:
         run.report.notes.append(
             f"{run.report.without_basis} of {run.report.people_total} have no basis and cannot be written to (LAW-01): "
@@ -202,25 +200,25 @@ def _check_grant(run: Run) -> None:
         raise InputError(f"unknown organisation '{grant.collected_by}'{near}", hint="who collected the basis: om, or the slug of a house")
 
 
-def _count(run: Run, people: People, seating: Seating, grounds: Grounds, touched: set[int]) -> None:
-    report, mailable, first_new = run.report, grounds.mailable, people.first_new
+def _count(run: Run, people: People, seats: Seats, bases: Bases, touched: set[int]) -> None:
+    report, mailable, first_new = run.report, bases.mailable, people.first_new
     for person, rows in people.rows.items():
         without = not any(address in mailable for _row, address in rows) if len(rows) > 1 else rows[0][1] not in mailable
         report.without_basis += without
         if person >= first_new:
             report.people.new += 1
-            run.journal.show_created("person", rows[0][0].name, rows[0][0].place.slug)
+            run.change_log.show_created("person", rows[0][0].name, rows[0][0].place.slug)
         else:
-            changed = person in seating.changed or any(address in touched for _row, address in rows)
+            changed = person in seats.changed or any(address in touched for _row, address in rows)
             report.people.count(new=False, changed=changed)
     for (address, house), (row, _address) in people.role_rows.items():
         seat = people.role_seat_at.get((address, house))
-        report.people.count(new=seat is None, changed=seat is not None and (-seat in seating.changed or address in touched))
+        report.people.count(new=seat is None, changed=seat is not None and (-seat in seats.changed or address in touched))
         report.without_basis += address not in mailable
         if seat is None:
-            run.journal.show_created("seat", row.address.address, row.place.slug)
+            run.change_log.show_created("seat", row.address.address, row.place.slug)
     report.people_total = len(people.rows) + len(people.role_rows)
-    if kept := grounds.kept():
+    if kept := bases.kept():
         report.notes.append(
             f"{kept} {'address keeps its' if kept == 1 else 'addresses keep their'} basis though the file states none: an empty cell takes "
             "nothing away; where somebody withdrew it, do 'om-campaigns person unsubscribe ADDRESS'"

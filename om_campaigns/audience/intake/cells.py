@@ -10,16 +10,15 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from om_campaigns.audience import columns_de as words
+from om_campaigns.audience import german as words
 from om_campaigns.audience.addresses import find_unsafe, normalise
-from om_campaigns.audience.columns_de import name_key as name_key
-from om_campaigns.audience.counts import read_count
+from om_campaigns.audience.german import UNFIT, name_key, read_count, read_day, shorten
+from om_campaigns.audience.house_days import read_newsletter_days, read_quiet_days
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE
 from om_campaigns.nearest import suggest
 
@@ -31,15 +30,11 @@ MAX_PARTS = 500
 CLEAR = ("-", "–", "—")
 FORMULA_STARTS = frozenset("=+-@\t\r＝＋－＠")
 
-UNFIT = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|%0[adAD]")
-"""Line breaks, control and direction characters, and their percent forms: never in a name or key (SEC-01)."""
 
 _UNFIT_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PARTS = re.compile(r"[,|;\n]")
 _PHONE = re.compile(r"\+?[0-9][0-9 /()-]{3,38}[0-9]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
-_GERMAN_DATE = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4}|\d{2})")
-_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?")
 
 
 @dataclass(slots=True)
@@ -106,33 +101,27 @@ def free_text(text: str, _known: Known) -> str:
 
 def slug(text: str, _known: Known) -> str:
     if not _SLUG.fullmatch(text.lower()):
-        raise ValueError(f"'{_short(text)}' is not a slug: letters a–z, digits, '-', '_' and '.', beginning with a letter or digit")
+        raise ValueError(f"'{shorten(text)}' is not a slug: letters a–z, digits, '-', '_' and '.', beginning with a letter or digit")
     return text.lower()
 
 
 def code(text: str, _known: Known) -> str:
     found = clean_name(text)
     if len(found) > 40 or "@" in found:
-        raise ValueError(f"'{_short(text)}' is not a code: at most 40 characters, no '@'")
+        raise ValueError(f"'{shorten(text)}' is not a code: at most 40 characters, no '@'")
     return found
 
 
-def day(text: str, _known: Known | None = None) -> str:
-    """``2026-12-31``, ``31.12.2026`` or ``31.12.26`` as ISO text."""
-    if found := _ISO_DATE.fullmatch(text):
-        year, month, number = (int(part) for part in found.groups()[:3])
-    elif found := _GERMAN_DATE.fullmatch(text):
-        number, month, year = (int(part) for part in found.groups())
-        year += 2000 if year < 100 else 0
-    else:
-        raise ValueError(f"'{_short(text)}' is not a date; write 2026-12-31 or 31.12.2026")
-    try:
-        value = date(year, month, number)
-    except ValueError:
-        raise ValueError(f"'{_short(text)}' is not a day of the calendar") from None
-    if not 1900 <= value.year <= 2100:
-        raise ValueError(f"'{_short(text)}' lies outside the years 1900 to 2100")
-    return value.isoformat()
+def day(text: str, _known: Known) -> str:
+    return read_day(text)
+
+
+def quiet_days(text: str, _known: Known) -> str:
+    return read_quiet_days(text)
+
+
+def newsletter_days(text: str, _known: Known) -> str:
+    return read_newsletter_days(text)
 
 
 def whole_number(text: str, _known: Known) -> int:
@@ -146,7 +135,7 @@ def yes_or_no(text: str, _known: Known) -> bool:
         return True
     if folded in words.NO:
         return False
-    raise ValueError(f"'{_short(text)}' is neither yes nor no")
+    raise ValueError(f"'{shorten(text)}' is neither yes nor no")
 
 
 def word(kind: type[StrEnum], what: str) -> Reader:
@@ -176,7 +165,7 @@ def _look_up(known: Known, table: dict[str, str], text: str, what: str) -> str:
     folded = words.fold(text)
     if folded in table:
         return table[folded]
-    raise ValueError(f"unknown {what} '{_short(text)}'{known.hint(folded, table)}")
+    raise ValueError(f"unknown {what} '{shorten(text)}'{known.hint(folded, table)}")
 
 
 def parts(text: str) -> list[str]:
@@ -192,16 +181,16 @@ def region(text: str, known: Known) -> str:
     if text.isascii() and text.isdigit():
         ags = f"0{text}" if len(text) in (1, 4, 7) else text
         if len(ags) not in (2, 3, 5, 8) or ags[:2] not in LAENDER:
-            raise ValueError(f"'{_short(text)}' is not a region: an AGS has 2, 3, 5 or 8 digits and begins with 01 to 16")
+            raise ValueError(f"'{shorten(text)}' is not a region: an AGS has 2, 3, 5 or 8 digits and begins with 01 to 16")
         return ags
     folded = words.fold(text)
     if found := words.land_words().get(folded):
         return found
     named = known.regions.get(folded, set())
     if len(named) > 1:
-        raise ValueError(f"'{_short(text)}' names several regions ({', '.join(sorted(named))}); write the AGS")
+        raise ValueError(f"'{shorten(text)}' names several regions ({', '.join(sorted(named))}); write the AGS")
     if not named:
-        raise ValueError(f"unknown region '{_short(text)}'{known.hint(folded, known.regions | words.land_words())}")
+        raise ValueError(f"unknown region '{shorten(text)}'{known.hint(folded, known.regions | words.land_words())}")
     return next(iter(named))
 
 
@@ -217,7 +206,7 @@ def regions(text: str, known: Known) -> tuple[str, ...]:
 def land(text: str, known: Known) -> str:
     found = region(text, known)
     if found not in LAENDER:
-        raise ValueError(f"'{_short(text)}' is not one Land")
+        raise ValueError(f"'{shorten(text)}' is not one Land")
     return found
 
 
@@ -230,7 +219,7 @@ def sectors(text: str, _known: Known) -> tuple[str, ...]:
         elif re.fullmatch(r"[A-Ua-u]", part):
             found.add(part.upper())
         else:
-            raise ValueError(f"unknown sector '{_short(part)}': a letter A to U of the WZ, or all")
+            raise ValueError(f"unknown sector '{shorten(part)}': a letter A to U of the WZ, or all")
     return tuple(sorted(found))
 
 
@@ -256,13 +245,13 @@ def _zones() -> frozenset[str]:
 def zone(text: str, known: Known) -> str:
     """An IANA zone; an unknown one is an error, never a silent fallback (SCH-06)."""
     if text not in _zones():
-        raise ValueError(f"unknown time zone '{_short(text)}'{known.hint(text, _zones())}")
+        raise ValueError(f"unknown time zone '{shorten(text)}'{known.hint(text, _zones())}")
     return text
 
 
 def url(text: str, _known: Known) -> str:
     if UNFIT.search(text) or not re.fullmatch(r"https://[^\s<>\"'\\]{3,500}", text):
-        raise ValueError(f"'{_short(text)}' is not an address of the form https://…")
+        raise ValueError(f"'{shorten(text)}' is not an address of the form https://…")
     return text
 
 
@@ -270,7 +259,7 @@ def phone(text: str, _known: Known) -> str:
     """A number to call, written as people write it; an apostrophe before the ``+`` is Excel's."""
     found = " ".join(text.removeprefix("'").split())
     if not _PHONE.fullmatch(found):
-        raise ValueError(f"'{_short(text)}' is not a telephone number; write it like 0345 67890 or +49 345 67890")
+        raise ValueError(f"'{shorten(text)}' is not a telephone number; write it like 0345 67890 or +49 345 67890")
     return found
 
 
@@ -294,9 +283,9 @@ def organisation(text: str, known: Known) -> str:
         return folded
     named = known.organisation_names.get(name_key(text), set())
     if len(named) > 1:
-        raise ValueError(f"'{_short(text)}' names several organisations ({', '.join(sorted(named)[:5])}); write the slug")
+        raise ValueError(f"'{shorten(text)}' names several organisations ({', '.join(sorted(named)[:5])}); write the slug")
     if not named:
-        raise ValueError(f"unknown organisation '{_short(text)}'{known.hint(folded, known.organisations)}")
+        raise ValueError(f"unknown organisation '{shorten(text)}'{known.hint(folded, known.organisations)}")
     return next(iter(named))
 
 
@@ -324,10 +313,6 @@ def mailing_lists(text: str, known: Known) -> tuple[str, ...]:
     for part in parts(text):
         folded = "*" if words.fold(part) == "alle" else part.lower()
         if folded != "*" and folded not in known.mailing_lists:
-            raise ValueError(f"unknown mailing list '{_short(part)}'{known.hint(folded, known.mailing_lists)}")
+            raise ValueError(f"unknown mailing list '{shorten(part)}'{known.hint(folded, known.mailing_lists)}")
         found.append(folded)
     return tuple(sorted(set(found)))
-
-
-def _short(text: str) -> str:
-    return UNFIT.sub("·", text[:60]) + ("…" if len(text) > 60 else "")

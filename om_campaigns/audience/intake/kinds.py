@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from om_campaigns.audience import columns_de as words
+from om_campaigns.audience import german as words
 from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.cells import Reader
-from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
-from om_campaigns.audience.tables import Table
+from om_campaigns.audience.intake.files import Table
 from om_campaigns.audience.vocabulary import (
     BasisKind,
     ChangeKind,
@@ -90,8 +89,8 @@ ORGANISATIONS = _kind(
     pack_delivery=cells.word(PackDelivery, "pack delivery"),
     shelf_life_days=cells.whole_number,
     rhythm=cells.word(Rhythm, "rhythm"),
-    quiet_days=read_quiet_days,
-    newsletter_days=read_newsletter_days,
+    quiet_days=cells.quiet_days,
+    newsletter_days=cells.newsletter_days,
     also_in=cells.all_as_written,
 )
 PEOPLE = _kind(

@@ -1,275 +1,259 @@
-"""Rows of people: from cells to places at a table.
+"""Who is who: every row of a file of people finds its person, or makes one.
 
-Most cells of such a file repeat from row to row (house, roles, basis, dates), so everything but staff key, name and
-address is read once per combination and shared. What is left per row is little, and rows are many.
+A staff key decides; else the same address and name; else the same name in the same house, who then has another address
+– so one human is never written to twice. The same address under another name is another person who shares it.
+
+Rows without a staff key that share a name with an address or a house are about one person. Where such rows contradict each
+other, none of them is taken: the first would change what the others are recognised by, and the same file would say something
+else the second time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, NamedTuple
-from unicodedata import is_normalized, normalize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
-from om_campaigns.audience.addresses import NormalAddress
-from om_campaigns.audience.intake import cells
-from om_campaigns.audience.intake.report import CellError
-from om_campaigns.audience.intake.run import Run, Sheet, read_row
-from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, PersonStatus
+from om_campaigns.audience import bulk
+from om_campaigns.audience.intake.addresses_and_bases import Addresses
+from om_campaigns.audience.intake.import_run import CellError, Run
+from om_campaigns.audience.intake.people_rows import Staged
+from om_campaigns.audience.vocabulary import AddressKind
 
-NO_ROLE = 99
-_OWN = ("person", "name", "first_name", "last_name", "email")
-_BASIS = ("basis", "mailing_list", "collected_by", "obtained_on", "source", "text_version", "proof_ref")
+Refused = tuple[Staged, CellError]
 
-
-class Ground(NamedTuple):
-    """A basis as a row states it; the first three fields with the address are its key. ``collector`` 0 means OM."""
-
-    kind: str
-    mailing_list: str
-    collector: int
-    obtained_on: str | None
-    source: str
-    text_version: str
-    proof_ref: str
+SEVERAL = -1
+"""Stands for 'more than one person' where a name must decide alone."""
 
 
 @dataclass(slots=True)
-class Place:
-    """What a row says about the seat. ``values`` holds the columns that were not empty (None: cleared)."""
+class StoredPerson:
+    """A person as the database has them."""
 
-    house: int
-    slug: str
-    roles: tuple[str, ...] | None
-    strength: int
-    values: dict[str, Any]
-
-
-class Staged(NamedTuple):
-    """A row that can be taken, as far as it is known alone."""
-
-    sheet: Sheet
-    line: int
+    id: int
     staff_key: str | None
-    name: str
-    name_key: str
-    address: NormalAddress
-    place: Place
-    grounds: tuple[Ground, ...]
+    full_name: str
+    main_address: int | None
+    language: str | None
+    salutation: str | None
+    status: str
+    seats: list[int] = field(default_factory=list)
 
 
-MOST_REMEMBERED = 10_000
-"""Different texts of one column that are kept as read; in a column with more of them few come again."""
+@dataclass(slots=True)
+class StoredSeat:
+    """A seat as the database has it; dates are ISO text."""
 
-_UNNAMED = (CellError("", ""),)
-"""Stands for the faults of a row where none is named any more: finding them all is most of the work."""
-
-
-def staged_rows(run: Run, sheet: Sheet) -> Iterator[Staged]:
-    """The rows of a file of people whose cells can be read; the others are named in the report."""
-    reader = _PersonReader(run, sheet)
-    width = len(sheet.columns)
-    for line, row, fault in sheet.table.rows:
-        if len(row) != width:
-            if fault or any(cell.strip() for cell in row[width:]):
-                run.reject(sheet, line, "", fault or f"the row has more cells than the header ({len(row)} instead of {width})")
-                continue
-            row = row[:width] + [""] * (width - len(row))
-        try:
-            yield reader.read(line, row)
-        except CellError:
-            if any(cell.strip() for cell in row):
-                for each in _UNNAMED if run.is_full else reader.find_faults(row):
-                    run.reject(sheet, line, each.column, each.reason)
+    id: int
+    person: int | None
+    house: int
+    address: int | None
+    primary: bool
+    since: str | None
+    until: str | None
+    roles: tuple[str, ...] = ()
 
 
-def _first_of(faults: list[CellError]) -> CellError:
-    """Another one like the first: an error that its own frame can name keeps that frame, and an import searches for no cycles."""
-    return CellError(faults[0].column, faults[0].reason)
+class People:
+    """Everybody who is stored, by all that can identify them, and the rows of this import by person."""
 
-
-class _PersonReader:
-    def __init__(self, run: Run, sheet: Sheet) -> None:
+    def __init__(self, run: Run, addresses: Addresses) -> None:
         self.run = run
-        self.sheet = sheet
-        columns = sheet.columns
-        self.staff, self.first = _position(columns, "person"), _position(columns, "first_name")
-        self.name, self.last = _position(columns, "name"), _position(columns, "last_name")
-        self.email = columns.index("email")
-        self.seat = _Part([position for position, column in enumerate(columns) if column not in (*_OWN, *_BASIS)], columns)
-        self.basis = _Part([position for position, column in enumerate(columns) if column in _BASIS], columns)
-        self.places: dict[tuple[str, ...], Place] = {}
-        self.grounds: dict[tuple[str, ...], tuple[Ground, ...]] = {}
+        self.addresses = addresses
+        self.persons: dict[int, StoredPerson] = {}
+        self.seats: dict[int, StoredSeat] = {}
+        self.seat_at: dict[tuple[int, int], int] = {}
+        self.role_seat_at: dict[tuple[int, int], int] = {}
+        self.by_staff_key: dict[str, int] = {}
+        self.by_address: dict[tuple[int, str], int] = {}
+        self.by_house: dict[tuple[int, str], int] = {}
+        self.staff_key_of: dict[int, str] = {}
+        self._load()
+        self.first_new = self.next_person = bulk.first_free_id(run.connection, "person")
+        self.rows: dict[int, list[tuple[Staged, int]]] = {}
+        self.role_rows: dict[tuple[int, int], tuple[Staged, int]] = {}
 
-    def read(self, line: int, row: list[str]) -> Staged:
-        """Raises CellError for the first fault; ``find_faults`` names all."""
-        seat = self.seat.pick(row)
-        place = self.places.get(seat)
-        if place is None:
-            place = self.places[seat] = self._read_place(seat)
-        basis = self.basis.pick(row)
-        grounds = self.grounds.get(basis)
-        if grounds is None:
-            grounds = self.grounds[basis] = self._read_grounds(basis)
-        staff_key = self._staff_key(row[self.staff]) if self.staff >= 0 else None
-        name = row[self.name].strip() if self.first < 0 and self.name >= 0 else self._joined_name(row)
-        # one look for the many plain names; whatever is odd goes the long way and is named there
-        if (
-            not name.isprintable()
-            or "%" in name
-            or "{" in name
-            or "}" in name
-            or len(name) > cells.MAX_NAME
-            or name[:1] in _ODD_STARTS
-            or "  " in name
-        ):
-            name = self._odd_name(name)
-        name_key = name.casefold() if name.isascii() else cells.name_key(name)
-        if not name.isascii() and not is_normalized("NFC", name):
-            name = normalize("NFC", name)
-        if not name and staff_key:
-            raise self._no_name()
-        return Staged(self.sheet, line, staff_key, name, name_key, self._address(row[self.email]), place, grounds)
+    def _load(self) -> None:
+        connection, names = self.run.connection, dict[int, str]()
+        sql = (
+            "SELECT id, staff_key, full_name, name_key, main_address_id, language, salutation, status FROM person WHERE status <> 'erased'"
+        )
+        for each, staff_key, full_name, name_key, *others in bulk.load_rows(connection, sql):
+            person = self.persons[each] = StoredPerson(each, staff_key, full_name, *others)
+            names[each] = name_key
+            if staff_key:
+                self.by_staff_key[staff_key] = each
+                self.staff_key_of[each] = staff_key
+            if person.main_address:
+                self._put(self.by_address, (person.main_address, name_key), each)
+        sql = "SELECT id, person_id, organisation_id, address_id, is_primary_home, since, until FROM seat ORDER BY id"
+        for each, person_id, house, address, primary, since, until in bulk.load_rows(connection, sql):
+            seat = self.seats[each] = StoredSeat(each, person_id, house, address, bool(primary), bulk.as_day(since), bulk.as_day(until))
+            if person_id is None:
+                self.role_seat_at[seat.address or 0, house] = each
+            elif person_id in self.persons:
+                self.persons[person_id].seats.append(each)
+                self.seat_at[person_id, house] = each
+                self._put(self.by_house, (house, names[person_id]), person_id)
+                if address:
+                    self._put(self.by_address, (address, names[person_id]), person_id)
+        for each, role in bulk.load_rows(connection, "SELECT seat_id, role FROM seat_role"):
+            self.seats[each].roles += (role,)
 
-    def find_faults(self, row: list[str]) -> list[CellError]:
-        """Everything wrong in a row that ``read`` refused, in the order of its cells."""
-        faults = self._check_place(self.seat.pick(row))[1] + self._check_grounds(self.basis.pick(row))[1]
-        name, staff_key = self._joined_name(row), row[self.staff].strip() if self.staff >= 0 else ""
-        if staff_key and not name:
-            faults.append(self._no_name())
-        for read, text in ((self._staff_key, staff_key), (self._odd_name, name), (self._address, row[self.email])):
-            try:
-                read(text)
-            except CellError as error:
-                faults.append(error)
-        return sorted(faults, key=lambda each: _position(self.sheet.columns, each.column))
+    @staticmethod
+    def _put(index: dict[tuple[int, str], int], key: tuple[int, str], person: int) -> None:
+        if index.setdefault(key, person) != person:
+            index[key] = SEVERAL
 
-    def _address(self, text: str) -> NormalAddress:
-        text = text.strip()
-        if not text:
-            raise CellError("email", "there is no e-mail address")
-        try:
-            found: NormalAddress = cells.email(text, self.run.known)
-        except ValueError as error:
-            raise CellError("email", str(error)) from None
-        return found
-
-    def _staff_key(self, text: str) -> str | None:
-        text = text.strip()
-        if not text:
-            return None
-        if text.isalnum() and len(text) <= 40:
-            return text
-        try:
-            return str(cells.code(text, self.run.known))
-        except ValueError as error:
-            raise CellError("person", str(error)) from None
-
-    def _joined_name(self, row: list[str]) -> str:
-        parts = (row[position].strip() for position in (self.first, self.name, self.last) if position >= 0)
-        return " ".join(part for part in parts if part)
-
-    def _no_name(self) -> CellError:
-        return CellError("name" if self.name >= 0 else "last_name", "a person without a name")
-
-    def _odd_name(self, text: str) -> str:
-        if not text:
-            return ""
-        try:
-            return cells.clean_name(text)
-        except ValueError as error:
-            raise CellError("name" if self.name >= 0 else "last_name", str(error)) from None
-
-    def _check_place(self, texts: tuple[str, ...]) -> tuple[dict[str, Any], list[CellError]]:
-        values, faults = self.seat.read(self.sheet, texts, self.run)
-        if values.get("organisation") is None and not any(each.column == "organisation" for each in faults):
-            faults.append(CellError("organisation", "there is no organisation"))
-        if (values.get("since") or "0") > (values.get("until") or "9"):
-            faults.append(CellError("until", "the end lies before the beginning"))
-        return values, faults
-
-    def _read_place(self, texts: tuple[str, ...]) -> Place:
-        values, faults = self._check_place(texts)
-        if faults:
-            raise _first_of(faults)
-        roles = values.get("roles", ()) or () if "roles" in values else None
-        strength = min(map(ROLE_STRENGTH.__getitem__, roles), default=NO_ROLE) if roles else NO_ROLE
-        slug = values.pop("organisation")
-        if values.get("status") == PersonStatus.left and values.get("until") is None:
-            values.pop("until", None)  # who has left has an end; without a date it is today
-        return Place(self.run.known.organisations[slug], slug, roles, strength, values)
-
-    def _check_grounds(self, texts: tuple[str, ...]) -> tuple[dict[str, Any], list[CellError]]:
-        values, faults = self.basis.read(self.sheet, texts, self.run)
-        if "basis" not in values and not self.run.grant and any(values.get(each) for each in ("obtained_on", "text_version", "proof_ref")):
-            faults.append(CellError("basis", "there are details of a basis, but not which one"))
-        if (values.get("obtained_on") or "") > self.run.today.isoformat():
-            faults.append(CellError("obtained_on", "the day lies in the future: a basis is recorded when it has been obtained (LAW-01)"))
-        if values.get("basis", BasisKind.none) != BasisKind.none:
-            unsaid = (each for each in ("obtained_on", "source") if not values.get(each) and all(each != fault.column for fault in faults))
-            faults += [CellError(each, f"{each} is missing: a basis without proof is none (LAW-01)") for each in unsaid]
-        return values, faults
-
-    def _read_grounds(self, texts: tuple[str, ...]) -> tuple[Ground, ...]:
-        values, faults = self._check_grounds(texts)
-        if faults:
-            raise _first_of(faults)
-        return tuple(_grounds(self.run, values))
-
-
-class _Part:
-    """Some columns of a file whose cells repeat: every text is read once per column."""
-
-    def __init__(self, positions: list[int], columns: list[str]) -> None:
-        self.columns = [columns[position] for position in positions]
-        self.pick: Callable[[list[str]], tuple[str, ...]] = _picker(positions)
-        self._read: list[dict[str, tuple[dict[str, Any], list[CellError]]]] = [{} for _ in positions]
-
-    def read(self, sheet: Sheet, texts: tuple[str, ...], run: Run) -> tuple[dict[str, Any], list[CellError]]:
-        """The values of these cells and everything wrong with them."""
-        values: dict[str, Any] = {}
-        faults: list[CellError] = []
-        for column, text, known in zip(self.columns, texts, self._read, strict=True):
-            if not text:
+    def take(self, rows: Iterable[Staged]) -> list[Refused]:
+        """Give every row to its person; returns the rows that are not taken, and why. The sure ones come first."""
+        refused: list[Refused] = []
+        unsure: list[Staged] = []
+        for row in rows:
+            if row.name and not row.staff_key:
+                unsure.append(row)
                 continue
-            found = known.get(text)
-            if found is None:
-                found = read_row(sheet.kind, [column], [text], run.known)
-                if len(known) < MOST_REMEMBERED:
-                    known[text] = found
-            values.update(found[0])
-            faults += found[1]
-        return values, faults
+            try:
+                if row.name:
+                    self._take_numbered(row)
+                else:
+                    self._take_role_address(row)
+            except CellError as error:
+                refused.append((row, error))
+        for group in self._group(unsure):
+            refused += self._take_group(group)
+        return refused
+
+    def _take_role_address(self, row: Staged) -> None:
+        address, house = self.addresses.take(row.address, AddressKind.role), row.place.house
+        if earlier := self.role_rows.get((address, house)):
+            raise CellError("email", f"the same role address stands in {_where(row, earlier[0])} already")
+        self.role_rows[address, house] = row, address
+
+    def _take_numbered(self, row: Staged) -> None:
+        person = self._find_numbered(row)
+        others = [other for other, _address in self.rows.get(person, ())] if person is not None else []
+        if others and (fault := _find_double(row, others) or _find_clash(row, others)):
+            raise fault
+        self._assign(person, row)
+
+    def _find_numbered(self, row: Staged) -> int | None:
+        """By number; else somebody without a number (or with the same) who has this name and this address or house."""
+        if row.staff_key and (found := self.by_staff_key.get(row.staff_key)) is not None:
+            return found
+        for each in self._look_up(row):
+            if each is not None and each != SEVERAL and self.staff_key_of.get(each, row.staff_key) == row.staff_key:
+                return each
+        return None
+
+    def _look_up(self, row: Staged) -> tuple[int | None, int | None]:
+        """Who has this name at this address, and who has it in this house."""
+        address = self.addresses.ids.get(row.address.normal_key)
+        at_address = self.by_address.get((address, row.name_key)) if address is not None else None
+        return at_address, self.by_house.get((row.place.house, row.name_key))
+
+    def _assign(self, person: int | None, row: Staged) -> int:
+        if person is None:
+            person = self.next_person
+            self.next_person += 1
+        address = self.addresses.take(row.address, AddressKind.personal)
+        self.rows.setdefault(person, []).append((row, address))
+        self._learn(person, row, address)
+        return person
+
+    def _learn(self, person: int, row: Staged, address: int) -> None:
+        self._put(self.by_address, (address, row.name_key), person)
+        self._put(self.by_house, (row.place.house, row.name_key), person)
+        if row.staff_key:
+            self.by_staff_key[row.staff_key] = person
+            self.staff_key_of[person] = row.staff_key
+
+    def _group(self, rows: list[Staged]) -> Iterable[list[Staged]]:
+        """The rows by person: those that share a name with an address or a house, however long the chain."""
+        groups: dict[int, list[Staged]] = {}
+        group_of: dict[tuple[Any, str], int] = {}
+        for number, row in enumerate(rows):
+            links = list(self._links(row))
+            joined = {group_of[link] for link in links if link in group_of}
+            into = max(joined, key=lambda each: len(groups[each]), default=number)
+            for other in joined - {into}:
+                moved = groups.pop(other)
+                groups[into] += moved
+                group_of.update((link, into) for each in moved for link in self._links(each))
+            groups.setdefault(into, []).append(row)
+            group_of.update((link, into) for link in links)
+        return groups.values()
+
+    def _links(self, row: Staged) -> Iterator[tuple[Any, str]]:
+        """By what a row without a number is recognised, and as whom; not where several people of this name are known there."""
+        for known, what in zip(self._look_up(row), (row.address.normal_key, row.place.house), strict=True):
+            if known != SEVERAL:
+                yield what, row.name_key
+                if known is not None:
+                    yield known, ""
+
+    def _take_group(self, rows: list[Staged]) -> list[Refused]:
+        """All rows about one person, or none but for doubles; returns those that are not taken."""
+        rows.sort(key=lambda row: (row.sheet.table.file, row.line))
+        found = [self._look_up(row) for row in rows]
+        persons = {each for pair in found for each in pair} - {None, SEVERAL}
+        if len(persons) > 1 or any(SEVERAL in pair and not persons.intersection(pair) for pair in found):
+            several = "several people of this name have this house or address; give the number of the person"
+            return [(row, CellError("name", several)) for row in rows]
+        person = next(iter(persons), None)
+        earlier = [row for row, _address in self.rows.get(person, ())] if person is not None else []
+        taken: list[Staged] = []
+        doubles: list[Refused] = []
+        clashes: list[Refused] = []
+        for row in rows:
+            if double := _find_double(row, earlier + taken):
+                doubles.append((row, double))
+            elif clash := _find_clash(row, earlier + taken):
+                clashes.append((row, clash))
+            else:
+                taken.append(row)
+        if clashes:
+            reason = "{} contradicts this row about the same person; none of these rows is taken"
+            return doubles + clashes + [(row, CellError("", reason.format(_where(row, clashes[0][0])))) for row in taken]
+        for row in taken:
+            person = self._assign(person, row)
+        return doubles
+
+    def tables_done(self) -> None:
+        """Let the database go on counting after the people made here."""
+        if self.next_person > self.first_new:
+            bulk.keep_ids(self.run.connection, "person", self.next_person - 1)
+
+    def all_rows(self) -> chain[tuple[Staged, int]]:
+        """Every row that was taken, with its address id."""
+        return chain(chain.from_iterable(self.rows.values()), self.role_rows.values())
 
 
-def _picker(positions: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
-    if len(positions) > 1:
-        return itemgetter(*positions)
-    return lambda row: tuple(row[position] for position in positions)
+def _where(row: Staged, other: Staged) -> str:
+    return f"line {other.line}" if row.sheet is other.sheet else f"line {other.line} of {other.sheet.table.file}"
 
 
-_ODD_STARTS = cells.FORMULA_STARTS | {"'", ""}
+def _find_double(row: Staged, others: Iterable[Staged]) -> CellError | None:
+    """The same person, house and address once more."""
+    for other in others:
+        if other.place.house == row.place.house and other.address.normal_key == row.address.normal_key:
+            return CellError("email", f"the same person in the same house stands in {_where(row, other)} already")
+    return None
 
 
-def _position(columns: list[str], column: str) -> int:
-    return columns.index(column) if column in columns else -1
-
-
-def _grounds(run: Run, values: dict[str, Any]) -> Iterator[Ground]:
-    """The bases a row states, or those granted for rows that state none; ``none`` is none."""
-    kind = values.get("basis")
-    grant = run.grant
-    if "basis" in values:
-        lists, collector = values.get("mailing_list") or ("*",), values.get("collected_by") or "om"
-        obtained_on, source = values.get("obtained_on"), values.get("source") or ""
-    elif grant is not None:
-        kind = grant.kind.value
-        lists, collector = values.get("mailing_list") or (grant.mailing_list,), values.get("collected_by") or grant.collected_by
-        obtained_on = values.get("obtained_on") or (grant.obtained_on.isoformat() if grant.obtained_on else None)
-        source = values.get("source") or grant.source
-    if kind is None or kind == BasisKind.none:
-        return
-    house = 0 if collector == "om" else run.known.organisations[collector]
-    for each in lists:
-        yield Ground(kind, each, house, obtained_on, source, values.get("text_version") or "", values.get("proof_ref") or "")
+def _find_clash(row: Staged, others: Iterable[Staged]) -> CellError | None:
+    """What a row says about its person against what others say."""
+    for other in others:
+        if row.place.house == other.place.house:
+            stands = f"the same person in the same house stands in {_where(row, other)}"
+            return CellError("email", f"{stands} with another address; if they are two, number them")
+        if row.place.values.get("primary") and other.place.values.get("primary"):
+            return CellError("primary", f"a second primary home; the first stands in {_where(row, other)}")
+        if row.name_key != other.name_key:
+            return CellError("name", f"the same person is called '{other.name}' in {_where(row, other)}")
+        for column in ("language", "salutation"):
+            mine, theirs = row.place.values.get(column), other.place.values.get(column)
+            if mine and theirs and mine != theirs:
+                return CellError(column, f"the same person has '{theirs}' in {_where(row, other)}")
+    return None

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Table, func, select, update
 from sqlmodel import Session, SQLModel
 
-from om_campaigns.audience.models import Address, Change, Network, Response
+from om_campaigns.audience.changes import Change
+from om_campaigns.audience.models import Address, Network, Response
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.models import Pack
 from om_campaigns.columns import table_of

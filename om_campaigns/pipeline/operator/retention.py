@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.audience.entrance import forget_entrances
+from om_campaigns.audience.access import forget_access
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Dispatch, Enrolment, Pack
@@ -67,7 +67,7 @@ def forget_old_values(app: App, now: datetime) -> Forgotten:
     with store.write(app.engine) as session:
         opting_in.forget_old(session, now)
         close_old_notices(session, now - opting_in.VALID)
-        forget_entrances(session, now - timedelta(days=ENTRANCE_DAYS))
+        forget_access(session, now - timedelta(days=ENTRANCE_DAYS))
     for path in app.inbox.glob("*.eml"):
         if path.stat().st_mtime < (now - timedelta(days=retention.mail_days)).timestamp():
             path.unlink(missing_ok=True)

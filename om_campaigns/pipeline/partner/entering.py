@@ -12,9 +12,9 @@ from datetime import timedelta
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience import entrance
+from om_campaigns.audience import access
+from om_campaigns.audience.access import Steward
 from om_campaigns.audience.addresses import MAX_TEXT, normalise
-from om_campaigns.audience.entrance import Steward
 from om_campaigns.compose.links import read_token
 from om_campaigns.delivery.models import Notice
 from om_campaigns.pipeline.limits import hide, take_turn
@@ -76,8 +76,8 @@ def send_entrance_link(app: App, typed: str) -> bool:
     """Send a link where the address is that of somebody who may act for a house; False where it is not."""
     now = app.now()
     with store.write(app.engine) as session:
-        address_id = entrance.find_address(session, _key(typed))
-        steward = entrance.find_steward(session, address_id, app.today(now)) if address_id is not None else None
+        address_id = access.find_address(session, _key(typed))
+        steward = access.find_steward(session, address_id, app.today(now)) if address_id is not None else None
         if steward is None:
             return False
         session.add(
@@ -87,7 +87,7 @@ def send_entrance_link(app: App, typed: str) -> bool:
                 address_id=steward.address_id,
                 organisation_id=steward.own[0],
                 language=steward.language or app.settings.language,
-                detail={"link": entrance.make_link(session, steward.address_id, now, now + LINK_LIFE)},
+                detail={"link": access.make_link(session, steward.address_id, now, now + LINK_LIFE)},
                 made_at=now,
                 due_at=now,
             )
@@ -100,19 +100,19 @@ def look_at_link(app: App, token: str) -> Partner | None:
     """Whom a link lets in; nothing is used up."""
     now = app.now()
     with store.read(app.engine) as session:
-        address_id = entrance.find_link(session, _ref(app, token), now)
-        return _partner(entrance.find_steward(session, address_id, app.today(now)) if address_id is not None else None)
+        address_id = access.find_link(session, _ref(app, token), now)
+        return _partner(access.find_steward(session, address_id, app.today(now)) if address_id is not None else None)
 
 
 def enter(app: App, token: str) -> str | None:
     """Use a link up and begin a session; its key for the cookie, or None where the link opens nothing (any more)."""
     now = app.now()
     with store.write(app.engine) as session:
-        address_id = entrance.use_link(session, _ref(app, token), now)
-        if address_id is None or entrance.find_steward(session, address_id, app.today(now)) is None:
+        address_id = access.use_link(session, _ref(app, token), now)
+        if address_id is None or access.find_steward(session, address_id, app.today(now)) is None:
             return None
         session_key = secrets.token_urlsafe(32)
-        entrance.begin_session(session, session_key, address_id, now, now + SESSION_LIFE)
+        access.begin_session(session, session_key, address_id, now, now + SESSION_LIFE)
         return session_key
 
 
@@ -122,16 +122,16 @@ def find_partner(app: App, session_key: str) -> Partner | None:
         return None
     now = app.now()
     with store.read(app.engine) as session:
-        address_id = entrance.find_session(session, session_key, now)
-        return _partner(entrance.find_steward(session, address_id, app.today(now)) if address_id is not None else None)
+        address_id = access.find_session(session, session_key, now)
+        return _partner(access.find_steward(session, address_id, app.today(now)) if address_id is not None else None)
 
 
 def leave(app: App, session_key: str, *, everywhere: bool = False) -> int:
     """End this session, or every one of the same address; returns how many."""
     now = app.now()
     with store.write(app.engine) as session:
-        address_id = entrance.find_session(session, session_key, now) if everywhere else None
-        return entrance.end_sessions(session, now, session_key=session_key, address_id=address_id)
+        address_id = access.find_session(session, session_key, now) if everywhere else None
+        return access.end_sessions(session, now, session_key=session_key, address_id=address_id)
 
 
 def _ref(app: App, token: str) -> str:

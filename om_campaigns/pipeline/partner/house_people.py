@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.entrance import find_receivers
+from om_campaigns.audience.access import find_receivers
 from om_campaigns.audience.models import Organisation, Seat, SeatRole
 from om_campaigns.audience.seats import ADDRESS, PERSON, SEAT, select_sitting
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, Role

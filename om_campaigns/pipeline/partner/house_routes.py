@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlmodel import Session, col
 
-from om_campaigns.audience.intake.partners import SPEAKERS
-from om_campaigns.audience.models import Change, Organisation, OrganisationRoute
+from om_campaigns.audience.changes import PARTNER_ORIGINS, Change
+from om_campaigns.audience.models import Organisation, OrganisationRoute
 from om_campaigns.audience.vocabulary import Route
 
 OFFERED = (Route.forward_pack, Route.newsletter_block)
@@ -38,7 +38,7 @@ def _dropped(session: Session, house: Organisation) -> list[Route]:
     )
     found: list[Route] = []
     for old, origin in session.execute(query.order_by(col(Change.id).desc())):
-        if origin not in SPEAKERS:
+        if origin not in PARTNER_ORIGINS:
             break
         found += [Route(each) for each in (old or "").split(",") if each]
     return found

@@ -15,10 +15,9 @@ from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.counts import read_count
-from om_campaigns.audience.house_days import spell_quiet_days
-from om_campaigns.audience.intake.days import read_newsletter_days, read_quiet_days
-from om_campaigns.audience.intake.journal import as_text
+from om_campaigns.audience.changes import as_text
+from om_campaigns.audience.german import read_count
+from om_campaigns.audience.house_days import read_newsletter_days, read_quiet_days, spell_quiet_days
 from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.seats import SEAT, has_role, select_sitting
 from om_campaigns.audience.vocabulary import ForwardPolicy, PackDelivery, Relay, Rhythm, Role, Route

@@ -18,8 +18,8 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.counts import read_count
-from om_campaigns.audience.entrance import find_receivers, find_steward
+from om_campaigns.audience.access import find_receivers, find_steward
+from om_campaigns.audience.german import read_count
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.models import Dispatch, Pack

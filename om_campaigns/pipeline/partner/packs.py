@@ -15,8 +15,8 @@ from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.counts import read_count
-from om_campaigns.audience.files import read_table
+from om_campaigns.audience.german import read_count
+from om_campaigns.audience.intake.files import read_table
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.vocabulary import Origin, Route
 from om_campaigns.campaign.codes import find_codes

@@ -13,7 +13,8 @@ from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App
-from om_campaigns.audience.models import Organisation, Toolkit, Touch
+from om_campaigns.audience.models import Organisation, Touch
+from om_campaigns.audience.toolkits import Toolkit
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
 from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion
 from om_campaigns.columns import table_of

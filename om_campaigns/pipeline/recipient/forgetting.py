@@ -13,8 +13,9 @@ from sqlmodel import Session, col
 from om_campaigns import engines, events, store
 from om_campaigns.app import App
 from om_campaigns.audience import consent
+from om_campaigns.audience.changes import Change
 from om_campaigns.audience.contact_lines import forget_person
-from om_campaigns.audience.models import Address, Basis, Change, Person, Response, Seat, Suppression, Touch
+from om_campaigns.audience.models import Address, Basis, Person, Response, Seat, Suppression, Touch
 from om_campaigns.audience.vocabulary import PersonStatus, RecipientKind, SuppressionReason
 from om_campaigns.campaign.matching import dispatches_to
 from om_campaigns.campaign.models import Dispatch, Enrolment

@@ -9,8 +9,8 @@ from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.access import find_address
 from om_campaigns.audience.addresses import normalise
-from om_campaigns.audience.entrance import find_address
 from om_campaigns.audience.models import Address, Basis, MailingList, Organisation, Seat, Touch
 from om_campaigns.audience.seats import seats_at
 from om_campaigns.campaign.models import Campaign

@@ -17,8 +17,9 @@ from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.changes import Change
 from om_campaigns.audience.expressions import Selects
-from om_campaigns.audience.models import Address, Basis, Change, MailingList, Organisation, Person, Seat, SeatRole
+from om_campaigns.audience.models import Address, Basis, MailingList, Organisation, Person, Seat, SeatRole
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, OrganisationStatus, Origin, Role
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition

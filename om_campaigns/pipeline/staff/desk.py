@@ -15,8 +15,8 @@ from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.changes import newest_change, record_change
 from om_campaigns.audience.intake import WRITTEN, find_strays, import_files
-from om_campaigns.audience.intake.report import BasisGrant
-from om_campaigns.audience.intake.report import ImportReport as ImportReport  # commands print it
+from om_campaigns.audience.intake.import_run import BasisGrant
+from om_campaigns.audience.intake.import_run import ImportReport as ImportReport  # commands print it
 from om_campaigns.audience.segments import Segment, explain, load_segments
 from om_campaigns.audience.vocabulary import BasisKind, Origin
 from om_campaigns.campaign import releases

@@ -10,7 +10,8 @@ from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.models import Address, Change, Organisation, Person, SeatRole
+from om_campaigns.audience.changes import Change
+from om_campaigns.audience.models import Address, Organisation, Person, SeatRole
 from om_campaigns.audience.vocabulary import Origin, RecipientKind
 from om_campaigns.campaign.enrolment import ENTRANT
 from om_campaigns.campaign.releases import get_campaign

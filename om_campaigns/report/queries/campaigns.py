@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import exists, func, select
 from sqlmodel import Session
 
-from om_campaigns.audience.models import Change, Touch
+from om_campaigns.audience.changes import Change
+from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.corrections import MARK, is_correction
 from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.matching import is_active, is_lost, is_open, is_over

@@ -7,11 +7,11 @@ from sqlmodel import Session
 
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.expressions import Refers
-from om_campaigns.audience.expressions.words import describe_unknown
-from om_campaigns.audience.intake.cells import name_key
-from om_campaigns.audience.known_words import load_words
+from om_campaigns.audience.expressions.catalogue import describe_unknown
+from om_campaigns.audience.german import name_key
 from om_campaigns.audience.models import Address, MailingList, Organisation, Person, Seat
 from om_campaigns.audience.seats import people_at
+from om_campaigns.audience.segments import load_words
 from om_campaigns.audience.vocabulary import NATIONWIDE, PersonStatus
 from om_campaigns.campaign.releases import get_campaign
 from om_campaigns.columns import table_of

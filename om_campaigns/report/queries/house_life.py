@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlmodel import Session
 
-from om_campaigns.audience.models import Network, NetworkOrganisation, Organisation, Toolkit, ToolkitUse, ToolkitVersion
+from om_campaigns.audience.models import Network, NetworkOrganisation, Organisation
+from om_campaigns.audience.toolkits import Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.vocabulary import ToolkitStatus
 from om_campaigns.columns import table_of
 from om_campaigns.feedback.confirmations import find_ended

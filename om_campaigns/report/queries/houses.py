@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlmodel import Session
 
 from om_campaigns.audience.contact_lines import load_of_house
-from om_campaigns.audience.intake.cells import name_key
+from om_campaigns.audience.german import name_key
 from om_campaigns.audience.models import (
     Address,
     Network,
@@ -26,11 +26,9 @@ from om_campaigns.audience.models import (
     Person,
     Seat,
     SeatRole,
-    Toolkit,
-    ToolkitUse,
-    ToolkitVersion,
 )
 from om_campaigns.audience.seats import address_id_of, select_sitting
+from om_campaigns.audience.toolkits import Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.tree import ParentOf, find_stating, load_parents, upwards
 from om_campaigns.columns import table_of
 from om_campaigns.compose.looks import load_looks

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import or_, select
 from sqlmodel import Session
 
-from om_campaigns.audience.models import Change, Organisation
+from om_campaigns.audience.changes import Change
+from om_campaigns.audience.models import Organisation
 from om_campaigns.columns import table_of
 from om_campaigns.feedback.bursts import is_leaving, said_leaving
 

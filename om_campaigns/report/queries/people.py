@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlmodel import Session
 
 from om_campaigns.audience.consent import stops
-from om_campaigns.audience.intake.cells import name_key
+from om_campaigns.audience.german import name_key
 from om_campaigns.audience.models import (
     Address,
     Basis,

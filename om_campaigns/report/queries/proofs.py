@@ -8,7 +8,8 @@ from sqlalchemy import literal, or_, select
 from sqlmodel import Session
 
 from om_campaigns.audience.addresses import normalise
-from om_campaigns.audience.models import Address, Basis, Change, Organisation
+from om_campaigns.audience.changes import Change
+from om_campaigns.audience.models import Address, Basis, Organisation
 from om_campaigns.columns import digest, table_of
 from om_campaigns.errors import InputError
 from om_campaigns.feedback.models import OptIn

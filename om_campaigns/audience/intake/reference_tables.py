@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from om_campaigns.audience.intake import bulk
-from om_campaigns.audience.intake.journal import CREATED
-from om_campaigns.audience.intake.partners import PartnersWord
-from om_campaigns.audience.intake.report import Counts
-from om_campaigns.audience.intake.run import Run
+from om_campaigns.audience import bulk
+from om_campaigns.audience.changes import CREATED, PartnerChanges
+from om_campaigns.audience.intake.import_run import Counts, Run
 
 
 def plain(value: Any) -> Any:
@@ -18,7 +16,7 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-class Shelf:
+class ReferenceTable:
     """A table with an integer ``id`` and a unique key of one or more columns.
 
     ``columns`` are those a file can change; ``defaults`` fill a new row. ``rows`` maps key → column → value, with ``id``.
@@ -34,7 +32,7 @@ class Shelf:
         found = bulk.load_rows(run.connection, f'SELECT {", ".join(names)} FROM "{table}"')
         loaded = [dict(zip(names, map(plain, row), strict=True)) for row in found]
         self.rows: dict[Any, dict[str, Any]] = {self._key_of(row): row for row in loaded}
-        self.partners = PartnersWord(run.connection) if table == "organisation" else None
+        self.partners = PartnerChanges(run.connection) if table == "organisation" else None
         self.new: set[Any] = set()
         self.changed: set[Any] = set()
 
@@ -71,11 +69,11 @@ class Shelf:
             rows.append(row)
             self.rows[key] = row
             self.new.add(key)
-            run.journal.show_created(self.table, label(key), str(row.get("name", "")))
+            run.change_log.show_created(self.table, label(key), str(row.get("name", "")))
         names = ("id", *self.key, *self.columns, *extra)
         bulk.insert_rows(run.connection, self.table, names, [[row[name] for name in names] for row in rows])
         bulk.keep_ids(run.connection, self.table, first + len(rows) - 1)
-        run.journal.record_created(self.table, first, len(rows))
+        run.change_log.record_created(self.table, first, len(rows))
 
     def update(self, key: Any, values: Mapping[str, Any], name: str, *, silent: bool = False) -> None:
         """Change one row where a value differs. ``silent`` completes a new row: that is part of its creation."""
@@ -86,7 +84,7 @@ class Shelf:
             return
         for field, value in () if silent else different.items():
             if field != "name_key":
-                self.run.journal.record(self.table, row["id"], name, field, row[field], value)
+                self.run.change_log.record(self.table, row["id"], name, field, row[field], value)
         bulk.update_rows(self.run.connection, self.table, tuple(different), [(*different.values(), row["id"])])
         row.update(different)
         if not silent:
@@ -126,7 +124,7 @@ class Shelf:
                 gone += [(owner_id, each) for each in old if each not in new]
                 come += [(owner_id, each) for each in new if each not in old]
             if key not in self.new:
-                self.run.journal.record(self.table, owner_id, str(key), field, old, new)
+                self.run.change_log.record(self.table, owner_id, str(key), field, old, new)
                 self.changed.add(key)
         bulk.delete_rows(self.run.connection, table, (owner, "position" if ordered else value), gone)
         bulk.insert_rows(self.run.connection, table, (owner, value, "position") if ordered else columns, come)
@@ -145,9 +143,9 @@ def save_words(run: Run, table: str, columns: tuple[str, ...], wanted: Mapping[s
         if old is None:
             row = dict.fromkeys(columns, "") | new | {columns[0]: key}
             bulk.insert_rows(run.connection, table, columns, [[row[name] for name in columns]])
-            run.journal.record(table, 0, key, f"{key}.{CREATED}", None, key)
+            run.change_log.record(table, 0, key, f"{key}.{CREATED}", None, key)
         for name, value in different.items():
-            run.journal.record(table, 0, key, f"{key}.{name}", present[key][name], value)
+            run.change_log.record(table, 0, key, f"{key}.{name}", present[key][name], value)
             mark = "%s" if run.connection.dialect.name == "postgresql" else "?"
             bulk.run_many(run.connection, f'UPDATE {table} SET "{name}" = {mark} WHERE {columns[0]} = {mark}', [(value, key)])
     return counts

@@ -1,4 +1,4 @@
-"""German and everyday names for columns and values, so that offices need not learn our words.
+"""What offices write, in German and everyday words: names of columns and values, numbers and days.
 
 All names are compared folded: lower case, umlauts written out, everything but letters and digits dropped. So
 ``E-Mail-Adresse``, ``e_mail_adresse`` and ``EMailAdresse`` are one name.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import date
 from enum import StrEnum
 from functools import cache
 
@@ -284,3 +285,64 @@ def language_of(text: str) -> str:
     if not re.fullmatch(r"[a-z]{2}(-[a-z]{2})?", found):
         raise ValueError(f"'{text}' is not a language; write de or en")
     return found
+
+
+UNFIT = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]|%0[adAD]")
+"""Line breaks, control and direction characters, and their percent forms: never in a name or key (SEC-01)."""
+
+
+MOST_COUNTED = 999_999
+"""More than this is no number of people or offices behind one house."""
+
+_ABOUT = (
+    r"ca\.?|circa|zirka|rund|etwa|ungefähr|ungef\.|um\s+die|an\s+die|gut|knapp|fast|über|mehr\s+als|mindestens|mind\.|höchstens|max\.|bis\s+zu"
+    r"|about|around|approximately|approx\.?|roughly|some|nearly|almost|over|more\s+than|at\s+least|at\s+most|up\s+to|[~≈]"
+)
+_NUMBER = r"[0-9]{1,3}(?:[ .,'\u2019][0-9]{3})+|[0-9]+"
+_ADVISERS = r"beratende[nr]?|berater(?:[:*_]?innen)?(?:\s+und\s+berater(?:innen)?)?"
+_PEOPLE = rf"personen|menschen|leute|mitarbeitende|mitglieder|kolleg(?:en|innen)(?:\s+und\s+kolleg(?:en|innen))?|{_ADVISERS}"
+_HOUSES = r"regionalstellen|geschäftsstellen|stellen|häuser|verbände|landesverbände|betriebe|unternehmen|firmen"
+_ENGLISH = r"people|persons|members|colleagues|advisers|advisors|offices|businesses|companies"
+_COUNT = re.compile(rf"(?:(?:{_ABOUT})\s*)?({_NUMBER})(?:\s*\+|\s+(?:{_PEOPLE}|{_HOUSES}|{_ENGLISH}|tage|days))?\.?", re.IGNORECASE)
+
+
+def read_count(text: str) -> int:
+    """The number in what somebody wrote; that it is about right is understood.
+
+    Marks between thousands are taken, words of people and houses behind the number too. Raises ValueError in plain words for what could be
+    read in two ways (``80–100``, ``1,5``, ``2 Tsd.``) or is no number.
+    """
+    found = _COUNT.fullmatch(" ".join(text.split()))
+    if found is None:
+        raise ValueError(f"'{text[:40]}' is not a whole number; write 80, 1.200 or ca. 80")
+    digits = re.sub("[^0-9]", "", found[1])
+    if len(digits) > 12 or int(digits) > MOST_COUNTED:
+        raise ValueError(f"'{text[:40]}' is too large; {MOST_COUNTED:,} is the most")
+    return int(digits)
+
+
+_GERMAN_DATE = re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4}|\d{2})")
+_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?")
+
+
+def read_day(text: str) -> str:
+    """``2026-12-31``, ``31.12.2026`` or ``31.12.26`` as ISO text. Raises ValueError in plain words."""
+    if found := _ISO_DATE.fullmatch(text):
+        year, month, number = (int(part) for part in found.groups()[:3])
+    elif found := _GERMAN_DATE.fullmatch(text):
+        number, month, year = (int(part) for part in found.groups())
+        year += 2000 if year < 100 else 0
+    else:
+        raise ValueError(f"'{shorten(text)}' is not a date; write 2026-12-31 or 31.12.2026")
+    try:
+        value = date(year, month, number)
+    except ValueError:
+        raise ValueError(f"'{shorten(text)}' is not a day of the calendar") from None
+    if not 1900 <= value.year <= 2100:
+        raise ValueError(f"'{shorten(text)}' lies outside the years 1900 to 2100")
+    return value.isoformat()
+
+
+def shorten(text: str) -> str:
+    """What somebody wrote, as far as a message repeats it: without what would break its line."""
+    return UNFIT.sub("·", text[:60]) + ("…" if len(text) > 60 else "")

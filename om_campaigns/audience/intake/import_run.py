@@ -1,4 +1,4 @@
-"""One import under way: the transaction, what is known so far, the journal and the report."""
+"""One import under way: the transaction, what is known so far, the rows of small files, and what the import will say of itself."""
 
 from __future__ import annotations
 
@@ -9,16 +9,84 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from om_campaigns.audience import columns_de as words
+from om_campaigns.audience import bulk
+from om_campaigns.audience import german as words
 from om_campaigns.audience.addresses import Keyring
-from om_campaigns.audience.intake import bulk, cells
+from om_campaigns.audience.changes import ChangeLog, Difference
+from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.cells import Known
-from om_campaigns.audience.intake.journal import Journal
+from om_campaigns.audience.intake.files import Table
 from om_campaigns.audience.intake.kinds import FileKind
-from om_campaigns.audience.intake.report import BasisGrant, CellError, ImportReport, Rejected
-from om_campaigns.audience.tables import Table
-from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, ORGANISATION_TYPES
+from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, ORGANISATION_TYPES, BasisKind
 from om_campaigns.errors import MOST_SHOWN
+
+
+@dataclass(frozen=True, slots=True)
+class BasisGrant:
+    """The basis of rows that name none themselves. ``collected_by`` is ``om`` or a house's slug (LAW-01, LAW-04)."""
+
+    kind: BasisKind
+    mailing_list: str = "*"
+    collected_by: str = "om"
+    source: str = ""
+    obtained_on: date | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """Things in the files, by what the import does to them."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def count(self, *, new: bool, changed: bool) -> None:
+        """One more thing of the sort."""
+        if new:
+            self.new += 1
+        elif changed:
+            self.changed += 1
+        else:
+            self.unchanged += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that was not taken. ``line`` and ``column`` (the cell's number in its row) count from 1; 0 means all of it."""
+
+    file: str
+    line: int
+    column: int
+    reason: str
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did, or in a dry run would do.
+
+    ``people`` counts people and role addresses that stand in the files; ``without_basis`` of ``people_total`` of them
+    have no address that may be written to (LAW-01). ``other`` counts by table: networks, toolkits, regions …
+    """
+
+    organisations: Counts = field(default_factory=Counts)
+    people: Counts = field(default_factory=Counts)
+    other: dict[str, Counts] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+    """The first ``MOST_SHOWN`` faults; ``faults`` counts all."""
+    faults: int = 0
+    without_basis: int = 0
+    people_total: int = 0
+    changes: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class CellError(ValueError):
+    """A cell that cannot be used; ``column`` is the canonical name of its column, '' for the row as a whole."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +113,7 @@ class Run:
 
     connection: Connection
     keyring: Keyring
-    journal: Journal
+    change_log: ChangeLog
     today: date
     grant: BasisGrant | None
     known: Known = field(default_factory=Known)
@@ -121,7 +189,7 @@ def load_known(connection: Connection) -> Known:
 def know_organisation(known: Known, organisation_id: int, slug: str, name: str, short_name: str) -> None:
     """Let later cells refer to a house."""
     known.organisations[slug] = organisation_id
-    for each in {cells.name_key(name), cells.name_key(short_name)} - {""}:
+    for each in {words.name_key(name), words.name_key(short_name)} - {""}:
         known.organisation_names.setdefault(each, set()).add(slug)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from om_campaigns.audience.intake import bulk
-from om_campaigns.audience.intake.matching import People, StoredPerson, StoredSeat
-from om_campaigns.audience.intake.partners import PartnersWord
-from om_campaigns.audience.intake.people import Place, Staged
+from om_campaigns.audience import bulk
+from om_campaigns.audience.changes import PartnerChanges
+from om_campaigns.audience.intake.people import People, StoredPerson, StoredSeat
+from om_campaigns.audience.intake.people_rows import Place, Staged
 from om_campaigns.audience.vocabulary import PersonStatus
 
 _PERSON = ("id", "public_id", "staff_key", "full_name", "name_key", "main_address_id", "language", "salutation", "status", "origin")
@@ -17,14 +17,14 @@ _SEAT = ("id", "person_id", "organisation_id", "address_id", "is_primary_home", 
 Row = tuple[Staged, int]
 
 
-class Seating:
+class Seats:
     """Turns the rows of each person into changes of ``person``, ``seat`` and ``seat_role``; ``write`` stores them."""
 
     def __init__(self, people: People) -> None:
         self.people = people
         self.run = people.run
         self.today = self.run.today.isoformat()
-        self.partners = PartnersWord(self.run.connection, "seat")
+        self.partners = PartnerChanges(self.run.connection, "seat")
         self.new_people: list[tuple[Any, ...]] = []
         self.new_seats: list[tuple[Any, ...]] = []
         self.new_roles: list[tuple[int, str]] = []
@@ -50,7 +50,7 @@ class Seating:
             seat = self.people.role_seat_at.get((address, house))
             if seat is None:
                 self.added_seats.append(self._new_seat(None, address, row.place, primary=False))
-            elif self._change_seat(self.people.seats[seat], {}, row.place, self.people.book.texts.get(address, "")):
+            elif self._change_seat(self.people.seats[seat], {}, row.place, self.people.addresses.texts.get(address, "")):
                 self.changed.add(-seat)
 
     def _new_person(self, person: int, rows: list[Row]) -> None:
@@ -87,7 +87,7 @@ class Seating:
             seat = seats[row.place.house]
             if seat is None:
                 self.added_seats.append(self._new_seat(person.id, own, row.place, primary=row.place.house == home))
-                self.run.journal.show_created("seat", row.name, row.place.slug)
+                self.run.change_log.show_created("seat", row.name, row.place.slug)
                 changed = True
             else:
                 stored = self.people.seats[seat]
@@ -124,7 +124,7 @@ class Seating:
         }
         different = {column: value for column, value in wanted.items() if stored[column] != value}
         for column, value in different.items():
-            self.run.journal.record("person", person.id, row.name, *self._readable(column, stored[column], value))
+            self.run.change_log.record("person", person.id, row.name, *self._readable(column, stored[column], value))
         if "full_name" in different:
             different["name_key"] = row.name_key
         _collect(self.person_updates, person.id, different)
@@ -150,14 +150,14 @@ class Seating:
                 wanted["until"] = None
         different = {column: value for column, value in wanted.items() if stored[column] != value}
         for column, value in different.items():
-            self.run.journal.record("seat", seat.id, name, *self._readable(column, stored[column], value))
+            self.run.change_log.record("seat", seat.id, name, *self._readable(column, stored[column], value))
         changed = bool(different)
         if place is not None and place.roles is not None and self._takes_roles(seat, place.roles):
             changed = True
             self.gone_roles += [(seat.id, role) for role in seat.roles if role not in place.roles]
             self.new_roles += [(seat.id, role) for role in place.roles if role not in seat.roles]
             different["strength"] = place.strength
-            self.run.journal.record("seat", seat.id, name, "roles", sorted(seat.roles), sorted(place.roles))
+            self.run.change_log.record("seat", seat.id, name, "roles", sorted(seat.roles), sorted(place.roles))
         _collect(self.seat_updates, seat.id, different)
         return changed
 
@@ -169,12 +169,12 @@ class Seating:
         """Field, old and new value for the log; addresses by their text."""
         if not column.endswith("address_id"):
             return column, old, new
-        texts = self.people.book.texts
+        texts = self.people.addresses.texts
         return column.removesuffix("_id"), texts.get(old), texts.get(new)
 
     def write(self) -> None:
         """Store people, then seats, then roles; addresses must be stored already."""
-        connection, journal, origin = self.run.connection, self.run.journal, self.run.journal.origin.value
+        connection, change_log, origin = self.run.connection, self.run.change_log, self.run.change_log.origin.value
         refs = bulk.new_refs(len(self.new_people))
         bulk.insert_rows(
             connection,
@@ -186,14 +186,14 @@ class Seating:
             ),
         )
         self.people.tables_done()
-        journal.record_created("person", self.people.first_new, len(self.new_people))
+        change_log.record_created("person", self.people.first_new, len(self.new_people))
         for columns, updates in self.person_updates.items():
             bulk.update_rows(connection, "person", columns, updates)
         bulk.insert_rows(connection, "seat", _SEAT, self.new_seats)
         if self.new_seats:
             bulk.keep_ids(connection, "seat", self.next_seat - 1)
             for seat in self.added_seats:
-                journal.record_created("seat", seat, 1)
+                change_log.record_created("seat", seat, 1)
         for columns, updates in self.seat_updates.items():
             bulk.update_rows(connection, "seat", columns, updates)
         bulk.delete_rows(connection, "seat_role", ("seat_id", "role"), self.gone_roles)

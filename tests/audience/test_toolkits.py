@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from om_campaigns.audience.versions import version_key
+from om_campaigns.audience.toolkits import version_key
 
 
 def test_versions_sort_as_people_count() -> None:

@@ -16,7 +16,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from om_campaigns.audience.tables import MAX_COLUMNS, MAX_ROWS, Row, refuse
+from om_campaigns.audience.intake.files import MAX_COLUMNS, MAX_ROWS, Row, refuse
 
 MAX_ENTRIES = 1_000
 MAX_TOTAL = 160 * 1024 * 1024

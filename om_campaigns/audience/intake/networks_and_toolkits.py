@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from om_campaigns.audience import columns_de as words
+from om_campaigns.audience import bulk
+from om_campaigns.audience import german as words
 from om_campaigns.audience.addresses import normalise
-from om_campaigns.audience.intake import bulk, shelves
-from om_campaigns.audience.intake.partners import PartnersWord
-from om_campaigns.audience.intake.report import Counts
-from om_campaigns.audience.intake.run import Record, Run, Sheet
-from om_campaigns.audience.versions import version_key
+from om_campaigns.audience.changes import PartnerChanges
+from om_campaigns.audience.intake import reference_tables
+from om_campaigns.audience.intake.import_run import Counts, Record, Run, Sheet
+from om_campaigns.audience.toolkits import version_key
 
 _VERSION = ("sort_key", "released_on", "status", "change_kind", "changes", "languages")
 
@@ -18,13 +18,13 @@ _VERSION = ("sort_key", "released_on", "status", "change_kind", "changes", "lang
 def import_networks(run: Run, sheets: list[Sheet]) -> None:
     """Networks by slug (or one made from the name), with regions, houses and people."""
     columns = ("name", "kind", "coordinator_id", "recognised_on", "last_activity_on")
-    shelf = shelves.Shelf(run, "network", ("slug",), columns, {})
-    people = _people_by_mark(run)
+    networks = reference_tables.ReferenceTable(run, "network", ("slug",), columns, {})
+    people = _people_by_key(run)
     wanted: dict[str, Record] = {}
     for sheet in sheets:
         for record in run.records(sheet):
             slug = record.values.get("slug") or words.make_slug(record.values.get("name") or "")
-            missing = [column for column in ("name", "kind") if slug not in shelf.rows and record.values.get(column) is None]
+            missing = [column for column in ("name", "kind") if slug not in networks.rows and record.values.get(column) is None]
             missing += [column for column in ("name", "kind") if column in record.values and record.values[column] is None]
             for column in dict.fromkeys(missing):
                 run.reject(sheet, record.line, column, f"{column} is missing")
@@ -34,16 +34,16 @@ def import_networks(run: Run, sheets: list[Sheet]) -> None:
                 )
             elif not missing and _find_people(run, record, people):
                 wanted[slug] = record
-    shelf.save({slug: _network_values(run, record.values, columns) for slug, record in wanted.items()})
+    networks.save({slug: _network_values(run, record.values, columns) for slug, record in wanted.items()})
     given = {slug: record.values for slug, record in wanted.items()}
-    shelf.save_links("network_region", ("network_id", "ags"), "regions", {s: v["regions"] for s, v in given.items() if "regions" in v})
+    networks.save_links("network_region", ("network_id", "ags"), "regions", {s: v["regions"] for s, v in given.items() if "regions" in v})
     ids = run.known.organisations
     houses = {s: [ids[each] for each in v["organisations"] or ()] for s, v in given.items() if "organisations" in v}
-    shelf.save_links("network_organisation", ("network_id", "organisation_id"), "organisations", houses)
+    networks.save_links("network_organisation", ("network_id", "organisation_id"), "organisations", houses)
     sitting = {s: v["person_ids"] for s, v in given.items() if "person_ids" in v}
-    shelf.save_links("network_person", ("network_id", "person_id"), "people", sitting)
+    networks.save_links("network_person", ("network_id", "person_id"), "people", sitting)
     counts = run.report.other.setdefault("networks", Counts())
-    shelf.count(counts, list(wanted))
+    networks.count(counts, list(wanted))
 
 
 def _network_values(run: Run, values: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _network_values(run: Run, values: dict[str, Any], columns: tuple[str, ...]) 
     return found
 
 
-def _people_by_mark(run: Run) -> dict[str, set[int]]:
+def _people_by_key(run: Run) -> dict[str, set[int]]:
     """Staff key or normal key of an address → people."""
     found: dict[str, set[int]] = {}
     for each, staff_key, main in bulk.load_rows(
@@ -94,26 +94,26 @@ def _find_people(run: Run, record: Record, people: dict[str, set[int]]) -> bool:
 
 def import_toolkits(run: Run, sheets: list[Sheet]) -> None:
     """Toolkits by code, one row per version; what concerns the toolkit itself must be the same in all its rows."""
-    shelf = shelves.Shelf(run, "toolkit", ("code",), ("name", "name_en", "url"), {"name_en": "", "url": ""})
+    toolkits = reference_tables.ReferenceTable(run, "toolkit", ("code",), ("name", "name_en", "url"), {"name_en": "", "url": ""})
     defaults = {"status": "current", "change_kind": "new", "changes": "", "languages": "de"}
-    versions = shelves.Shelf(run, "toolkit_version", ("toolkit_id", "version"), _VERSION, defaults)
+    versions = reference_tables.ReferenceTable(run, "toolkit_version", ("toolkit_id", "version"), _VERSION, defaults)
     taken: dict[tuple[str, str], Record] = {}
     own: dict[str, dict[str, Any]] = {}
     for sheet in sheets:
         for record in run.records(sheet):
             if _take_version(run, record, taken, own):
                 taken[record.values["code"], record.values["sort_key"]] = record
-    shelf.save({code: {name: value for name, value in values.items() if name in shelf.columns} for code, values in own.items()})
-    shelf.save_links("toolkit_topic", ("toolkit_id", "topic"), "topics", {c: v["topics"] for c, v in own.items() if "topics" in v})
+    toolkits.save({code: {name: value for name, value in values.items() if name in toolkits.columns} for code, values in own.items()})
+    toolkits.save_links("toolkit_topic", ("toolkit_id", "topic"), "topics", {c: v["topics"] for c, v in own.items() if "topics" in v})
     stored = {(row["toolkit_id"], row["sort_key"]): row["version"] for row in versions.rows.values()}
     wanted = {}
     for (code, sort_key), record in taken.items():
-        toolkit = shelf.id_of(code)
+        toolkit = toolkits.id_of(code)
         version = stored.get((toolkit, sort_key), record.values["version"])  # 2.0 is 2: one version, as first written
         wanted[toolkit, version] = {name: value for name, value in record.values.items() if name in _VERSION}
-    codes = {shelf.id_of(code): code for code in own}
+    codes = {toolkits.id_of(code): code for code in own}
     versions.save(wanted, lambda key: f"{codes[key[0]]} {key[1]}")
-    shelf.count(run.report.other.setdefault("toolkits", Counts()), list(own))
+    toolkits.count(run.report.other.setdefault("toolkits", Counts()), list(own))
     versions.count(run.report.other.setdefault("toolkit_versions", Counts()), list(wanted))
 
 
@@ -155,7 +155,7 @@ def import_toolkit_uses(run: Run, sheets: list[Sheet]) -> None:
             connection, "SELECT organisation_id, toolkit_id, version_id, since, confirmed_on FROM toolkit_use"
         )
     }
-    counts, partners = run.report.other.setdefault("toolkit_uses", Counts()), PartnersWord(connection)
+    counts, partners = run.report.other.setdefault("toolkit_uses", Counts()), PartnerChanges(connection)
     seen: dict[tuple[int, int], int] = {}
     for sheet in sheets:
         for record in run.records(sheet):
@@ -176,14 +176,14 @@ def import_toolkit_uses(run: Run, sheets: list[Sheet]) -> None:
                 seen[house, toolkit] = record.line
                 old = uses.get((house, toolkit))
                 new = [version, *(values[c] if c in values else (old[i] if old else None) for i, c in ((1, "since"), (2, "confirmed_on")))]
-                said = _with_partners_word(partners, house, code, old, new, names)
+                said = _with_partner_changes(partners, house, code, old, new, names)
                 counts.count(new=old is None and said is not None, changed=old is not None and old != said)
                 if said is not None and old != said:
                     _store_use(run, (house, toolkit), (code, values["organisation"]), old, said, names)
 
 
-def _with_partners_word(
-    partners: PartnersWord, house: int, code: str, old: list[Any] | None, new: list[Any], names: dict[int, str]
+def _with_partner_changes(
+    partners: PartnerChanges, house: int, code: str, old: list[Any] | None, new: list[Any], names: dict[int, str]
 ) -> list[Any] | None:
     """What holds where the house itself has confirmed another version since, or (None) does not use the toolkit any more."""
     shown = (names[new[0]], new[1], new[2])
@@ -200,7 +200,7 @@ def _store_use(
     for field, was, now in zip(USE_FIELDS, before, new, strict=True):
         if was != now:
             shown = (names.get(was) if was else None, names[now]) if field == "version" else (was, now)
-            run.journal.record("organisation", key[0], label[1], f"uses {label[0]} {field}", *shown)
+            run.change_log.record("organisation", key[0], label[1], f"uses {label[0]} {field}", *shown)
     columns = ("organisation_id", "toolkit_id", "version_id", "since", "confirmed_on")
     if old is not None:
         bulk.delete_rows(run.connection, "toolkit_use", columns[:2], [key])

@@ -1,14 +1,21 @@
-"""Organisations, and the words around them: types, regions, mailing lists."""
+"""Organisations, the words around them (types, regions, mailing lists), and their contact lines.
+
+A contact line is what a house agreed to show to everybody: a row without its day and its source is not taken.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from om_campaigns.audience import columns_de as words
-from om_campaigns.audience.intake import cells, shelves
-from om_campaigns.audience.intake.addressbook import Addressbook
-from om_campaigns.audience.intake.run import Record, Run, Sheet, know_organisation
+from sqlmodel import Session
+
+from om_campaigns.audience import german as words
+from om_campaigns.audience.contact_lines import find_owners, is_agreed
+from om_campaigns.audience.intake import reference_tables
+from om_campaigns.audience.intake.addresses_and_bases import Addresses
+from om_campaigns.audience.intake.import_run import Counts, Record, Run, Sheet, know_organisation
+from om_campaigns.audience.intake.reference_tables import ReferenceTable
 from om_campaigns.audience.vocabulary import AddressKind
 
 COLUMNS = (
@@ -51,14 +58,14 @@ def import_mailing_lists(run: Run, sheets: list[Sheet]) -> None:
     """Mailing lists by slug."""
     wanted = {record.values["slug"]: record.values for record in once(run, sheets, "slug")}
     columns = ("slug", "name_de", "name_en", "description_de", "description_en")
-    run.report.other["mailing_lists"] = shelves.save_words(run, "mailing_list", columns, wanted)
+    run.report.other["mailing_lists"] = reference_tables.save_words(run, "mailing_list", columns, wanted)
     run.known.mailing_lists.update(wanted)
 
 
 def import_regions(run: Run, sheets: list[Sheet]) -> None:
     """Names of districts, counties and municipalities by AGS."""
     wanted = {record.values["ags"]: record.values for record in once(run, sheets, "ags")}
-    run.report.other["regions"] = shelves.save_words(run, "region", ("ags", "name"), wanted)
+    run.report.other["regions"] = reference_tables.save_words(run, "region", ("ags", "name"), wanted)
     for ags, values in wanted.items():
         run.known.regions.setdefault(words.fold(values["name"]), set()).add(ags)
 
@@ -66,7 +73,7 @@ def import_regions(run: Run, sheets: list[Sheet]) -> None:
 def import_types(run: Run, sheets: list[Sheet]) -> None:
     """Types of organisation beyond those known from the start."""
     wanted = {record.values["code"]: record.values for record in once(run, sheets, "code")}
-    run.report.other["organisation_types"] = shelves.save_words(run, "organisation_type", ("code", "name", "group"), wanted)
+    run.report.other["organisation_types"] = reference_tables.save_words(run, "organisation_type", ("code", "name", "group"), wanted)
     for code, values in wanted.items():
         run.known.types |= {words.fold(values["name"]): code, words.fold(code): code}
 
@@ -84,30 +91,30 @@ def once(run: Run, sheets: Iterable[Sheet], column: str) -> Iterable[Record]:
             yield record
 
 
-def import_organisations(run: Run, sheets: list[Sheet], book: Addressbook) -> None:
+def import_organisations(run: Run, sheets: list[Sheet], addresses: Addresses) -> None:
     """Houses by slug (or name), their tree and their lists. A row is taken whole or not at all."""
-    shelf = shelves.Shelf(run, "organisation", ("slug",), COLUMNS, DEFAULTS | {"origin": run.journal.origin.value})
-    taken = _identify(run, sheets, shelf)
-    parents = _place(run, taken, shelf)
-    shelf.save({slug: _plain_values(run, record) for slug, record in taken.items()})
+    houses = reference_tables.ReferenceTable(run, "organisation", ("slug",), COLUMNS, DEFAULTS | {"origin": run.change_log.origin.value})
+    taken = _identify(run, sheets, houses)
+    parents = _place(run, taken, houses)
+    houses.save({slug: _plain_values(run, record) for slug, record in taken.items()})
     for slug in taken:
-        row = shelf.rows[slug]
+        row = houses.rows[slug]
         know_organisation(run.known, row["id"], slug, row["name"], row["short_name"])
     for slug, record in taken.items():
         late: dict[str, Any] = {}
         if "parent" in record.values:
-            late["parent_id"] = shelf.id_of(parents[slug]) if slug in parents else None
+            late["parent_id"] = houses.id_of(parents[slug]) if slug in parents else None
         if "list_address" in record.values:
             given = record.values["list_address"]
-            late["list_address_id"] = book.take(given, AddressKind.list_address) if given else None
+            late["list_address_id"] = addresses.take(given, AddressKind.list_address) if given else None
         if late:
-            book.write()
-            shelf.update(slug, late, slug, silent=slug in shelf.new)
-    _save_lists(run, taken, shelf)
-    shelf.count(run.report.organisations, list(taken))
+            addresses.write()
+            houses.update(slug, late, slug, silent=slug in houses.new)
+    _save_lists(run, taken, houses)
+    houses.count(run.report.organisations, list(taken))
 
 
-def _identify(run: Run, sheets: list[Sheet], shelf: shelves.Shelf) -> dict[str, Record]:
+def _identify(run: Run, sheets: list[Sheet], houses: reference_tables.ReferenceTable) -> dict[str, Record]:
     taken: dict[str, Record] = {}
     for sheet in sheets:
         for record in run.records(sheet):
@@ -116,7 +123,7 @@ def _identify(run: Run, sheets: list[Sheet], shelf: shelves.Shelf) -> dict[str, 
             except ValueError as error:
                 run.reject(sheet, record.line, "name", str(error))
                 continue
-            missing = [c for c in _NEEDED if (slug not in shelf.rows and record.values.get(c) is None)]
+            missing = [c for c in _NEEDED if (slug not in houses.rows and record.values.get(c) is None)]
             missing += [c for c in _NEVER_EMPTY if c in record.values and record.values[c] is None and c not in missing]
             for column in missing:
                 run.reject(sheet, record.line, column, f"{column} is missing")
@@ -136,7 +143,7 @@ def _slug_of(run: Run, record: Record, taken: dict[str, Record]) -> str:
     name = record.values.get("name")
     if name is None:
         raise ValueError("neither a slug nor a name")
-    known = run.known.organisation_names.get(cells.name_key(name), set())
+    known = run.known.organisation_names.get(words.name_key(name), set())
     if len(known) > 1:
         raise ValueError(f"several organisations have this name ({', '.join(sorted(known)[:5])}); write the slug")
     slug = next(iter(known), None) or words.make_slug(name)
@@ -147,11 +154,11 @@ def _slug_of(run: Run, record: Record, taken: dict[str, Record]) -> str:
     return slug
 
 
-def _place(run: Run, taken: dict[str, Record], shelf: shelves.Shelf) -> dict[str, str]:
+def _place(run: Run, taken: dict[str, Record], houses: reference_tables.ReferenceTable) -> dict[str, str]:
     """Slug → parent's slug for the rows that name one; rows with an unknown parent or in a cycle leave ``taken``."""
-    slug_by_id = {row["id"]: slug for slug, row in shelf.rows.items()}
+    slug_by_id = {row["id"]: slug for slug, row in houses.rows.items()}
     while True:
-        names = _names(run, taken, shelf)
+        names = _names(run, taken, houses)
         parents: dict[str, str] = {}
         faults: dict[str, tuple[str, str]] = {}
         for slug, record in taken.items():
@@ -162,7 +169,7 @@ def _place(run: Run, taken: dict[str, Record], shelf: shelves.Shelf) -> dict[str
             except ValueError as error:
                 faults[slug] = ("parent" if slug not in parents and record.values.get("parent") else "also_in", str(error))
         if not faults:
-            tree = {slug: slug_by_id[row["parent_id"]] for slug, row in shelf.rows.items() if row["parent_id"]}
+            tree = {slug: slug_by_id[row["parent_id"]] for slug, row in houses.rows.items() if row["parent_id"]}
             tree = {slug: parent for slug, parent in tree.items() if not (slug in taken and "parent" in taken[slug].values)} | parents
             faults = {
                 s: ("parent", f"a cycle: {' → '.join([*c, c[0]])}") for c in find_cycles(tree) for s in c if s in taken and s in parents
@@ -174,19 +181,19 @@ def _place(run: Run, taken: dict[str, Record], shelf: shelves.Shelf) -> dict[str
             run.reject(record.sheet, record.line, column, reason)
 
 
-def _names(run: Run, taken: dict[str, Record], shelf: shelves.Shelf) -> dict[str, set[str]]:
-    names: dict[str, set[str]] = {slug: {slug} for slug in (*shelf.rows, *taken)}
+def _names(run: Run, taken: dict[str, Record], houses: reference_tables.ReferenceTable) -> dict[str, set[str]]:
+    names: dict[str, set[str]] = {slug: {slug} for slug in (*houses.rows, *taken)}
     for key, slugs in run.known.organisation_names.items():
         names.setdefault(key, set()).update(slugs)
     for slug, record in taken.items():
         for column in ("name", "short_name"):
             if found := record.values.get(column):
-                names.setdefault(cells.name_key(found), set()).add(slug)
+                names.setdefault(words.name_key(found), set()).add(slug)
     return names
 
 
 def _resolve(run: Run, names: dict[str, set[str]], text: str) -> str:
-    slugs = {text.lower()} if text.lower() in names and text.lower() in names[text.lower()] else names.get(cells.name_key(text), set())
+    slugs = {text.lower()} if text.lower() in names and text.lower() in names[text.lower()] else names.get(words.name_key(text), set())
     if len(slugs) > 1:
         raise ValueError(f"'{text[:60]}' names several organisations ({', '.join(sorted(slugs)[:5])}); write the slug")
     if not slugs:
@@ -215,19 +222,84 @@ def _plain_values(run: Run, record: Record) -> dict[str, Any]:
     if "type" in record.values:
         values["org_type"] = record.values["type"]
     if "name" in values:
-        values["name_key"] = cells.name_key(values["name"])
+        values["name_key"] = words.name_key(values["name"])
     if (values.get("left_on") or "9") <= run.today.isoformat() and "status" not in values:
         values["status"] = "left"
     return values
 
 
-def _save_lists(run: Run, taken: dict[str, Record], shelf: shelves.Shelf) -> None:
+def _save_lists(run: Run, taken: dict[str, Record], houses: reference_tables.ReferenceTable) -> None:
     def wanted(column: str) -> dict[str, Any]:
         return {slug: record.values[column] for slug, record in taken.items() if column in record.values}
 
-    shelf.save_links("organisation_region", ("organisation_id", "ags"), "regions", wanted("regions"))
-    shelf.save_links("organisation_sector", ("organisation_id", "sector"), "sectors", wanted("sectors"))
-    shelf.save_links("organisation_interest", ("organisation_id", "topic"), "interests", wanted("interests"))
-    shelf.save_links("organisation_route", ("organisation_id", "route"), "routes", wanted("routes"), ordered=True)
-    also = {slug: [shelf.id_of(each) for each in taken[slug].values["also_in_slugs"]] for slug in wanted("also_in")}
-    shelf.save_links("organisation_relation", ("organisation_id", "related_id"), "also_in", also)
+    houses.save_links("organisation_region", ("organisation_id", "ags"), "regions", wanted("regions"))
+    houses.save_links("organisation_sector", ("organisation_id", "sector"), "sectors", wanted("sectors"))
+    houses.save_links("organisation_interest", ("organisation_id", "topic"), "interests", wanted("interests"))
+    houses.save_links("organisation_route", ("organisation_id", "route"), "routes", wanted("routes"), ordered=True)
+    also = {slug: [houses.id_of(each) for each in taken[slug].values["also_in_slugs"]] for slug in wanted("also_in")}
+    houses.save_links("organisation_relation", ("organisation_id", "related_id"), "also_in", also)
+
+
+_LINE_COLUMNS = ("name_en", "phone", "email", "email_key", "url", "hours", "hours_en", "agreed_on", "agreed_by", "source", "until")
+_EMPTY = dict.fromkeys(("name_en", "phone", "email", "email_key", "url", "hours", "hours_en", "agreed_by"), "")
+_PROOF = ("agreed_on", "source")
+_WAYS = ("phone", "email", "url")
+
+Key = tuple[int, str]
+
+
+def import_contact_lines(run: Run, sheets: list[Sheet]) -> None:
+    """Lines by house and name; an address that is a person's own needs that person's agreement."""
+    lines = ReferenceTable(
+        run, "contact_line", ("organisation_id", "name"), _LINE_COLUMNS, _EMPTY | {"origin": run.change_log.origin.value}
+    )
+    wanted: dict[Key, Record] = {}
+    for sheet in sheets:
+        for record in run.records(sheet):
+            values = record.values
+            key = (run.known.organisations[values["organisation"]], values["name"])
+            if "email" in values:
+                given = values["email"]
+                values |= {"email": given.address if given else None, "email_key": given.normal_key if given else None}
+            if key in wanted:
+                earlier = wanted[key]
+                run.reject(sheet, record.line, "name", f"this line stands in line {earlier.line} of {earlier.sheet.table.file} already")
+            elif _is_complete(run, record, lines.rows.get(key, {})):
+                wanted[key] = record
+    wanted = _agreed(run, wanted, lines)
+    slugs = {key: record.values["organisation"] for key, record in wanted.items()}
+    lines.save(
+        {key: {name: value for name, value in record.values.items() if name in _LINE_COLUMNS} for key, record in wanted.items()},
+        lambda key: f"{slugs[key]} {key[1]}",
+    )
+    for table, column, field in (("contact_line_region", "ags", "regions"), ("contact_line_topic", "topic", "topics")):
+        entries = {key: record.values[field] for key, record in wanted.items() if field in record.values}
+        lines.save_links(table, ("contact_line_id", column), field, entries)
+    lines.count(run.report.other.setdefault("contact_lines", Counts()), list(wanted))
+
+
+def _is_complete(run: Run, record: Record, stored: dict[str, Any]) -> bool:
+    """A line has a way to reach somebody, and says when and how the house agreed to show it."""
+    merged = {**stored, **record.values}
+    missing = [column for column in _PROOF if not merged.get(column)]
+    for column in missing:
+        run.reject(record.sheet, record.line, column, f"{column} is missing: when and how did the house agree that everybody may see this?")
+    reachable = any(merged.get(column) for column in _WAYS)
+    if not reachable:
+        run.reject(record.sheet, record.line, "", "nobody can be reached: give phone, email or url")
+    return reachable and not missing
+
+
+def _agreed(run: Run, wanted: dict[Key, Record], lines: ReferenceTable) -> dict[Key, Record]:
+    """Those whose address is nobody's own, or its owner's to show."""
+    merged = {key: {**lines.rows.get(key, {}), **record.values} for key, record in wanted.items()}
+    with Session(run.connection) as session:
+        owners = find_owners(session, {each.get("email_key") or "" for each in merged.values()})
+    taken = {}
+    for key, record in wanted.items():
+        if is_agreed(merged[key].get("agreed_by") or "", owners[merged[key].get("email_key") or ""]):
+            taken[key] = record
+        else:
+            reason = "this is a person's own address: agreed_by must be that person, or give the address of an office"
+            run.reject(record.sheet, record.line, "email", reason)
+    return taken

@@ -1,6 +1,6 @@
 """Tables as German offices write them: CSV in any usual encoding and separator, XLSX behind a size guard.
 
-``read_table`` gives a header and rows with their line numbers; what the cells mean is decided in ``intake``.
+``read_table`` gives a header and rows with their line numbers; what the cells mean is decided in ``kinds`` and ``cells``.
 Everything that could exhaust the machine is refused before it is parsed (SEC-15, SEC-16).
 """
 
@@ -11,11 +11,38 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from om_campaigns.audience.sheets import read_sheet
-from om_campaigns.audience.tables import MAX_COLUMNS, MAX_ROWS, Row, Table, refuse
-from om_campaigns.errors import InputError
+from om_campaigns.errors import InputError, Problem, ProblemsError
+
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 200
+
+
+class Row(NamedTuple):
+    """One record. ``line`` is where it begins (from 1). ``fault`` says why it could not be read; then ``cells`` is empty."""
+
+    line: int
+    cells: list[str]
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file that was opened: its header and its rows still to come."""
+
+    file: str
+    header: list[str]
+    header_line: int
+    rows: Iterator[Row]
+
+
+def refuse(file: str, text: str, line: int = 0, rule_id: str = "audience.file") -> ProblemsError:
+    """The error for a file that is not taken at all."""
+    return ProblemsError([Problem(file, line, 0, rule_id, text)])
+
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 MAX_CELL = 100_000
@@ -39,6 +66,8 @@ def read_table(path: Path) -> Table:
     if size > MAX_FILE_BYTES:
         raise refuse(path.name, f"the file has {size // 1_000_000} MB, more than {MAX_FILE_BYTES // 1_000_000} MB; split it")
     if path.suffix.lower() == ".xlsx" or data[:2] == b"PK" or data[:4] == b"\xd0\xcf\x11\xe0":
+        from om_campaigns.audience.intake.workbooks import read_sheet  # here only: most files are CSV
+
         return _with_header(path.name, read_sheet(path, data))
     return _read_csv(path.name, data)
 

@@ -20,7 +20,7 @@ from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus
 from om_campaigns.columns import Instant, key, new_ref, reference, table_of
 
 
-class EntranceLink(SQLModel, table=True):
+class AccessLink(SQLModel, table=True):
     """A link to sign in, for one address: good until ``useful_until``, and once."""
 
     __tablename__ = "entrance_link"
@@ -32,7 +32,7 @@ class EntranceLink(SQLModel, table=True):
     used_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
-class EntranceSession(SQLModel, table=True):
+class AccessSession(SQLModel, table=True):
     """Somebody who signed in. ``key_hash`` is SHA-256 of the cookie, which is kept nowhere here."""
 
     __tablename__ = "entrance_session"
@@ -113,7 +113,7 @@ def find_address(session: Session, normal_key: str) -> int | None:
 
 def make_link(session: Session, address_id: int, now: datetime, useful_until: datetime) -> str:
     """A new link; returns the public name its token carries."""
-    link = EntranceLink(address_id=address_id, made_at=now, useful_until=useful_until)
+    link = AccessLink(address_id=address_id, made_at=now, useful_until=useful_until)
     session.add(link)
     session.flush()
     return link.ref
@@ -121,13 +121,13 @@ def make_link(session: Session, address_id: int, now: datetime, useful_until: da
 
 def find_link(session: Session, ref: str, now: datetime) -> int | None:
     """The address of a link that can still be used."""
-    link = session.get(EntranceLink, ref)
+    link = session.get(AccessLink, ref)
     return link.address_id if link is not None and link.used_at is None and now < link.useful_until else None
 
 
 def use_link(session: Session, ref: str, now: datetime) -> int | None:
     """Use a link up; the address it is for, or None where it was used or is too old. Of two at once, one gets in."""
-    link = table_of(EntranceLink)
+    link = table_of(AccessLink)
     taken = update(link).where(link.c.ref == ref, link.c.used_at.is_(None), link.c.useful_until > now).values(used_at=now)
     if not store.change(session, taken):
         return None
@@ -140,27 +140,27 @@ def hash_key(session_key: str) -> str:
 
 
 def begin_session(session: Session, session_key: str, address_id: int, now: datetime, useful_until: datetime) -> None:
-    session.add(EntranceSession(key_hash=hash_key(session_key), address_id=address_id, began_at=now, useful_until=useful_until))
+    session.add(AccessSession(key_hash=hash_key(session_key), address_id=address_id, began_at=now, useful_until=useful_until))
     session.flush()
 
 
 def find_session(session: Session, session_key: str, now: datetime) -> int | None:
     """The address of a session that holds."""
-    row = table_of(EntranceSession)
+    row = table_of(AccessSession)
     query = select(row.c.address_id).where(row.c.key_hash == hash_key(session_key), row.c.ended_at.is_(None), row.c.useful_until > now)
     return session.execute(query).scalar_one_or_none()
 
 
 def end_sessions(session: Session, now: datetime, *, session_key: str = "", address_id: int | None = None) -> int:
     """End one session, or all of an address; returns how many."""
-    row = table_of(EntranceSession)
+    row = table_of(AccessSession)
     whose = row.c.address_id == address_id if address_id is not None else row.c.key_hash == hash_key(session_key)
     return store.change(session, update(row).where(whose, row.c.ended_at.is_(None)).values(ended_at=now))
 
 
-def forget_entrances(session: Session, before: datetime) -> int:
+def forget_access(session: Session, before: datetime) -> int:
     """Delete links and sessions that ended before; returns how many."""
     return sum(
         store.change(session, table.delete().where(table.c.useful_until < before))
-        for table in (table_of(EntranceLink), table_of(EntranceSession))
+        for table in (table_of(AccessLink), table_of(AccessSession))
     )
