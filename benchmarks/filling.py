@@ -22,11 +22,11 @@ from typing import Any
 from sqlalchemy import Connection, CursorResult, Engine, create_engine, make_url, text
 
 from om_campaigns import engines, migrations
-from om_campaigns.app import open_app
 from om_campaigns.campaign.models import Dispatch, Enrolment, Pack
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.models import Message
-from om_campaigns.pipeline.tick import tick
+from om_campaigns.tick import tick
+from om_campaigns.wiring import open_app
 from tests.journeys.test_cascade import BODY, PACKS
 from tests.journeys.workspace import PEOPLE_COLUMNS, SQLITE, Workspace, house, person
 

@@ -37,7 +37,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from om_campaigns import engines, store
 from om_campaigns.audience import models
-from om_campaigns.audience.addresses import Keyring
+from om_campaigns.keyring import Keyring
 from om_campaigns.audience.intake import import_files
 
 path, now, keyring = Path(sys.argv[2]), datetime(2027, 1, 4, tzinfo=UTC), Keyring("k", {"k": b"k" * 32})
@@ -74,8 +74,8 @@ def make_audience(folder: Path) -> Path:
 
     from om_campaigns import engines, store
     from om_campaigns.audience import models as _models  # noqa: F401
-    from om_campaigns.audience.addresses import Keyring
     from om_campaigns.audience.intake import import_files
+    from om_campaigns.keyring import Keyring
 
     path = folder / "prepared.db"
     engine = engines.open_engine(f"sqlite:///{path}")

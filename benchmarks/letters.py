@@ -13,12 +13,13 @@ from tempfile import TemporaryDirectory
 
 import structlog
 
-from om_campaigns.app import App, open_app
-from om_campaigns.pipeline.operator.installation import init_workspace
-from om_campaigns.pipeline.staff.desk import import_audience
-from om_campaigns.pipeline.staff.previewing import Preview, preview
-from om_campaigns.pipeline.staff.spam import Verdict, judge
-from om_campaigns.pipeline.texts import campaign_names
+from om_campaigns.app import App
+from om_campaigns.letters.texts import campaign_names
+from om_campaigns.operate.installation import init_workspace
+from om_campaigns.staff.importing import import_audience
+from om_campaigns.staff.preview import Preview, preview
+from om_campaigns.staff.spam import Verdict, judge
+from om_campaigns.wiring import open_app
 
 LANGUAGES = ("de", "en")
 

@@ -26,14 +26,17 @@ from pathlib import Path
 from sqlalchemy import text
 
 from om_campaigns import engines, migrations, store
-from om_campaigns.app import App, make_keys, open_app
+from om_campaigns.app import App
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
 from om_campaigns.campaign.entry_brake import confirm_entry
 from om_campaigns.campaign.releases import publish
 from om_campaigns.campaign.vocabulary import CampaignKind, PermissionKind
-from om_campaigns.delivery.transport import Envelope, Kind, MemoryTransport, Outcome, Stage
-from om_campaigns.pipeline.planning import plan_all
-from om_campaigns.pipeline.tick import tick
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
+from om_campaigns.keyring import make_keys
+from om_campaigns.planning import plan_all
+from om_campaigns.tick import tick
+from om_campaigns.transport import Envelope, Kind, Outcome, Stage
+from om_campaigns.wiring import open_app
 
 SEATS = 1_000_000
 FEW = 10_000

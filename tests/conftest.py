@@ -25,7 +25,6 @@ from om_campaigns.campaign import models as _campaign  # noqa: F401
 from om_campaigns.campaign import unseen as _unseen  # noqa: F401
 from om_campaigns.compose import models as _compose  # noqa: F401
 from om_campaigns.delivery import models as _delivery  # noqa: F401
-from om_campaigns.feedback import models as _feedback  # noqa: F401
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # its own time for an example says more of the neighbours
 hypothesis.settings.register_profile("quick check", deadline=None, max_examples=8)

@@ -18,12 +18,12 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from om_campaigns.app import open_app
 from om_campaigns.chance import repeatable
 from om_campaigns.cli import main
-from om_campaigns.pipeline.operator.installation import init_workspace
-from om_campaigns.pipeline.staff.demo import START, publish_all
-from om_campaigns.pipeline.staff.desk import import_audience
+from om_campaigns.operate.demo import START, publish_all
+from om_campaigns.operate.installation import init_workspace
+from om_campaigns.staff.importing import import_audience
+from om_campaigns.wiring import open_app
 
 KEPT = Path(__file__).parent / "golden"
 SEED = b"golden run"

@@ -15,8 +15,8 @@ import pytest
 
 from om_campaigns import engines, store
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator.backups import back_up, restore
-from om_campaigns.pipeline.operator.doctor import Level, examine
+from om_campaigns.operate.backup import back_up, restore
+from om_campaigns.operate.doctor import Level, examine
 from om_campaigns.private_files import make_private_file, write_private
 from tests.journeys.workspace import Workspace, house, person
 

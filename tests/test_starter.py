@@ -18,7 +18,6 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.intake import import_files
 from om_campaigns.audience.segments import load_segments, subjects
 from om_campaigns.audience.vocabulary import (
@@ -46,6 +45,7 @@ from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.contexts import join_names
 from om_campaigns.compose.edition import EditionInput, show_text
 from om_campaigns.compose.step_checks import check_looks, check_step
+from om_campaigns.keyring import Keyring
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = ROOT / "templates"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select, update
 from sqlmodel import Field, Session, SQLModel
@@ -18,6 +18,12 @@ from om_campaigns.audience.seats import ADDRESS, HOUSE, PERSON, RECEIVING_ROLES,
 from om_campaigns.audience.tree import load_below
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus
 from om_campaigns.columns import Instant, key, new_ref, reference, table_of
+
+SESSION_LIFE = timedelta(hours=12)
+"""A working day: whoever comes back tomorrow asks for a new link."""
+
+ENTRANCE_DAYS = 30
+"""Who signed in when is kept so long after it ended."""
 
 
 class AccessLink(SQLModel, table=True):

@@ -6,17 +6,13 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 import email_validator
 
-from om_campaigns.errors import InstallationError
-
-MIN_SECRET = 16
-"""Bytes a secret has at least: 128 bits (SEC-08)."""
+from om_campaigns.keyring import Keyring
 
 MAX_TEXT = 320
 """Characters looked at before anything is parsed: 64 + @ + 255; no address is longer (SEC-16)."""
@@ -30,38 +26,11 @@ UNSAFE = re.compile(
 )
 """What no name, subject, address or other one-line value may hold (SEC-01, SEC-03, MSG-14)."""
 
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _ATOM = r"[A-Za-z0-9!#$&'*+/=?^_`|~-]++"  # '%' and braces are rare and need a closer look
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}+(?<!-))?+"
 _PLAIN_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+")
 _PLAIN_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+[A-Za-z]{{2,63}}")
 _SPECIAL = frozenset(name.rpartition(".")[2] for name in email_validator.SPECIAL_USE_DOMAIN_NAMES)
-
-
-@dataclass(frozen=True)
-class Keyring:
-    """Secrets by key id; ``current`` signs and hashes, every one verifies (UNS-10). Secrets never show in ``repr`` (SEC-19).
-
-    Raises InstallationError for an unusable key id, a secret under 128 bits, or a ``current`` that has no secret.
-    """
-
-    current: str
-    secrets: Mapping[str, bytes] = field(repr=False)
-
-    def __post_init__(self) -> None:
-        for key_id, secret in self.secrets.items():
-            if not _KEY_ID.fullmatch(key_id):
-                raise InstallationError(f"'{key_id}' cannot be a key id", hint="use up to 32 letters, digits, '-' and '_'")
-            if len(secret) < MIN_SECRET:
-                raise InstallationError(f"the secret of key '{key_id}' is shorter than {MIN_SECRET} bytes")
-        self.secret(self.current)
-
-    def secret(self, key_id: str) -> bytes:
-        """The secret of a key; InstallationError where there is none."""
-        try:
-            return self.secrets[key_id]
-        except KeyError:
-            raise InstallationError(f"there is no key '{key_id}'", hint="old keys must stay in keys.toml") from None
 
 
 class NormalAddress(NamedTuple):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Index, func, select, text
 from sqlmodel import Field, Session, SQLModel
 
+from om_campaigns.app import App
 from om_campaigns.audience import bulk
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.columns import Instant, by_value, key, new_ref, one_of, table_of
@@ -36,6 +39,17 @@ class Change(SQLModel, table=True):
     origin: Origin = Field(sa_type=by_value(Origin), nullable=False)
     actor: str = ""
     at: datetime = Field(sa_type=Instant, nullable=False)
+
+
+SAMPLE_MARK = ".sample"
+"""While this file lies in ``audiences/``, what is imported from there counts as sample data (see ``go-live``)."""
+
+
+def origin_of(app: App, paths: Sequence[Path]) -> Origin:
+    """Where values of these files come from: the samples, while the workspace's own files are those that ``init`` copied."""
+    here = app.audiences.resolve()
+    inside = not paths or any(path.resolve().is_relative_to(here) for path in paths)
+    return Origin.sample if inside and (app.audiences / SAMPLE_MARK).is_file() else Origin.file
 
 
 def record_change(
@@ -163,3 +177,8 @@ class PartnerChanges:
     def holds(self, number: int, field: str, value: Any) -> bool:
         """Whether a file's ``value`` is what a partner has changed since."""
         return (number, field) in self._before and (self._before[number, field] or None) == (as_text(value) or None)
+
+
+def note_instance(session: Session, name: str, old: str | None, new: str | None, now: datetime, actor: str) -> None:
+    """One line of the change log about this installation itself."""
+    record_change(session, "instance", 1, name, old, new, now, actor, Origin.staff)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, insert, select, update
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.houses import renew_temporary, temporary
@@ -226,3 +226,8 @@ def _refuse_stopped(campaign: Campaign) -> bool:
     if campaign.status is CampaignStatus.stopped:
         raise RefusedError(f"campaign '{campaign.name}' was stopped for good")
     return False
+
+
+def load_campaign_ids(session: Session) -> dict[str, int]:
+    """Name → id of every published campaign."""
+    return {row.name: row.id for row in session.execute(select(col(Campaign.id), col(Campaign.name)))}

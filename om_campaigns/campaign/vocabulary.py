@@ -111,3 +111,45 @@ class PermissionKind(StrEnum):
     go_live = "go_live"
     admit = "admit"
     approval = "approval"
+
+
+REASONS: dict[Reason, str] = {
+    Reason.no_address: "has no e-mail address",
+    Reason.no_basis: "there is no basis on which this address may be written to (LAW-01)",
+    Reason.suppressed: "the address is suppressed: it opted out, objected or bounced",
+    Reason.hard_bounce: "the mail server said that the address does not exist",
+    Reason.no_data_role: "the house has no data role yet, so nothing goes in its name (LAW-18)",
+    Reason.no_route: "the house does not take the route this campaign offers",
+    Reason.nobody_to_serve: "the house passes on to nobody (any more): others serve its advisers, or they had it already",
+    Reason.nobody_receives: "nobody receives packs there: no distributor, contact, deputy or list address, nor anybody above",
+    Reason.through_house: "the home organisation passes it on; directly only on the person's own subscription",
+    Reason.colleague_relays: "a colleague in the same house has the pack",
+    Reason.organisation_inactive: "the house is paused, left or merged",
+    Reason.person_inactive: "the person is paused, left or erased",
+    Reason.seat_ended: "the seat in this house has ended, or does not begin before a later day",
+    Reason.duplicate_address: "somebody else already gets it at the same address",
+    Reason.stronger_role: "another seat of the same person has the stronger role and gets it",
+    Reason.exit_condition: "the campaign is over for whom its exit_when holds",
+    Reason.step_condition: "the condition of the step (when) does not hold",
+    Reason.not_my_topic: "the reader chose other topics",
+    Reason.not_while_in: "waits until another campaign is over (not_while_in)",
+    Reason.starts_after: "waits for another campaign to be finished first (starts_after)",
+    Reason.toolkit_withdrawn: "the step mentions a toolkit that was withdrawn",
+    Reason.step_skipped: "the step was taken out for everybody who had not had it",
+    Reason.no_variant: "no variant of the text fits, and there is no plain one",
+    Reason.grace_over: "came too late: the step's grace was over",
+    Reason.missing_value: "a value the text prints is missing",
+    Reason.broken_text: "the text cannot be composed",
+    Reason.campaign_paused: "the campaign is paused",
+    Reason.campaign_stopped: "the campaign was stopped",
+    Reason.cap: "had enough mail lately (cap)",
+    Reason.refused: "the mail server refused",
+    Reason.gave_up: "the mail server put us off for too long",
+    Reason.needs_smtputf8: "the mail server cannot take addresses with such letters",
+    Reason.erased: "the person was erased",
+    Reason.settled: "settled by hand",
+    Reason.already_there: "matched before the campaign was first published, and it has no backfill",
+    Reason.entry_held: "held: more would enter in a day than this campaign takes unasked; 'campaign admit' lets them in",
+    Reason.then_waits: "finished, and waits to enter the campaign that follows (then)",
+}
+"""Every reason in words, for ``why``."""

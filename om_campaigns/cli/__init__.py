@@ -116,10 +116,10 @@ class State:
 
     def app(self, *, check_schema: bool = True) -> App:
         """The opened workspace. Raises OmError where that fails."""
-        from om_campaigns.app import open_app
         from om_campaigns.clock import to_instant
         from om_campaigns.events import set_up_logs
         from om_campaigns.settings import load_settings
+        from om_campaigns.wiring import open_app
 
         set_up_logs(debug=self.debug)
         now: datetime | None = None

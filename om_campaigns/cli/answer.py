@@ -25,9 +25,10 @@ def list_(state: State, campaign: str, house: str, format_: str) -> None:
 
     JSON: number, at, house, house_name, by, campaign, step, target, said.
     """
+    from om_campaigns.audience.finding import find_house
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.answers import load_answers
-    from om_campaigns.report.queries.finding import find_house, require_campaign
+    from om_campaigns.staff.show_answers import load_answers
+    from om_campaigns.staff.show_campaigns import require_campaign
 
     with looking(state) as (app, session):
         if campaign:

@@ -15,8 +15,8 @@ from om_campaigns.cli.output import counted, format_option, print_facts, print_j
 from om_campaigns.cli.times import DAY
 
 if TYPE_CHECKING:
-    from om_campaigns.pipeline.entering import Entering
-    from om_campaigns.pipeline.staff.desk import ImportReport
+    from om_campaigns.staff.entry_figures import Entering
+    from om_campaigns.staff.importing import ImportReport
 
 COUNTED = (Column(""), Column("new", is_number=True), Column("changed", is_number=True), Column("unchanged", is_number=True))
 SHOWN_REJECTIONS = 40
@@ -65,7 +65,7 @@ def import_(
     """
     from om_campaigns.cli.entering import print_entering, with_figure
     from om_campaigns.cli.screen import is_terminal, print_next, quoted
-    from om_campaigns.pipeline.staff.desk import import_audience, load_actor, make_grant
+    from om_campaigns.staff.importing import import_audience, load_actor, make_grant
 
     if basis is None and (source or obtained_on):
         raise click.UsageError("--source and --obtained-on describe a --basis; name one")
@@ -183,7 +183,7 @@ def show(state: State, format_: str) -> None:
     "mailing_lists": [{"slug", "name", "mailable", "suppressed"}]}.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.standing import count_audience
+    from om_campaigns.operate.standing import count_audience
 
     with looking(state) as (app, session):
         counts = count_audience(session, app.today(app.now()))

@@ -23,7 +23,7 @@ def backup(state: State, file: Path) -> None:
     Whoever has that file has every address and the keys: keep it like the workspace itself. On PostgreSQL pg_dump must be
     installed. A password_file lies elsewhere and is not in it.
     """
-    from om_campaigns.pipeline.operator.backups import back_up
+    from om_campaigns.operate.backup import back_up
 
     app = state.app()
     done = back_up(app, file, app.now())
@@ -57,7 +57,7 @@ def restore(state: State, file: Path | None, replace: bool, confirm_live: bool, 
     from om_campaigns.cli.screen import is_terminal, print_next, quoted
     from om_campaigns.clock import system_clock
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.operator.backups import restore as bring_back
+    from om_campaigns.operate.backup import restore as bring_back
 
     if file is None and not confirm_live:
         raise InputError("say what to restore", hint="name a file that 'om-campaigns backup' made; --sent-since goes with --confirm-live")
@@ -111,9 +111,9 @@ def _confirm(state: State, source: str, checksum: str, enters: int | None) -> No
     from om_campaigns.cli.plans import print_plan
     from om_campaigns.cli.restored import print_confirmation
     from om_campaigns.cli.screen import ask_figure, can_ask, confirm_figure, print_block, print_headline, print_next, quoted, whole_command
-    from om_campaigns.pipeline.entering import FigureNeededError, count_entering
-    from om_campaigns.pipeline.operator.confirming import confirm_restored, look_at_restored
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.operate.confirming_restored import confirm_restored, look_at_restored
+    from om_campaigns.staff.entry_figures import FigureNeededError, count_entering
+    from om_campaigns.staff.importing import load_actor
 
     app, actor = state.app(), load_actor()
     now = app.now()

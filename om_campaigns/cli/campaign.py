@@ -16,10 +16,10 @@ from om_campaigns.cli.overlay import tell_conflicts
 from om_campaigns.cli.screen import Column, print_block, print_headline, print_next, print_table
 
 if TYPE_CHECKING:
-    from om_campaigns.pipeline.staff.entrants import EntryOrigin
-    from om_campaigns.pipeline.staff.moving import Move
-    from om_campaigns.pipeline.staff.publishing import Publication
-    from om_campaigns.pipeline.staff.under_way import VersionChange
+    from om_campaigns.staff.entrants import EntryOrigin
+    from om_campaigns.staff.moving import Move
+    from om_campaigns.staff.publishing import Publication
+    from om_campaigns.staff.under_way import VersionChange
 
 MOST_ORIGINS = 5
 """Imports and changes that are listed; the others are counted."""
@@ -45,8 +45,8 @@ def list_(state: State, format_: str) -> None:
     sent, owed, uncertain, next_due_at.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.texts import campaign_names
-    from om_campaigns.report.queries.campaigns import load_campaigns
+    from om_campaigns.letters.texts import campaign_names
+    from om_campaigns.staff.show_campaigns import load_campaigns
 
     with looking(state) as (app, session):
         rows = load_campaigns(session)
@@ -76,8 +76,8 @@ def show(state: State, name: str, format_: str) -> None:
     by).
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.staff.entrants import load_origins
-    from om_campaigns.report.queries.campaigns import load_campaign
+    from om_campaigns.staff.entrants import load_origins
+    from om_campaigns.staff.show_campaigns import load_campaign
 
     with looking(state) as (app, session):
         found, now = load_campaign(session, name), app.now()
@@ -159,11 +159,11 @@ def publish(state: State, names: tuple[str, ...], despite: tuple[str, ...], expe
     archive shows changes.
     JSON: name, version, new (whether anything had changed), first.
     """
+    from om_campaigns.app import require_real_clock
     from om_campaigns.cli.entering import print_entering, with_figure
     from om_campaigns.cli.screen import can_ask
-    from om_campaigns.pipeline.operator.installation import require_real_clock
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.staff.publishing import publish_campaigns
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.publishing import publish_campaigns
 
     app = state.app()
     require_real_clock(app)
@@ -242,8 +242,8 @@ def move_to_latest(state: State, name: str, dry_run: bool, yes: bool) -> None:
     left out. Who had a step that the newest version has no more stays on their version.
     """
     from om_campaigns.cli.screen import confirm
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.staff.moving import move_to_latest as move
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.moving import move_to_latest as move
 
     app = state.app()
     found = move(app, name, app.now(), load_actor(), is_dry_run=True)
@@ -282,8 +282,8 @@ def skip(state: State, step: str, yes: bool) -> None:
     They come to it when it is due and go on as if it had passed, also to the next campaign. Packs that were offered stay open.
     """
     from om_campaigns.cli.screen import confirm
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.staff.skipping import look_at_step, skip_step
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.skipping import look_at_step, skip_step
 
     name, _, step_name = step.partition("/")
     if not step_name:
@@ -314,9 +314,9 @@ def admit(state: State, name: str, expect: int | None) -> None:
     from om_campaigns.cli.entering import say_subjects, with_figure
     from om_campaigns.cli.screen import can_ask, print_facts
     from om_campaigns.cli.times import say_moment
-    from om_campaigns.pipeline.entering import admit as let_in
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.staff.entrants import describe_entrants
+    from om_campaigns.staff.entrants import describe_entrants
+    from om_campaigns.staff.entry_figures import admit as let_in
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     now, zone = app.now(), app.settings.zone_info
@@ -341,7 +341,7 @@ def admit(state: State, name: str, expect: int | None) -> None:
 @pass_state
 def pause(state: State, name: str) -> None:
     """Freeze a campaign; nobody enters, nothing is sent."""
-    from om_campaigns.pipeline.staff.desk import load_actor, pause_campaign
+    from om_campaigns.staff.importing import load_actor, pause_campaign
 
     app = state.app()
     done = pause_campaign(app, name, app.now(), load_actor())
@@ -353,7 +353,7 @@ def pause(state: State, name: str) -> None:
 @pass_state
 def resume(state: State, name: str) -> None:
     """Go on after a pause; every due time moves by its length, so nobody gets a burst."""
-    from om_campaigns.pipeline.staff.desk import load_actor, resume_campaign
+    from om_campaigns.staff.importing import load_actor, resume_campaign
 
     app = state.app()
     done = resume_campaign(app, name, app.now(), load_actor())
@@ -370,8 +370,8 @@ def stop(state: State, name: str, yes: bool) -> None:
     """End a campaign for good: everybody in it stops, what is owed is cancelled."""
     from om_campaigns.cli.opening import looking
     from om_campaigns.cli.screen import confirm
-    from om_campaigns.pipeline.staff.desk import load_actor, stop_campaign
-    from om_campaigns.report.queries.campaigns import load_campaign
+    from om_campaigns.staff.importing import load_actor, stop_campaign
+    from om_campaigns.staff.show_campaigns import load_campaign
 
     with looking(state) as (app, session):
         found = load_campaign(session, name)

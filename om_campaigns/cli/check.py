@@ -21,7 +21,7 @@ def check(state: State, measured: bool, format_: str) -> None:
 
     JSON and CSV: one row for each problem with file, line, column, rule, level (error, warning), text.
     """
-    from om_campaigns.pipeline.staff.desk import check_workspace
+    from om_campaigns.staff.importing import check_workspace
 
     app = state.app()
     found = check_workspace(app, app.now(), measured=measured)

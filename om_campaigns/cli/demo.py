@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from om_campaigns.pipeline.staff.demo import DemoResult
+    from om_campaigns.operate.demo import DemoResult
 
 
 @click.command()
@@ -26,7 +26,7 @@ def demo(folder: Path, format_: str) -> None:
     from rich.progress import BarColumn, Progress, TextColumn
 
     from om_campaigns.events import set_up_logs
-    from om_campaigns.pipeline.staff.demo import run_demo
+    from om_campaigns.operate.demo import run_demo
 
     set_up_logs(debug=False)
     columns = (TextColumn("walking 120 days"), BarColumn(), TextColumn("day {task.completed:.0f}"))

@@ -12,7 +12,7 @@ from om_campaigns.cli.screen import Column, can_ask, confirm_figure, print_headl
 from om_campaigns.cli.times import say_moment
 
 if TYPE_CHECKING:
-    from om_campaigns.pipeline.entering import Entering
+    from om_campaigns.staff.entry_figures import Entering
 
 Done = TypeVar("Done")
 
@@ -25,7 +25,7 @@ def with_figure(work: Callable[[int | None], Done], expect: int | None, *, comma
     Raises RefusedError, with the ``command`` that answers, where the figure is another one or nobody can be asked.
     """
     from om_campaigns.errors import RefusedError
-    from om_campaigns.pipeline.entering import FigureNeededError, count_entering
+    from om_campaigns.staff.entry_figures import FigureNeededError, count_entering
 
     try:
         return work(expect)

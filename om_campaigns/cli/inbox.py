@@ -40,7 +40,7 @@ def inbox(state: State, files: tuple[str, ...], format_: str) -> None:
 
 
 def _take(state: State, files: tuple[str, ...], format_: str) -> None:
-    from om_campaigns.pipeline.recipient.inbox import collect, read_files, take_all
+    from om_campaigns.feedback.inbox import collect, read_files, take_all
 
     def standard_input() -> BinaryIO:
         return sys.stdin.buffer

@@ -33,7 +33,7 @@ def list_(state: State, days: int, format_: str) -> None:
     JSON: hour, scope (mailing_list, organisation, all), name, through (one_click, page, mail, or who of staff), left, taken_back.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.leaving import load_leaving
+    from om_campaigns.staff.leaving_figures import load_leaving
 
     with looking(state) as (app, session):
         zone = app.settings.zone_info
@@ -58,8 +58,8 @@ def undo(state: State, since: date, until: date, through: str, mailing_list: str
     JSON: address, scope, at, fate (undone, left_otherwise, stopped_otherwise, over).
     """
     from om_campaigns.clock import to_instant
-    from om_campaigns.pipeline.staff.bursts import Channel, undo_leaving
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.reader.leaving_alarm import Channel, undo_leaving
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     zone = app.settings.zone_info

@@ -39,9 +39,9 @@ def ledger(
         if any((campaign, status, person, house, limit)):
             raise click.UsageError(f"options of '{context.invoked_subcommand}' stand behind it")
         return
+    from om_campaigns.audience.finding import find_organisation, find_person
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.finding import find_organisation, find_person
-    from om_campaigns.report.queries.ledger import KEYS, load_ledger
+    from om_campaigns.staff.show_dispatches import KEYS, load_ledger
 
     wanted = (TABLE_ROWS if format_ == "table" else 0) if limit is None else limit
     with looking(context.obj) as (app, session):
@@ -94,12 +94,12 @@ def settle(
     Nobody on our side can know; the mail server's log, or the reader, can. A letter that did not arrive goes again, with the
     same Message-ID, when its window is open.
     """
+    from om_campaigns.audience.finding import find_organisation, find_person
     from om_campaigns.cli.opening import looking
     from om_campaigns.cli.screen import confirm
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.staff.amends import Chosen, load_uncertain, settle_letters
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.report.queries.finding import find_organisation, find_person
+    from om_campaigns.staff.corrections import Chosen, load_uncertain, settle_letters
+    from om_campaigns.staff.importing import load_actor
 
     if not (letters or all_ or campaign or person or house):
         raise InputError("say which letters", hint="'om-campaigns ledger --status uncertain' lists them; --all means every one")

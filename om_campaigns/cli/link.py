@@ -27,8 +27,8 @@ def list_(state: State, target: str | None, by: str, format_: str) -> None:
     By day: campaign, step, passed_on, target, day (null: all other days together), clicks.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.links import load_by_day, load_by_house
-    from om_campaigns.report.queries.packs import require_known
+    from om_campaigns.staff.show_links import load_by_day, load_by_house
+    from om_campaigns.staff.show_packs import require_known
 
     campaign, _, step = (target or "").partition("/")
     with looking(state) as (app, session):

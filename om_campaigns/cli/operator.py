@@ -25,7 +25,7 @@ def init(state: State, folder: Path | None, blank: bool) -> None:
 
     Nothing that exists is overwritten.
     """
-    from om_campaigns.pipeline.operator.installation import init_workspace
+    from om_campaigns.operate.installation import init_workspace
 
     target = folder if folder is not None else state.workspace
     done = init_workspace(target, is_blank=blank)
@@ -53,7 +53,7 @@ def doctor(state: State, format_: str) -> None:
     JSON: a list of {level (ok, warn, fail), topic, text, hint}. The exit code is 4 if anything fails.
     """
     from om_campaigns.clock import system_clock
-    from om_campaigns.pipeline.operator.doctor import examine
+    from om_campaigns.operate.doctor import examine
 
     findings = examine(state.workspace, system_clock)
     rows = [{"level": each.level.value, "topic": each.topic, "text": each.text, "hint": each.hint} for each in findings]
@@ -90,12 +90,12 @@ def go_live(state: State, yes: bool, backup_done: bool, expect: int | None) -> N
     from om_campaigns.cli.screen import confirm
     from om_campaigns.clock import system_clock
     from om_campaigns.errors import RefusedError
-    from om_campaigns.pipeline.operator.doctor import examine
-    from om_campaigns.pipeline.operator.golive import foresee_going_live, require_ready
-    from om_campaigns.pipeline.operator.golive import go_live as switch
-    from om_campaigns.pipeline.operator.installation import unhalt as let_go
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.tick import look
+    from om_campaigns.operate.doctor import examine
+    from om_campaigns.operate.go_live import foresee_going_live, require_ready
+    from om_campaigns.operate.go_live import go_live as switch
+    from om_campaigns.operate.installation import unhalt as let_go
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.tick import look
 
     findings = examine(state.workspace, system_clock)
     show_findings([{"level": each.level.value, "topic": each.topic, "text": each.text, "hint": each.hint} for each in findings])
@@ -131,8 +131,8 @@ def go_live(state: State, yes: bool, backup_done: bool, expect: int | None) -> N
 @pass_state
 def halt(state: State, reason: str) -> None:
     """Stop all sending at once, also of a scheduler that is at it."""
-    from om_campaigns.pipeline.operator import installation
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.operate import installation
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     done = installation.halt(app, app.now(), load_actor(), reason)
@@ -150,9 +150,9 @@ def unhalt(state: State, destination: str | None, is_clock: bool, yes: bool) -> 
     With --clock, after the clock jumped: shows what was sent under the wrong time, asks, and goes on from the present time.
     """
     from om_campaigns.cli.plans import print_plan
-    from om_campaigns.pipeline.operator import installation
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.tick import look
+    from om_campaigns.operate import installation
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.tick import look
 
     app = state.app()
     if is_clock:
@@ -174,8 +174,8 @@ def _accept_clock(app: App, *, yes: bool) -> None:
     from om_campaigns.cli.output import counted
     from om_campaigns.cli.screen import Column, confirm, print_facts, print_headline, print_next, print_table
     from om_campaigns.cli.times import say_moment
-    from om_campaigns.pipeline.operator.clock_trust import accept_clock, load_clock_state
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.operate.clock_trust import accept_clock, load_clock_state
+    from om_campaigns.staff.importing import load_actor
 
     now, zone = app.now(), app.settings.zone_info
     found = load_clock_state(app, now)
@@ -200,14 +200,15 @@ def _accept_clock(app: App, *, yes: bool) -> None:
 @pass_state
 def run(state: State) -> None:
     """Send whatever becomes due, until stopped by Ctrl-C or SIGTERM. One process per database leads."""
+    from om_campaigns.cli.web import load_server
     from om_campaigns.events import set_up_logs
-    from om_campaigns.service.scheduler import run_until_told
+    from om_campaigns.operate.scheduler import run_until_told
 
     if state.now:
         raise click.UsageError("'run' follows the real clock; use 'send --now …' to walk a rehearsal by hand")
     app = state.app()
     set_up_logs(debug=state.debug, verbose=True)
-    run_until_told(app)
+    run_until_told(app, load_server)
 
 
 @click.group(cls=Group)
@@ -221,7 +222,7 @@ def db() -> None:
 def upgrade(state: State, format_: str) -> None:
     """Bring the database to the newest shape; make a backup before. JSON: {"revision", "changed"}."""
     from om_campaigns import migrations
-    from om_campaigns.pipeline.operator.installation import upgrade_database
+    from om_campaigns.operate.installation import upgrade_database
 
     app = state.app(check_schema=False)
     changed = upgrade_database(app.engine, app.keyring)

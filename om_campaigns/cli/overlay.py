@@ -22,7 +22,7 @@ HISTORY_KEYS = ("at", "block", "kind", "text", "after", "origin", "actor")
 def tell_conflicts(app: App) -> None:
     """Say how many blocks of houses want a decision, where any do."""
     from om_campaigns import store
-    from om_campaigns.pipeline.partner.own_words import count_conflicts
+    from om_campaigns.partner.own_words import count_conflicts
 
     with store.read(app.engine) as session:
         number = count_conflicts(session, app)
@@ -52,7 +52,7 @@ def words_options(function: Any) -> Any:
 
 def _text(house: str, target: str, language: str) -> Any:
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.partner.own_words import OwnText
+    from om_campaigns.partner.own_words import OwnText
 
     campaign, _, step = target.partition("/")
     if not step:
@@ -80,9 +80,9 @@ def list_(state: State, house: str, conflicts: bool, format_: str) -> None:
 
     JSON: house, campaign, step, language, block, state, conflict, own_text, om_text, after, at, origin, actor.
     """
+    from om_campaigns.audience.finding import find_house
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.partner.own_words import list_own_words
-    from om_campaigns.report.queries.finding import find_house
+    from om_campaigns.partner.own_words import list_own_words
 
     with looking(state) as (app, session):
         rows = list_own_words(session, app, house=find_house(session, house), conflicts_only=conflicts)
@@ -102,7 +102,7 @@ def show(state: State, house: str, target: str, language: str, format_: str) -> 
     JSON: block, title, policy, hash, state, conflict, own_text, om_text, after, at, origin, actor.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.partner.own_words import show_blocks
+    from om_campaigns.partner.own_words import show_blocks
 
     with looking(state) as (app, session):
         rows = show_blocks(session, app, _text(house, target, language))
@@ -124,7 +124,7 @@ def history(state: State, house: str, target: str, language: str, format_: str) 
     JSON: at, block, kind, text, after, origin, actor.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.partner.own_words import own_history
+    from om_campaigns.partner.own_words import own_history
 
     with looking(state) as (app, session):
         rows = own_history(session, app, _text(house, target, language))
@@ -140,8 +140,8 @@ def history(state: State, house: str, target: str, language: str, format_: str) 
 @pass_state
 def set_(state: State, house: str, target: str, language: str, block: str, words: str | None, path: Path | None) -> None:
     """Say a block in the house's own words."""
-    from om_campaigns.pipeline.partner.own_words import replace_block
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.partner.own_words import replace_block
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     text = _text(house, target, language)
@@ -154,8 +154,8 @@ def set_(state: State, house: str, target: str, language: str, block: str, words
 @pass_state
 def hide(state: State, house: str, target: str, language: str, block: str) -> None:
     """Leave an optional block out."""
-    from om_campaigns.pipeline.partner.own_words import hide_block
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.partner.own_words import hide_block
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     _say(hide_block(app, _text(house, target, language), block, app.now(), actor=load_actor()), f"{block}: left out")
@@ -169,8 +169,8 @@ def hide(state: State, house: str, target: str, language: str, block: str) -> No
 @pass_state
 def add(state: State, house: str, target: str, language: str, name: str, after: str, words: str | None, path: Path | None) -> None:
     """Add a block of the house's own."""
-    from om_campaigns.pipeline.partner.own_words import add_block
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.partner.own_words import add_block
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     text = _text(house, target, language)
@@ -183,8 +183,8 @@ def add(state: State, house: str, target: str, language: str, name: str, after: 
 @pass_state
 def reset(state: State, house: str, target: str, language: str, block: str) -> None:
     """Go back to OM's words, or take an own block away."""
-    from om_campaigns.pipeline.partner.own_words import reset_block
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.partner.own_words import reset_block
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     _say(reset_block(app, _text(house, target, language), block, app.now(), actor=load_actor()), f"{block}: OM's words")
@@ -197,8 +197,8 @@ def reset(state: State, house: str, target: str, language: str, block: str) -> N
 @pass_state
 def decide(state: State, house: str, target: str, language: str, block: str, keep: str) -> None:
     """Answer a change of OM's: keep the own words, or take OM's."""
-    from om_campaigns.pipeline.partner.own_words import decide as settle
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.partner.own_words import decide as settle
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     done = settle(app, _text(house, target, language), block, app.now(), keep_own=keep == "own", actor=load_actor())
@@ -210,8 +210,8 @@ def decide(state: State, house: str, target: str, language: str, block: str, kee
 @pass_state
 def import_(state: State, paths: tuple[Path, ...]) -> None:
     """Take over the files of audiences/overlays/HOUSE/CAMPAIGN/STEP.LANGUAGE.md, or only those named; all or none."""
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.staff.overlay_files import import_overlays
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.overlay_files import import_overlays
 
     app = state.app()
     taken = import_overlays(app, paths, app.now(), load_actor())

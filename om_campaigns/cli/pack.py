@@ -35,7 +35,7 @@ def list_(state: State, target: str | None, house: str, relay_state: str, format
     JSON: code, campaign, occasion, step, house, receiver, route, state, state_at, due_on, serves, level, count.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.packs import load_packs, require_known
+    from om_campaigns.staff.show_packs import load_packs, require_known
 
     campaign, _, step = (target or "").partition("/")
     with looking(state) as (app, session):
@@ -56,8 +56,8 @@ def list_(state: State, target: str | None, house: str, relay_state: str, format
 def show(state: State, code: str, format_: str) -> None:
     """One pack: whom it serves, its revisions, every answer."""
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.partner.packs import get_code
-    from om_campaigns.report.queries.packs import load_pack
+    from om_campaigns.partner.packs import get_code
+    from om_campaigns.staff.show_packs import load_pack
 
     with looking(state) as (app, session):
         found = load_pack(session, get_code(session, code))
@@ -84,7 +84,7 @@ def show(state: State, code: str, format_: str) -> None:
 @pass_state
 def write(state: State, code: str, folder: Path, forms: tuple[str, ...]) -> None:
     """Write the files of a pack into FOLDER: draft, page, text, blocks, sheet, manifest, pictures."""
-    from om_campaigns.pipeline.partner.packs import Format, write_pack
+    from om_campaigns.partner.packs import Format, write_pack
 
     app = state.app()
     for path in write_pack(app, code, folder, app.now(), [Format(form) for form in forms]):
@@ -116,9 +116,9 @@ def acknowledge(
     sentence, house.
     """
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.partner.packs import CascadeLevel
-    from om_campaigns.pipeline.partner.packs import acknowledge as record
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.partner.packs import CascadeLevel
+    from om_campaigns.partner.packs import acknowledge as record
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     if (text is None) == (path is None):
@@ -146,7 +146,7 @@ def acknowledge(
 
 
 def _acknowledge_file(app: Any, path: Path, now: datetime, actor: str) -> None:
-    from om_campaigns.pipeline.partner.packs import import_acknowledgements
+    from om_campaigns.partner.packs import import_acknowledgements
 
     result = import_acknowledgements(app, path, now, actor=actor)
     for row in result.rejected:
@@ -195,8 +195,8 @@ def forwarded(state: State, code: str) -> None:
 @pass_state
 def hand_over(state: State, code: str, to: str) -> None:
     """Send it to somebody else in the house: a new contact, a deputy. The code stays; the mails leave with the next run."""
-    from om_campaigns.pipeline.partner.packs import hand_over_pack
-    from om_campaigns.pipeline.staff.desk import load_actor
+    from om_campaigns.partner.packs import hand_over_pack
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
     done = hand_over_pack(app, code, app.now(), actor=load_actor(), to=to)
@@ -204,7 +204,7 @@ def hand_over(state: State, code: str, to: str) -> None:
 
 
 def _move(state: State, code: str, new: str, until: date | None = None) -> None:
-    from om_campaigns.pipeline.partner.packs import RelayState, move_pack
+    from om_campaigns.partner.packs import RelayState, move_pack
 
     app = state.app()
     moved = move_pack(app, code, RelayState(new), app.now(), until=until)

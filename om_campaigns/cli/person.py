@@ -38,9 +38,9 @@ def list_(state: State, text: str, house: str, role: str | None, status: str | N
 
     JSON: id, staff_key, name, email, organisations, roles, language, status, has_basis, suppressed.
     """
+    from om_campaigns.audience.finding import find_organisation
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.finding import find_organisation
-    from om_campaigns.report.queries.people import load_people
+    from om_campaigns.staff.show_people import load_people
 
     wanted = (TABLE_ROWS if format_ == "table" else 0) if limit is None else limit
     with looking(state) as (app, session):
@@ -64,9 +64,9 @@ def show(state: State, who: str, format_: str) -> None:
 
     Where several fit the name, a part of it or a shared address, a table lists them.
     """
+    from om_campaigns.audience.finding import find_namesakes, find_person
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.finding import find_namesakes, find_person
-    from om_campaigns.report.queries.people import load_people, load_person
+    from om_campaigns.staff.show_people import load_people, load_person
 
     with looking(state) as (app, session):
         if format_ == "table" and (several := find_namesakes(session, who)):
@@ -126,7 +126,7 @@ def proof(state: State, address: str, format_: str) -> None:
     mail_id, mail_hash, confirmed_at, withdrawn [{mailing_list, at, through}].
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.report.queries.proofs import load_proofs
+    from om_campaigns.operate.proofs import load_proofs
 
     with looking(state) as (app, session):
         found = load_proofs(session, address)
@@ -160,10 +160,10 @@ def unsubscribe(state: State, address: str, mailing_list: str, house: str) -> No
     Works at once, also for letters that wait, and for an address that nobody knows yet. No later file takes it back; only its
     reader can, by subscribing again.
     """
+    from om_campaigns.audience.finding import find_organisation
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.recipient.leaving import unsubscribe as stop_mail
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.report.queries.finding import find_organisation
+    from om_campaigns.reader.leaving_page import unsubscribe as stop_mail
+    from om_campaigns.staff.importing import load_actor
 
     if mailing_list and house:
         raise click.UsageError("--mailing-list and --org are two scopes; name one, and the other in a second command")
@@ -184,12 +184,12 @@ def erase(state: State, who: str, yes: bool, format_: str) -> None:
 
     JSON: {"erased": {what: number}, "stays": [{"what", "number", "why"}]}.
     """
+    from om_campaigns.audience.finding import find_person
     from om_campaigns.cli.opening import looking
     from om_campaigns.cli.screen import confirm, quoted
-    from om_campaigns.pipeline.recipient.forgetting import erase_person
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.report.queries.finding import find_person
-    from om_campaigns.report.queries.people import load_person
+    from om_campaigns.reader.erasure import erase_person
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.show_people import load_person
 
     with looking(state) as (app, session):
         person_id = find_person(session, who)

@@ -13,8 +13,8 @@ from om_campaigns.cli.screen import Column, print_headline, print_table
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.planning import Owed
-    from om_campaigns.pipeline.tick import TickResult
+    from om_campaigns.planning import Owed
+    from om_campaigns.tick import TickResult
 
 ROUTES = {
     "direct_email": "direct mail",
@@ -51,7 +51,7 @@ def _none(number: int) -> str:
 
 def print_plan(app: App, result: TickResult, now: datetime, until: datetime | None = None) -> None:
     """The whole plan: headline, letters (owed first), who enters, waits, gets none, what is uncertain, and the checksum."""
-    from om_campaigns.pipeline.staff.explaining import REASONS
+    from om_campaigns.campaign.vocabulary import REASONS
 
     zone = app.settings.zone_info
     print_headline(make_headline(result, f"by {make_moment(until, zone, now)}" if until and until > now else "now"))

@@ -11,7 +11,7 @@ from om_campaigns.cli import State, pass_state
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.staff.previewing import Preview
+    from om_campaigns.staff.preview import Preview
 
 
 @click.command()
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @pass_state
 def preview(state: State, target: str, reader: str | None, language: str | None, folder: Path | None, spam: bool) -> None:
     """Show the letters of a campaign, or one step, as the files say now, and what the lint says of them. Changes nothing."""
-    from om_campaigns.pipeline.staff.previewing import preview as make_previews
-    from om_campaigns.pipeline.staff.spam import judge
+    from om_campaigns.staff.preview import preview as make_previews
+    from om_campaigns.staff.spam import judge
 
     app = state.app()
     letters = make_previews(app, target, app.now(), language=language, **_find(app, reader))
@@ -51,7 +51,7 @@ def preview(state: State, target: str, reader: str | None, language: str | None,
 @pass_state
 def test(state: State, target: str, to: str, reader: str | None) -> None:
     """Send the letters of a campaign, or one step, to yourself through the real mail server. Counts nowhere."""
-    from om_campaigns.pipeline.staff.previewing import send_test
+    from om_campaigns.staff.preview import send_test
 
     app = state.app()
     for letter in send_test(app, target, to, app.now(), **_find(app, reader)):
@@ -68,7 +68,7 @@ class Whose(TypedDict, total=False):
 
 def _find(app: App, reader: str | None) -> Whose:
     """Whose letter: an address as it is typed (several may share it, an office has one of its own), else a person or a house."""
-    from om_campaigns.report.queries.finding import find_address, find_person_or_organisation
+    from om_campaigns.audience.finding import find_address, find_person_or_organisation
     from om_campaigns.store import read
 
     if reader is None:

@@ -15,12 +15,12 @@ from om_campaigns.cli.screen import Column, print_block, print_headline, print_t
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.operator.answered_since import Answers
-    from om_campaigns.pipeline.operator.confirming import Confirmation
-    from om_campaigns.pipeline.operator.logged_since import Matched
-    from om_campaigns.pipeline.operator.sent_since import Taken
-    from om_campaigns.pipeline.operator.stopped_since import Stops
-    from om_campaigns.pipeline.tick import TickResult
+    from om_campaigns.operate.answered_since import Answers
+    from om_campaigns.operate.confirming_restored import Confirmation
+    from om_campaigns.operate.logged_since import Matched
+    from om_campaigns.operate.sent_since import Taken
+    from om_campaigns.operate.stopped_since import Stops
+    from om_campaigns.tick import TickResult
 
 SHOWN = 10
 """Addresses that are listed; the others are counted."""

@@ -23,19 +23,18 @@ def segment() -> None:
 def list_(state: State, format_: str) -> None:
     """Segments with how many they match now. JSON: name, title, title_en, selects, members, where."""
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.staff.desk import load_workspace_segments
-    from om_campaigns.report.queries.campaigns import load_campaign_ids
-    from om_campaigns.report.queries.members import count_members
+    from om_campaigns.staff.importing import load_workspace_segments
+    from om_campaigns.staff.show_segment import count_members
 
     with looking(state) as (app, session):
-        campaigns, today = load_campaign_ids(session), app.today(app.now())
+        today = app.today(app.now())
         rows = [
             {
                 "name": each.name,
                 "title": each.title,
                 "title_en": each.title_en,
                 "selects": each.selects.value,
-                "members": count_members(session, each, today=today, campaigns=campaigns),
+                "members": count_members(session, each, today=today),
                 "where": each.where.strip(),
             }
             for each in load_workspace_segments(app).values()
@@ -61,18 +60,17 @@ def show(state: State, name: str, explain: bool, limit: int | None, format_: str
     "alone", "so_far"}]}. CSV has the rows or the parts.
     """
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.staff.desk import explain_segment, get_segment
-    from om_campaigns.report.queries.campaigns import load_campaign_ids
-    from om_campaigns.report.queries.members import count_members, load_members
+    from om_campaigns.staff.importing import explain_segment, get_segment
+    from om_campaigns.staff.show_segment import count_members, load_members
 
     wanted = (TABLE_ROWS if format_ == "table" else 0) if limit is None else limit
     with looking(state) as (app, session):
-        found, today, campaigns = get_segment(app, name), app.today(app.now()), load_campaign_ids(session)
+        found, today = get_segment(app, name), app.today(app.now())
         if explain:
             _print_parts(explain_segment(app, session, found, app.now()), format_)
             return
-        number = count_members(session, found, today=today, campaigns=campaigns)
-        rows = load_members(session, found, today=today, campaigns=campaigns, limit=wanted)
+        number = count_members(session, found, today=today)
+        rows = load_members(session, found, today=today, limit=wanted)
     head = {"name": found.name, "title": found.title, "selects": found.selects.value, "where": found.where.strip()}
     columns = {"name": "name", "email": "address", "organisation": "organisation", "organisation_name": "name of the house"}
     if found.selects.value == "organisations":

@@ -15,8 +15,8 @@ from om_campaigns.cli.times import TIME
 
 if TYPE_CHECKING:
     from om_campaigns.app import App
-    from om_campaigns.pipeline.planning import Owed
-    from om_campaigns.pipeline.tick import TickResult
+    from om_campaigns.planning import Owed
+    from om_campaigns.tick import TickResult
 
 Result = TypeVar("Result")
 
@@ -43,8 +43,8 @@ def plan(state: State, campaign: str | None, cascade: bool, until: date | dateti
     from om_campaigns.cli.screen import is_terminal, print_next
     from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.partner.packs import who_passes_on
-    from om_campaigns.pipeline.tick import look
+    from om_campaigns.partner.packs import who_passes_on
+    from om_campaigns.tick import look
 
     app = state.app()
     now = app.now()
@@ -97,16 +97,16 @@ def send(
     it), detail. With --gaps or --correction, planned is how many letters are owed once more. Ends with 4 where the mail server
     ended the run.
     """
+    from om_campaigns.app import require_real_clock
     from om_campaigns.cli.output import counted, print_json
     from om_campaigns.cli.plans import print_plan
     from om_campaigns.cli.screen import confirm, print_facts
     from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError, RefusedError
-    from om_campaigns.pipeline.checksums import is_confirmed, record_confirmed
-    from om_campaigns.pipeline.operator.installation import require_real_clock
-    from om_campaigns.pipeline.staff.desk import load_actor
-    from om_campaigns.pipeline.tick import look, tick
+    from om_campaigns.letters.plan_checksum import is_confirmed, record_confirmed
+    from om_campaigns.staff.importing import load_actor
     from om_campaigns.store import Mode
+    from om_campaigns.tick import look, tick
 
     if gaps or correction:
         if not campaign or all_due or expect or as_of or (gaps and correction):
@@ -153,11 +153,11 @@ def send(
 
 
 def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: bool, yes: bool, format_: str) -> None:
+    from om_campaigns.app import require_real_clock
     from om_campaigns.cli.output import counted, print_json
     from om_campaigns.cli.screen import confirm
     from om_campaigns.errors import InputError
-    from om_campaigns.pipeline.operator.installation import require_real_clock
-    from om_campaigns.pipeline.staff import amends
+    from om_campaigns.staff import corrections
     from om_campaigns.store import Mode
 
     app = state.app()
@@ -165,7 +165,7 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
     name, _, step = campaign.partition("/")
     if is_correction is not bool(step):
         raise InputError("a correction is of one step" if is_correction else "gaps are those of a whole campaign", hint="see 'send --help'")
-    found = amends.look_at_correction(app, name, step, now) if is_correction else amends.look_at_gaps(app, name, now)
+    found = corrections.look_at_correction(app, name, step, now) if is_correction else corrections.look_at_gaps(app, name, now)
     count = found if isinstance(found, int) else found.owed
     if format_ == "table":
         if isinstance(found, int):
@@ -176,22 +176,24 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
                 click.echo(f"  {found.uncertain} may have got it: 'om-campaigns ledger settle' first, then send the correction again")
     if dry_run:
         if format_ == "json":
-            print_json(_sent_data(amends.Amended(count).as_tick()))
+            print_json(_sent_data(corrections.Amended(count).as_tick()))
         return
     if app.mode is Mode.live and not yes:
         option = "--correction" if is_correction else "--gaps"
         confirm("Send this now?", answer=f"send {option} {campaign} --yes", what=f"{counted(count, 'letter')} would leave")
     require_real_clock(app)
 
-    def work(**given: Any) -> amends.Amended:
-        return amends.send_correction(app, name, step, now, **given) if is_correction else amends.send_gaps(app, name, now, **given)
+    def work(**given: Any) -> corrections.Amended:
+        if is_correction:
+            return corrections.send_correction(app, name, step, now, **given)
+        return corrections.send_gaps(app, name, now, **given)
 
     _tell_sent(app, _with_progress(work, app.settings.run.stop_seconds, show=format_ == "table").as_tick(), format_)
 
 
 def _with_progress(work: Callable[..., Result], stop_seconds: float, *, show: bool) -> Result:
     """Do the sending with a count on a terminal; SIGTERM and Ctrl-C let the letters on the wire finish, for so long at most."""
-    from om_campaigns.service.stopping import told_to_stop
+    from om_campaigns.operate.scheduler import told_to_stop
 
     def progress(count: int) -> None:
         if show and sys.stderr.isatty():
@@ -266,8 +268,8 @@ def _sent_from(app: App) -> dict[str, str]:
 
 
 def _print_cascade(passing: list[dict[str, Any]], *, is_full: bool) -> None:
+    from om_campaigns.campaign.vocabulary import REASONS
     from om_campaigns.cli.output import print_rows
-    from om_campaigns.pipeline.staff.explaining import REASONS
 
     for each in passing:
         relays = {row["relay"] for row in each["served"]}
@@ -298,8 +300,8 @@ def _tell_sent(app: App, result: TickResult, format_: str) -> None:
 
 
 def _print_sent(app: App, result: TickResult) -> None:
+    from om_campaigns.campaign.vocabulary import REASONS
     from om_campaigns.cli.output import counted
-    from om_campaigns.pipeline.staff.explaining import REASONS
 
     if result.is_clock_behind:
         click.echo("this moment lies before the latest one played; nothing was changed")

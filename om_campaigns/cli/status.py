@@ -50,11 +50,11 @@ def show(state: State, format_: str) -> None:
         click.echo(WELCOME.format(folder=state.workspace.resolve()))
         return
     from om_campaigns.cli.opening import looking
-    from om_campaigns.pipeline.identity import find_refusal
-    from om_campaigns.pipeline.operator.installation import is_led
-    from om_campaigns.pipeline.partner.own_words import count_conflicts
-    from om_campaigns.pipeline.recipient.leaving import load_tasks
-    from om_campaigns.report.queries.standing import load_standing
+    from om_campaigns.identity import find_refusal
+    from om_campaigns.operate.installation import is_led
+    from om_campaigns.operate.standing import load_standing
+    from om_campaigns.partner.own_words import count_conflicts
+    from om_campaigns.reader.leaving_page import load_tasks
 
     with looking(state) as (app, session):
         now = app.now()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from om_campaigns.cli import State, pass_state
+
+if TYPE_CHECKING:
+    from om_campaigns.operate.scheduler import PageServer
 
 
 @click.command()
@@ -18,8 +23,19 @@ def web(state: State, host: str | None, port: int | None) -> None:
     'run' serves them too where [web] base_url is set. Needs the extra 'web'.
     """
     from om_campaigns.events import set_up_logs
-    from om_campaigns.service.pages import serve_until_told
+    from om_campaigns.operate.scheduler import serve_until_told
 
     app = state.app()
     set_up_logs(debug=state.debug, verbose=True)
-    serve_until_told(app, host or app.settings.web.host, port or app.settings.web.port)
+    serve_until_told(app, host or app.settings.web.host, port or app.settings.web.port, load_server())
+
+
+def load_server() -> PageServer:
+    """What serves the pages. Raises InstallationError when the extra ``web`` is not installed."""
+    from om_campaigns.errors import InstallationError
+
+    try:
+        from om_campaigns.web.server import serving
+    except ModuleNotFoundError as error:
+        raise InstallationError(f"the pages need {error.name}", hint="install the extra: om-campaigns[web]") from None
+    return serving

@@ -12,7 +12,7 @@ from om_campaigns.cli import State, pass_state
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from om_campaigns.pipeline.staff.explaining import Answer, SeatAnswer
+    from om_campaigns.staff.why import Answer, SeatAnswer
 
 
 @click.command()
@@ -29,11 +29,11 @@ def why(state: State, who: str, campaign: str | None, format_: str) -> None:
     is_taken_out, seats [{house, segment, matches, joint, parts [{text, holds}], reason}], history [{step, status, reason, detail,
     due_at, sent_at}]; without CAMPAIGN a list of these.
     """
+    from om_campaigns.audience.finding import find_namesakes, find_organisations, find_person_or_organisation
     from om_campaigns.cli.output import print_json
     from om_campaigns.cli.person import print_namesakes
-    from om_campaigns.pipeline.staff.explaining import explain_everywhere, explain_recipient
-    from om_campaigns.report.queries.finding import find_namesakes, find_organisations, find_person_or_organisation
-    from om_campaigns.report.queries.people import load_people
+    from om_campaigns.staff.show_people import load_people
+    from om_campaigns.staff.why import explain_everywhere, explain_recipient
     from om_campaigns.store import read
 
     app = state.app()
@@ -75,9 +75,9 @@ def _tell_all(who: str, answers: list[Answer], zone: ZoneInfo) -> None:
 
 
 def _tell(answer: Answer, zone: ZoneInfo) -> None:
+    from om_campaigns.campaign.vocabulary import REASONS
     from om_campaigns.cli.output import shown
     from om_campaigns.cli.screen import print_headline
-    from om_campaigns.pipeline.staff.explaining import REASONS
 
     print_headline(f"{answer.subject} {'gets' if answer.gets else 'does not get'} {answer.campaign}: {answer.because}.")
     if answer.is_enrolled:
@@ -104,7 +104,7 @@ def _tell(answer: Answer, zone: ZoneInfo) -> None:
 
 
 def _seat_lines(seat: SeatAnswer, *, is_enrolled: bool) -> list[str]:
-    from om_campaigns.pipeline.staff.explaining import REASONS
+    from om_campaigns.campaign.vocabulary import REASONS
 
     verdict = "matches" if seat.matches else "does not match"
     lines = [f"  {seat.house}: {verdict} segment {seat.segment}" + (" (asked at entry only)" if is_enrolled else "")]

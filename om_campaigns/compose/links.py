@@ -18,7 +18,7 @@ from functools import lru_cache
 from itsdangerous import Signer
 from itsdangerous.signer import SigningAlgorithm
 
-from om_campaigns.audience.addresses import Keyring
+from om_campaigns.keyring import Keyring
 
 SIGNATURE_BYTES = 18
 """144 bits, 24 characters without padding or spare bits, so a token has exactly one spelling."""

@@ -26,8 +26,8 @@ from om_campaigns.delivery.models import MessageState, Pace
 from om_campaigns.delivery.outcomes import Verdict
 from om_campaigns.delivery.pacing import HOUR, make_slow_until
 from om_campaigns.delivery.smtp_replies import Fault, make_fault
-from om_campaigns.delivery.transport import Kind, Stage
 from om_campaigns.store import insert_into, read, write
+from om_campaigns.transport import Kind, Stage
 
 POLICY_SAMPLE = 10
 """From so many outcomes on, a majority of refusals that are about us stops a destination, or the whole run (BNC-13)."""

@@ -29,8 +29,8 @@ from om_campaigns.delivery.outcomes import SENT, Verdict, make_day, make_detail,
 from om_campaigns.delivery.pacing import Limit, Places
 from om_campaigns.delivery.send_queue import Due
 from om_campaigns.delivery.states import check_dispatch, check_message
-from om_campaigns.delivery.transport import Kind
 from om_campaigns.errors import InstallationError
+from om_campaigns.transport import Kind
 
 REPLY_LENGTH = 200
 POST_SECONDS = 0.5

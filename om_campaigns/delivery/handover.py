@@ -14,7 +14,7 @@ from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.delivery.models import MessageState, Part
 from om_campaigns.delivery.pacing import Places, destination_of_address
 from om_campaigns.delivery.send_queue import Due
-from om_campaigns.delivery.transport import Envelope, Outcome
+from om_campaigns.transport import Envelope, Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from om_campaigns.delivery.pacing import make_retry_at
 from om_campaigns.delivery.send_queue import SERVED
 from om_campaigns.delivery.smtp_replies import OURS, Fault, is_hard, make_fault
 from om_campaigns.delivery.states import check_dispatch, check_message
-from om_campaigns.delivery.transport import Kind, Outcome, Stage
 from om_campaigns.store import change
+from om_campaigns.transport import Kind, Outcome, Stage
 
 TOUCH_COLUMNS = (
     "campaign_id",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-from om_campaigns.delivery.transport import Envelope
+from om_campaigns.transport import Envelope
 
 MAX_REPLY_LINE = 8192
 MAX_REPLY_LINES = 100

@@ -24,10 +24,10 @@ from om_campaigns.delivery.handover import Compose, Ended, Held, Prepared, Sent
 from om_campaigns.delivery.pacing import Rates, Rules
 from om_campaigns.delivery.send_queue import Capacity, Chosen, Due, is_halted, load_campaign_limits, load_capacity, load_due, load_fitting
 from om_campaigns.delivery.sending_thread import Run, start_threads
-from om_campaigns.delivery.transport import Transport
 from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
 from om_campaigns.engines import naming_faults, require_room
 from om_campaigns.store import read, write
+from om_campaigns.transport import Transport
 
 __all__ = ["Compose", "Due", "Ended", "Held", "Prepared", "Rates", "Recovered", "Run", "Sent", "recover", "send_due"]
 

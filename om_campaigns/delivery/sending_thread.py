@@ -22,8 +22,8 @@ from om_campaigns.delivery.handover import ClaimedLetter, Done, Ended, Refusal, 
 from om_campaigns.delivery.models import MessageState
 from om_campaigns.delivery.outcomes import make_detail, make_verdict
 from om_campaigns.delivery.pacing import Rules
-from om_campaigns.delivery.transport import Connection, Kind, NoConnectionError, Outcome, Transport, Trouble
 from om_campaigns.store import write
+from om_campaigns.transport import Connection, Kind, NoConnectionError, Outcome, Transport, Trouble
 
 
 class Run:

@@ -21,9 +21,9 @@ from om_campaigns.delivery.models import Message, MessageKind, MessageState, Not
 from om_campaigns.delivery.outcomes import Verdict, make_verdict
 from om_campaigns.delivery.send_queue import is_halted
 from om_campaigns.delivery.states import check_message
-from om_campaigns.delivery.transport import Connection, NoConnectionError, Transport
 from om_campaigns.delivery.workers import end_worker, start_worker
 from om_campaigns.store import Instance, read, write
+from om_campaigns.transport import Connection, NoConnectionError, Transport
 
 AT_ONCE = 200
 """Notices in one run; what is more waits for the next."""

@@ -12,8 +12,8 @@ import socket
 import ssl
 
 from om_campaigns.delivery.pipelining import Offers, PipeliningClient, UnsendableError, make_commands, make_end
-from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
 from om_campaigns.settings import SmtpSettings, Tls
+from om_campaigns.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
 
 DOT_TIMEOUT_SECONDS = 600
 """How long a server may think after the last dot (RFC 5321 §4.5.3.2.6)."""

@@ -13,7 +13,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from om_campaigns.app import App
-from om_campaigns.pipeline.recipient.doors import Door
+from om_campaigns.reader.tokens import Door
 from om_campaigns.web import answers, archive, common, feeds, helping, links, pictures, portal, preferences, subscribe, unsubscribe
 from om_campaigns.web.headers import Guard
 from om_campaigns.web.site import Site

@@ -8,8 +8,8 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
 
 from om_campaigns import store
-from om_campaigns.pipeline.recipient.archive import Entry, Question, choose, idea_names, is_idea
-from om_campaigns.pipeline.recipient.doors import find_lists
+from om_campaigns.reader.archive import Entry, Question, choose, idea_names, is_idea
+from om_campaigns.reader.tokens import find_lists
 from om_campaigns.web.site import Site, TheSite, Word
 
 router = APIRouter()

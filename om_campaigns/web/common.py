@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from om_campaigns.pipeline.faces import load_page_brand
-from om_campaigns.pipeline.recipient.doors import prove_keys
-from om_campaigns.pipeline.recipient.privacy import load_kept
+from om_campaigns.letters.page_brands import load_page_brand
+from om_campaigns.reader.privacy import load_kept
+from om_campaigns.reader.tokens import prove_keys
 from om_campaigns.web.site import TheSite
 
 router = APIRouter()

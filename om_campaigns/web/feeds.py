@@ -14,8 +14,8 @@ from fastapi import Path as InPath
 from feedgen.entry import FeedEntry
 from feedgen.feed import FeedGenerator
 
-from om_campaigns.pipeline.faces import find_house_name
-from om_campaigns.pipeline.recipient.archive import Entry, Question
+from om_campaigns.letters.page_brands import find_house_name
+from om_campaigns.reader.archive import Entry, Question
 from om_campaigns.web.archive import list_name
 from om_campaigns.web.site import Site, TheSite, Word
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 from starlette.datastructures import FormData, UploadFile
 
-from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
+from om_campaigns.reader.tokens import is_form_key, make_form_key
 from om_campaigns.web.faults import Fault as Fault
 from om_campaigns.web.site import Site
 

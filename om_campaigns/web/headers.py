@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from om_campaigns import events
-from om_campaigns.pipeline.partner.house_look import LOGO_BYTES
+from om_campaigns.partner.look import LOGO_BYTES
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"

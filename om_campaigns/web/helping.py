@@ -9,7 +9,7 @@ from fastapi import Path as InPath
 from fastapi.responses import RedirectResponse
 
 from om_campaigns import store
-from om_campaigns.pipeline.recipient.helping import NATIONWIDE, find_help, find_place
+from om_campaigns.reader.regional_contacts import NATIONWIDE, find_help, find_place
 from om_campaigns.web.site import Site, TheSite
 
 router = APIRouter()

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Request, Response
 from fastapi.responses import RedirectResponse
 
-from om_campaigns.pipeline.recipient.following import COUNTED_PATH, count_click, find_link
+from om_campaigns.reader.counted_links import COUNTED_PATH, count_click, find_link
 from om_campaigns.web.site import TheSite
 
 router = APIRouter()

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Response
 from fastapi import Path as InPath
 
-from om_campaigns.pipeline.recipient.pictures import KEY_LENGTH, PICTURE_PATH, load_picture
+from om_campaigns.reader.shown_pictures import KEY_LENGTH, PICTURE_PATH, load_picture
 from om_campaigns.web.site import TheSite
 
 router = APIRouter()

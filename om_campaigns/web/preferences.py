@@ -5,10 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
-from om_campaigns.pipeline.faces import Face, load_face
-from om_campaigns.pipeline.notices import send_at_once
-from om_campaigns.pipeline.recipient.doors import Door, Visitor, find_visitor, make_door_token
-from om_campaigns.pipeline.recipient.preferring import (
+from om_campaigns.letters.page_brands import Face, load_face
+from om_campaigns.reader.preferences import (
     FIELDS,
     RHYTHMS,
     Chosen,
@@ -18,6 +16,8 @@ from om_campaigns.pipeline.recipient.preferring import (
     save_preferences,
     spell,
 )
+from om_campaigns.reader.tokens import Door, Visitor, find_visitor, make_door_token
+from om_campaigns.service_letters import send_at_once
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
-from om_campaigns.pipeline.faces import Face, load_face
-from om_campaigns.pipeline.notices import send_at_once
-from om_campaigns.pipeline.recipient.subscribing import (
+from om_campaigns.letters.page_brands import Face, load_face
+from om_campaigns.reader.subscribing import (
     Offer,
     Wanted,
     confirm,
@@ -18,6 +17,7 @@ from om_campaigns.pipeline.recipient.subscribing import (
     name_house,
     subscribe,
 )
+from om_campaigns.service_letters import send_at_once
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token, Word
 

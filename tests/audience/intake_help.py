@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.intake import ImportReport, import_files
+from om_campaigns.keyring import Keyring
 from om_campaigns.store import write
 
 NOW = datetime(2027, 1, 4, 8, tzinfo=UTC)

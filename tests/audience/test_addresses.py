@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from om_campaigns.audience import addresses
-from om_campaigns.audience.addresses import Keyring, find_unsafe, hash_address, mask, normalise
+from om_campaigns.audience.addresses import find_unsafe, hash_address, mask, normalise
 from om_campaigns.errors import InstallationError
+from om_campaigns.keyring import Keyring
 
 KEYS = Keyring("new", {"old": b"o" * 32, "new": b"n" * 32})
 

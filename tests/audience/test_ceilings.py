@@ -13,7 +13,7 @@ from om_campaigns.audience.intake.files import MOST_LINES, read_table
 from om_campaigns.audience.intake.workbooks import inspect
 from om_campaigns.audience.segments import load_segments
 from om_campaigns.errors import MOST_SHOWN, InputError, Problem, ProblemsError
-from om_campaigns.pipeline.texts import read_tree
+from om_campaigns.letters.texts import read_tree
 from om_campaigns.settings import load_settings
 from om_campaigns.toml_positions import load_toml
 from tests.cli.shell import om

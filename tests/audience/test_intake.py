@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from om_campaigns.audience.addresses import Keyring, hash_address
+from om_campaigns.audience.addresses import hash_address
 from om_campaigns.audience.intake import BasisGrant, Counts, Rejected
 from om_campaigns.audience.intake.organisations import find_cycles
 from om_campaigns.audience.vocabulary import BasisKind
 from om_campaigns.errors import InputError, ProblemsError
+from om_campaigns.keyring import Keyring
 from om_campaigns.store import read
 from tests.audience.intake_help import HOUSES, KEYS, LISTS, Office
 

@@ -6,10 +6,10 @@ import secrets
 
 import pytest
 
+from om_campaigns.audience.responses import CascadeLevel
 from om_campaigns.campaign.codes import make_code
 from om_campaigns.errors import InputError
-from om_campaigns.feedback.acknowledgements import parse_answer
-from om_campaigns.feedback.models import CascadeLevel
+from om_campaigns.partner.acknowledgements import parse_answer
 
 CODE = make_code(secrets.choice)
 

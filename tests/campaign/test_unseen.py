@@ -14,14 +14,16 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from om_campaigns import store
-from om_campaigns.app import App, make_keys, open_app
+from om_campaigns.app import App
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign import unseen
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter, Step
 from om_campaigns.campaign.releases import publish, running_campaigns
 from om_campaigns.campaign.unseen import WATCHED, WATCHES, is_anything_noted, take_down
 from om_campaigns.campaign.vocabulary import CampaignKind, EnrolmentState
-from om_campaigns.pipeline.planning import CampaignPlan, plan_all, plan_campaign
+from om_campaigns.keyring import make_keys
+from om_campaigns.planning import CampaignPlan, plan_all, plan_campaign
+from om_campaigns.wiring import open_app
 from tests.audience.plain_audience import TODAY, make_audience
 
 pytestmark = pytest.mark.slow

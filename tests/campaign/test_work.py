@@ -16,10 +16,11 @@ from sqlalchemy import event, text
 
 from benchmarks.planning import NOW, make_workspace
 from om_campaigns import store
-from om_campaigns.app import App, open_app
-from om_campaigns.pipeline.planning import plan_all
-from om_campaigns.pipeline.staff.desk import pause_campaign, resume_campaign
-from om_campaigns.pipeline.tick import look
+from om_campaigns.app import App
+from om_campaigns.planning import plan_all
+from om_campaigns.staff.importing import pause_campaign, resume_campaign
+from om_campaigns.tick import look
+from om_campaigns.wiring import open_app
 
 PEOPLE = 2000
 AT_MOST = 1.3

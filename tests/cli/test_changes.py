@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.feedback.models import TaskKind
-from om_campaigns.feedback.tasks import open_task
+from om_campaigns.audience.tasks import TaskKind, open_task
 from om_campaigns.store import write
 from tests.cli.shell import om
 from tests.journeys.workspace import HOUSE_COLUMNS, PEOPLE_COLUMNS, Workspace, house, local, person

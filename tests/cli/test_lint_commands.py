@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.pipeline.operator.installation import init_workspace
-from om_campaigns.pipeline.staff.browser import PROGRAMS
+from om_campaigns.operate.installation import init_workspace
+from om_campaigns.staff.browser import PROGRAMS
 from tests.cli.shell import om
 from tests.journeys.workspace import STEP, Workspace, house, person
 

@@ -77,7 +77,7 @@ def test_nobody_listens(tmp_path: Path, arguments: tuple[str, ...]) -> None:
 
 def workspace_gap(folder: Path) -> None:
     """One letter failed."""
-    from om_campaigns.app import open_app
+    from om_campaigns.wiring import open_app
 
     app = open_app(folder)
     with app.engine.begin() as connection:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.feedback.models import TaskKind
-from om_campaigns.feedback.tasks import open_task
+from om_campaigns.audience.tasks import TaskKind, open_task
 from om_campaigns.locks import take_lock
-from om_campaigns.pipeline.operator.installation import LEADER
+from om_campaigns.operate.installation import LEADER
 from om_campaigns.store import write
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person

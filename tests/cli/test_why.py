@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.pipeline.staff.explaining import explain_recipient
+from om_campaigns.staff.why import explain_recipient
 from tests.cli.shell import om
 from tests.journeys.test_cascade import BODY, PACKS, taker
 from tests.journeys.workspace import Workspace, house, local, person

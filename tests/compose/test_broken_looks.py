@@ -12,7 +12,7 @@ from om_campaigns.compose.edition import EditionInput, Purpose
 from om_campaigns.compose.lint.specimen import make_specimen
 from om_campaigns.compose.step_checks import check_looks
 from om_campaigns.errors import Problem, ProblemsError
-from om_campaigns.pipeline.staff.linting import SPECIMEN_VALUES, lint_edition
+from om_campaigns.staff.linting import SPECIMEN_VALUES, lint_edition
 from tests.compose.sample_letter import LETTER, Given
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from om_campaigns.audience.addresses import Keyring
 from om_campaigns.compose.links import (
     Door,
     make_leave_address,
@@ -21,6 +20,7 @@ from om_campaigns.compose.links import (
     read_token,
 )
 from om_campaigns.errors import InstallationError
+from om_campaigns.keyring import Keyring
 
 FIRST = Keyring("k1", {"k1": b"1" * 32})
 ROTATED = Keyring("k2", {"k1": b"1" * 32, "k2": b"2" * 32})

@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from om_campaigns.audience.addresses import Keyring
 from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.forwardable import find_personal
@@ -31,6 +30,7 @@ from om_campaigns.compose.links import make_links
 from om_campaigns.compose.message import Attachment, Head, Letter, Mailbox, MessageError
 from om_campaigns.compose.pack import FILE_NAMES, Format, PackText, make_file, make_files
 from om_campaigns.errors import ProblemsError
+from om_campaigns.keyring import Keyring
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from om_campaigns.pipeline.staff.demo import LoopbackServer
+from om_campaigns.operate.demo import LoopbackServer
 
 NAME, ADDRESS = "Mira Feldkamp", "m.feldkamp@hwk-westerfurt.example"
 WAIT = 60

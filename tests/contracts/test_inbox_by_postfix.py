@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.app import open_app
+from om_campaigns.wiring import open_app
 from tests.contracts.servers import Postfix, need, postfix
+from tests.feedback.test_inbox import address_of, left, write
 from tests.journeys.workspace import Workspace, house, local, person
-from tests.pipeline.test_inbox import address_of, left, write
 from tests.web.postbox import BASE_URL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

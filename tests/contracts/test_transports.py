@@ -7,19 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport, OutboxTransport
 from om_campaigns.delivery.smtp import SmtpTransport
-from om_campaigns.delivery.transport import (
-    Connection,
-    Envelope,
-    Kind,
-    MemoryTransport,
-    NoConnectionError,
-    OutboxTransport,
-    Stage,
-    Transport,
-    Trouble,
-)
 from om_campaigns.settings import SmtpSettings, Tls
+from om_campaigns.transport import Connection, Envelope, Kind, NoConnectionError, Stage, Transport, Trouble
 from tests.delivery.misbehaving import Manners, Server
 
 Arrived = Callable[[], list[bytes]]

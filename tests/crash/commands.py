@@ -15,8 +15,8 @@ CONTEXT.set_forkserver_preload(["tests.crash.harness", "tests.crash.commands"])
 
 
 def do_import(folder: Path, begun: Any) -> None:
-    from om_campaigns.app import open_app
-    from om_campaigns.pipeline.staff.desk import import_audience
+    from om_campaigns.staff.importing import import_audience
+    from om_campaigns.wiring import open_app
 
     app = open_app(folder)
     begun.set()
@@ -24,8 +24,8 @@ def do_import(folder: Path, begun: Any) -> None:
 
 
 def do_publish(folder: Path, begun: Any) -> None:
-    from om_campaigns.app import open_app
-    from om_campaigns.pipeline.staff.publishing import publish_campaigns
+    from om_campaigns.staff.publishing import publish_campaigns
+    from om_campaigns.wiring import open_app
 
     app = open_app(folder)
     begun.set()
@@ -33,8 +33,8 @@ def do_publish(folder: Path, begun: Any) -> None:
 
 
 def do_migrate(folder: Path, begun: Any) -> None:
-    from om_campaigns.app import open_app
-    from om_campaigns.pipeline.operator.installation import upgrade_database
+    from om_campaigns.operate.installation import upgrade_database
+    from om_campaigns.wiring import open_app
 
     app = open_app(folder, check_schema=False)
     begun.set()
@@ -42,8 +42,8 @@ def do_migrate(folder: Path, begun: Any) -> None:
 
 
 def do_backup(folder: Path, begun: Any) -> None:
-    from om_campaigns.app import open_app
-    from om_campaigns.pipeline.operator.backups import back_up
+    from om_campaigns.operate.backup import back_up
+    from om_campaigns.wiring import open_app
 
     app = open_app(folder)
     begun.set()

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, update
 from sqlmodel import select
 
+from om_campaigns.audience import responses as _feedback  # noqa: F401
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.models import Dispatch
 from om_campaigns.campaign.vocabulary import DispatchStatus
@@ -29,7 +30,6 @@ from om_campaigns.delivery.smtp import SmtpTransport
 from om_campaigns.delivery.workers import recover
 from om_campaigns.engines import open_engine
 from om_campaigns.events import set_up_logs
-from om_campaigns.feedback import models as _feedback  # noqa: F401
 from om_campaigns.settings import SmtpSettings, Tls
 from om_campaigns.store import instance, read, write
 from tests.delivery.stage import NOW, Pace, compose

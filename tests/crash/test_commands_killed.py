@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from om_campaigns import migrations
-from om_campaigns.pipeline.operator.backups import read_contents
+from om_campaigns.operate.backup import read_contents
 from tests.crash.commands import do_backup, do_import, do_migrate, do_publish, kill_at, moments, run_whole
 from tests.journeys.workspace import PEOPLE_COLUMNS, SQLITE, Workspace, house, person
-from tests.pipeline.test_backups import use_its_programs
+from tests.operate.test_backup import use_its_programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PEOPLE = 1500

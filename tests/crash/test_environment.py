@@ -24,10 +24,10 @@ from om_campaigns.campaign.models import Dispatch
 from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.delivery import sender
 from om_campaigns.delivery.models import Message
-from om_campaigns.delivery.transport import MemoryTransport
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.engines import open_engine
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.pipeline.gate import pass_gate
+from om_campaigns.gate import pass_gate
 from om_campaigns.store import read, write
 from tests.delivery.stage import Pace, make_stage
 from tests.delivery.test_sender import AnsweringTransport, send
@@ -186,8 +186,8 @@ def test_a_clock_that_goes_backwards_is_an_error_in_live_mode_and_nothing_in_reh
         row = store.instance(session)
         row.mode, row.live_now = store.Mode.live, now
     ws.write("config.toml", 'format = 1\nmode = "live"\n')
-    from om_campaigns.app import open_app
-    from om_campaigns.pipeline.gate import note_instant
+    from om_campaigns.gate import note_instant
+    from om_campaigns.wiring import open_app
 
     app = open_app(ws.folder, clock=lambda: now)
     before = ws.dump()
@@ -202,7 +202,7 @@ def test_the_scheduler_outlives_such_faults(small: Engine, disk: Disk) -> None:
     """A wake-up that meets one says so in one line; the next one works."""
     from structlog.testing import capture_logs
 
-    from om_campaigns.service.scheduler import Waker
+    from om_campaigns.operate.scheduler import Waker
 
     calls: list[Callable[[], object]] = []
 

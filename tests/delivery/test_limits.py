@@ -38,13 +38,14 @@ from om_campaigns.delivery.pacing import (
     domains_of,
     make_slow_until,
 )
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.smtp import SmtpTransport
-from om_campaigns.delivery.transport import Kind, MemoryTransport, Outcome, Stage
 from om_campaigns.delivery.workers import start_worker
 from om_campaigns.engines import open_engine
 from om_campaigns.settings import SmtpSettings, Tls
 from om_campaigns.store import metadata, read, write
+from om_campaigns.transport import Kind, Outcome, Stage
 from tests.crash.harness import sink
 from tests.delivery import stage
 from tests.delivery.stage import NOW, make_stage

@@ -29,21 +29,11 @@ from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Rea
 from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.handover import Compose, Ended, Held, Prepared, Sent
 from om_campaigns.delivery.models import Message, MessageSlots, MessageState, Pace, Part, Worker
+from om_campaigns.delivery.rehearsal_transports import LocalConnection, MemoryTransport
 from om_campaigns.delivery.send_queue import Due, of_campaign
 from om_campaigns.delivery.sender import send_due
-from om_campaigns.delivery.transport import (
-    Connection,
-    Envelope,
-    Kind,
-    LocalConnection,
-    MemoryTransport,
-    NoConnectionError,
-    Outcome,
-    Stage,
-    Transport,
-    Trouble,
-)
 from om_campaigns.store import instance, read, write
+from om_campaigns.transport import Connection, Envelope, Kind, NoConnectionError, Outcome, Stage, Transport, Trouble
 from tests.delivery import stage
 from tests.delivery.stage import NOW, compose, make_stage, prepare
 

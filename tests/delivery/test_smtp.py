@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from om_campaigns.delivery.smtp import SmtpTransport
-from om_campaigns.delivery.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
 from om_campaigns.settings import SmtpSettings, Tls
+from om_campaigns.transport import Envelope, Kind, NoConnectionError, Outcome, Stage, Trouble
 from tests.delivery.misbehaving import Manners, Server
 
 pytestmark = pytest.mark.slow

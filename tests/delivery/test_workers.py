@@ -20,14 +20,15 @@ from om_campaigns.clock import fixed_clock
 from om_campaigns.delivery.claims import Claims
 from om_campaigns.delivery.handover import ClaimedLetter, Done
 from om_campaigns.delivery.models import Message, MessageState, Notice, Worker
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.delivery.send_queue import load_due
 from om_campaigns.delivery.sender import send_due
 from om_campaigns.delivery.service_mails import send_notices
-from om_campaigns.delivery.transport import Kind, MemoryTransport, Outcome, Stage
 from om_campaigns.delivery.workers import Recovered, Registered, end_worker, recover, start_worker
 from om_campaigns.errors import InstallationError
 from om_campaigns.locks import is_locked, take_lock
 from om_campaigns.store import read, write
+from om_campaigns.transport import Kind, Outcome, Stage
 from tests.delivery.stage import NOW, Pace, compose, make_stage
 
 pytestmark = pytest.mark.slow

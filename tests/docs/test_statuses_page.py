@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from om_campaigns.audience.tasks import TaskKind
 from om_campaigns.audience.vocabulary import Rhythm, SuppressionReason
-from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, EnrolmentState, Reason, RelayState
+from om_campaigns.campaign.vocabulary import REASONS, CampaignStatus, DispatchStatus, EnrolmentState, Reason, RelayState
 from om_campaigns.cli.ledger import STATUSES
 from om_campaigns.compose.overlay import Conflict, OverlayKind
 from om_campaigns.delivery.models import MessageState
-from om_campaigns.feedback.models import TaskKind
-from om_campaigns.pipeline.staff.explaining import REASONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "statuses.md").read_text(encoding="utf-8")
 

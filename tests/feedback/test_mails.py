@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from om_campaigns.audience.addresses import Keyring
 from om_campaigns.compose.links import make_leave_address, read_leave_addresses
 from om_campaigns.feedback.mails import read_mail
+from om_campaigns.keyring import Keyring
 
 KEYRING = Keyring("k1", {"k1": b"1" * 32})
 PARTS = ("mfzwizlbonxw2zlt", "ojsxg5ldorsw4zzq", "wir-gedanke")

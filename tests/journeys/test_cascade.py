@@ -19,10 +19,10 @@ from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.compose.pack import FILE_NAMES
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.pipeline.partner.pack_desk import load_file, reach_of_link, show_pack
-from om_campaigns.pipeline.partner.packs import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
-from om_campaigns.pipeline.tick import tick
-from om_campaigns.report.queries.packs import load_packs
+from om_campaigns.partner.pack_form import load_file, reach_of_link, show_pack
+from om_campaigns.partner.packs import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
+from om_campaigns.staff.show_packs import load_packs
+from om_campaigns.tick import tick
 from tests.journeys.workspace import Workspace, house, local, person
 
 pytestmark = pytest.mark.slow

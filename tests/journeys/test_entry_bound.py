@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from om_campaigns import store
 from om_campaigns.audience.intake import import_files
-from om_campaigns.pipeline.entering import FigureNeededError, admit
-from om_campaigns.pipeline.operator.golive import go_live
-from om_campaigns.pipeline.staff.desk import import_audience
-from om_campaigns.pipeline.staff.publishing import publish_campaigns
-from om_campaigns.pipeline.tick import tick
+from om_campaigns.operate.go_live import go_live
+from om_campaigns.staff.entry_figures import FigureNeededError, admit
+from om_campaigns.staff.importing import import_audience
+from om_campaigns.staff.publishing import publish_campaigns
+from om_campaigns.tick import tick
 from tests.journeys.workspace import PEOPLE_COLUMNS, Workspace, house, local, person
 
 pytestmark = pytest.mark.slow

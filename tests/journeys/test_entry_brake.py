@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import event
 
 from om_campaigns.campaign.vocabulary import Reason
-from om_campaigns.pipeline.entering import FigureNeededError, admit
-from om_campaigns.pipeline.planning import plan_all
+from om_campaigns.planning import plan_all
+from om_campaigns.staff.entry_figures import FigureNeededError, admit
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
@@ -267,7 +267,7 @@ def test_two_processes_do_not_let_in_twice_the_bound(office: Workspace) -> None:
     """Each counts what the other has let in: the campaign's row is held while one of them does."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from om_campaigns.pipeline.tick import tick
+    from om_campaigns.tick import tick
 
     office.tick(local("2027-01-05"))
     office.now = local("2027-01-07")

@@ -11,10 +11,10 @@ from sqlmodel import Session
 
 from om_campaigns import engines, store
 from om_campaigns.audience.intake import WRITTEN
-from om_campaigns.pipeline.staff.desk import check_workspace, import_audience
-from om_campaigns.pipeline.staff.explaining import explain_recipient
-from om_campaigns.pipeline.staff.previewing import preview
-from om_campaigns.pipeline.tick import look
+from om_campaigns.staff.importing import check_workspace, import_audience
+from om_campaigns.staff.preview import preview
+from om_campaigns.staff.why import explain_recipient
+from om_campaigns.tick import look
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
 pytestmark = pytest.mark.slow

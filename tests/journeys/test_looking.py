@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator.installation import halt, unhalt
-from om_campaigns.pipeline.tick import TickResult, look, tick
+from om_campaigns.operate.installation import halt, unhalt
+from om_campaigns.tick import TickResult, look, tick
 from tests.journeys.workspace import Workspace, house, is_quiet, local, person
 
 pytestmark = pytest.mark.slow

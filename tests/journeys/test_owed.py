@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.delivery.transport import Envelope, Kind, MemoryTransport, Outcome, Stage
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.errors import RefusedError
-from om_campaigns.pipeline.operator.installation import halt
-from om_campaigns.pipeline.tick import TickResult, look, tick
+from om_campaigns.operate.installation import halt
+from om_campaigns.tick import TickResult, look, tick
+from om_campaigns.transport import Envelope, Kind, Outcome, Stage
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 
@@ -242,7 +243,7 @@ def test_an_empty_plan_says_so(office: Workspace) -> None:
 
 def test_live_mail_is_asked_for_once_and_the_answer_is_kept(office: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """No terminal: refused with the command that answers. A no sends nothing; what was confirmed is not asked again."""
-    from om_campaigns.pipeline import gate
+    from om_campaigns import gate
 
     monkeypatch.setattr(gate, "find_fault", lambda *_: None)
     settings = (

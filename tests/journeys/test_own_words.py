@@ -10,7 +10,7 @@ import pytest
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.pipeline.partner.own_words import (
+from om_campaigns.partner.own_words import (
     OwnText,
     add_block,
     count_conflicts,
@@ -22,9 +22,9 @@ from om_campaigns.pipeline.partner.own_words import (
     reset_block,
     show_blocks,
 )
-from om_campaigns.pipeline.partner.packs import RelayState, hand_over_pack, move_pack, write_pack
-from om_campaigns.pipeline.staff.desk import check_workspace
-from om_campaigns.pipeline.staff.overlay_files import import_overlays
+from om_campaigns.partner.packs import RelayState, hand_over_pack, move_pack, write_pack
+from om_campaigns.staff.importing import check_workspace
+from om_campaigns.staff.overlay_files import import_overlays
 from tests.journeys.test_cascade import BODY, packs, series, taker, to_house
 from tests.journeys.workspace import SQLITE, Workspace, local, person
 

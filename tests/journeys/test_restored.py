@@ -11,26 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.app import App, open_app
+from om_campaigns.app import App
 from om_campaigns.audience.models import Address
+from om_campaigns.audience.opt_ins import OptIn
+from om_campaigns.audience.responses import CascadeLevel
 from om_campaigns.audience.vocabulary import Origin, SuppressionScope
-from om_campaigns.delivery.transport import Envelope, MemoryTransport, Outcome
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.errors import InputError, RefusedError
-from om_campaigns.feedback.acknowledgements import find_pack, record_acknowledgement
-from om_campaigns.feedback.action_reports import Said, record_action_report
-from om_campaigns.feedback.leaving import Channel, Leaver, record_leaving
-from om_campaigns.feedback.models import CascadeLevel, OptIn
-from om_campaigns.feedback.taking_back import take_back_leaving
-from om_campaigns.pipeline.entering import FigureNeededError
-from om_campaigns.pipeline.operator.backups import Restored, back_up, restore
-from om_campaigns.pipeline.operator.confirming import Confirmation, confirm_restored, look_at_restored
-from om_campaigns.pipeline.operator.installation import halt
-from om_campaigns.pipeline.tick import tick
+from om_campaigns.operate.backup import Restored, back_up, restore
+from om_campaigns.operate.confirming_restored import Confirmation, confirm_restored, look_at_restored
+from om_campaigns.operate.installation import halt
+from om_campaigns.partner.acknowledgements import find_pack, record_acknowledgement
+from om_campaigns.partner.action_reports import Said, record_action_report
+from om_campaigns.reader.leaving import Channel, Leaver, record_leaving
+from om_campaigns.reader.taking_back import take_back_leaving
+from om_campaigns.staff.entry_figures import FigureNeededError
 from om_campaigns.store import write
+from om_campaigns.tick import tick
+from om_campaigns.transport import Envelope, Outcome
+from om_campaigns.wiring import open_app
 from tests.cli.shell import om
 from tests.journeys.test_cascade import series, taker
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
-from tests.pipeline.test_backups import use_its_programs
+from tests.operate.test_backup import use_its_programs
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from om_campaigns import store
-from om_campaigns.pipeline.operator import retention
-from om_campaigns.pipeline.operator.retention import Forgotten, forget_old_values
-from om_campaigns.pipeline.staff.explaining import explain_recipient
-from om_campaigns.report.queries.campaigns import load_campaign
+from om_campaigns.operate import retention
+from om_campaigns.operate.retention import Forgotten, forget_old_values
+from om_campaigns.staff.show_campaigns import load_campaign
+from om_campaigns.staff.why import explain_recipient
 from tests.journeys.test_cascade import series, taker
 from tests.journeys.workspace import Workspace, house, local, person
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from om_campaigns import migrations, store
-from om_campaigns.app import open_app
 from om_campaigns.audience.addresses import fold_key, hash_address, normalise
-from om_campaigns.delivery.transport import Envelope, LocalConnection, MemoryTransport, Outcome
-from om_campaigns.feedback import opting_in
-from om_campaigns.feedback.opting_in import FIRST_OF_NETWORK, PER_DOMAIN, PER_NETWORK, Request
-from om_campaigns.pipeline.operator.installation import upgrade_database
-from om_campaigns.pipeline.recipient.leaving import unsubscribe
+from om_campaigns.delivery.rehearsal_transports import LocalConnection, MemoryTransport
+from om_campaigns.operate.installation import upgrade_database
+from om_campaigns.reader import opting_in
+from om_campaigns.reader.leaving_page import unsubscribe
+from om_campaigns.reader.opting_in import FIRST_OF_NETWORK, PER_DOMAIN, PER_NETWORK, Request
+from om_campaigns.transport import Envelope, Outcome
+from om_campaigns.wiring import open_app
 from tests.journeys.workspace import SQLITE, Workspace, house, person
 
 pytestmark = pytest.mark.slow

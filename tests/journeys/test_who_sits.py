@@ -18,10 +18,10 @@ from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.segments import Segment
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.readers import load_adviser_counts
-from om_campaigns.pipeline.recipient.forgetting import erase_person
-from om_campaigns.report.queries.houses import load_organisations
-from om_campaigns.report.queries.members import load_members
-from om_campaigns.report.queries.people import load_people
+from om_campaigns.reader.erasure import erase_person
+from om_campaigns.staff.show_organisations import load_organisations
+from om_campaigns.staff.show_people import load_people
+from om_campaigns.staff.show_segment import load_members
 from tests.journeys.test_cascade import BODY, PACKS, taker
 from tests.journeys.workspace import SQLITE, Workspace, local, person
 
@@ -124,7 +124,7 @@ def test_portal_reports_segments_and_privacy_figures_count_the_same_people(offic
         assert load_adviser_counts(session, TODAY)[ids["tal"]] == 2
         assert load_adviser_counts(session, date(2027, 1, 6))[ids["tal"]] == 1
         rule = Segment("x", "x", "", Selects.organisations, "adviser_count == 2 and has_role('contact')", "", 1, 1)
-        assert [row["organisation"] for row in load_members(session, rule, today=TODAY, campaigns={})] == ["tal"]
+        assert [row["organisation"] for row in load_members(session, rule, today=TODAY)] == ["tal"]
         assert {row["slug"]: row["seats"] for row in load_organisations(session, TODAY)} == {"dach": 1, "tal": 3, "amt": 2}
         rows, _ = load_people(session, TODAY, organisation_id=ids["tal"], role="contact")
         assert [row["name"] for row in rows] == ["Tina Tal"]

@@ -20,16 +20,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from om_campaigns import engines, migrations, store
-from om_campaigns.app import App, make_keys, open_app
+from om_campaigns.app import App
 from om_campaigns.campaign.releases import publish
-from om_campaigns.delivery.transport import MemoryTransport
+from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.errors import ProblemsError, errors_among
-from om_campaigns.pipeline.entering import FigureNeededError, count_entering
-from om_campaigns.pipeline.staff.desk import import_audience
-from om_campaigns.pipeline.staff.publishing import publish_campaigns, publish_reviewed
-from om_campaigns.pipeline.staff.release_review import Review
-from om_campaigns.pipeline.texts import read_defined
-from om_campaigns.pipeline.tick import TickResult, tick
+from om_campaigns.keyring import make_keys
+from om_campaigns.letters.texts import read_defined
+from om_campaigns.staff.entry_figures import FigureNeededError, count_entering
+from om_campaigns.staff.importing import import_audience
+from om_campaigns.staff.publishing import publish_campaigns, publish_reviewed
+from om_campaigns.staff.release_review import Review
+from om_campaigns.tick import TickResult, tick
+from om_campaigns.wiring import open_app
 
 Done = TypeVar("Done")
 

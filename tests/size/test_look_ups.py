@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, PrimaryKeyConstraint, Table, UniqueCo
 
 from benchmarks.size import Meter, list_doors, open_office
 from om_campaigns import store
-from om_campaigns.pipeline.tick import tick
+from om_campaigns.tick import tick
 
 pytestmark = pytest.mark.slow
 

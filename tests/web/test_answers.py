@@ -17,9 +17,9 @@ from om_campaigns.audience.access import find_address, find_receivers, find_stew
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.compose.frontmatter import AnswerTarget
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.feedback.answers import Said, record_answer
-from om_campaigns.pipeline.recipient.answering import MOST_A_DAY
-from om_campaigns.pipeline.recipient.doors import make_form_key
+from om_campaigns.reader.answer_page import MOST_A_DAY
+from om_campaigns.reader.answers import Said, record_answer
+from om_campaigns.reader.tokens import make_form_key
 from om_campaigns.store import read, write
 from tests.cli.shell import om
 from tests.journeys.workspace import LOOK, SQLITE, Workspace, house, local, person
@@ -412,7 +412,7 @@ def test_wcag_3_1_2_the_letters_words_keep_their_language_on_an_english_page(wor
 
 
 def test_a_preview_of_the_letter_answers_nothing(workspace: Workspace, client: httpx.Client) -> None:
-    from om_campaigns.pipeline.staff.previewing import preview
+    from om_campaigns.staff.preview import preview
 
     (shown,) = preview(workspace.app, "wir-gedanke/a1", workspace.now)
     assert "/antwort/" in shown.text

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 import pytest
 
-from om_campaigns.app import open_app
 from om_campaigns.web.server import serving
+from om_campaigns.wiring import open_app
 from tests.journeys.workspace import Workspace
 from tests.web.test_serving import ask, free_port
 

@@ -11,11 +11,11 @@ import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from om_campaigns.app import open_app
-from om_campaigns.pipeline.partner.packs import write_pack
-from om_campaigns.pipeline.recipient.following import count_click, find_link
+from om_campaigns.partner.packs import write_pack
+from om_campaigns.reader.counted_links import count_click, find_link
 from om_campaigns.web.application import make_application
 from om_campaigns.web.server import serving
+from om_campaigns.wiring import open_app
 from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.test_cascade import taker

@@ -15,7 +15,7 @@ from hypothesis.errors import Unsatisfiable
 
 from benchmarks.leaving import measure
 from om_campaigns.compose.links import Door
-from om_campaigns.pipeline.recipient.doors import make_form_key
+from om_campaigns.reader.tokens import make_form_key
 from om_campaigns.web.application import ROUTERS, make_application
 from om_campaigns.web.unsubscribe import NEW_LINK
 from tests.journeys.workspace import SQLITE, Workspace

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.pipeline.partner.entering import PER_ADDRESS
+from om_campaigns.partner.signing_in import PER_ADDRESS
 from tests.journeys.workspace import Workspace, person
 from tests.web.portal_help import ask, form_key, link_of, make_client, notices, open_office, sign_in
 

@@ -13,13 +13,14 @@ from starlette.testclient import TestClient
 
 from om_campaigns import store
 from om_campaigns.audience.access import make_link
-from om_campaigns.audience.addresses import Keyring, normalise
+from om_campaigns.audience.addresses import normalise
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.feedback import opting_in
-from om_campaigns.pipeline.notices import CONFIRM, MANAGE
-from om_campaigns.pipeline.partner.entering import ENTRANCE, LINK_LIFE
-from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
-from om_campaigns.pipeline.recipient.preferring import FIELDS
+from om_campaigns.keyring import Keyring
+from om_campaigns.partner.signing_in import ENTRANCE, LINK_LIFE
+from om_campaigns.reader import opting_in
+from om_campaigns.reader.preferences import FIELDS
+from om_campaigns.reader.tokens import is_form_key, make_form_key
+from om_campaigns.service_letters import CONFIRM, MANAGE
 from om_campaigns.web.application import ROUTERS, make_application
 from tests.journeys.workspace import LOOK, Workspace
 from tests.web.portal_help import open_office, sign_in

@@ -15,8 +15,8 @@ import pytest
 
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.pack import FILE_NAMES
-from om_campaigns.pipeline.partner.own_words import OwnText, add_block
-from om_campaigns.pipeline.partner.packs import CascadeLevel, acknowledge
+from om_campaigns.partner.own_words import OwnText, add_block
+from om_campaigns.partner.packs import CascadeLevel, acknowledge
 from om_campaigns.web.application import ROUTERS
 from tests.journeys.workspace import Workspace
 from tests.web.portal_help import form_key, make_client, open_office, sign_in

@@ -11,13 +11,13 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
+from om_campaigns.audience.tasks import TaskKind
 from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.compose.links import Door
-from om_campaigns.feedback.models import TaskKind
-from om_campaigns.pipeline.recipient.doors import make_form_key
-from om_campaigns.pipeline.recipient.leaving import Wish
-from om_campaigns.pipeline.recipient.offers import find_served
-from om_campaigns.pipeline.staff.explaining import explain_recipient
+from om_campaigns.reader.leaving_page import Wish
+from om_campaigns.reader.offers import find_served
+from om_campaigns.reader.tokens import make_form_key
+from om_campaigns.staff.why import explain_recipient
 from tests.cli.shell import om
 from tests.journeys.workspace import LOOK, PEOPLE_COLUMNS, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, offer_series, overflow, picture

@@ -12,18 +12,18 @@ import httpx2 as httpx
 import pytest
 from starlette.testclient import TestClient
 
-from om_campaigns.app import open_app
+from om_campaigns.app import starter_folder
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.brand import contrast
 from om_campaigns.compose.links import Door
 from om_campaigns.errors import InstallationError
 from om_campaigns.events import set_up_logs
-from om_campaigns.pipeline.operator.installation import starter_folder
-from om_campaigns.pipeline.pages import find_fault
-from om_campaigns.pipeline.recipient.doors import is_form_key, make_form_key
+from om_campaigns.letters.own_pages import find_fault
+from om_campaigns.reader.tokens import is_form_key, make_form_key
 from om_campaigns.web.application import make_application
 from om_campaigns.web.headers import ALWAYS, BODY_LIMIT
 from om_campaigns.web.server import _listen, serving
+from om_campaigns.wiring import open_app
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture
 from tests.web.postbox import token_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.pipeline.partner.packs import write_pack
+from om_campaigns.partner.packs import write_pack
 from tests.drawing import draw
 from tests.journeys.test_cascade import BODY, letters
 from tests.journeys.workspace import Workspace, local

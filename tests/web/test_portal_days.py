@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from om_campaigns.pipeline.planning import plan_all
+from om_campaigns.planning import plan_all
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, local, person
 from tests.web.portal_help import open_office, sign_in

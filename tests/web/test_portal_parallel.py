@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from om_campaigns.pipeline.partner.house_look import save_logo
-from om_campaigns.pipeline.partner.house_settings import Wrong, save_settings, show_settings
-from om_campaigns.pipeline.partner.own_words import OwnText, add_block, replace_block
-from om_campaigns.pipeline.partner.pack_desk import Reach
+from om_campaigns.partner.look import save_logo
+from om_campaigns.partner.organisation import Wrong, save_settings, show_settings
+from om_campaigns.partner.own_words import OwnText, add_block, replace_block
+from om_campaigns.partner.pack_form import Reach
 from tests.compose.test_logos import picture
 from tests.journeys.workspace import Workspace
 from tests.web.portal_help import open_office

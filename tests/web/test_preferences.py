@@ -14,8 +14,8 @@ import httpx2 as httpx
 import pytest
 
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.pipeline.recipient.doors import make_form_key
-from om_campaigns.pipeline.recipient.preferring import LINKS_A_DAY
+from om_campaigns.reader.preferences import LINKS_A_DAY
+from om_campaigns.reader.tokens import make_form_key
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from om_campaigns.app import open_app
-from om_campaigns.feedback import opting_in
-from om_campaigns.pipeline.operator.retention import ENTRANCE_DAYS, forget_old_values
-from om_campaigns.pipeline.partner.entering import SESSION_LIFE, count_request
+from om_campaigns.audience.access import ENTRANCE_DAYS, SESSION_LIFE
+from om_campaigns.operate.retention import forget_old_values
+from om_campaigns.partner.signing_in import count_request
+from om_campaigns.reader import opting_in
 from om_campaigns.web.application import make_application
+from om_campaigns.wiring import open_app
 from tests.journeys.workspace import Workspace, local
 from tests.web.portal_help import open_office
 from tests.web.postbox import body, letters

@@ -12,11 +12,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from om_campaigns.compose.links import Door
-from om_campaigns.feedback.opting_in import PER_ADDRESS, PER_NETWORK
-from om_campaigns.pipeline.notices import send_at_once
-from om_campaigns.pipeline.operator.retention import forget_old_values
-from om_campaigns.pipeline.recipient.doors import make_form_key
-from om_campaigns.pipeline.recipient.subscribing import network_of
+from om_campaigns.delivery.rate_limits import network_of
+from om_campaigns.operate.retention import forget_old_values
+from om_campaigns.reader.opting_in import PER_ADDRESS, PER_NETWORK
+from om_campaigns.reader.tokens import make_form_key
+from om_campaigns.service_letters import send_at_once
 from om_campaigns.web.application import make_application
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, local

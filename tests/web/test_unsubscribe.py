@@ -15,11 +15,11 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from om_campaigns.app import open_app
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.pipeline.planning import plan_all
-from om_campaigns.pipeline.recipient.doors import make_form_key
+from om_campaigns.planning import plan_all
+from om_campaigns.reader.tokens import make_form_key
 from om_campaigns.web.server import serving
+from om_campaigns.wiring import open_app
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 from tests.web.conftest import Open, axe, html_faults, overflow, picture

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from om_campaigns.audience import bulk
-from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.changes import ChangeLog, Difference
 from om_campaigns.audience.intake import files, kinds, networks_and_toolkits, organisations
 from om_campaigns.audience.intake.addresses_and_bases import Addresses, Bases
@@ -27,6 +26,7 @@ from om_campaigns.audience.intake.people_rows import staged_rows
 from om_campaigns.audience.intake.seats import Seats
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.keyring import Keyring
 
 __all__ = ["WRITTEN", "BasisGrant", "Counts", "Difference", "ImportReport", "Rejected", "import_files"]
 

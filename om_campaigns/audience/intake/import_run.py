@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from om_campaigns.audience import bulk
 from om_campaigns.audience import german as words
-from om_campaigns.audience.addresses import Keyring
 from om_campaigns.audience.changes import ChangeLog, Difference
 from om_campaigns.audience.intake import cells
 from om_campaigns.audience.intake.cells import Known
@@ -19,6 +18,7 @@ from om_campaigns.audience.intake.files import Table
 from om_campaigns.audience.intake.kinds import FileKind
 from om_campaigns.audience.vocabulary import LAENDER, NATIONWIDE, ORGANISATION_TYPES, BasisKind
 from om_campaigns.errors import MOST_SHOWN
+from om_campaigns.keyring import Keyring
 
 
 @dataclass(frozen=True, slots=True)

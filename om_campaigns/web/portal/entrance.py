@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from om_campaigns.pipeline.partner.entering import count_request, enter, leave, look_at_link, send_entrance_link
+from om_campaigns.partner.signing_in import count_request, enter, leave, look_at_link, send_entrance_link
 from om_campaigns.web.forms import TheForm, has_key, make_key
 from om_campaigns.web.portal.guard import PATH, OwnForm, TheDesk, delete_cookie, session_key_of, set_cookie
 from om_campaigns.web.site import Site, TheSite

@@ -9,9 +9,9 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from om_campaigns import store
-from om_campaigns.pipeline.faces import load_face
-from om_campaigns.pipeline.partner.entering import Partner, find_partner
-from om_campaigns.pipeline.partner.pack_desk import Reach
+from om_campaigns.letters.page_brands import load_face
+from om_campaigns.partner.pack_form import Reach
+from om_campaigns.partner.signing_in import Partner, find_partner
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite
 

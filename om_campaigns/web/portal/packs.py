@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from om_campaigns.pipeline.partner.house_words import count_conflicts
-from om_campaigns.pipeline.partner.pack_desk import TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
+from om_campaigns.partner.own_words_form import count_conflicts
+from om_campaigns.partner.pack_form import TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.headers import POLICY
 from om_campaigns.web.portal.entrance import show_entrance

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, HTTPException, Response
 
-from om_campaigns.pipeline.partner.house_reports import TYPED, answer_toolkit, report_action, show_life, show_toolkits
+from om_campaigns.partner.action_report_form import TYPED, answer_toolkit, report_action, show_life, show_toolkits
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.portal.guard import PATH, TOO_OLD, Desk, OwnForm, TheDesk
 

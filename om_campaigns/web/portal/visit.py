@@ -10,8 +10,8 @@ from fastapi import Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from om_campaigns import store
-from om_campaigns.pipeline.faces import load_face
-from om_campaigns.pipeline.partner.pack_desk import Reach, reach_of_link, show_pack
+from om_campaigns.letters.page_brands import load_face
+from om_campaigns.partner.pack_form import Reach, reach_of_link, show_pack
 from om_campaigns.web.forms import Form, has_key, make_key
 from om_campaigns.web.portal.guard import PATH, Desk, find_desk, to_entrance
 from om_campaigns.web.site import Site, TheSite

@@ -1,0 +1,1 @@
+"""From what is owed to letters ready for the wire."""

@@ -1,0 +1,84 @@
+"""The face of a page: the house that leads it, in its own colours, with OM beside it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from om_campaigns import store
+from om_campaigns.app import App, starter_folder
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.vocabulary import OrganisationStatus
+from om_campaigns.columns import digest, dump_json, table_of
+from om_campaigns.compose.brand import ROOT_BRAND, Brand, load_brand
+from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.looks import load_looks
+from om_campaigns.compose.own_look import KEY, OwnLook, lay_over
+from om_campaigns.errors import ProblemsError
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """``house`` is '' on pages of OM itself; ``version`` changes with the look, so that browsers may keep the style sheet."""
+
+    om: str
+    house: str
+    brand: str
+    version: str
+
+
+def load_face(app: App, session: Session | None = None, organisation_id: int | None = None) -> Face:
+    """The face of a house, or of OM. A brand that cannot be read is OM's: no page fails for a colour."""
+    house, key = "", ROOT_BRAND
+    if session is not None and organisation_id is not None:
+        houses = Houses(session, app.today(app.now()))
+        house, found = houses.organisation(organisation_id)["name"], houses.brand(organisation_id)
+        key = found.key if isinstance(found, OwnLook) else found
+    brand = load_page_brand(app, key)
+    return Face(app.settings.sender.name, house, brand.key, digest(dump_json(brand.as_context()))[:10])
+
+
+def find_house_name(app: App, slug: str) -> str:
+    """The name of an active house; '' where there is none."""
+    organisation = table_of(Organisation)
+    query = select(organisation.c.name).where(organisation.c.slug == slug, organisation.c.status == OrganisationStatus.active)
+    with store.read(app.engine) as session:
+        return str(session.execute(query).scalar_one_or_none() or "")
+
+
+def load_page_brand(app: App, key: str) -> Brand:
+    """The brand as it stands in the workspace now; OM's where that is missing or wrong, the starter's where even that is."""
+    files = read_brands(app)
+    if key.startswith(KEY):
+        key, files = _own_look(app, key, files)
+    for each in (key, ROOT_BRAND):
+        try:
+            return load_brand(files, each)
+        except ProblemsError:
+            continue
+    return load_brand(_read(starter_folder() / "templates" / "brands", 0), ROOT_BRAND)
+
+
+def read_brands(app: App) -> Mapping[str, str]:
+    """The brand files of the workspace as they are now."""
+    return _read(app.templates / "brands", _changed(app.templates / "brands"))
+
+
+def _own_look(app: App, key: str, files: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+    with store.read(app.engine) as session:
+        found = load_looks(session, key.removeprefix(KEY) or "-")
+    return next((lay_over(files, look, app.settings.web.base_url) for look in found.values()), (ROOT_BRAND, files))
+
+
+def _changed(folder: Path) -> int:
+    return max((path.stat().st_mtime_ns for path in folder.glob("*.toml")), default=0)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(folder: Path, _changed: int) -> Mapping[str, str]:
+    return {f"brands/{path.name}": path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("*.toml"))}

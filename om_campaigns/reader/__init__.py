@@ -1,0 +1,1 @@
+"""What readers do, and what we do for one of them: subscribe, choose, answer, leave, be forgotten."""

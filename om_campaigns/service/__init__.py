@@ -1,1 +1,0 @@
-"""Long-running processes: the scheduler that wakes the pipeline."""

@@ -1,0 +1,1 @@
+"""What our communications staff do: import, check, publish, look, explain, correct."""
