@@ -17,7 +17,7 @@ KEY = "formular"
 """Name of the hidden field."""
 
 SHOWN = "gezeigt-"
-"""Before the name of a hidden field: what stood in the field when the page was opened (``pipeline.shown``)."""
+"""Before the name of a hidden field: what stood in the field when the page was opened (``om_campaigns.seen``)."""
 
 FIELDS = 200
 

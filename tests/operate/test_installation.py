@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from om_campaigns import app as app_module
 from om_campaigns import migrations
 from om_campaigns.app import starter_folder
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.clock import system_clock
 from om_campaigns.errors import InstallationError, RefusedError
-from om_campaigns.operate import installation
 from om_campaigns.operate.installation import init_workspace
 from om_campaigns.operate.retention import Forgotten, forget_old_values
 from om_campaigns.staff.importing import import_audience
@@ -95,8 +95,8 @@ def test_law09_lost_keys_are_not_replaced_beside_old_hashes(tmp_path: Path) -> N
 def test_the_starter_is_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert starter_folder() == ROOT
     package = tmp_path / "site-packages/om_campaigns"
-    (package / "pipeline/operator").mkdir(parents=True)
-    monkeypatch.setattr(installation, "__file__", str(package / "pipeline/operator/installation.py"))
+    package.mkdir(parents=True)
+    monkeypatch.setattr(app_module, "__file__", str(package / "app.py"))
     with pytest.raises(InstallationError, match="starter workspace is missing"):
         starter_folder()
     for name in ("templates", "audiences"):
