@@ -17,50 +17,9 @@ from om_campaigns.audience.models import Address, Organisation, Person
 from om_campaigns.audience.vocabulary import OrganisationStatus, PersonStatus, RecipientKind
 from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.vocabulary import CampaignStatus, Reason
-from om_campaigns.delivery.outcomes import TOUCH_COLUMNS
+from om_campaigns.delivery.outcomes import PARAMETER, RECORD_MESSAGE, in_words_of
 from om_campaigns.store import Instance
 
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
-_COPIED = ", ".join(TOUCH_COLUMNS)
-
-RECORD_MESSAGE = (
-    "UPDATE message SET state = :new, sent_at = :sent_at, code = :code, reply = :reply, attempts = attempts + 1"
-    " WHERE id = :message AND claim_id = :claim AND state = :old"
-)
-RECORD_SENT = (
-    "UPDATE dispatch SET status = 'sent', reason = '', detail = '', sent_at = :at, attempts = attempts + 1"
-    " WHERE id = :dispatch AND status = 'claimed'"
-)
-RECORD_SENT_OF_JSON = (
-    "UPDATE dispatch SET status = 'sent', reason = '', detail = '', sent_at = served.at, attempts = attempts + 1"
-    " FROM (SELECT json_extract(value, '$.at') AS at, json_extract(value, '$.dispatch') AS number FROM json_each(:rows)) AS served"
-    " WHERE dispatch.id = served.number AND dispatch.status = 'claimed'"
-)
-"""Follows its message by at most ``POST_SECONDS``: the planner counts claimed and sent alike, and recovery completes it."""
-TOUCH_OF_JSON = (
-    f"INSERT INTO touch ({_COPIED}, at, day, ideas, items, certain)"
-    f" SELECT {_COPIED}, json_extract(value, '$.at'), json_extract(value, '$.day'), json_extract(value, '$.ideas'),"
-    " json_extract(value, '$.items'), json_extract(value, '$.certain') FROM json_each(:rows)"
-    " JOIN dispatch ON dispatch.id = json_extract(value, '$.dispatch') WHERE true ON CONFLICT DO NOTHING"
-)
-RECORD_PART_SENT = (
-    RECORD_SENT + " AND NOT EXISTS (SELECT 1 FROM message_dispatch AS other JOIN message ON message.id = other.message_id"
-    " WHERE other.dispatch_id = :dispatch AND other.message_id <> :message AND message.state IN ('claimed', 'sending', 'retry'))"
-)
-RECORD_NOT_SENT = (
-    "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail, attempts = attempts + 1"
-    " WHERE id = :dispatch AND status = 'claimed'"
-)
-RECORD_RETRY = (
-    "UPDATE dispatch SET status = 'retry', reason = '', detail = :detail, due_at = :due_at, due_day = :due_day,"
-    " attempts = attempts + 1 WHERE id = :dispatch AND status = 'claimed'"
-)
-INSERT_TOUCH = (
-    f"INSERT INTO touch ({_COPIED}, at, day, ideas, items, certain)"
-    f" SELECT {_COPIED}, :at, :day, :ideas, :items, :certain FROM dispatch WHERE id = :dispatch ON CONFLICT DO NOTHING"
-)
-MOVE_MESSAGE = "UPDATE message SET state = :new WHERE id = :message AND claim_id = :claim AND state = 'claimed'"
-MOVE_DISPATCH = "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail WHERE id = :dispatch AND status = :old"
 INSERT_MESSAGE = (
     "INSERT INTO message (id, ref, message_id, kind, campaign_id, address_id, envelope_from, envelope_to, edition_id, state,"
     " worker_id, claim_id, attempts, claimed_at, reply, zone, ideas, items) VALUES (:id, :ref, :message_id, 'campaign', :campaign_id,"
@@ -94,18 +53,9 @@ class Statements:
         postgres = dialect.name == "postgresql"
 
         def own(sql: str) -> str:
-            return _PARAMETER.sub(r"%(\1)s", sql) if postgres else sql
+            return in_words_of(dialect, sql)
 
         self.begin = "BEGIN" if postgres else "BEGIN IMMEDIATE"
-        self.record_message = own(RECORD_MESSAGE)
-        self.record_sent = own(RECORD_SENT) if postgres else RECORD_SENT_OF_JSON
-        self.record_part_sent = own(RECORD_PART_SENT)
-        self.record_not_sent = own(RECORD_NOT_SENT)
-        self.record_retry = own(RECORD_RETRY)
-        self.insert_touch = own(INSERT_TOUCH)
-        self.insert_touches = self.insert_touch if postgres else TOUCH_OF_JSON
-        self.move_message = own(MOVE_MESSAGE)
-        self.move_dispatch = own(MOVE_DISPATCH)
         self.insert_message = own(INSERT_MESSAGE) if postgres else _of_json(INSERT_MESSAGE)
         self.reclaim_message = own(RECLAIM_MESSAGE)
         self.insert_part = own(INSERT_PART) if postgres else _of_json(INSERT_PART)
@@ -141,7 +91,7 @@ def _of_json(sql: str) -> str:
     """An INSERT of one row as one of many rows, ``:rows`` in JSON: one call of the driver instead of one per row."""
     head, _, rest = sql.partition(" VALUES (")
     values, _, tail = rest.partition(")")
-    taken = _PARAMETER.sub(r"json_extract(value, '$.\1')", values)
+    taken = PARAMETER.sub(r"json_extract(value, '$.\1')", values)
     return f"{head} SELECT {taken} FROM json_each(:rows) WHERE true{tail}"
 
 
@@ -174,7 +124,7 @@ def _in_trigger(sql: str, names: dict[str, str]) -> str:
         name = names.get(found[1], found[1])
         return name if not name.isidentifier() else f"NEW.{name}"
 
-    return _PARAMETER.sub(value, sql)
+    return PARAMETER.sub(value, sql)
 
 
 def _mark_sending(permission: str) -> str:

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -25,14 +25,13 @@ from om_campaigns.columns import Instant, dump_json, new_claim
 from om_campaigns.delivery.claim_statements import HALTED, WINDOW_OVER, Statements, conditions
 from om_campaigns.delivery.handover import ClaimedLetter, Done, Held, Prepared, Refusal
 from om_campaigns.delivery.models import MessageState, Part
-from om_campaigns.delivery.outcomes import SENT, Verdict, make_day, make_detail, make_verdict
+from om_campaigns.delivery.outcomes import REPLY_LENGTH, SENT, Recorder, make_verdict
 from om_campaigns.delivery.pacing import Limit, Places
 from om_campaigns.delivery.send_queue import Due
-from om_campaigns.delivery.states import check_dispatch, check_message
+from om_campaigns.delivery.states import check_message
 from om_campaigns.errors import InstallationError
 from om_campaigns.transport import Kind
 
-REPLY_LENGTH = 200
 POST_SECONDS = 0.5
 POST_COUNT = 200
 """How far touches and dispatches may lie behind the messages that were recorded as sent."""
@@ -52,8 +51,8 @@ class Claims:
         self._sql = Statements(engine.dialect)
         self._reasons = [reason for reason, _ in conditions()]
         instant = Instant().dialect_impl(engine.dialect)
-        self._to_column: Callable[[Any], Any] = instant.bind_processor(engine.dialect) or _unchanged
-        self._from_column: Callable[[Any], Any] = instant.result_processor(engine.dialect, None) or _unchanged
+        self._to_column: Callable[[Any], Any] = instant.bind_processor(engine.dialect) or (lambda value: value)
+        self._from_column: Callable[[Any], Any] = instant.result_processor(engine.dialect, None) or (lambda value: value)
         pooled = engine.raw_connection()
         self._connection = cast("Any", pooled.driver_connection)
         pooled.detach()
@@ -65,6 +64,7 @@ class Claims:
             for pragma in ("synchronous = NORMAL", "cache_size = -32768", "wal_autocheckpoint = 4000"):
                 self._connection.execute(f"PRAGMA {pragma}")
         self._run = self._connection.execute
+        self._recorder = Recorder(engine.dialect, self._run, self._many)
         self._quick = ""
         if self._sql.quick_step is not None:
             view, trigger, self._quick = self._sql.quick_step
@@ -136,7 +136,7 @@ class Claims:
             claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": self._ids(wanted)}).fetchall()}
             whole = [each for each in prepared if claimed.issuperset(each.dispatch_ids)]
             for number in claimed - {number for each in whole for number in each.dispatch_ids}:
-                self._move_dispatch(number, DispatchStatus.claimed, by_id[number].status)
+                self._recorder.move_dispatch(number, DispatchStatus.claimed, by_id[number].status)
             letters = self._insert(whole, by_id, now)
             stopped = [each for each in held if self._hold(by_id[each.dispatch_id], each)]
             counted = self._run(self._sql.count_claim).fetchone() if letters else None
@@ -207,7 +207,7 @@ class Claims:
         elif rows:
             self._run(sql, {"rows": dump_json(rows)})
 
-    def _many(self, sql: str, rows: list[dict[str, Any]]) -> None:
+    def _many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
         if rows:
             self._connection.cursor().executemany(sql, rows)
 
@@ -215,7 +215,7 @@ class Claims:
         """A planned row waits for its value; a retry that cannot be made any more has failed."""
         again = due.status is DispatchStatus.retry
         new = DispatchStatus.failed if again else DispatchStatus.held
-        if not self._move_dispatch(due.id, due.status, new, held.reason, held.detail):
+        if not self._recorder.move_dispatch(due.id, due.status, new, held.reason, held.detail):
             return False
         for earlier in due.earlier if again else ():
             if not earlier.is_served:
@@ -234,7 +234,7 @@ class Claims:
             return None
         verdict = SENT if done is None else make_verdict(done)
         with self._transaction():
-            served = self._record(done, verdict) if done is not None else []
+            served = (self._recorder.record(done, verdict) if done is not None else None) or ()
             refusal = self._mark(following, now) if following is not None else None
             if len(self._unposted) >= POST_COUNT:
                 self._post()
@@ -248,9 +248,9 @@ class Claims:
         usual = outcome.kind is Kind.accepted and done.old is MessageState.sending and last.part is Part.mail
         if not usual or len(then.dispatch_ids) != 1 or len(self._unposted) >= POST_COUNT:
             return False
-        at, reply = self._instant(done.at), outcome.reply[:REPLY_LENGTH]
+        at, reply = self._recorder.instant(done.at), outcome.reply[:REPLY_LENGTH]
         values = (letter.id, letter.claim_id, at, outcome.code, reply, following.id, following.claim_id, then.dispatch_ids[0])
-        served = self._make_touches(letter, done.at)
+        served = self._recorder.make_touches(letter.attempt, done.at)
         with self._lock:
             try:
                 self._run(self._quick, values)
@@ -266,66 +266,11 @@ class Claims:
                 self._post()
 
     def _post(self) -> None:
-        self._bulk(self._sql.insert_touches, self._unposted)
-        self._bulk(self._sql.record_sent, self._unposted)
+        self._recorder.post(self._unposted)
         self._in_post = len(self._unposted)
 
-    def _record(self, done: Done, verdict: Verdict) -> list[dict[str, Any]]:
-        """What became of one letter; returns the touches and dispatches still to be posted as sent."""
-        letter, outcome = done.letter, done.outcome
-        check_message(done.old, verdict.message)
-        check_dispatch(DispatchStatus.claimed, verdict.dispatch)
-        at = self._instant(done.at)
-        sent = verdict is SENT
-        moved = self._run(
-            self._sql.record_message,
-            {
-                "new": verdict.message.value,
-                "old": done.old.value,
-                "sent_at": at if sent else None,
-                "code": outcome.code,
-                "reply": (outcome.reply if sent else make_detail(outcome, letter.prepared.envelope_to))[:REPLY_LENGTH],
-                "message": letter.id,
-                "claim": letter.claim_id,
-            },
-        )
-        if not moved.rowcount:
-            events.claim_lost(letter.id, outcome.kind.value)
-            return []
-        touches = self._make_touches(letter, done.at, certain=sent)
-        if sent and letter.prepared.part is Part.mail:
-            return touches
-        for dispatch in letter.prepared.dispatch_ids:
-            if sent:
-                self._run(self._sql.record_part_sent, {"at": at, "dispatch": dispatch, "message": letter.id})
-            else:
-                self._record_other(letter, dispatch, verdict)
-        if sent or verdict.message is MessageState.uncertain:
-            self._many(self._sql.insert_touch, touches)
-        return []
-
-    def _record_other(self, letter: ClaimedLetter, dispatch: int, verdict: Verdict) -> None:
-        values: dict[str, Any] = {"dispatch": dispatch, "detail": verdict.detail}
-        if verdict.retry_at is not None:
-            values.update(due_at=self._to_column(verdict.retry_at), due_day=make_day(verdict.retry_at, letter.prepared.zone))
-            self._run(self._sql.record_retry, values)
-        else:
-            values.update(new=verdict.dispatch.value, reason=verdict.reason.value)
-            self._run(self._sql.record_not_sent, values)
-
-    def _make_touches(self, letter: ClaimedLetter, moment: datetime, *, certain: bool = True) -> list[dict[str, Any]]:
-        prepared = letter.prepared
-        said = {
-            "at": self._instant(moment),
-            "day": make_day(moment, prepared.zone),
-            "ideas": prepared.ideas,
-            "items": prepared.items,
-            "certain": certain,
-        }
-        return [{**said, "dispatch": number} for number in prepared.dispatch_ids]
-
     def _mark(self, letter: ClaimedLetter, now: datetime) -> Refusal | None:
-        at = self._instant(now)
+        at = self._recorder.instant(now)
         first, *others = letter.prepared.dispatch_ids
         if all(self._run(self._sql.is_permitted, {"dispatch": each, "now": at}).fetchone() for each in others):
             values = {"message": letter.id, "claim": letter.claim_id, "dispatch": first, "now": at}
@@ -342,12 +287,13 @@ class Claims:
         why = {number: self._explain(number, at) for number in letter.prepared.dispatch_ids}
         told = next((reason for reason in why.values() if reason is not None), None)
         final = told is not None and told not in KEPT
-        self._take_back(letter, final=final)
+        self._recorder.take_back(letter.attempt, final=final)
         for number, reason in why.items():
             if reason is None or reason in KEPT:
-                self._owe_again(letter, number, reason)
+                held = reason if isinstance(reason, Reason) else Reason.none
+                self._recorder.owe_again(letter.attempt, number, held, HALTED if reason == HALTED else "")
             else:
-                self._move_dispatch(number, DispatchStatus.claimed, DispatchStatus.cancelled, Reason(reason))
+                self._recorder.move_dispatch(number, DispatchStatus.claimed, DispatchStatus.cancelled, Reason(reason))
         reason = told if isinstance(told, Reason) else Reason.none
         events.message_dropped(letter.id, told or "changed meanwhile")
         return Refusal(reason, kept=not final, halted=told == HALTED)
@@ -356,33 +302,7 @@ class Claims:
         row = self._run(self._sql.explain, {"dispatch": dispatch, "now": at}).fetchone()
         return next((reason for reason, held in zip(self._reasons, row, strict=True) if not held), None) if row else Reason.settled
 
-    def _take_back(self, letter: ClaimedLetter, *, final: bool) -> None:
-        again = MessageState.failed if final else MessageState.retry
-        new = again if letter.attempts else MessageState.dropped
-        check_message(MessageState.claimed, new)
-        self._run(self._sql.move_message, {"new": new.value, "message": letter.id, "claim": letter.claim_id})
-
-    def _owe_again(self, letter: ClaimedLetter, dispatch: int, why: Reason | str | None) -> None:
-        reason = why if isinstance(why, Reason) else Reason.none
-        new = DispatchStatus.retry if letter.attempts else DispatchStatus.planned
-        self._move_dispatch(dispatch, DispatchStatus.claimed, new, reason, HALTED if why == HALTED else "")
-
-    def _move_dispatch(
-        self, dispatch: int, old: DispatchStatus, new: DispatchStatus, reason: Reason = Reason.none, detail: str = ""
-    ) -> bool:
-        check_dispatch(old, new)
-        values = {"dispatch": dispatch, "old": old.value, "new": new.value, "reason": reason.value, "detail": detail}
-        return bool(self._run(self._sql.move_dispatch, values).rowcount)
-
     # --- giving back, pacing ----------------------------------------------------------------------------------------------
-
-    def _instant(self, moment: datetime) -> Any:
-        """As the column keeps it; the last one is remembered, because one letter needs it several times."""
-        known, kept = self._latest
-        if known is not moment:
-            kept = self._to_column(moment)
-            self._latest = (moment, kept)
-        return kept
 
     def release(self, letters: Sequence[ClaimedLetter]) -> None:
         """Give claimed letters back: nothing of them was mailed (a retry keeps its message)."""
@@ -392,9 +312,7 @@ class Claims:
                 if found is None or tuple(found) != (MessageState.claimed.value, letter.claim_id):
                     events.claim_lost(letter.id, "release")
                     continue
-                self._take_back(letter, final=False)
-                for dispatch in letter.prepared.dispatch_ids:
-                    self._owe_again(letter, dispatch, None)
+                self._recorder.give_back(letter.attempt)
 
     def take_turn(self, limits: Sequence[Limit], now: datetime, places: Places | None = None) -> tuple[Limit, timedelta] | None:
         """None: one letter may begin now and is counted under every limit. Otherwise the limit in the way and how long to wait.
@@ -426,7 +344,3 @@ class Claims:
         self._run(self._sql.delete_buckets, {"subject": limit.subject, **edges})
         rows = self._run(self._sql.select_buckets, {"subject": limit.subject}).fetchall()
         return [(self._from_column(start), used) for start, used in rows]
-
-
-def _unchanged(value: Any) -> Any:
-    return value

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -55,6 +56,22 @@ Compose = Callable[[Session, Sequence[Due], datetime], Sequence[Prepared | Held]
 """Makes letters of due rows; called with a read session outside of every claim. Every row must be answered."""
 
 
+class Attempt(NamedTuple):
+    """A message in the hands of a worker, as it is written down: the dispatches that hang on it and what their touches will say.
+
+    ``attempts`` were made before this one. A service mail has no dispatches.
+    """
+
+    message_id: int
+    claim_id: str
+    attempts: int
+    dispatch_ids: tuple[int, ...]
+    part: Part
+    zone: str
+    ideas: str
+    items: str
+
+
 @dataclass(slots=True)
 class ClaimedLetter:
     """A claimed letter. ``content`` is written anew when the second of its Date has passed (MSG-03)."""
@@ -71,6 +88,12 @@ class ClaimedLetter:
     """Shared by the mails of one pack."""
     reserved: bool = False
     """It has a place under the limits of its destination and campaign that no other letter of this run may count on."""
+
+    @property
+    def attempt(self) -> Attempt:
+        """As it is written down."""
+        said = self.prepared
+        return Attempt(self.id, self.claim_id, self.attempts, said.dispatch_ids, said.part, said.zone, said.ideas, said.items)
 
     @property
     def destination(self) -> str:

@@ -1,25 +1,31 @@
-"""From what a server said to what stands in the ledger, and what a person decides where nobody knows."""
+"""What became of messages, told in one place: the verdict of an outcome, how it is written down, and what a person decides later.
+
+The sender, the recovery of dead workers, service mails and settling all write through ``Recorder``: the message first, guarded by its
+claim, then its dispatches, then a touch where a dispatch hangs on it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, Dialect, and_, select, update
 from sqlmodel import Session, col
 
+from om_campaigns import events
 from om_campaigns.audience.consent import is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Touch
 from om_campaigns.audience.vocabulary import BounceState
 from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
-from om_campaigns.columns import table_of
-from om_campaigns.delivery.handover import Done
-from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
+from om_campaigns.columns import Instant, dump_json, table_of
+from om_campaigns.delivery.handover import Attempt, Done
+from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part
 from om_campaigns.delivery.pacing import make_retry_at
 from om_campaigns.delivery.send_queue import SERVED
 from om_campaigns.delivery.smtp_replies import OURS, Fault, is_hard, make_fault
@@ -40,6 +46,8 @@ TOUCH_COLUMNS = (
 )
 """What a touch takes over from its dispatch."""
 
+REPLY_LENGTH = 200
+
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -57,6 +65,7 @@ class Verdict:
 
 
 SENT = Verdict(MessageState.sent, DispatchStatus.sent)
+UNKNOWN = Verdict(MessageState.uncertain, DispatchStatus.uncertain)
 
 
 def make_verdict(done: Done) -> Verdict:
@@ -97,6 +106,180 @@ def make_day(at: datetime, zone: str) -> int:
 @lru_cache(maxsize=256)
 def _day_of_quarter(quarter: int, zone: str) -> int:
     return datetime.fromtimestamp(quarter * 900, ZoneInfo(zone)).toordinal() - _EPOCH
+
+
+PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+_TAKEN_OVER = ", ".join(TOUCH_COLUMNS)
+
+RECORD_MESSAGE = (
+    "UPDATE message SET state = :new, sent_at = :sent_at, code = :code, reply = :reply, attempts = attempts + 1"
+    " WHERE id = :message AND claim_id = :claim AND state = :old"
+)
+RECORD_SENT = (
+    "UPDATE dispatch SET status = 'sent', reason = '', detail = '', sent_at = :at, attempts = attempts + 1"
+    " WHERE id = :dispatch AND status = 'claimed'"
+)
+RECORD_SENT_OF_JSON = (
+    "UPDATE dispatch SET status = 'sent', reason = '', detail = '', sent_at = served.at, attempts = attempts + 1"
+    " FROM (SELECT json_extract(value, '$.at') AS at, json_extract(value, '$.dispatch') AS number FROM json_each(:rows)) AS served"
+    " WHERE dispatch.id = served.number AND dispatch.status = 'claimed'"
+)
+"""Follows its message by at most ``claims.POST_SECONDS``: the planner counts claimed and sent alike, and recovery completes it."""
+TOUCH_OF_JSON = (
+    f"INSERT INTO touch ({_TAKEN_OVER}, at, day, ideas, items, certain)"
+    f" SELECT {_TAKEN_OVER}, json_extract(value, '$.at'), json_extract(value, '$.day'), json_extract(value, '$.ideas'),"
+    " json_extract(value, '$.items'), json_extract(value, '$.certain') FROM json_each(:rows)"
+    " JOIN dispatch ON dispatch.id = json_extract(value, '$.dispatch') WHERE true ON CONFLICT DO NOTHING"
+)
+RECORD_PART_SENT = (
+    RECORD_SENT + " AND NOT EXISTS (SELECT 1 FROM message_dispatch AS other JOIN message ON message.id = other.message_id"
+    " WHERE other.dispatch_id = :dispatch AND other.message_id <> :message AND message.state IN ('claimed', 'sending', 'retry'))"
+)
+RECORD_NOT_SENT = (
+    "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail, attempts = attempts + 1"
+    " WHERE id = :dispatch AND status = 'claimed'"
+)
+RECORD_RETRY = (
+    "UPDATE dispatch SET status = 'retry', reason = '', detail = :detail, due_at = :due_at, due_day = :due_day,"
+    " attempts = attempts + 1 WHERE id = :dispatch AND status = 'claimed'"
+)
+INSERT_TOUCH = (
+    f"INSERT INTO touch ({_TAKEN_OVER}, at, day, ideas, items, certain)"
+    f" SELECT {_TAKEN_OVER}, :at, :day, :ideas, :items, :certain FROM dispatch WHERE id = :dispatch ON CONFLICT DO NOTHING"
+)
+MOVE_MESSAGE = "UPDATE message SET state = :new WHERE id = :message AND claim_id = :claim AND state = 'claimed'"
+MOVE_DISPATCH = "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail WHERE id = :dispatch AND status = :old"
+
+
+def in_words_of(dialect: Dialect, sql: str) -> str:
+    """A statement with parameters ``:name`` as the driver wants it: for psycopg they are ``%(name)s``."""
+    return PARAMETER.sub(r"%(\1)s", sql) if dialect.name == "postgresql" else sql
+
+
+class Recorder:
+    """Writes down what became of messages, in a transaction that somebody else opened.
+
+    ``run`` carries out one statement of the driver, ``run_many`` one for several rows. A message may have no dispatch (a service
+    mail): then nothing but the message is written.
+    """
+
+    def __init__(self, dialect: Dialect, run: Callable[..., Any], run_many: Callable[[str, Sequence[Mapping[str, Any]]], Any]) -> None:
+        self._run, self._run_many = run, run_many
+        self._postgres = dialect.name == "postgresql"
+        self._to_column: Callable[[Any], Any] = Instant().dialect_impl(dialect).bind_processor(dialect) or (lambda value: value)
+        self._latest: tuple[datetime | None, Any] = (None, None)
+        self._record_message = in_words_of(dialect, RECORD_MESSAGE)
+        self._record_sent = in_words_of(dialect, RECORD_SENT) if self._postgres else RECORD_SENT_OF_JSON
+        self._record_part_sent = in_words_of(dialect, RECORD_PART_SENT)
+        self._record_not_sent = in_words_of(dialect, RECORD_NOT_SENT)
+        self._record_retry = in_words_of(dialect, RECORD_RETRY)
+        self._insert_touch = in_words_of(dialect, INSERT_TOUCH)
+        self._move_message = in_words_of(dialect, MOVE_MESSAGE)
+        self._move_dispatch = in_words_of(dialect, MOVE_DISPATCH)
+
+    @classmethod
+    def of(cls, session: Session) -> Recorder:
+        """In the transaction of a session. What was loaded before is not loaded again by itself."""
+        session.flush()
+        connection = session.connection()
+        return cls(connection.dialect, connection.exec_driver_sql, connection.exec_driver_sql)
+
+    def instant(self, moment: datetime) -> Any:
+        """As the column keeps it; the last one is remembered, because one letter needs it several times."""
+        known, kept = self._latest
+        if known is not moment:
+            kept = self._to_column(moment)
+            self._latest = (moment, kept)
+        return kept
+
+    def record(self, done: Done, verdict: Verdict) -> list[dict[str, Any]] | None:
+        """What the server's answer made of a message; returns what is still to be posted as sent, None where the claim was lost."""
+        outcome = done.outcome
+        reply = outcome.reply if verdict is SENT else verdict.detail
+        rows = self._write(done.letter.attempt, done.old, verdict, done.at, outcome.code, reply)
+        if rows is None:
+            events.claim_lost(done.letter.id, outcome.kind.value)
+        return rows
+
+    def record_unknown(self, attempt: Attempt, old: MessageState, at: datetime, code: int | None, reply: str) -> None:
+        """Its worker died, and nobody knows whether it left: it may have been taken over ``at`` that moment."""
+        self._write(attempt, old, UNKNOWN, at, code, reply)
+
+    def _write(
+        self, attempt: Attempt, old: MessageState, verdict: Verdict, at: datetime, code: int | None, reply: str
+    ) -> list[dict[str, Any]] | None:
+        check_message(old, verdict.message)
+        check_dispatch(DispatchStatus.claimed, verdict.dispatch)
+        sent = verdict is SENT
+        message = {"message": attempt.message_id, "claim": attempt.claim_id, "code": code, "reply": reply[:REPLY_LENGTH]}
+        states = {"new": verdict.message.value, "old": old.value, "sent_at": self.instant(at) if sent else None}
+        if not self._run(self._record_message, message | states).rowcount:
+            return None
+        touches = self.make_touches(attempt, at, certain=sent)
+        if sent and attempt.part is Part.mail:
+            return touches
+        for dispatch in attempt.dispatch_ids:
+            if sent:
+                values = {"at": self.instant(at), "dispatch": dispatch, "message": attempt.message_id}
+                self._run(self._record_part_sent, values)
+            elif verdict.retry_at is not None:
+                again = {"due_at": self._to_column(verdict.retry_at), "due_day": make_day(verdict.retry_at, attempt.zone)}
+                self._run(self._record_retry, {"dispatch": dispatch, "detail": verdict.detail, **again})
+            else:
+                end = {"new": verdict.dispatch.value, "reason": verdict.reason.value, "detail": verdict.detail}
+                self._run(self._record_not_sent, {"dispatch": dispatch, **end})
+        if touches and (sent or verdict.message is MessageState.uncertain):
+            self._run_many(self._insert_touch, touches)
+        return []
+
+    def make_touches(self, attempt: Attempt, at: datetime, *, certain: bool = True) -> list[dict[str, Any]]:
+        """The touches of a message, by dispatch, as ``post`` takes them."""
+        day = make_day(at, attempt.zone)
+        said = {"at": self.instant(at), "day": day, "ideas": attempt.ideas, "items": attempt.items, "certain": certain}
+        return [{**said, "dispatch": number} for number in attempt.dispatch_ids]
+
+    def post(self, touches: Sequence[dict[str, Any]]) -> None:
+        """Bring touches and dispatches up to their messages, which are recorded as sent: what ``record`` left to be done."""
+        if touches and self._postgres:
+            self._run_many(self._insert_touch, touches)
+            self._run_many(self._record_sent, touches)
+        elif touches:  # each call of the driver there costs a turn of all threads
+            rows = {"rows": dump_json(touches)}
+            self._run(TOUCH_OF_JSON, rows)
+            self._run(self._record_sent, rows)
+
+    def mark_sending(self, attempt: Attempt) -> bool:
+        """Its content goes out now; False where somebody else has the claim."""
+        return self._move(attempt, MessageState.sending)
+
+    def take_back(self, attempt: Attempt, *, final: bool = False) -> None:
+        """Nothing of a claimed message left; one that was tried before keeps its row and its Message-ID (MSG-04)."""
+        again = MessageState.failed if final else MessageState.retry
+        self._move(attempt, again if attempt.attempts else MessageState.dropped)
+
+    def give_back(self, attempt: Attempt) -> None:
+        """Take a claimed message back; its dispatches are owed again."""
+        self.take_back(attempt)
+        for dispatch in attempt.dispatch_ids:
+            self.owe_again(attempt, dispatch)
+
+    def owe_again(self, attempt: Attempt, dispatch: int, reason: Reason = Reason.none, detail: str = "") -> None:
+        """A claimed dispatch waits for the next sending."""
+        new = DispatchStatus.retry if attempt.attempts else DispatchStatus.planned
+        self.move_dispatch(dispatch, DispatchStatus.claimed, new, reason, detail)
+
+    def move_dispatch(
+        self, dispatch: int, old: DispatchStatus, new: DispatchStatus, reason: Reason = Reason.none, detail: str = ""
+    ) -> bool:
+        """False where it is not ``old`` any more; nothing is written then."""
+        check_dispatch(old, new)
+        values = {"dispatch": dispatch, "old": old.value, "new": new.value, "reason": reason.value, "detail": detail}
+        return bool(self._run(self._move_dispatch, values).rowcount)
+
+    def _move(self, attempt: Attempt, new: MessageState) -> bool:
+        check_message(MessageState.claimed, new)
+        values = {"new": new.value, "message": attempt.message_id, "claim": attempt.claim_id}
+        return bool(self._run(self._move_message, values).rowcount)
 
 
 def settle(session: Session, message: Message, now: datetime, *, arrived: bool) -> dict[int, DispatchStatus]:

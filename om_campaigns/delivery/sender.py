@@ -10,6 +10,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,16 +21,14 @@ from om_campaigns import events
 from om_campaigns.clock import Clock
 from om_campaigns.delivery.circuit_breakers import forget_old, load_closed
 from om_campaigns.delivery.claims import Claims
-from om_campaigns.delivery.handover import Compose, Ended, Held, Prepared, Sent
+from om_campaigns.delivery.handover import Compose, Ended, Sent
 from om_campaigns.delivery.pacing import Rates, Rules
-from om_campaigns.delivery.send_queue import Capacity, Chosen, Due, is_halted, load_campaign_limits, load_capacity, load_due, load_fitting
+from om_campaigns.delivery.send_queue import Capacity, Chosen, is_halted, load_campaign_limits, load_capacity, load_due, load_fitting
 from om_campaigns.delivery.sending_thread import Run, start_threads
-from om_campaigns.delivery.workers import Recovered, end_worker, recover, start_worker
+from om_campaigns.delivery.workers import recover, working
 from om_campaigns.engines import naming_faults, require_room
 from om_campaigns.store import read, write
 from om_campaigns.transport import Transport
-
-__all__ = ["Compose", "Due", "Ended", "Held", "Prepared", "Rates", "Recovered", "Run", "Sent", "recover", "send_due"]
 
 CLAIM_SECONDS = 0.6
 """Work that is claimed at one time: the batch that a loss of power makes uncertain."""
@@ -71,24 +70,12 @@ def send_due(
         found = _find_work(session, rules, chosen, clock())
         if found is not None:
             return found
-    worker = start_worker(engine, lock_folder, clock())
-    clean = False
-    try:
-        claims = Claims(engine, worker.id, note_claim)
-        try:
-            with write(engine) as session:
-                forget_old(session, clock())
-            run = Run(engine, claims, transport, clock, rules, stop or threading.Event())
-            with naming_faults():
-                _Feeder(run, compose, smtp, chosen, progress).work()
-            clean = True
-        finally:
-            claims.close()
-    finally:
-        if clean:
-            end_worker(engine, worker, clock())
-        else:
-            worker.release()
+    with working(engine, lock_folder, clock) as worker_id, closing(Claims(engine, worker_id, note_claim)) as claims:
+        with write(engine) as session:
+            forget_old(session, clock())
+        run = Run(engine, claims, transport, clock, rules, stop or threading.Event())
+        with naming_faults():
+            _Feeder(run, compose, smtp, chosen, progress).work()
     account = run.account
     events.sending_ended(
         transport.name, sent=account.sent, retry=account.retry, failed=account.failed, uncertain=account.uncertain, ended=account.ended

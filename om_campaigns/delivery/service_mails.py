@@ -18,17 +18,15 @@ from om_campaigns.clock import Clock
 from om_campaigns.columns import new_claim, new_ref
 from om_campaigns.delivery.handover import ClaimedLetter, Done, Prepared
 from om_campaigns.delivery.models import Message, MessageKind, MessageState, Notice, Worker
-from om_campaigns.delivery.outcomes import Verdict, make_verdict
+from om_campaigns.delivery.outcomes import Recorder, make_verdict
 from om_campaigns.delivery.send_queue import is_halted
 from om_campaigns.delivery.states import check_message
-from om_campaigns.delivery.workers import end_worker, start_worker
+from om_campaigns.delivery.workers import working
 from om_campaigns.store import Instance, read, write
 from om_campaigns.transport import Connection, NoConnectionError, Transport
 
 AT_ONCE = 200
 """Notices in one run; what is more waits for the next."""
-
-REPLY_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Written:
 WriteNotice = Callable[[Session, Notice, str, str], Written | None]
 """(session, notice, ref, Message-ID) → its letter; None where it is not wanted any more."""
 
-Sent = Callable[[Session, Notice, Message, str], None]
+NoteSent = Callable[[Session, Notice, Message, str], None]
 """Told in the transaction that records the hand-over: (session, notice, message, body hash)."""
 
 
@@ -52,7 +50,7 @@ def send_notices(
     clock: Clock,
     make_transport: Callable[[], Transport],
     write_notice: WriteNotice,
-    sent: Sent,
+    sent: NoteSent,
     domain: str,
     lock_folder: Path,
     note_claim: Callable[[int], None] = lambda _: None,
@@ -65,23 +63,17 @@ def send_notices(
         due = [] if is_halted(session) else list(session.execute(_due(clock())).scalars())
     if not due:
         return 0
-    transport, worker = make_transport(), start_worker(engine, lock_folder, clock())
-    clean, left = False, 0
-    try:
-        with closing(transport.connect()) as connection:
-            for number in due:
-                if not connection.alive:
-                    break
-                left += _Sending(engine, clock, worker.id, write_notice, sent, domain, note_claim).send(number, connection)
-        clean = True
-    except NoConnectionError as error:
-        events.connection_failed(transport.name, error.trouble.value)
-        clean = True
-    finally:
-        if clean:
-            end_worker(engine, worker, clock())
-        else:
-            worker.release()
+    transport, left = make_transport(), 0
+    with working(engine, lock_folder, clock) as worker_id:
+        sending = _Sending(engine, clock, worker_id, write_notice, sent, domain, note_claim)
+        try:
+            with closing(transport.connect()) as connection:
+                for number in due:
+                    if not connection.alive:
+                        break
+                    left += sending.send(number, connection)
+        except NoConnectionError as error:
+            events.connection_failed(transport.name, error.trouble.value)
     return left
 
 
@@ -95,7 +87,7 @@ class _Sending:
     clock: Clock
     worker_id: int
     write_notice: WriteNotice
-    sent: Sent
+    sent: NoteSent
     domain: str
     note_claim: Callable[[int], None]
 
@@ -113,8 +105,10 @@ class _Sending:
             self._record(number, Done(letter, refused, self.clock(), MessageState.claimed), body_hash)
             return False
         with write(self.engine) as session:
-            message = session.get_one(Message, letter.id)
-            _move(message, MessageState.sending)
+            if not Recorder.of(session).mark_sending(letter.attempt):
+                events.claim_lost(letter.id, "claimed")
+                connection.call_off()
+                return False
         outcome = connection.hand_over(letter.write(self.clock()), None)
         return self._record(number, Done(letter, outcome, self.clock(), MessageState.sending), body_hash)
 
@@ -168,17 +162,12 @@ class _Sending:
         )
 
     def _record(self, number: int, done: Done, body_hash: str) -> bool:
-        verdict: Verdict = make_verdict(done)
+        verdict = make_verdict(done)
         is_sent = verdict.message is MessageState.sent
         with write(self.engine) as session:
-            message, notice = session.get_one(Message, done.letter.id), session.get_one(Notice, number)
-            if message.claim_id != done.letter.claim_id or message.state is not done.old:
-                events.claim_lost(done.letter.id, done.outcome.kind.value)
+            if Recorder.of(session).record(done, verdict) is None:
                 return False
-            _move(message, verdict.message)
-            message.attempts += 1
-            message.sent_at = done.at if is_sent else None
-            message.code, message.reply = done.outcome.code, (done.outcome.reply if is_sent else verdict.detail)[:REPLY_LENGTH]
+            message, notice = session.get_one(Message, done.letter.id), session.get_one(Notice, number)
             notice.due_at = verdict.retry_at
             if notice.due_at is None or not notice.address:  # done, or forgotten while it was on its way
                 _close(session, notice, done.letter.prepared.envelope_to)

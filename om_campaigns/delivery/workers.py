@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, select, text
 from sqlmodel import Session, col
 
 from om_campaigns import events
-from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.models import Dispatch
-from om_campaigns.campaign.vocabulary import DispatchStatus, Reason
-from om_campaigns.columns import new_claim, table_of
+from om_campaigns.campaign.vocabulary import DispatchStatus
+from om_campaigns.clock import Clock
+from om_campaigns.columns import new_claim
+from om_campaigns.delivery.handover import Attempt
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, Worker
-from om_campaigns.delivery.outcomes import TOUCH_COLUMNS, make_day
-from om_campaigns.delivery.states import check_dispatch, check_message
+from om_campaigns.delivery.outcomes import Recorder
 from om_campaigns.locks import take_lock
-from om_campaigns.store import insert_into, read, write
+from om_campaigns.store import read, write
 
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
@@ -68,6 +68,18 @@ def end_worker(engine: Engine, worker: Registered, now: datetime) -> None:
                 row.ended_at = now
     finally:
         worker.release()
+
+
+@contextmanager
+def working(engine: Engine, lock_folder: Path, clock: Clock) -> Iterator[int]:
+    """This process is a worker while the block runs: its id. After an error its row is left to ``recover``, which finds the lock free."""
+    worker = start_worker(engine, lock_folder, clock())
+    try:
+        yield worker.id
+    except BaseException:
+        worker.release()
+        raise
+    end_worker(engine, worker, clock())
 
 
 def recover(engine: Engine, *, lock_folder: Path, now: datetime) -> Recovered:
@@ -116,80 +128,42 @@ def recover_claims(session: Session, worker_id: int, now: datetime, *, lost_powe
     session.add(worker)
     query = select(Message).where(col(Message.worker_id) == worker_id, col(Message.state).in_(("claimed", "sending"))).with_for_update()
     messages = session.execute(query.order_by(col(Message.id))).scalars().all()
-    _post_sent(session, worker_id)
-    uncertain = dropped = 0
+    recorder = Recorder.of(session)
+    _post_sent(session, recorder, worker_id)
+    uncertain = 0
     for message in sorted(messages, key=lambda each: each.state is not MessageState.sending):  # a pack's uncertain part decides first
+        attempt = _make_attempt(session, message)
         if message.state is MessageState.sending or lost_power:
-            _make_uncertain(session, message, max(message.claimed_at, worker.started_at))
+            at = max(message.claimed_at, worker.started_at)
+            recorder.record_unknown(attempt, message.state, at, message.code, message.reply)
             uncertain += 1
         else:
-            _give_back(session, message)
-            dropped += 1
-    session.flush()
-    return uncertain, dropped
+            recorder.give_back(attempt)
+    session.expire_all()
+    return uncertain, len(messages) - uncertain
 
 
-def _post_sent(session: Session, worker_id: int) -> None:
+def _post_sent(session: Session, recorder: Recorder, worker_id: int) -> None:
     """Letters recorded as sent whose touches and dispatches had not followed yet."""
     query = (
-        select(Dispatch, Message)
-        .join(MessageDispatch, col(MessageDispatch.dispatch_id) == col(Dispatch.id))
-        .join(Message, col(Message.id) == col(MessageDispatch.message_id))
+        select(Message)
+        .join(MessageDispatch, col(MessageDispatch.message_id) == col(Message.id))
+        .join(Dispatch, col(Dispatch.id) == col(MessageDispatch.dispatch_id))
         .where(
             col(Message.worker_id) == worker_id,
             col(Message.state) == MessageState.sent,
             col(MessageDispatch.part) == Part.mail,
             col(Dispatch.status) == DispatchStatus.claimed,
         )
+        .distinct()
     )
-    for dispatch, message in session.execute(query).all():
-        check_dispatch(dispatch.status, DispatchStatus.sent)
-        dispatch.status, dispatch.sent_at = DispatchStatus.sent, message.sent_at
-        dispatch.reason, dispatch.detail = Reason.none, ""
-        dispatch.attempts += 1
-        session.add(dispatch)
-        _record_touch(session, dispatch, message, message.sent_at or message.claimed_at, certain=True)
-    session.flush()
+    for message in session.execute(query).scalars().all():
+        recorder.post(recorder.make_touches(_make_attempt(session, message), message.sent_at or message.claimed_at))
 
 
-def _dispatch_ids(session: Session, message: Message) -> list[int]:
-    query = select(MessageDispatch.dispatch_id).where(col(MessageDispatch.message_id) == message.id)  # type: ignore[call-overload]
-    return list(session.execute(query).scalars())
-
-
-def _make_uncertain(session: Session, message: Message, at: datetime) -> None:
-    _move(message, MessageState.uncertain)
-    message.attempts += 1
-    session.add(message)
-    for number in _dispatch_ids(session, message):
-        if _move_dispatch(session, number, DispatchStatus.uncertain):
-            _record_touch(session, session.get_one(Dispatch, number), message, at, certain=False)
-
-
-def _give_back(session: Session, message: Message) -> None:
-    """A letter that was tried before keeps its row and its Message-ID (MSG-04)."""
-    again = message.attempts > 0
-    _move(message, MessageState.retry if again else MessageState.dropped)
-    session.add(message)
-    for number in _dispatch_ids(session, message):
-        _move_dispatch(session, number, DispatchStatus.retry if again else DispatchStatus.planned)
-
-
-def _move(message: Message, new: MessageState) -> None:
-    check_message(message.state, new)
-    message.state = new
-
-
-def _move_dispatch(session: Session, number: int, new: DispatchStatus) -> bool:
-    check_dispatch(DispatchStatus.claimed, new)
-    moved: Any = session.execute(
-        update(Dispatch).where(col(Dispatch.id) == number, col(Dispatch.status) == DispatchStatus.claimed).values(status=new)
-    )
-    return bool(moved.rowcount)
-
-
-def _record_touch(session: Session, dispatch: Dispatch, message: Message, at: datetime, *, certain: bool) -> None:
-    """What the message row says about its letter; not certain where the letter may have arrived."""
-    values = {name: getattr(dispatch, name) for name in TOUCH_COLUMNS}
-    values.update(at=at, day=make_day(at, message.zone), ideas=message.ideas, items=message.items, certain=certain)
-    session.execute(insert_into(session, table_of(Touch)).values(**values).on_conflict_do_nothing())
+def _make_attempt(session: Session, message: Message) -> Attempt:
+    served = select(col(MessageDispatch.dispatch_id), col(MessageDispatch.part)).where(col(MessageDispatch.message_id) == message.id)
+    rows = session.execute(served).all()
+    part = rows[0].part if rows else Part.mail
+    numbers = tuple(row.dispatch_id for row in rows)
+    return Attempt(message.id or 0, message.claim_id, message.attempts, numbers, part, message.zone, message.ideas, message.items)
