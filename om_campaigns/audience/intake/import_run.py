@@ -133,6 +133,14 @@ class Run:
         text = f"{sheet.table.header[position - 1]}: {reason}" if position else reason
         self.report.rejected.append(Rejected(sheet.table.file, line, position, text))
 
+    def refuse(self, record: Record, column: str, reason: str) -> None:
+        """Name a row of a small file that is not taken."""
+        self.reject(record.sheet, record.line, column, reason)
+
+    def refuse_double(self, record: Record, column: str, what: str, earlier: Record) -> None:
+        """Name a row that says once more what an earlier one said."""
+        self.refuse(record, column, f"{what} stands in line {earlier.line} of {earlier.sheet.table.file} already")
+
     def records(self, sheet: Sheet) -> Iterator[Record]:
         """The rows of a small file whose cells can all be read; every bad cell of the others is named."""
         width = len(sheet.columns)

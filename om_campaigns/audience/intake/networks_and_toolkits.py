@@ -8,49 +8,37 @@ from om_campaigns.audience import bulk
 from om_campaigns.audience import german as words
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.changes import PartnerChanges
-from om_campaigns.audience.intake import reference_tables
 from om_campaigns.audience.intake.import_run import Counts, Record, Run, Sheet
+from om_campaigns.audience.intake.reference_tables import ReferenceTable
 from om_campaigns.audience.toolkits import version_key
 
+_NEEDED = ("name", "kind")
 _VERSION = ("sort_key", "released_on", "status", "change_kind", "changes", "languages")
 
 
 def import_networks(run: Run, sheets: list[Sheet]) -> None:
     """Networks by slug (or one made from the name), with regions, houses and people."""
     columns = ("name", "kind", "coordinator_id", "recognised_on", "last_activity_on")
-    networks = reference_tables.ReferenceTable(run, "network", ("slug",), columns, {})
+    networks = ReferenceTable(run, "network", ("slug",), columns, {})
     people = _people_by_key(run)
-    wanted: dict[str, Record] = {}
+    taken: dict[str, Record] = {}
     for sheet in sheets:
         for record in run.records(sheet):
             slug = record.values.get("slug") or words.make_slug(record.values.get("name") or "")
-            missing = [column for column in ("name", "kind") if slug not in networks.rows and record.values.get(column) is None]
-            missing += [column for column in ("name", "kind") if column in record.values and record.values[column] is None]
-            for column in dict.fromkeys(missing):
-                run.reject(sheet, record.line, column, f"{column} is missing")
-            if slug in wanted:
-                run.reject(
-                    sheet, record.line, "slug", f"'{slug}' stands in line {wanted[slug].line} of {wanted[slug].sheet.table.file} already"
-                )
-            elif not missing and _find_people(run, record, people):
-                wanted[slug] = record
-    networks.save({slug: _network_values(run, record.values, columns) for slug, record in wanted.items()})
-    given = {slug: record.values for slug, record in wanted.items()}
-    networks.save_links("network_region", ("network_id", "ags"), "regions", {s: v["regions"] for s, v in given.items() if "regions" in v})
+            if networks.can_take(record, slug, taken, _NEEDED, _NEEDED) and _find_people(run, record, people):
+                taken[slug] = record
     ids = run.known.organisations
-    houses = {s: [ids[each] for each in v["organisations"] or ()] for s, v in given.items() if "organisations" in v}
-    networks.save_links("network_organisation", ("network_id", "organisation_id"), "organisations", houses)
-    sitting = {s: v["person_ids"] for s, v in given.items() if "person_ids" in v}
-    networks.save_links("network_person", ("network_id", "person_id"), "people", sitting)
-    counts = run.report.other.setdefault("networks", Counts())
-    networks.count(counts, list(wanted))
-
-
-def _network_values(run: Run, values: dict[str, Any], columns: tuple[str, ...]) -> dict[str, Any]:
-    found = {name: value for name, value in values.items() if name in columns}
-    if "coordinator" in values:
-        found["coordinator_id"] = run.known.organisations[values["coordinator"]] if values["coordinator"] else None
-    return found
+    rows = {slug: record.values for slug, record in taken.items()}
+    for values in rows.values():
+        if "coordinator" in values:
+            values["coordinator_id"] = ids[values["coordinator"]] if values["coordinator"] else None
+        if "organisations" in values:
+            values["organisations"] = [ids[slug] for slug in values["organisations"] or ()]
+    networks.save(rows)
+    networks.save_links("network_region", ("network_id", "ags"), "regions", rows)
+    networks.save_links("network_organisation", ("network_id", "organisation_id"), "organisations", rows)
+    networks.save_links("network_person", ("network_id", "person_id"), "people", rows)
+    networks.count(run.report.other.setdefault("networks", Counts()), list(taken))
 
 
 def _people_by_key(run: Run) -> dict[str, set[int]]:
@@ -80,41 +68,41 @@ def _find_people(run: Run, record: Record, people: dict[str, set[int]]) -> bool:
             try:
                 ids = people.get(normalise(mark).normal_key, set())
             except ValueError as error:
-                run.reject(record.sheet, record.line, "people", str(error))
+                run.refuse(record, "people", str(error))
                 return False
         if len(ids) != 1:
             reason = f"'{mark[:60]}' is shared by several people; write their numbers" if ids else f"unknown person '{mark[:60]}'"
-            run.reject(record.sheet, record.line, "people", reason)
+            run.refuse(record, "people", reason)
             return False
         found += ids
     if "people" in record.values:
-        record.values["person_ids"] = sorted(set(found))
+        record.values["people"] = sorted(set(found))
     return True
 
 
 def import_toolkits(run: Run, sheets: list[Sheet]) -> None:
     """Toolkits by code, one row per version; what concerns the toolkit itself must be the same in all its rows."""
-    toolkits = reference_tables.ReferenceTable(run, "toolkit", ("code",), ("name", "name_en", "url"), {"name_en": "", "url": ""})
+    toolkits = ReferenceTable(run, "toolkit", ("code",), ("name", "name_en", "url"), {"name_en": "", "url": ""})
     defaults = {"status": "current", "change_kind": "new", "changes": "", "languages": "de"}
-    versions = reference_tables.ReferenceTable(run, "toolkit_version", ("toolkit_id", "version"), _VERSION, defaults)
+    versions = ReferenceTable(run, "toolkit_version", ("toolkit_id", "version"), _VERSION, defaults)
     taken: dict[tuple[str, str], Record] = {}
     own: dict[str, dict[str, Any]] = {}
     for sheet in sheets:
         for record in run.records(sheet):
             if _take_version(run, record, taken, own):
                 taken[record.values["code"], record.values["sort_key"]] = record
-    toolkits.save({code: {name: value for name, value in values.items() if name in toolkits.columns} for code, values in own.items()})
-    toolkits.save_links("toolkit_topic", ("toolkit_id", "topic"), "topics", {c: v["topics"] for c, v in own.items() if "topics" in v})
+    toolkits.save(own)
+    toolkits.save_links("toolkit_topic", ("toolkit_id", "topic"), "topics", own)
     stored = {(row["toolkit_id"], row["sort_key"]): row["version"] for row in versions.rows.values()}
-    wanted = {}
+    rows = {}
     for (code, sort_key), record in taken.items():
         toolkit = toolkits.id_of(code)
         version = stored.get((toolkit, sort_key), record.values["version"])  # 2.0 is 2: one version, as first written
-        wanted[toolkit, version] = {name: value for name, value in record.values.items() if name in _VERSION}
+        rows[toolkit, version] = record.values
     codes = {toolkits.id_of(code): code for code in own}
-    versions.save(wanted, lambda key: f"{codes[key[0]]} {key[1]}")
+    versions.save(rows, lambda key: f"{codes[key[0]]} {key[1]}")
     toolkits.count(run.report.other.setdefault("toolkits", Counts()), list(own))
-    versions.count(run.report.other.setdefault("toolkit_versions", Counts()), list(wanted))
+    versions.count(run.report.other.setdefault("toolkit_versions", Counts()), list(rows))
 
 
 def _take_version(run: Run, record: Record, taken: dict[tuple[str, str], Record], own: dict[str, dict[str, Any]]) -> bool:
@@ -122,17 +110,15 @@ def _take_version(run: Run, record: Record, taken: dict[tuple[str, str], Record]
     try:
         values["sort_key"] = version_key(values["version"])
     except ValueError as error:
-        run.reject(record.sheet, record.line, "version", str(error))
+        run.refuse(record, "version", str(error))
         return False
     if earlier := taken.get((values["code"], values["sort_key"])):
-        run.reject(
-            record.sheet, record.line, "version", f"this version stands in line {earlier.line} of {earlier.sheet.table.file} already"
-        )
+        run.refuse_double(record, "version", "this version", earlier)
         return False
     common = own.get(values["code"], {})
     for column in ("name", "name_en", "topics", "url"):
         if values.get(column) and common.get(column) and values[column] != common[column]:
-            run.reject(record.sheet, record.line, column, "another row of the same toolkit says something else")
+            run.refuse(record, column, "another row of the same toolkit says something else")
             return False
     mine = {column: values[column] for column in ("name", "name_en", "topics", "url") if column in values}
     own[values["code"]] = mine | {column: value for column, value in common.items() if value}
@@ -162,16 +148,14 @@ def import_toolkit_uses(run: Run, sheets: list[Sheet]) -> None:
             values = record.values
             toolkit, code = toolkits.get(words.fold(values["toolkit"]), (0, ""))
             if not toolkit:
-                run.reject(
-                    sheet, record.line, "toolkit", f"unknown toolkit '{values['toolkit']}'{run.known.hint(values['toolkit'], toolkits)}"
-                )
+                run.refuse(record, "toolkit", f"unknown toolkit '{values['toolkit']}'{run.known.hint(values['toolkit'], toolkits)}")
                 continue
             version = versions.get((toolkit, _key_or_nothing(values["version"])), (0, ""))[0]
             house = run.known.organisations[values["organisation"]]
             if not version:
-                run.reject(sheet, record.line, "version", f"unknown version '{values['version']}' of {code}; it must stand in toolkits.csv")
+                run.refuse(record, "version", f"unknown version '{values['version']}' of {code}; it must stand in toolkits.csv")
             elif (house, toolkit) in seen:
-                run.reject(sheet, record.line, "toolkit", f"this house and toolkit stand in line {seen[house, toolkit]} already")
+                run.refuse(record, "toolkit", f"this house and toolkit stand in line {seen[house, toolkit]} already")
             else:
                 seen[house, toolkit] = record.line
                 old = uses.get((house, toolkit))

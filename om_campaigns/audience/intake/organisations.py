@@ -12,44 +12,17 @@ from sqlmodel import Session
 
 from om_campaigns.audience import german as words
 from om_campaigns.audience.contact_lines import find_owners, is_agreed
-from om_campaigns.audience.intake import reference_tables
 from om_campaigns.audience.intake.addresses_and_bases import Addresses
 from om_campaigns.audience.intake.import_run import Counts, Record, Run, Sheet, know_organisation
-from om_campaigns.audience.intake.reference_tables import ReferenceTable
+from om_campaigns.audience.intake.reference_tables import ReferenceTable, save_words
 from om_campaigns.audience.vocabulary import AddressKind
 
 COLUMNS = (
-    "name",
-    "name_key",
-    "short_name",
-    "org_type",
-    "level",
-    "status",
-    "joined_on",
-    "left_on",
-    "language",
-    "forward_policy",
-    "adviser_headcount",
-    "headcount_as_of",
-    "brand",
-    "data_role",
-    "holiday_land",
-    "zone",
-    "relay",
-    "pack_delivery",
-    "shelf_life_days",
-    "rhythm",
-    "quiet_days",
-    "newsletter_days",
-    "parent_id",
-    "list_address_id",
+    *("name", "name_key", "short_name", "org_type", "level", "status", "joined_on", "left_on", "language", "forward_policy"),
+    *("adviser_headcount", "headcount_as_of", "brand", "data_role", "holiday_land", "zone", "relay", "pack_delivery", "shelf_life_days"),
+    *("rhythm", "quiet_days", "newsletter_days", "parent_id", "list_address_id"),
 )
-DEFAULTS = {
-    "short_name": "",
-    "status": "active",
-    "forward_policy": "as_is",
-    "public_id": "",
-}
+DEFAULTS = {"short_name": "", "status": "active", "forward_policy": "as_is", "public_id": ""}
 _NEEDED = ("name", "type", "level")
 _NEVER_EMPTY = (*_NEEDED, "slug")
 
@@ -58,14 +31,14 @@ def import_mailing_lists(run: Run, sheets: list[Sheet]) -> None:
     """Mailing lists by slug."""
     wanted = {record.values["slug"]: record.values for record in once(run, sheets, "slug")}
     columns = ("slug", "name_de", "name_en", "description_de", "description_en")
-    run.report.other["mailing_lists"] = reference_tables.save_words(run, "mailing_list", columns, wanted)
+    run.report.other["mailing_lists"] = save_words(run, "mailing_list", columns, wanted)
     run.known.mailing_lists.update(wanted)
 
 
 def import_regions(run: Run, sheets: list[Sheet]) -> None:
     """Names of districts, counties and municipalities by AGS."""
     wanted = {record.values["ags"]: record.values for record in once(run, sheets, "ags")}
-    run.report.other["regions"] = reference_tables.save_words(run, "region", ("ags", "name"), wanted)
+    run.report.other["regions"] = save_words(run, "region", ("ags", "name"), wanted)
     for ags, values in wanted.items():
         run.known.regions.setdefault(words.fold(values["name"]), set()).add(ags)
 
@@ -73,7 +46,7 @@ def import_regions(run: Run, sheets: list[Sheet]) -> None:
 def import_types(run: Run, sheets: list[Sheet]) -> None:
     """Types of organisation beyond those known from the start."""
     wanted = {record.values["code"]: record.values for record in once(run, sheets, "code")}
-    run.report.other["organisation_types"] = reference_tables.save_words(run, "organisation_type", ("code", "name", "group"), wanted)
+    run.report.other["organisation_types"] = save_words(run, "organisation_type", ("code", "name", "group"), wanted)
     for code, values in wanted.items():
         run.known.types |= {words.fold(values["name"]): code, words.fold(code): code}
 
@@ -85,7 +58,7 @@ def once(run: Run, sheets: Iterable[Sheet], column: str) -> Iterable[Record]:
         for record in run.records(sheet):
             key = record.values.get(column)
             if key in seen:
-                run.reject(sheet, record.line, column, f"'{key}' stands in line {seen[key].line} of {seen[key].sheet.table.file} already")
+                run.refuse_double(record, column, f"'{key}'", seen[key])
                 continue
             seen[key] = record
             yield record
@@ -93,7 +66,7 @@ def once(run: Run, sheets: Iterable[Sheet], column: str) -> Iterable[Record]:
 
 def import_organisations(run: Run, sheets: list[Sheet], addresses: Addresses) -> None:
     """Houses by slug (or name), their tree and their lists. A row is taken whole or not at all."""
-    houses = reference_tables.ReferenceTable(run, "organisation", ("slug",), COLUMNS, DEFAULTS | {"origin": run.change_log.origin.value})
+    houses = ReferenceTable(run, "organisation", ("slug",), COLUMNS, DEFAULTS | {"origin": run.change_log.origin.value})
     taken = _identify(run, sheets, houses)
     parents = _place(run, taken, houses)
     houses.save({slug: _plain_values(run, record) for slug, record in taken.items()})
@@ -110,28 +83,28 @@ def import_organisations(run: Run, sheets: list[Sheet], addresses: Addresses) ->
         if late:
             addresses.write()
             houses.update(slug, late, slug, silent=slug in houses.new)
-    _save_lists(run, taken, houses)
+    rows = {slug: record.values for slug, record in taken.items()}
+    for values in rows.values():
+        if "also_in" in values:
+            values["also_in"] = [houses.id_of(each) for each in values["also_in_slugs"]]
+    houses.save_links("organisation_region", ("organisation_id", "ags"), "regions", rows)
+    houses.save_links("organisation_sector", ("organisation_id", "sector"), "sectors", rows)
+    houses.save_links("organisation_interest", ("organisation_id", "topic"), "interests", rows)
+    houses.save_links("organisation_route", ("organisation_id", "route"), "routes", rows, ordered=True)
+    houses.save_links("organisation_relation", ("organisation_id", "related_id"), "also_in", rows)
     houses.count(run.report.organisations, list(taken))
 
 
-def _identify(run: Run, sheets: list[Sheet], houses: reference_tables.ReferenceTable) -> dict[str, Record]:
+def _identify(run: Run, sheets: list[Sheet], houses: ReferenceTable) -> dict[str, Record]:
     taken: dict[str, Record] = {}
     for sheet in sheets:
         for record in run.records(sheet):
             try:
                 slug = _slug_of(run, record, taken)
             except ValueError as error:
-                run.reject(sheet, record.line, "name", str(error))
+                run.refuse(record, "name", str(error))
                 continue
-            missing = [c for c in _NEEDED if (slug not in houses.rows and record.values.get(c) is None)]
-            missing += [c for c in _NEVER_EMPTY if c in record.values and record.values[c] is None and c not in missing]
-            for column in missing:
-                run.reject(sheet, record.line, column, f"{column} is missing")
-            if slug in taken:
-                run.reject(
-                    sheet, record.line, "slug", f"'{slug}' stands in line {taken[slug].line} of {taken[slug].sheet.table.file} already"
-                )
-            elif not missing:
+            if houses.can_take(record, slug, taken, _NEEDED, _NEVER_EMPTY):
                 taken[slug] = record
     return taken
 
@@ -154,7 +127,7 @@ def _slug_of(run: Run, record: Record, taken: dict[str, Record]) -> str:
     return slug
 
 
-def _place(run: Run, taken: dict[str, Record], houses: reference_tables.ReferenceTable) -> dict[str, str]:
+def _place(run: Run, taken: dict[str, Record], houses: ReferenceTable) -> dict[str, str]:
     """Slug → parent's slug for the rows that name one; rows with an unknown parent or in a cycle leave ``taken``."""
     slug_by_id = {row["id"]: slug for slug, row in houses.rows.items()}
     while True:
@@ -178,10 +151,10 @@ def _place(run: Run, taken: dict[str, Record], houses: reference_tables.Referenc
             return parents
         for slug, (column, reason) in faults.items():
             record = taken.pop(slug)
-            run.reject(record.sheet, record.line, column, reason)
+            run.refuse(record, column, reason)
 
 
-def _names(run: Run, taken: dict[str, Record], houses: reference_tables.ReferenceTable) -> dict[str, set[str]]:
+def _names(run: Run, taken: dict[str, Record], houses: ReferenceTable) -> dict[str, set[str]]:
     names: dict[str, set[str]] = {slug: {slug} for slug in (*houses.rows, *taken)}
     for key, slugs in run.known.organisation_names.items():
         names.setdefault(key, set()).update(slugs)
@@ -218,26 +191,14 @@ def find_cycles(tree: dict[str, str]) -> list[list[str]]:
 
 
 def _plain_values(run: Run, record: Record) -> dict[str, Any]:
-    values = {name: value for name, value in record.values.items() if name in COLUMNS}
-    if "type" in record.values:
-        values["org_type"] = record.values["type"]
+    values = dict(record.values)
+    if "type" in values:
+        values["org_type"] = values["type"]
     if "name" in values:
         values["name_key"] = words.name_key(values["name"])
     if (values.get("left_on") or "9") <= run.today.isoformat() and "status" not in values:
         values["status"] = "left"
     return values
-
-
-def _save_lists(run: Run, taken: dict[str, Record], houses: reference_tables.ReferenceTable) -> None:
-    def wanted(column: str) -> dict[str, Any]:
-        return {slug: record.values[column] for slug, record in taken.items() if column in record.values}
-
-    houses.save_links("organisation_region", ("organisation_id", "ags"), "regions", wanted("regions"))
-    houses.save_links("organisation_sector", ("organisation_id", "sector"), "sectors", wanted("sectors"))
-    houses.save_links("organisation_interest", ("organisation_id", "topic"), "interests", wanted("interests"))
-    houses.save_links("organisation_route", ("organisation_id", "route"), "routes", wanted("routes"), ordered=True)
-    also = {slug: [houses.id_of(each) for each in taken[slug].values["also_in_slugs"]] for slug in wanted("also_in")}
-    houses.save_links("organisation_relation", ("organisation_id", "related_id"), "also_in", also)
 
 
 _LINE_COLUMNS = ("name_en", "phone", "email", "email_key", "url", "hours", "hours_en", "agreed_on", "agreed_by", "source", "until")
@@ -253,7 +214,7 @@ def import_contact_lines(run: Run, sheets: list[Sheet]) -> None:
     lines = ReferenceTable(
         run, "contact_line", ("organisation_id", "name"), _LINE_COLUMNS, _EMPTY | {"origin": run.change_log.origin.value}
     )
-    wanted: dict[Key, Record] = {}
+    taken: dict[Key, Record] = {}
     for sheet in sheets:
         for record in run.records(sheet):
             values = record.values
@@ -261,21 +222,15 @@ def import_contact_lines(run: Run, sheets: list[Sheet]) -> None:
             if "email" in values:
                 given = values["email"]
                 values |= {"email": given.address if given else None, "email_key": given.normal_key if given else None}
-            if key in wanted:
-                earlier = wanted[key]
-                run.reject(sheet, record.line, "name", f"this line stands in line {earlier.line} of {earlier.sheet.table.file} already")
+            if key in taken:
+                run.refuse_double(record, "name", "this line", taken[key])
             elif _is_complete(run, record, lines.rows.get(key, {})):
-                wanted[key] = record
-    wanted = _agreed(run, wanted, lines)
-    slugs = {key: record.values["organisation"] for key, record in wanted.items()}
-    lines.save(
-        {key: {name: value for name, value in record.values.items() if name in _LINE_COLUMNS} for key, record in wanted.items()},
-        lambda key: f"{slugs[key]} {key[1]}",
-    )
-    for table, column, field in (("contact_line_region", "ags", "regions"), ("contact_line_topic", "topic", "topics")):
-        entries = {key: record.values[field] for key, record in wanted.items() if field in record.values}
-        lines.save_links(table, ("contact_line_id", column), field, entries)
-    lines.count(run.report.other.setdefault("contact_lines", Counts()), list(wanted))
+                taken[key] = record
+    rows = {key: record.values for key, record in _agreed(run, taken, lines).items()}
+    lines.save(rows, lambda key: f"{rows[key]['organisation']} {key[1]}")
+    lines.save_links("contact_line_region", ("contact_line_id", "ags"), "regions", rows)
+    lines.save_links("contact_line_topic", ("contact_line_id", "topic"), "topics", rows)
+    lines.count(run.report.other.setdefault("contact_lines", Counts()), list(rows))
 
 
 def _is_complete(run: Run, record: Record, stored: dict[str, Any]) -> bool:
@@ -283,23 +238,23 @@ def _is_complete(run: Run, record: Record, stored: dict[str, Any]) -> bool:
     merged = {**stored, **record.values}
     missing = [column for column in _PROOF if not merged.get(column)]
     for column in missing:
-        run.reject(record.sheet, record.line, column, f"{column} is missing: when and how did the house agree that everybody may see this?")
+        run.refuse(record, column, f"{column} is missing: when and how did the house agree that everybody may see this?")
     reachable = any(merged.get(column) for column in _WAYS)
     if not reachable:
-        run.reject(record.sheet, record.line, "", "nobody can be reached: give phone, email or url")
+        run.refuse(record, "", "nobody can be reached: give phone, email or url")
     return reachable and not missing
 
 
-def _agreed(run: Run, wanted: dict[Key, Record], lines: ReferenceTable) -> dict[Key, Record]:
+def _agreed(run: Run, taken: dict[Key, Record], lines: ReferenceTable) -> dict[Key, Record]:
     """Those whose address is nobody's own, or its owner's to show."""
-    merged = {key: {**lines.rows.get(key, {}), **record.values} for key, record in wanted.items()}
+    merged = {key: {**lines.rows.get(key, {}), **record.values} for key, record in taken.items()}
     with Session(run.connection) as session:
         owners = find_owners(session, {each.get("email_key") or "" for each in merged.values()})
-    taken = {}
-    for key, record in wanted.items():
+    agreed = {}
+    for key, record in taken.items():
         if is_agreed(merged[key].get("agreed_by") or "", owners[merged[key].get("email_key") or ""]):
-            taken[key] = record
+            agreed[key] = record
         else:
             reason = "this is a person's own address: agreed_by must be that person, or give the address of an office"
-            run.reject(record.sheet, record.line, "email", reason)
-    return taken
+            run.refuse(record, "email", reason)
+    return agreed

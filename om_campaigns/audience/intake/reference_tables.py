@@ -8,7 +8,7 @@ from typing import Any
 
 from om_campaigns.audience import bulk
 from om_campaigns.audience.changes import CREATED, PartnerChanges
-from om_campaigns.audience.intake.import_run import Counts, Run
+from om_campaigns.audience.intake.import_run import Counts, Record, Run
 
 
 def plain(value: Any) -> Any:
@@ -43,12 +43,24 @@ class ReferenceTable:
         """The id of a row that was loaded or saved."""
         return int(self.rows[key]["id"])
 
-    def save(self, wanted: Mapping[Any, Mapping[str, Any]], label: Callable[[Any], str] = str) -> None:
-        """Insert what is new, update what differs. ``wanted``: key → values of ``columns``; a missing value stays as it is,
-        None means the default (or nothing)."""
-        fresh = [key for key in wanted if key not in self.rows]
-        self._insert({key: wanted[key] for key in fresh}, label)
-        for key, values in wanted.items():
+    def can_take(self, record: Record, key: Any, taken: Mapping[Any, Record], needed: Sequence[str], never_empty: Sequence[str]) -> bool:
+        """Whether a row has what a new thing needs, empties nothing that must be there, and stands there once; every fault is named."""
+        missing = [column for column in needed if key not in self.rows and record.values.get(column) is None]
+        missing += [each for each in never_empty if each in record.values and record.values[each] is None and each not in missing]
+        for column in missing:
+            self.run.refuse(record, column, f"{column} is missing")
+        if key in taken:
+            self.run.refuse_double(record, self.key[0], f"'{key}'", taken[key])
+        return not missing and key not in taken
+
+    def save(self, rows: Mapping[Any, Mapping[str, Any]], label: Callable[[Any], str] = str) -> None:
+        """Insert what is new, update what differs: by key the values of a row, of which only those of ``columns`` count.
+
+        A missing value stays as it is, None means the default (or nothing).
+        """
+        stated = {key: {name: value for name, value in values.items() if name in self.columns} for key, values in rows.items()}
+        self._insert({key: values for key, values in stated.items() if key not in self.rows}, label)
+        for key, values in stated.items():
             if key not in self.new:
                 self.update(key, values, label(key))
 
@@ -100,9 +112,9 @@ class ReferenceTable:
             counts.count(new=key in self.new, changed=key in self.changed)
 
     def save_links(
-        self, table: str, columns: tuple[str, str], field: str, wanted: Mapping[Any, Sequence[Any] | None], *, ordered: bool = False
+        self, table: str, columns: tuple[str, str], field: str, rows: Mapping[Any, Mapping[str, Any]], *, ordered: bool = False
     ) -> None:
-        """Make the entries of a list cell the rows of a link table: ``columns`` are owner and value.
+        """Make the entries of a list cell, ``field`` of the rows that have it, the rows of a link table: ``columns`` are owner and value.
 
         ``ordered`` tables have a ``position``. Entries are compared as a whole; a difference is one change.
         """
@@ -113,8 +125,11 @@ class ReferenceTable:
             present.setdefault(each, []).append(found)
         gone: list[tuple[Any, ...]] = []
         come: list[tuple[Any, ...]] = []
-        for key, entries in wanted.items():
-            owner_id, old, new = self.id_of(key), present.get(self.id_of(key), []), list(entries or ())
+        for key, values in rows.items():
+            if field not in values:
+                continue
+            owner_id, new = self.id_of(key), list(values[field] or ())
+            old = present.get(owner_id, [])
             if ((old == new) if ordered else (set(old) == set(new))) or self._holds(owner_id, field, new if ordered else sorted(new)):
                 continue
             if ordered:
