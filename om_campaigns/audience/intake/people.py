@@ -29,12 +29,12 @@ SEVERAL = -1
 
 @dataclass(slots=True)
 class StoredPerson:
-    """A person as the database has them."""
+    """A person as the database has them, under the names of its columns."""
 
     id: int
     staff_key: str | None
     full_name: str
-    main_address: int | None
+    main_address_id: int | None
     language: str | None
     salutation: str | None
     status: str
@@ -43,13 +43,13 @@ class StoredPerson:
 
 @dataclass(slots=True)
 class StoredSeat:
-    """A seat as the database has it; dates are ISO text."""
+    """A seat as the database has it, under the names of its columns; dates are ISO text."""
 
     id: int
     person: int | None
     house: int
-    address: int | None
-    primary: bool
+    address_id: int | None
+    is_primary_home: bool
     since: str | None
     until: str | None
     roles: tuple[str, ...] = ()
@@ -85,13 +85,13 @@ class People:
             if staff_key:
                 self.by_staff_key[staff_key] = each
                 self.staff_key_of[each] = staff_key
-            if person.main_address:
-                self._put(self.by_address, (person.main_address, name_key), each)
+            if person.main_address_id:
+                self._put(self.by_address, (person.main_address_id, name_key), each)
         sql = "SELECT id, person_id, organisation_id, address_id, is_primary_home, since, until FROM seat ORDER BY id"
         for each, person_id, house, address, primary, since, until in bulk.load_rows(connection, sql):
             seat = self.seats[each] = StoredSeat(each, person_id, house, address, bool(primary), bulk.as_day(since), bulk.as_day(until))
             if person_id is None:
-                self.role_seat_at[seat.address or 0, house] = each
+                self.role_seat_at[seat.address_id or 0, house] = each
             elif person_id in self.persons:
                 self.persons[person_id].seats.append(each)
                 self.seat_at[person_id, house] = each

@@ -80,7 +80,7 @@ class Seats:
     def _known_person(self, person: StoredPerson, rows: list[Row]) -> None:
         seats = {row.place.house: self.people.seat_at.get((person.id, row.place.house)) for row, _address in rows}
         home = self._home(person, rows)
-        main = next((address for row, address in rows if row.place.house == home), person.main_address or rows[0][1])
+        main = next((address for row, address in rows if row.place.house == home), person.main_address_id or rows[0][1])
         changed = self._change_person(person, rows, main)
         for row, address in rows:
             own = None if address == main else address
@@ -104,27 +104,17 @@ class Seats:
             if row.place.values.get("primary"):
                 return row.place.house
         stored = (self.people.seats[seat] for seat in person.seats)
-        return next((seat.house for seat in stored if seat.primary), rows[0][0].place.house)
+        return next((seat.house for seat in stored if seat.is_primary_home), rows[0][0].place.house)
 
     def _change_person(self, person: StoredPerson, rows: list[Row], main: int) -> bool:
         row, merged = rows[0][0], _merged(rows)
-        wanted: dict[str, Any] = {"full_name": row.name, "main_address_id": main}
-        wanted |= {column: merged[column] for column in ("language", "salutation") if column in merged}
+        stated: dict[str, Any] = {"full_name": row.name, "main_address_id": main}
+        stated |= {column: merged[column] for column in ("language", "salutation") if column in merged}
         if staff_key := next((each.staff_key for each, _address in rows if each.staff_key), None):
-            wanted["staff_key"] = staff_key
+            stated["staff_key"] = staff_key
         if status := self._new_status(person, rows):
-            wanted["status"] = status
-        stored = {
-            "full_name": person.full_name,
-            "main_address_id": person.main_address,
-            "language": person.language,
-            "salutation": person.salutation,
-            "staff_key": person.staff_key,
-            "status": person.status,
-        }
-        different = {column: value for column, value in wanted.items() if stored[column] != value}
-        for column, value in different.items():
-            self.run.change_log.record("person", person.id, row.name, *self._readable(column, stored[column], value))
+            stated["status"] = status
+        different = self._note_differences("person", person, row.name, stated)
         if "full_name" in different:
             different["name_key"] = row.name_key
         _collect(self.person_updates, person.id, different)
@@ -139,18 +129,15 @@ class Seats:
         others = (self.people.seats[seat] for seat in person.seats)
         return None if any(seat.house not in named and (seat.until or "9") > self.today for seat in others) else status
 
-    def _change_seat(self, seat: StoredSeat, wanted: dict[str, Any], place: Place | None, name: str) -> bool:
-        stored = {"address_id": seat.address, "is_primary_home": seat.primary, "since": seat.since, "until": seat.until}
+    def _change_seat(self, seat: StoredSeat, stated: dict[str, Any], place: Place | None, name: str) -> bool:
         if place is not None:
             values = place.values
-            wanted |= {column: values[column] for column in ("since", "until") if column in values}
+            stated |= {column: values[column] for column in ("since", "until") if column in values}
             if values.get("status") == PersonStatus.left and "until" not in values and seat.until is None:
-                wanted["until"] = self.today
+                stated["until"] = self.today
             if values.get("status") == PersonStatus.active and "until" not in values and seat.until and seat.until <= self.today:
-                wanted["until"] = None
-        different = {column: value for column, value in wanted.items() if stored[column] != value}
-        for column, value in different.items():
-            self.run.change_log.record("seat", seat.id, name, *self._readable(column, stored[column], value))
+                stated["until"] = None
+        different = self._note_differences("seat", seat, name, stated)
         changed = bool(different)
         if place is not None and place.roles is not None and self._takes_roles(seat, place.roles):
             changed = True
@@ -165,12 +152,16 @@ class Seats:
         """The roles differ, and the house has not chosen its deputies since the file was written."""
         return set(roles) != set(seat.roles) and not self.partners.holds(seat.id, "roles", sorted(roles))
 
-    def _readable(self, column: str, old: Any, new: Any) -> tuple[str, Any, Any]:
-        """Field, old and new value for the log; addresses by their text."""
-        if not column.endswith("address_id"):
-            return column, old, new
+    def _note_differences(self, entity: str, stored: StoredPerson | StoredSeat, name: str, stated: dict[str, Any]) -> dict[str, Any]:
+        """The values that differ from what is stored, put into the change log: addresses by their text."""
+        different = {column: value for column, value in stated.items() if getattr(stored, column) != value}
         texts = self.people.addresses.texts
-        return column.removesuffix("_id"), texts.get(old), texts.get(new)
+        for column, new in different.items():
+            old, field = getattr(stored, column), column
+            if column.endswith("address_id"):
+                field, old, new = column.removesuffix("_id"), texts.get(old), texts.get(new)
+            self.run.change_log.record(entity, stored.id, name, field, old, new)
+        return different
 
     def write(self) -> None:
         """Store people, then seats, then roles; addresses must be stored already."""
