@@ -203,8 +203,7 @@ def _check_grant(run: Run) -> None:
 def _count(run: Run, people: People, seats: Seats, bases: Bases, touched: set[int]) -> None:
     report, mailable, first_new = run.report, bases.mailable, people.first_new
     for person, rows in people.rows.items():
-        without = not any(address in mailable for _row, address in rows) if len(rows) > 1 else rows[0][1] not in mailable
-        report.without_basis += without
+        report.without_basis += not any(address in mailable for _row, address in rows)
         if person >= first_new:
             report.people.new += 1
             run.change_log.show_created("person", rows[0][0].name, rows[0][0].place.slug)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
-from unicodedata import is_normalized, normalize
 
 from om_campaigns.audience import german as words
 from om_campaigns.audience.addresses import NormalAddress
@@ -113,24 +112,10 @@ class _PersonReader:
         if bases is None:
             bases = self.bases[basis] = self._read_bases(basis)
         staff_key = self._staff_key(row[self.staff]) if self.staff >= 0 else None
-        name = row[self.name].strip() if self.first < 0 and self.name >= 0 else self._joined_name(row)
-        # one look for the many plain names; whatever is odd goes the long way and is named there
-        if (
-            not name.isprintable()
-            or "%" in name
-            or "{" in name
-            or "}" in name
-            or len(name) > cells.MAX_NAME
-            or name[:1] in _ODD_STARTS
-            or "  " in name
-        ):
-            name = self._odd_name(name)
-        name_key = name.casefold() if name.isascii() else words.name_key(name)
-        if not name.isascii() and not is_normalized("NFC", name):
-            name = normalize("NFC", name)
+        name = self._clean_name(self._joined_name(row))
         if not name and staff_key:
             raise self._no_name()
-        return Staged(self.sheet, line, staff_key, name, name_key, self._address(row[self.email]), place, bases)
+        return Staged(self.sheet, line, staff_key, name, words.name_key(name), self._address(row[self.email]), place, bases)
 
     def find_faults(self, row: list[str]) -> list[CellError]:
         """Everything wrong in a row that ``read`` refused, in the order of its cells."""
@@ -138,7 +123,7 @@ class _PersonReader:
         name, staff_key = self._joined_name(row), row[self.staff].strip() if self.staff >= 0 else ""
         if staff_key and not name:
             faults.append(self._no_name())
-        for read, text in ((self._staff_key, staff_key), (self._odd_name, name), (self._address, row[self.email])):
+        for read, text in ((self._staff_key, staff_key), (self._clean_name, name), (self._address, row[self.email])):
             try:
                 read(text)
             except CellError as error:
@@ -173,7 +158,7 @@ class _PersonReader:
     def _no_name(self) -> CellError:
         return CellError("name" if self.name >= 0 else "last_name", "a person without a name")
 
-    def _odd_name(self, text: str) -> str:
+    def _clean_name(self, text: str) -> str:
         if not text:
             return ""
         try:
@@ -247,9 +232,6 @@ def _picker(positions: list[int]) -> Callable[[list[str]], tuple[str, ...]]:
     if len(positions) > 1:
         return itemgetter(*positions)
     return lambda row: tuple(row[position] for position in positions)
-
-
-_ODD_STARTS = cells.FORMULA_STARTS | {"'", ""}
 
 
 def _position(columns: list[str], column: str) -> int:

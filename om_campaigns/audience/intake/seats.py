@@ -40,8 +40,7 @@ class Seats:
         """Work out everything for the rows that were taken. Refs are put in when the new people are written."""
         first_new = self.people.first_new
         for person, rows in self.people.rows.items():
-            if len(rows) > 1:
-                rows.sort(key=lambda row: (row[0].sheet.table.file, row[0].line))
+            rows.sort(key=lambda row: (row[0].sheet.table.file, row[0].line))
             if person >= first_new:
                 self._new_person(person, rows)
             else:
@@ -54,15 +53,12 @@ class Seats:
                 self.changed.add(-seat)
 
     def _new_person(self, person: int, rows: list[Row]) -> None:
-        row, main = rows[0]
-        home = 0
-        if len(rows) > 1:
-            home = next((place for place, (each, _address) in enumerate(rows) if each.place.values.get("primary")), 0)
-            main = rows[home][1]
-        values = row.place.values if len(rows) == 1 else _merged(rows)
-        status = values.get("status") or "active" if len(rows) == 1 else _status(rows) or "active"
-        staff_key = row.staff_key if len(rows) == 1 else next((each.staff_key for each, _address in rows if each.staff_key), None)
-        self.new_people.append((person, staff_key, row.name, row.name_key, main, values.get("language"), values.get("salutation"), status))
+        row, merged, status = rows[0][0], _merged(rows), _status(rows) or PersonStatus.active.value
+        home = next((place for place, (each, _address) in enumerate(rows) if each.place.values.get("primary")), 0)
+        main = rows[home][1]
+        self.new_people.append(
+            (person, _staff_key(rows), row.name, row.name_key, main, merged.get("language"), merged.get("salutation"), status)
+        )
         for place, (each, address) in enumerate(rows):
             self._new_seat(person, None if address == main else address, each.place, primary=place == home)
 
@@ -110,7 +106,7 @@ class Seats:
         row, merged = rows[0][0], _merged(rows)
         stated: dict[str, Any] = {"full_name": row.name, "main_address_id": main}
         stated |= {column: merged[column] for column in ("language", "salutation") if column in merged}
-        if staff_key := next((each.staff_key for each, _address in rows if each.staff_key), None):
+        if staff_key := _staff_key(rows):
             stated["staff_key"] = staff_key
         if status := self._new_status(person, rows):
             stated["status"] = status
@@ -197,6 +193,10 @@ def _merged(rows: list[Row]) -> dict[str, Any]:
     for row, _address in reversed(rows):
         merged |= {column: row.place.values[column] for column in ("language", "salutation") if column in row.place.values}
     return merged
+
+
+def _staff_key(rows: list[Row]) -> str | None:
+    return next((row.staff_key for row, _address in rows if row.staff_key), None)
 
 
 def _status(rows: list[Row]) -> str | None:
