@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Engine, delete, or_, select
 from sqlmodel import Session, col
@@ -26,7 +25,7 @@ from om_campaigns.delivery.models import MessageState, Pace
 from om_campaigns.delivery.outcomes import Verdict
 from om_campaigns.delivery.pacing import HOUR, make_slow_until
 from om_campaigns.delivery.smtp_replies import Fault, make_fault
-from om_campaigns.store import insert_into, read, write
+from om_campaigns.store import change, insert_into, read, write
 from om_campaigns.transport import Kind, Stage
 
 POLICY_SAMPLE = 10
@@ -75,9 +74,9 @@ class CircuitBreakers:
 
     def look(self, session: Session, now: datetime) -> None:
         """Learn what other processes stopped, and what is over."""
-        found = load_closed(session, now)
+        closed = load_closed(session, now)
         with self._lock:
-            self._closed = found | self._own
+            self._closed = closed | self._own
 
     def holds(self, letter: ClaimedLetter) -> bool:
         """This letter must wait."""
@@ -189,8 +188,7 @@ def close_destination(session: Session, scope: str, destination: str, now: datet
 
 def open_destination(session: Session, destination: str) -> bool:
     """Let mail go to a destination again; False when nothing held it."""
-    found: Any = session.execute(delete(Pace).where(col(Pace.scope).in_((SLOWED, STOPPED)), col(Pace.subject) == destination))
-    return bool(found.rowcount)
+    return change(session, delete(Pace).where(col(Pace.scope).in_((SLOWED, STOPPED)), col(Pace.subject) == destination)) > 0
 
 
 def pause_failing(session: Session, campaign_id: int, now: datetime, why: str) -> bool:

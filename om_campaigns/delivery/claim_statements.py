@@ -53,7 +53,7 @@ class Statements:
         postgres = dialect.name == "postgresql"
 
         def own(sql: str) -> str:
-            return in_words_of(dialect, sql)
+            return in_words_of(dialect.name, sql)
 
         self.begin = "BEGIN" if postgres else "BEGIN IMMEDIATE"
         self.insert_message = own(INSERT_MESSAGE) if postgres else _of_json(INSERT_MESSAGE)
@@ -120,8 +120,8 @@ def make_quick_step(permission: str) -> tuple[str, str, str]:
 
 
 def _in_trigger(sql: str, names: dict[str, str]) -> str:
-    def value(found: re.Match[str]) -> str:
-        name = names.get(found[1], found[1])
+    def value(parameter: re.Match[str]) -> str:
+        name = names.get(parameter[1], parameter[1])
         return name if not name.isidentifier() else f"NEW.{name}"
 
     return PARAMETER.sub(value, sql)

@@ -126,14 +126,15 @@ class Claims:
         by_id = {due.id: due for due in dues}
         prepared = [answer for answer in answers if isinstance(answer, Prepared)]
         held = [answer for answer in answers if isinstance(answer, Held)]
-        wanted = [number for each in prepared for number in each.dispatch_ids]
-        if missing := by_id.keys() - set(wanted) - {each.dispatch_id for each in held}:
+        numbers = [number for each in prepared for number in each.dispatch_ids]
+        if missing := by_id.keys() - set(numbers) - {each.dispatch_id for each in held}:
             raise RuntimeError(f"composing gave no answer for dispatch {sorted(missing)[:5]}")
         with self._transaction(forced=True):
             if self._run(self._sql.is_alive, {"worker": self._worker}).fetchone() is None:
                 raise InstallationError("another process took this one for dead", hint="nothing is lost; the next run goes on")
             self._post()
-            claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": self._ids(wanted)}).fetchall()}
+            ids = numbers if self._postgres else dump_json(numbers)
+            claimed = {row[0] for row in self._run(self._sql.claim_dispatches, {"ids": ids}).fetchall()}
             whole = [each for each in prepared if claimed.issuperset(each.dispatch_ids)]
             for number in claimed - {number for each in whole for number in each.dispatch_ids}:
                 self._recorder.move_dispatch(number, DispatchStatus.claimed, by_id[number].status)
@@ -142,9 +143,6 @@ class Claims:
             counted = self._run(self._sql.count_claim).fetchone() if letters else None
             self._counted = counted[0] if counted else None
         return letters, stopped
-
-    def _ids(self, numbers: list[int]) -> Any:
-        return numbers if self._postgres else dump_json(numbers)
 
     def _insert(self, prepared: list[Prepared], by_id: dict[int, Due], now: datetime) -> list[ClaimedLetter]:
         claim, at = new_claim(), self._to_column(now)
@@ -158,7 +156,8 @@ class Claims:
             number = earlier.id if earlier else next(fresh)
             attempts, first = (earlier.attempts, earlier.claimed_at) if earlier else (0, now)
             letters.append(ClaimedLetter(number, claim, each, attempts, first, places=together[each.dispatch_ids]))
-            (again if earlier else new).append(self._row(each, number, claim, at))
+            row = each.columns | {"id": number, "worker": self._worker, "claim": claim, "now": at}
+            (again if earlier else new).append(row)
         self._bulk(self._sql.insert_message, new)
         self._many(self._sql.reclaim_message, again)
         self._bulk(
@@ -174,24 +173,6 @@ class Claims:
             [{"message": letter.id, "slot_values": dump_json(letter.prepared.slot_values)} for letter in letters],
         )
         return letters
-
-    def _row(self, each: Prepared, number: int, claim: str, at: Any) -> dict[str, Any]:
-        return {
-            "id": number,
-            "ref": each.ref,
-            "message_id": each.message_id,
-            "campaign_id": each.campaign_id,
-            "address_id": each.address_id,
-            "envelope_from": each.envelope_from,
-            "envelope_to": each.envelope_to,
-            "edition_id": each.edition_id,
-            "zone": each.zone,
-            "ideas": each.ideas,
-            "items": each.items,
-            "worker": self._worker,
-            "claim": claim,
-            "now": at,
-        }
 
     def _next_ids(self, count: int) -> list[int]:
         """Numbers for new messages; on SQLite nobody else can write while this transaction runs."""
@@ -280,13 +261,11 @@ class Claims:
 
     def _refuse(self, letter: ClaimedLetter, at: Any) -> Refusal:
         """Find out why, and take the letter back: never silently."""
-        found = self._run(self._sql.select_message, {"message": letter.id}).fetchone()
-        if found is None or tuple(found) != (MessageState.claimed.value, letter.claim_id):
-            events.claim_lost(letter.id, "claimed")
+        if self._has_lost(letter, "claimed"):
             return Refusal(Reason.none, kept=True, lost=True)
         why = {number: self._explain(number, at) for number in letter.prepared.dispatch_ids}
-        told = next((reason for reason in why.values() if reason is not None), None)
-        final = told is not None and told not in KEPT
+        first = next((reason for reason in why.values() if reason is not None), None)
+        final = first is not None and first not in KEPT
         self._recorder.take_back(letter.attempt, final=final)
         for number, reason in why.items():
             if reason is None or reason in KEPT:
@@ -294,9 +273,17 @@ class Claims:
                 self._recorder.owe_again(letter.attempt, number, held, HALTED if reason == HALTED else "")
             else:
                 self._recorder.move_dispatch(number, DispatchStatus.claimed, DispatchStatus.cancelled, Reason(reason))
-        reason = told if isinstance(told, Reason) else Reason.none
-        events.message_dropped(letter.id, told or "changed meanwhile")
-        return Refusal(reason, kept=not final, halted=told == HALTED)
+        reason = first if isinstance(first, Reason) else Reason.none
+        events.message_dropped(letter.id, first or "changed meanwhile")
+        return Refusal(reason, kept=not final, halted=first == HALTED)
+
+    def _has_lost(self, letter: ClaimedLetter, step: str) -> bool:
+        """Somebody else has this letter by now."""
+        row = self._run(self._sql.select_message, {"message": letter.id}).fetchone()
+        if row is not None and tuple(row) == (MessageState.claimed.value, letter.claim_id):
+            return False
+        events.claim_lost(letter.id, step)
+        return True
 
     def _explain(self, dispatch: int, at: Any) -> Reason | str | None:
         row = self._run(self._sql.explain, {"dispatch": dispatch, "now": at}).fetchone()
@@ -308,11 +295,8 @@ class Claims:
         """Give claimed letters back: nothing of them was mailed (a retry keeps its message)."""
         with self._transaction():
             for letter in letters:
-                found = self._run(self._sql.select_message, {"message": letter.id}).fetchone()
-                if found is None or tuple(found) != (MessageState.claimed.value, letter.claim_id):
-                    events.claim_lost(letter.id, "release")
-                    continue
-                self._recorder.give_back(letter.attempt)
+                if not self._has_lost(letter, "release"):
+                    self._recorder.give_back(letter.attempt)
 
     def take_turn(self, limits: Sequence[Limit], now: datetime, places: Places | None = None) -> tuple[Limit, timedelta] | None:
         """None: one letter may begin now and is counted under every limit. Otherwise the limit in the way and how long to wait.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
@@ -41,6 +41,14 @@ class Prepared:
     ideas: str
     items: str
     write: Callable[[datetime], bytes]
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What stands in its row of ``message``, by column."""
+        return {name: getattr(self, name) for name in _COLUMNS}
+
+
+_COLUMNS = ("ref", "message_id", "campaign_id", "address_id", "envelope_from", "envelope_to", "edition_id", "zone", "ideas", "items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +184,6 @@ class Sent:
 
     def add(self, later: Sent) -> None:
         """Add the account of a later run; why that one ended is what counts."""
-        self.sent += later.sent
-        self.retry += later.retry
-        self.failed += later.failed
-        self.uncertain += later.uncertain
-        self.held += later.held
-        self.dropped += later.dropped
-        self.skipped += later.skipped
+        for name in ("sent", "retry", "failed", "uncertain", "held", "dropped", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
         self.ended, self.detail = later.ended, later.detail

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -151,9 +151,10 @@ MOVE_MESSAGE = "UPDATE message SET state = :new WHERE id = :message AND claim_id
 MOVE_DISPATCH = "UPDATE dispatch SET status = :new, reason = :reason, detail = :detail WHERE id = :dispatch AND status = :old"
 
 
-def in_words_of(dialect: Dialect, sql: str) -> str:
+@cache
+def in_words_of(dialect: str, sql: str) -> str:
     """A statement with parameters ``:name`` as the driver wants it: for psycopg they are ``%(name)s``."""
-    return PARAMETER.sub(r"%(\1)s", sql) if dialect.name == "postgresql" else sql
+    return PARAMETER.sub(r"%(\1)s", sql) if dialect == "postgresql" else sql
 
 
 class Recorder:
@@ -164,18 +165,9 @@ class Recorder:
     """
 
     def __init__(self, dialect: Dialect, run: Callable[..., Any], run_many: Callable[[str, Sequence[Mapping[str, Any]]], Any]) -> None:
-        self._run, self._run_many = run, run_many
-        self._postgres = dialect.name == "postgresql"
+        self._dialect, self._execute, self._execute_many = dialect.name, run, run_many
         self._to_column: Callable[[Any], Any] = Instant().dialect_impl(dialect).bind_processor(dialect) or (lambda value: value)
         self._latest: tuple[datetime | None, Any] = (None, None)
-        self._record_message = in_words_of(dialect, RECORD_MESSAGE)
-        self._record_sent = in_words_of(dialect, RECORD_SENT) if self._postgres else RECORD_SENT_OF_JSON
-        self._record_part_sent = in_words_of(dialect, RECORD_PART_SENT)
-        self._record_not_sent = in_words_of(dialect, RECORD_NOT_SENT)
-        self._record_retry = in_words_of(dialect, RECORD_RETRY)
-        self._insert_touch = in_words_of(dialect, INSERT_TOUCH)
-        self._move_message = in_words_of(dialect, MOVE_MESSAGE)
-        self._move_dispatch = in_words_of(dialect, MOVE_DISPATCH)
 
     @classmethod
     def of(cls, session: Session) -> Recorder:
@@ -213,7 +205,7 @@ class Recorder:
         sent = verdict is SENT
         message = {"message": attempt.message_id, "claim": attempt.claim_id, "code": code, "reply": reply[:REPLY_LENGTH]}
         states = {"new": verdict.message.value, "old": old.value, "sent_at": self.instant(at) if sent else None}
-        if not self._run(self._record_message, message | states).rowcount:
+        if not self._run(RECORD_MESSAGE, message | states).rowcount:
             return None
         touches = self.make_touches(attempt, at, certain=sent)
         if sent and attempt.part is Part.mail:
@@ -221,15 +213,15 @@ class Recorder:
         for dispatch in attempt.dispatch_ids:
             if sent:
                 values = {"at": self.instant(at), "dispatch": dispatch, "message": attempt.message_id}
-                self._run(self._record_part_sent, values)
+                self._run(RECORD_PART_SENT, values)
             elif verdict.retry_at is not None:
                 again = {"due_at": self._to_column(verdict.retry_at), "due_day": make_day(verdict.retry_at, attempt.zone)}
-                self._run(self._record_retry, {"dispatch": dispatch, "detail": verdict.detail, **again})
+                self._run(RECORD_RETRY, {"dispatch": dispatch, "detail": verdict.detail, **again})
             else:
                 end = {"new": verdict.dispatch.value, "reason": verdict.reason.value, "detail": verdict.detail}
-                self._run(self._record_not_sent, {"dispatch": dispatch, **end})
+                self._run(RECORD_NOT_SENT, {"dispatch": dispatch, **end})
         if touches and (sent or verdict.message is MessageState.uncertain):
-            self._run_many(self._insert_touch, touches)
+            self._run_many(INSERT_TOUCH, touches)
         return []
 
     def make_touches(self, attempt: Attempt, at: datetime, *, certain: bool = True) -> list[dict[str, Any]]:
@@ -240,13 +232,13 @@ class Recorder:
 
     def post(self, touches: Sequence[dict[str, Any]]) -> None:
         """Bring touches and dispatches up to their messages, which are recorded as sent: what ``record`` left to be done."""
-        if touches and self._postgres:
-            self._run_many(self._insert_touch, touches)
-            self._run_many(self._record_sent, touches)
+        if touches and self._dialect == "postgresql":
+            self._run_many(INSERT_TOUCH, touches)
+            self._run_many(RECORD_SENT, touches)
         elif touches:  # each call of the driver there costs a turn of all threads
             rows = {"rows": dump_json(touches)}
             self._run(TOUCH_OF_JSON, rows)
-            self._run(self._record_sent, rows)
+            self._run(RECORD_SENT_OF_JSON, rows)
 
     def mark_sending(self, attempt: Attempt) -> bool:
         """Its content goes out now; False where somebody else has the claim."""
@@ -274,12 +266,18 @@ class Recorder:
         """False where it is not ``old`` any more; nothing is written then."""
         check_dispatch(old, new)
         values = {"dispatch": dispatch, "old": old.value, "new": new.value, "reason": reason.value, "detail": detail}
-        return bool(self._run(self._move_dispatch, values).rowcount)
+        return bool(self._run(MOVE_DISPATCH, values).rowcount)
+
+    def _run(self, sql: str, values: Mapping[str, Any]) -> Any:
+        return self._execute(in_words_of(self._dialect, sql), values)
+
+    def _run_many(self, sql: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._execute_many(in_words_of(self._dialect, sql), rows)
 
     def _move(self, attempt: Attempt, new: MessageState) -> bool:
         check_message(MessageState.claimed, new)
         values = {"new": new.value, "message": attempt.message_id, "claim": attempt.claim_id}
-        return bool(self._run(self._move_message, values).rowcount)
+        return bool(self._run(MOVE_MESSAGE, values).rowcount)
 
 
 def settle(session: Session, message: Message, now: datetime, *, arrived: bool) -> dict[int, DispatchStatus]:
@@ -297,8 +295,8 @@ def settle(session: Session, message: Message, now: datetime, *, arrived: bool) 
         message.claimed_at = now  # five days of trying begin anew
     session.add(message)
     session.flush()
-    found = select(Dispatch).join(MessageDispatch, col(MessageDispatch.dispatch_id) == col(Dispatch.id))
-    dispatches = session.execute(found.where(col(MessageDispatch.message_id) == message.id)).scalars().all()
+    query = select(Dispatch).join(MessageDispatch, col(MessageDispatch.dispatch_id) == col(Dispatch.id))
+    dispatches = session.execute(query.where(col(MessageDispatch.message_id) == message.id)).scalars().all()
     moved = {each.id or 0: _settle_dispatch(session, each, now) for each in dispatches if each.status is DispatchStatus.uncertain}
     session.flush()
     return moved
@@ -312,8 +310,7 @@ def _left_at(session: Session, message: Message) -> datetime:
 
 
 def _same_key() -> ColumnElement[bool]:
-    names = ("campaign_id", "occasion", "step", "recipient_kind", "recipient_id")
-    return and_(*(col(getattr(Touch, name)) == col(getattr(Dispatch, name)) for name in names))
+    return and_(*(col(getattr(Touch, name)) == col(getattr(Dispatch, name)) for name in TOUCH_COLUMNS[:5]))
 
 
 def _settle_dispatch(session: Session, dispatch: Dispatch, now: datetime) -> DispatchStatus:

@@ -191,9 +191,9 @@ class Rules:
 
     def aside_of(self, campaign_id: int, destination: str) -> list[Limit]:
         """The limits of its destination and its campaign."""
-        found = []
+        limits = []
         if most := self._domains.get(destination, self._any_domain):
-            found.append(Limit(f"domain:{destination}", most))
+            limits.append(Limit(f"domain:{destination}", most))
         if most := self._campaigns.get(campaign_id, 0):
-            found.append(Limit(f"campaign:{campaign_id}", most, HOUR))
-        return found
+            limits.append(Limit(f"campaign:{campaign_id}", most, HOUR))
+        return limits

@@ -84,10 +84,10 @@ class OutboxTransport:
 
 
 def _stamp(content: bytes) -> str:
-    found = _DATE.search(content)
-    if found is None:
+    date = _DATE.search(content)
+    if date is None:
         return "undated"
-    return parsedate_to_datetime(found[1].decode("ascii", "replace")).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return parsedate_to_datetime(date[1].decode("ascii", "replace")).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 @dataclass

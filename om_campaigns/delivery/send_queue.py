@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -94,30 +94,7 @@ Chosen = ColumnElement[bool]
 """Which of what is due is meant: a condition on Dispatch."""
 
 _COLUMNS: list[Any] = [
-    col(getattr(Dispatch, name))
-    for name in (
-        "id",
-        "campaign_id",
-        "occasion",
-        "step",
-        "recipient_kind",
-        "recipient_id",
-        "enrolment_id",
-        "version_id",
-        "address_id",
-        "organisation_id",
-        "seat_id",
-        "audience",
-        "route",
-        "sender",
-        "variant",
-        "language",
-        "service",
-        "due_day",
-        "left_out",
-        "status",
-    )
-] + [
+    *(col(getattr(Dispatch, each.name)) for each in fields(Due) if each.name in Dispatch.model_fields),
     col(Address.domain),
     col(Campaign.name),
     case(
@@ -194,8 +171,8 @@ def count_mails(session: Session, dues: Sequence[Due]) -> dict[int, int]:
     """How many mails go out together for each pack among these, by dispatch, at most; everything else is one mail."""
     packs = [due for due in dues if due.route not in (Route.list_address, Route.newsletter_block)]
     query = select(col(Pack.dispatch_id)).where(col(Pack.dispatch_id).in_([due.id for due in packs]))
-    found = set(session.execute(query).scalars())
-    return {due.id: sum(not due.is_served(part) for part in PACK_PARTS) for due in packs if due.id in found}
+    owed = set(session.execute(query).scalars())
+    return {due.id: sum(not due.is_served(part) for part in PACK_PARTS) for due in packs if due.id in owed}
 
 
 def _load_made(session: Session, dispatch_ids: list[int]) -> dict[int, list[tuple[Part, Message]]]:
@@ -205,10 +182,10 @@ def _load_made(session: Session, dispatch_ids: list[int]) -> dict[int, list[tupl
         .join(Message, col(Message.id) == col(MessageDispatch.message_id))
         .where(col(MessageDispatch.dispatch_id).in_(dispatch_ids))
     )
-    found: dict[int, list[tuple[Part, Message]]] = {}
+    made: dict[int, list[tuple[Part, Message]]] = {}
     for dispatch, part, message in session.execute(query):
-        found.setdefault(dispatch, []).append((part, message))
-    return found
+        made.setdefault(dispatch, []).append((part, message))
+    return made
 
 
 def _of_made(made: Sequence[tuple[Part, Message]]) -> dict[str, Any]:
@@ -247,13 +224,13 @@ class Capacity:
 
     def explain(self, closed: Collection[str]) -> str:
         """Why what is due waits; ``closed`` are destinations that are left alone for now."""
-        told = []
+        reasons = []
         if self.is_tight:
             parts = [*sorted(self.full_destinations), *(["this hour's letters of a campaign"] if self.full_campaigns else [])]
-            told.append(f"limits are reached: {', '.join(parts)}")
+            reasons.append(f"limits are reached: {', '.join(parts)}")
         if closed:
-            told.append(f"left alone for now: {', '.join(sorted(closed))}")
-        return "; ".join(told)
+            reasons.append(f"left alone for now: {', '.join(sorted(closed))}")
+        return "; ".join(reasons)
 
     def take(self, dues: Sequence[Due], mails: Mapping[int, int], now: datetime) -> list[Due]:
         """As many of these as there is room for, in their order; ``mails`` is how many go together, by dispatch.
@@ -329,11 +306,11 @@ def load_fitting(
 
 def _limits(rules: Rules, buckets: Mapping[str, object]) -> list[Limit]:
     """The limits that something was counted under."""
-    found = []
+    limits = []
     for subject in buckets:
         kind, _, name = subject.partition(":")
         if kind == "domain":
-            found += [each for each in rules.aside_of(0, name) if each.subject == subject]
+            limits += [each for each in rules.aside_of(0, name) if each.subject == subject]
         elif kind == "campaign":
-            found += [each for each in rules.aside_of(int(name), "") if each.subject == subject]
-    return found
+            limits += [each for each in rules.aside_of(int(name), "") if each.subject == subject]
+    return limits

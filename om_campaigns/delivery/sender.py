@@ -67,9 +67,9 @@ def send_due(
         if is_halted(session):
             return Sent(ended=Ended.halted)
         rules = Rules(transport.name, smtp, load_campaign_limits(session))
-        found = _find_work(session, rules, chosen, clock())
-        if found is not None:
-            return found
+        nothing_to_do = _find_work(session, rules, chosen, clock())
+        if nothing_to_do is not None:
+            return nothing_to_do
     with working(engine, lock_folder, clock) as worker_id, closing(Claims(engine, worker_id, note_claim)) as claims:
         with write(engine) as session:
             forget_old(session, clock())

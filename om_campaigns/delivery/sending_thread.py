@@ -165,8 +165,8 @@ class SendingThread:
     def work(self) -> None:
         """Send until the feed is empty or the run ends; letters not begun are given back."""
         try:
-            while self._take_next():
-                self._send_current()
+            while (letter := self._take_next()) is not None:
+                self._send(letter)
         except NoConnectionError as error:
             self._run.lose_thread(error)
         except BaseException as error:
@@ -184,31 +184,19 @@ class SendingThread:
         if self._connection is not None:
             self._connection.close()
 
-    def _take_next(self) -> bool:
-        """Have a current letter; False when there is none to come."""
-        if self._current is not None:
-            if self._offered or not self._run.stopping:
-                return True
-            self._record()
-            return False
-        if self._run.stopping:
-            self._record()
-            return False
-        try:
-            letter = self._run.feed.get_nowait()
-        except queue.Empty:
-            self._record()
-            letter = self._run.feed.get()
-        if letter is None:
-            self._record()
-            return False
-        self._current, self._offered = letter, False
-        return True
+    def _take_next(self) -> ClaimedLetter | None:
+        """The letter to go on with; None: there is none to come. No outcome is held back while one is waited for."""
+        if self._run.stopping and not self._offered:
+            return None
+        if self._current is None:
+            try:
+                self._current = self._run.feed.get_nowait()
+            except queue.Empty:
+                self._record()
+                self._current = self._run.feed.get()
+        return self._current
 
-    def _send_current(self) -> None:
-        letter = self._current
-        if letter is None:
-            return
+    def _send(self, letter: ClaimedLetter) -> None:
         if not self._offered and not self._offer(letter):
             return
         connection = self._connection  # that of the offer, even if it broke meanwhile: it knows the answer
@@ -310,11 +298,11 @@ class SendingThread:
         limits = run.rules.of(letter.prepared.campaign_id, letter.destination)
         while not run.stopping:
             now = run.clock()
-            found = run.claims.take_turn(limits, now, places) if limits else None
-            if found is None:
+            in_the_way = run.claims.take_turn(limits, now, places) if limits else None
+            if in_the_way is None:
                 run.begun(letter)
                 return True
-            limit, wait = found
+            limit, wait = in_the_way
             if limit is not limits[-1] or not run.rules.paces_sender:
                 self._put_aside(letter)
                 return False

@@ -60,7 +60,8 @@ def send_notices(
     ``note_claim`` is called with the number of each claim before its mail leaves, as with letters.
     """
     with read(engine) as session:
-        due = [] if is_halted(session) else list(session.execute(_due(clock())).scalars())
+        query = select(col(Notice.id)).where(col(Notice.due_at) <= clock()).order_by(col(Notice.due_at), col(Notice.id)).limit(AT_ONCE)
+        due = [] if is_halted(session) else list(session.execute(query).scalars())
     if not due:
         return 0
     transport, left = make_transport(), 0
@@ -75,10 +76,6 @@ def send_notices(
         except NoConnectionError as error:
             events.connection_failed(transport.name, error.trouble.value)
     return left
-
-
-def _due(now: datetime):  # type: ignore[no-untyped-def]  # SQLAlchemy's Select of one column
-    return select(col(Notice.id)).where(col(Notice.due_at) <= now).order_by(col(Notice.due_at), col(Notice.id)).limit(AT_ONCE)
 
 
 @dataclass
@@ -125,41 +122,29 @@ class _Sending:
             earlier = session.get(Message, notice.message_id) if notice.message_id else None
             if earlier is not None and earlier.state in (MessageState.claimed, MessageState.sending):
                 return None
-            if earlier is not None and earlier.state is not MessageState.retry:
-                earlier = None if earlier.state is MessageState.dropped else earlier
-                if earlier is not None:  # sent, failed or uncertain after a kill: never a second time
-                    _close(session, notice)
-                    return None
+            if earlier is not None and earlier.state is MessageState.dropped:
+                earlier = None
+            if earlier is not None and earlier.state is not MessageState.retry:  # sent, failed or uncertain: never a second time
+                _close(session, notice)
+                return None
             ref = earlier.ref if earlier else new_ref()
             message_id = earlier.message_id if earlier else f"<{ref}@{self.domain}>"
             written = self.write_notice(session, notice, ref, message_id) if notice.address else None
             if written is None:
                 _close(session, notice)
                 return None
-            message = earlier or self._new(written.prepared, now)
-            if earlier is not None:
+            if earlier is None:
+                columns = written.prepared.columns | {"address_id": written.prepared.address_id or None, "campaign_id": None}
+                message = Message(**columns, kind=MessageKind.service, claimed_at=now)
+            else:
+                message = earlier
                 _move(message, MessageState.claimed)
-                message.worker_id, message.claim_id = self.worker_id, new_claim()
+            message.worker_id, message.claim_id = self.worker_id, new_claim()
             session.add(message)
             session.flush()
             notice.message_id = message.id
             letter = ClaimedLetter(message.id or 0, message.claim_id, written.prepared, message.attempts, message.claimed_at)
             return letter, written.body_hash, _count_claim(session)
-
-    def _new(self, prepared: Prepared, now: datetime) -> Message:
-        return Message(
-            ref=prepared.ref,
-            message_id=prepared.message_id,
-            kind=MessageKind.service,
-            address_id=prepared.address_id or None,
-            envelope_from=prepared.envelope_from,
-            envelope_to=prepared.envelope_to,
-            edition_id=prepared.edition_id,
-            zone=prepared.zone,
-            worker_id=self.worker_id,
-            claim_id=new_claim(),
-            claimed_at=now,
-        )
 
     def _record(self, number: int, done: Done, body_hash: str) -> bool:
         verdict = make_verdict(done)
@@ -194,11 +179,11 @@ def _close(session: Session, notice: Notice, address: str = "") -> None:
 def forget_notices(session: Session, address_ids: Collection[int], keys: Collection[str]) -> list[str]:
     """Close what was asked for from these addresses, known by id or only as they were typed; returns the refs of its mails (LAW-21)."""
     asked = session.execute(select(Notice).where(or_(col(Notice.address_id).in_(address_ids), col(Notice.address) != ""))).scalars()
-    mine = [each for each in asked if each.address_id in address_ids or normalise(each.address).normal_key in keys]
-    for notice in mine:
+    notices = [each for each in asked if each.address_id in address_ids or normalise(each.address).normal_key in keys]
+    for notice in notices:
         _close(session, notice)
     session.flush()
-    mails = select(col(Message.ref)).where(col(Message.id).in_([each.message_id for each in mine if each.message_id]))
+    mails = select(col(Message.ref)).where(col(Message.id).in_([each.message_id for each in notices if each.message_id]))
     return list(session.execute(mails).scalars())
 
 

@@ -161,12 +161,12 @@ class SmtpConnection:
         if self._reset_due:
             self._reset_due = False
             self._ask(b"RSET\r\n")
-        for stage, command, wanted in ((Stage.mail, mail, 2), (Stage.rcpt, rcpt, 2), (Stage.data, b"DATA\r\n", 3)):
+        for stage, command, good in ((Stage.mail, mail, 2), (Stage.rcpt, rcpt, 2), (Stage.data, b"DATA\r\n", 3)):
             try:
                 code, text = self._ask(command)
             except (smtplib.SMTPServerDisconnected, OSError) as error:
                 return self._lost(stage, error)
-            if code // 100 != wanted:
+            if code // 100 != good:
                 return self._refused(stage, code, text)
         self._ready = True
         return None
