@@ -16,7 +16,7 @@ from om_campaigns.audience.tasks import Task, TaskKind, close_task, open_task
 from om_campaigns.delivery.workers import recover
 from om_campaigns.errors import RefusedError
 from om_campaigns.identity import require_same
-from om_campaigns.letters.own_pages import find_fault
+from om_campaigns.letters.pages import find_fault
 from om_campaigns.settings import find_imprint_gap
 from om_campaigns.store import Instance, Mode
 

@@ -27,7 +27,7 @@ from om_campaigns.delivery.service_mails import Written, send_notices
 from om_campaigns.errors import RefusedError
 from om_campaigns.gate import pass_gate
 from om_campaigns.identity import note_claim
-from om_campaigns.letters.page_brands import load_face, load_page_brand
+from om_campaigns.letters.pages import load_face, load_page_brand
 from om_campaigns.transport import Transport
 
 CONFIRM = "bestaetigen"

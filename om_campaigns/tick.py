@@ -35,11 +35,11 @@ from om_campaigns.errors import RefusedError
 from om_campaigns.feedback.inbox import collect
 from om_campaigns.gate import pass_gate
 from om_campaigns.identity import note_claim
-from om_campaigns.letters.composing import compose_open, make_composer
+from om_campaigns.letters.composer import compose_open, make_composer
 from om_campaigns.letters.plan_checksum import is_recognised, take_checksum
 from om_campaigns.letters.relay import expire_overdue, has_moving_packs, offer_handed_over
 from om_campaigns.planning import CampaignPlan, plan_all, plan_in, tell_owed
-from om_campaigns.reader.leaving_alarm import watch_leaving
+from om_campaigns.reader.leaving_waves import watch_leaving
 from om_campaigns.service_letters import send_asked_notices
 from om_campaigns.transport import Transport
 

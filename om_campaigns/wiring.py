@@ -20,7 +20,7 @@ from om_campaigns.compose import models as _compose_models  # noqa: F401
 from om_campaigns.delivery import models as _delivery_models  # noqa: F401
 from om_campaigns.delivery.rehearsal_transports import OutboxTransport, RedirectedTransport
 from om_campaigns.errors import InstallationError
-from om_campaigns.feedback import inbound as _inbound  # noqa: F401
+from om_campaigns.feedback import inbox as _inbound  # noqa: F401
 from om_campaigns.keyring import KEYS_NAME, load_keyring
 from om_campaigns.settings import Settings, SmtpSettings, load_settings
 from om_campaigns.store import Mode

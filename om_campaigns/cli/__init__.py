@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from om_campaigns.cli.times import TIME
+from om_campaigns.cli.output import TIME
 from om_campaigns.errors import InputError, OmError
 
 if TYPE_CHECKING:

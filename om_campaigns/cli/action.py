@@ -29,8 +29,8 @@ def list_(state: State, house: str, for_letter: bool, format_: str) -> None:
     JSON: number, at, house, house_name, effect_level, idea, network, together_with, partners, text, letter_use, actor.
     """
     from om_campaigns.audience.finding import find_house
-    from om_campaigns.cli.opening import looking
-    from om_campaigns.partner.life import load_action_reports
+    from om_campaigns.cli.output import looking
+    from om_campaigns.partner.mirror import load_action_reports
 
     with looking(state) as (app, session):
         wanted = find_house(session, house)

@@ -26,7 +26,7 @@ def list_(state: State, campaign: str, house: str, format_: str) -> None:
     JSON: number, at, house, house_name, by, campaign, step, target, said.
     """
     from om_campaigns.audience.finding import find_house
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_answers import load_answers
     from om_campaigns.staff.show_campaigns import require_campaign
 

@@ -11,11 +11,10 @@ import click
 
 from om_campaigns.cli import Group, State, pass_state
 from om_campaigns.cli.layout import Column
-from om_campaigns.cli.output import counted, format_option, print_facts, print_json, print_rows
-from om_campaigns.cli.times import DAY
+from om_campaigns.cli.output import DAY, counted, format_option, print_facts, print_json, print_rows
 
 if TYPE_CHECKING:
-    from om_campaigns.staff.entry_figures import Entering
+    from om_campaigns.staff.entering import Entering
     from om_campaigns.staff.importing import ImportReport
 
 COUNTED = (Column(""), Column("new", is_number=True), Column("changed", is_number=True), Column("unchanged", is_number=True))
@@ -182,7 +181,7 @@ def show(state: State, format_: str) -> None:
     JSON: {"organisations", "people", "role_addresses", "seats", "addresses", "suppressed", "without_basis",
     "mailing_lists": [{"slug", "name", "mailable", "suppressed"}]}.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.operate.standing import count_audience
 
     with looking(state) as (app, session):

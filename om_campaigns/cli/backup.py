@@ -112,7 +112,7 @@ def _confirm(state: State, source: str, checksum: str, enters: int | None) -> No
     from om_campaigns.cli.restored import print_confirmation
     from om_campaigns.cli.screen import ask_figure, can_ask, confirm_figure, print_block, print_headline, print_next, quoted, whole_command
     from om_campaigns.operate.confirming_restored import confirm_restored, look_at_restored
-    from om_campaigns.staff.entry_figures import FigureNeededError, count_entering
+    from om_campaigns.staff.entering import FigureNeededError, count_entering
     from om_campaigns.staff.importing import load_actor
 
     app, actor = state.app(), load_actor()

@@ -16,10 +16,9 @@ from om_campaigns.cli.overlay import tell_conflicts
 from om_campaigns.cli.screen import Column, print_block, print_headline, print_next, print_table
 
 if TYPE_CHECKING:
-    from om_campaigns.staff.entrants import EntryOrigin
+    from om_campaigns.staff.entering import EntryOrigin
     from om_campaigns.staff.moving import Move
-    from om_campaigns.staff.publishing import Publication
-    from om_campaigns.staff.under_way import VersionChange
+    from om_campaigns.staff.publishing import Publication, VersionChange
 
 MOST_ORIGINS = 5
 """Imports and changes that are listed; the others are counted."""
@@ -44,7 +43,7 @@ def list_(state: State, format_: str) -> None:
     JSON: name, title, kind, mailing_list, status, version, published_at, enrolled ({active, finished, exited, stopped}),
     sent, owed, uncertain, next_due_at.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.letters.texts import campaign_names
     from om_campaigns.staff.show_campaigns import load_campaigns
 
@@ -75,8 +74,8 @@ def show(state: State, name: str, format_: str) -> None:
     would enter than may in a day: nobody does until 'campaign admit'), and held_from (what brought them: people, houses, origin, at,
     by).
     """
-    from om_campaigns.cli.opening import looking
-    from om_campaigns.staff.entrants import load_origins
+    from om_campaigns.cli.output import looking
+    from om_campaigns.staff.entering import load_origins
     from om_campaigns.staff.show_campaigns import load_campaign
 
     with looking(state) as (app, session):
@@ -115,8 +114,8 @@ def show(state: State, name: str, format_: str) -> None:
 def _tell_held(found: dict[str, Any], origins: Sequence[EntryOrigin], zone: ZoneInfo, now: datetime) -> None:
     """That nobody enters for now, who would and from where, and both ways out, with equal weight."""
     from om_campaigns.cli.entering import say_subjects
+    from om_campaigns.cli.output import say_moment
     from om_campaigns.cli.screen import whole_command
-    from om_campaigns.cli.times import say_moment
 
     people = sum(each.people for each in origins) or found["held_people"]
     houses = sum(each.houses for each in origins) or found["held_houses"]
@@ -135,7 +134,7 @@ def _tell_held(found: dict[str, Any], origins: Sequence[EntryOrigin], zone: Zone
 
 def _say_origin(each: EntryOrigin, zone: ZoneInfo, now: datetime) -> str:
     """``import of Tue 4 May 09:41 by petra``."""
-    from om_campaigns.cli.times import say_moment
+    from om_campaigns.cli.output import say_moment
 
     if each.at is None or each.origin is None:
         return "no change on record"
@@ -283,7 +282,7 @@ def skip(state: State, step: str, yes: bool) -> None:
     """
     from om_campaigns.cli.screen import confirm
     from om_campaigns.staff.importing import load_actor
-    from om_campaigns.staff.skipping import look_at_step, skip_step
+    from om_campaigns.staff.moving import look_at_step, skip_step
 
     name, _, step_name = step.partition("/")
     if not step_name:
@@ -312,10 +311,10 @@ def admit(state: State, name: str, expect: int | None) -> None:
     Shows who they are and asks for their number. It then holds for this campaign and seven days, up to a tenth more.
     """
     from om_campaigns.cli.entering import say_subjects, with_figure
+    from om_campaigns.cli.output import say_moment
     from om_campaigns.cli.screen import can_ask, print_facts
-    from om_campaigns.cli.times import say_moment
-    from om_campaigns.staff.entrants import describe_entrants
-    from om_campaigns.staff.entry_figures import admit as let_in
+    from om_campaigns.staff.entering import admit as let_in
+    from om_campaigns.staff.entering import describe_entrants
     from om_campaigns.staff.importing import load_actor
 
     app = state.app()
@@ -368,7 +367,7 @@ def resume(state: State, name: str) -> None:
 @pass_state
 def stop(state: State, name: str, yes: bool) -> None:
     """End a campaign for good: everybody in it stops, what is owed is cancelled."""
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.cli.screen import confirm
     from om_campaigns.staff.importing import load_actor, stop_campaign
     from om_campaigns.staff.show_campaigns import load_campaign

@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from om_campaigns.cli.output import counted
+from om_campaigns.cli.output import counted, say_moment
 from om_campaigns.cli.screen import Column, can_ask, confirm_figure, print_headline, print_table
-from om_campaigns.cli.times import say_moment
 
 if TYPE_CHECKING:
-    from om_campaigns.staff.entry_figures import Entering
+    from om_campaigns.staff.entering import Entering
 
 Done = TypeVar("Done")
 
@@ -25,7 +24,7 @@ def with_figure(work: Callable[[int | None], Done], expect: int | None, *, comma
     Raises RefusedError, with the ``command`` that answers, where the figure is another one or nobody can be asked.
     """
     from om_campaigns.errors import RefusedError
-    from om_campaigns.staff.entry_figures import FigureNeededError, count_entering
+    from om_campaigns.staff.entering import FigureNeededError, count_entering
 
     try:
         return work(expect)

@@ -7,8 +7,7 @@ from datetime import date, timedelta
 import click
 
 from om_campaigns.cli import Group, State, pass_state
-from om_campaigns.cli.output import counted, format_option, print_rows
-from om_campaigns.cli.times import TIME
+from om_campaigns.cli.output import TIME, counted, format_option, print_rows
 
 FATES = {
     "undone": "is written to again",
@@ -32,7 +31,7 @@ def list_(state: State, days: int, format_: str) -> None:
 
     JSON: hour, scope (mailing_list, organisation, all), name, through (one_click, page, mail, or who of staff), left, taken_back.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.leaving_figures import load_leaving
 
     with looking(state) as (app, session):
@@ -58,7 +57,7 @@ def undo(state: State, since: date, until: date, through: str, mailing_list: str
     JSON: address, scope, at, fate (undone, left_otherwise, stopped_otherwise, over).
     """
     from om_campaigns.clock import to_instant
-    from om_campaigns.reader.leaving_alarm import Channel, undo_leaving
+    from om_campaigns.reader.leaving_waves import Channel, undo_leaving
     from om_campaigns.staff.importing import load_actor
 
     app = state.app()

@@ -40,7 +40,7 @@ def ledger(
             raise click.UsageError(f"options of '{context.invoked_subcommand}' stand behind it")
         return
     from om_campaigns.audience.finding import find_organisation, find_person
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_dispatches import KEYS, load_ledger
 
     wanted = (TABLE_ROWS if format_ == "table" else 0) if limit is None else limit
@@ -95,7 +95,7 @@ def settle(
     same Message-ID, when its window is open.
     """
     from om_campaigns.audience.finding import find_organisation, find_person
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.cli.screen import confirm
     from om_campaigns.errors import InputError
     from om_campaigns.staff.corrections import Chosen, load_uncertain, settle_letters

@@ -26,7 +26,7 @@ def list_(state: State, target: str | None, by: str, format_: str) -> None:
     JSON by house: campaign, step, passed_on, target, house (empty: all others together), readers, clicks.
     By day: campaign, step, passed_on, target, day (null: all other days together), clicks.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_links import load_by_day, load_by_house
     from om_campaigns.staff.show_packs import require_known
 

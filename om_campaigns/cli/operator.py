@@ -171,9 +171,8 @@ def unhalt(state: State, destination: str | None, is_clock: bool, yes: bool) -> 
 
 
 def _accept_clock(app: App, *, yes: bool) -> None:
-    from om_campaigns.cli.output import counted
+    from om_campaigns.cli.output import counted, say_moment
     from om_campaigns.cli.screen import Column, confirm, print_facts, print_headline, print_next, print_table
-    from om_campaigns.cli.times import say_moment
     from om_campaigns.operate.clock_trust import accept_clock, load_clock_state
     from om_campaigns.staff.importing import load_actor
 

@@ -28,7 +28,7 @@ def list_(state: State, text: str, org_type: str, status: str | None, region: st
     JSON: slug, name, short_name, type, level, parent, status, regions, seats, adviser_headcount.
     """
     from om_campaigns.audience.finding import require_region, require_type
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_organisations import load_organisations
 
     with looking(state) as (app, session):
@@ -50,7 +50,7 @@ def list_(state: State, text: str, org_type: str, status: str | None, region: st
 def show(state: State, who: str, format_: str) -> None:
     """One organisation by slug or name: its place in the tree, routes, people, networks, toolkits, public contact lines."""
     from om_campaigns.audience.finding import find_organisation
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_organisations import load_organisation
 
     with looking(state) as (_, session):

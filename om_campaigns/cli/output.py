@@ -1,9 +1,4 @@
-"""Printing: every listing as a table for people, as JSON or CSV for programs.
-
-JSON is stable: a list of objects (or one object), keys as documented with each command, instants as ISO 8601 in UTC
-(``2027-01-05T08:00:00Z``), days as ``2027-01-05``, unknown values as ``null``. CSV is UTF-8 with commas; a cell that a
-spreadsheet would take for a formula gets an apostrophe in front, which ``audience import`` takes away again (SEC-06).
-"""
+"""How commands read times and look into the workspace, and how they print rows: tables, JSON, CSV."""
 
 from __future__ import annotations
 
@@ -12,16 +7,66 @@ import io
 import json
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from om_campaigns.cli.layout import Column, lay_out
 from om_campaigns.cli.screen import columns_of, is_terminal, paint
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from om_campaigns.app import App
+    from om_campaigns.cli import State
+
+
+class When(click.ParamType[date | datetime]):
+    """A day, or with ``takes_time`` also a time of day: ISO 8601 or as Germans write it. Gives what ``clock.read_when`` gives."""
+
+    name = "time"
+
+    def __init__(self, *, takes_time: bool) -> None:
+        self.takes_time = takes_time
+
+    def convert(self, value: str | date, param: click.Parameter | None, ctx: click.Context | None) -> date | datetime:
+        from om_campaigns.clock import read_when
+
+        if isinstance(value, date):
+            return value
+        try:
+            found = read_when(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if isinstance(found, datetime) and not self.takes_time:
+            self.fail(f"'{value}' is a time; a whole day is wanted, like 2027-01-05 or 5.1.2027", param, ctx)
+        return found
+
+
+DAY, TIME = When(takes_time=False), When(takes_time=True)
+
+
+def say_moment(moment: datetime, zone: ZoneInfo, now: datetime) -> str:
+    """``Tue 4 May 09:00`` in the instance's zone; with the year where it is not this one."""
+    local = moment.astimezone(zone)
+    year = "" if local.year == now.astimezone(zone).year else f" {local.year}"
+    return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M}"
+
+
+@contextmanager
+def looking(state: State) -> Iterator[tuple[App, Session]]:
+    """The opened workspace and a session in which nothing can be changed."""
+    from om_campaigns.store import read
+
+    app = state.app()
+    with read(app.engine) as session:
+        yield app, session
+
 
 FORMATS = ("table", "json", "csv")
 FORMULA_STARTS = frozenset("=+-@\t\r\0＝＋－＠")

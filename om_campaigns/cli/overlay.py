@@ -81,7 +81,7 @@ def list_(state: State, house: str, conflicts: bool, format_: str) -> None:
     JSON: house, campaign, step, language, block, state, conflict, own_text, om_text, after, at, origin, actor.
     """
     from om_campaigns.audience.finding import find_house
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.partner.own_words import list_own_words
 
     with looking(state) as (app, session):
@@ -101,7 +101,7 @@ def show(state: State, house: str, target: str, language: str, format_: str) -> 
 
     JSON: block, title, policy, hash, state, conflict, own_text, om_text, after, at, origin, actor.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.partner.own_words import show_blocks
 
     with looking(state) as (app, session):
@@ -123,7 +123,7 @@ def history(state: State, house: str, target: str, language: str, format_: str) 
 
     JSON: at, block, kind, text, after, origin, actor.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.partner.own_words import own_history
 
     with looking(state) as (app, session):

@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from om_campaigns.cli import Group, State, pass_state
-from om_campaigns.cli.output import format_option, print_facts, print_json, print_rows
-from om_campaigns.cli.times import DAY
+from om_campaigns.cli.output import DAY, format_option, print_facts, print_json, print_rows
 
 KEYS = ("code", "campaign", "occasion", "step", "house", "receiver", "route", "state", "state_at", "due_on", "serves", "level", "count")
 LEVELS = ("head_office", "state", "regional", "adviser", "business")
@@ -34,7 +33,7 @@ def list_(state: State, target: str | None, house: str, relay_state: str, format
 
     JSON: code, campaign, occasion, step, house, receiver, route, state, state_at, due_on, serves, level, count.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_packs import load_packs, require_known
 
     campaign, _, step = (target or "").partition("/")
@@ -55,7 +54,7 @@ def list_(state: State, target: str | None, house: str, relay_state: str, format
 @pass_state
 def show(state: State, code: str, format_: str) -> None:
     """One pack: whom it serves, its revisions, every answer."""
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.partner.packs import get_code
     from om_campaigns.staff.show_packs import load_pack
 

@@ -39,7 +39,7 @@ def list_(state: State, text: str, house: str, role: str | None, status: str | N
     JSON: id, staff_key, name, email, organisations, roles, language, status, has_basis, suppressed.
     """
     from om_campaigns.audience.finding import find_organisation
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_people import load_people
 
     wanted = (TABLE_ROWS if format_ == "table" else 0) if limit is None else limit
@@ -65,7 +65,7 @@ def show(state: State, who: str, format_: str) -> None:
     Where several fit the name, a part of it or a shared address, a table lists them.
     """
     from om_campaigns.audience.finding import find_namesakes, find_person
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.show_people import load_people, load_person
 
     with looking(state) as (app, session):
@@ -125,7 +125,7 @@ def proof(state: State, address: str, format_: str) -> None:
     JSON: address, name, mailing_lists, organisation, language, consent_text, text_version, form_url, asked_at, mail_sent_at,
     mail_id, mail_hash, confirmed_at, withdrawn [{mailing_list, at, through}].
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.operate.proofs import load_proofs
 
     with looking(state) as (app, session):
@@ -161,7 +161,7 @@ def unsubscribe(state: State, address: str, mailing_list: str, house: str) -> No
     reader can, by subscribing again.
     """
     from om_campaigns.audience.finding import find_organisation
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.reader.leaving_page import unsubscribe as stop_mail
     from om_campaigns.staff.importing import load_actor
 
@@ -185,7 +185,7 @@ def erase(state: State, who: str, yes: bool, format_: str) -> None:
     JSON: {"erased": {what: number}, "stays": [{"what", "number", "why"}]}.
     """
     from om_campaigns.audience.finding import find_person
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.cli.screen import confirm, quoted
     from om_campaigns.reader.erasure import erase_person
     from om_campaigns.staff.importing import load_actor

@@ -22,7 +22,7 @@ def segment() -> None:
 @pass_state
 def list_(state: State, format_: str) -> None:
     """Segments with how many they match now. JSON: name, title, title_en, selects, members, where."""
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.importing import load_workspace_segments
     from om_campaigns.staff.show_segment import count_members
 
@@ -59,7 +59,7 @@ def show(state: State, name: str, explain: bool, limit: int | None, format_: str
     "organisation_name"}]}; with --explain {"considered", "joint", "matched", "parts": [{"line", "column", "text",
     "alone", "so_far"}]}. CSV has the rows or the parts.
     """
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.staff.importing import explain_segment, get_segment
     from om_campaigns.staff.show_segment import count_members, load_members
 

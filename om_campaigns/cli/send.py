@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from om_campaigns.cli import State, pass_state
-from om_campaigns.cli.times import TIME
+from om_campaigns.cli.output import TIME
 
 if TYPE_CHECKING:
     from om_campaigns.app import App

@@ -49,12 +49,12 @@ def show(state: State, format_: str) -> None:
     if not (state.workspace / CONFIG_NAME).is_file() and format_ == "table":
         click.echo(WELCOME.format(folder=state.workspace.resolve()))
         return
-    from om_campaigns.cli.opening import looking
+    from om_campaigns.cli.output import looking
     from om_campaigns.identity import find_refusal
     from om_campaigns.operate.installation import is_led
     from om_campaigns.operate.standing import load_standing
     from om_campaigns.partner.own_words import count_conflicts
-    from om_campaigns.reader.leaving_page import load_tasks
+    from om_campaigns.staff.todo import load_tasks
 
     with looking(state) as (app, session):
         now = app.now()

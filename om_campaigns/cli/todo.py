@@ -37,7 +37,7 @@ def list_(state: State, with_closed: bool = False, format_: str = "table") -> No
     """
     from om_campaigns.operate.standing import load_attention
     from om_campaigns.partner.own_words import count_conflicts
-    from om_campaigns.reader.leaving_page import load_tasks
+    from om_campaigns.staff.todo import load_tasks
     from om_campaigns.store import read
 
     app = state.app()
@@ -85,9 +85,9 @@ def _print_waiting(waits: list[Waiting], zone: ZoneInfo, now: datetime) -> None:
 @pass_state
 def close(state: State, number: int) -> None:
     """Say that you have seen to it."""
-    from om_campaigns.reader import leaving_page
+    from om_campaigns.staff import todo
     from om_campaigns.staff.importing import load_actor
 
     app = state.app()
-    done = leaving_page.close_task(app, number, app.now(), load_actor())
+    done = todo.close_task(app, number, app.now(), load_actor())
     click.echo(f"task {number} is closed" if done else f"task {number} was closed before")

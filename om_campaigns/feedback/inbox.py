@@ -5,6 +5,7 @@ A signed address decides whom a mail is about, not who it says to be from. What 
 
 from __future__ import annotations
 
+import mailbox
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,23 +13,68 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sqlalchemy import select
-from sqlmodel import Session
+from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns import events, store
 from om_campaigns.app import App, require_real_clock
 from om_campaigns.audience.models import MailingList
 from om_campaigns.audience.tasks import TaskKind, open_task
 from om_campaigns.audience.vocabulary import SuppressionScope
-from om_campaigns.columns import digest, table_of
+from om_campaigns.columns import Instant, by_value, digest, one_of, table_of
+from om_campaigns.columns import key as unique_key
 from om_campaigns.compose.links import read_leave_addresses
 from om_campaigns.errors import InputError, InstallationError, RefusedError
-from om_campaigns.feedback import mailbox
-from om_campaigns.feedback.inbound import InboundMail
 from om_campaigns.feedback.mails import Mail, MailKind, read_mail
 from om_campaigns.identity import find_refusal
+from om_campaigns.private_files import make_private_folder, write_private
 from om_campaigns.reader.leaving import Channel, Leaver, record_leaving
 from om_campaigns.reader.tokens import Visitor, find_visitor_of
 from om_campaigns.store import Mode
+
+
+class InboundMail(SQLModel, table=True):
+    """A mail that came in, known by the hash of its head: the same one twice has its effect once (BNC-03). Keeps nothing of it."""
+
+    __tablename__ = "inbound_mail"
+    __table_args__ = (one_of("kind", MailKind),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = unique_key(unique=True)
+    kind: MailKind = Field(sa_type=by_value(MailKind), nullable=False)
+    at: datetime = Field(sa_type=Instant, nullable=False)
+
+
+AT_ONCE = 500
+"""Mails taken in one go; what is more waits for the next."""
+
+KEPT = 1024 * 1024
+"""Octets of a mail that are read at all, and kept for people; its head ends well before."""
+
+
+def open_maildir(path: Path) -> mailbox.Maildir:
+    """Raises InstallationError where there is none."""
+    if not (path / "new").is_dir():
+        raise InstallationError(f"{path} is no Maildir", hint="set [inbox] source to the folder the mail server delivers into")
+    return mailbox.Maildir(path, factory=None, create=False)
+
+
+def read_waiting(maildir: mailbox.Maildir) -> Iterator[tuple[str, bytes]]:
+    """The key and as much of each waiting mail as is ever looked at, the oldest names first. They stay until ``discard``."""
+    for key in sorted(maildir.keys())[:AT_ONCE]:
+        try:
+            with maildir.get_file(key) as file:
+                content = file.read(KEPT)
+        except KeyError:
+            continue  # another reader took it
+        yield key, content
+
+
+def keep(folder: Path, name: str, content: bytes) -> Path:
+    """Put a mail that people may want to read into a folder that only we may open."""
+    make_private_folder(folder)
+    path = folder / f"{name[:20]}.eml"
+    write_private(path, content[:KEPT])
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +99,18 @@ def collect(app: App, now: datetime) -> list[Taken]:
         return []
     try:
         _require_ours(app)
-        maildir = mailbox.open_maildir(app.workspace / path)
+        maildir = open_maildir(app.workspace / path)
     except (InstallationError, RefusedError, OSError) as error:
         events.inbox_missing(str(error))
         return []
     taken = []
-    for key, content in mailbox.read_waiting(maildir):
+    for key, content in read_waiting(maildir):
         try:
             taken.append(take(app, key, content, now))
         except InstallationError:
             raise  # the database: the mail stays where it is
         except Exception:
-            events.mail_failed(mailbox.keep(app.inbox, digest(key), content).name)
+            events.mail_failed(keep(app.inbox, digest(key), content).name)
         maildir.discard(key)
     return taken
 
@@ -81,13 +127,13 @@ def read_files(names: Iterable[str], standard_input: Callable[[], BinaryIO]) -> 
 
 def _read_start(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(mailbox.KEPT)
+        return file.read(KEPT)
 
 
 def _read_whole(stream: BinaryIO) -> bytes:
     """As much as is ever looked at; the rest is read too, because a mail server takes a pipe that closes early for a fault."""
-    content = stream.read(mailbox.KEPT)
-    while stream.read(mailbox.KEPT):
+    content = stream.read(KEPT)
+    while stream.read(KEPT):
         pass
     return content
 
@@ -115,7 +161,7 @@ def take(app: App, name: str, content: bytes, now: datetime) -> Taken:
     with store.write(app.engine) as session:
         leavers = [] if mail.automatic else _find_leavers(app, session, mail)
         kind = MailKind.automatic if mail.automatic else MailKind.unsubscribe if leavers else MailKind.unclear
-        kept = "" if leavers else str(mailbox.keep(app.inbox, mail.digest, content))
+        kept = "" if leavers else str(keep(app.inbox, mail.digest, content))
         if not store.add_new(session, table_of(InboundMail), digest=mail.digest, kind=kind, at=now):
             return Taken(name, kind, is_new=False, kept=kept)
         stopped = [each.address_id for each in leavers if each is not None and _leave(app, session, each, now)]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import count
 
+from sqlalchemy import select
 from sqlmodel import Session
 
+from om_campaigns import store
+from om_campaigns.app import App
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.corrections import is_correction
+from om_campaigns.campaign.matching import is_waiting
+from om_campaigns.campaign.models import Dispatch, Pack
 from om_campaigns.campaign.vocabulary import Reason
-from om_campaigns.columns import new_ref
+from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fill
@@ -28,9 +34,7 @@ from om_campaigns.delivery.models import Part, make_ref
 from om_campaigns.delivery.send_queue import Due
 from om_campaigns.errors import InputError, ProblemsError
 from om_campaigns.keyring import Keyring
-from om_campaigns.letters.addressees import Recipient, load_recipients, slot_values
-from om_campaigns.letters.heads import Heads, Marks
-from om_campaigns.letters.keys import key_of_row
+from om_campaigns.letters.owed_editions import key_of_row, open_keys, open_library
 from om_campaigns.letters.packing import (
     PackRow,
     load_packs,
@@ -38,8 +42,10 @@ from om_campaigns.letters.packing import (
     make_values,
     pack_key,
     plan_parts,
+    record_revisions,
     require_forwardable,
 )
+from om_campaigns.letters.recipients import Heads, Marks, Recipient, load_recipients, slot_values
 from om_campaigns.settings import NO_PAGES, SenderSettings
 
 CORRECTED = {"de": "Korrektur: ", "en": "Correction: "}
@@ -267,3 +273,44 @@ PLAIN = Extra()
 def _as_correction(edition: Edition) -> Edition:
     first, *others = edition.subject.chunks
     return replace(edition, subject=replace(edition.subject, chunks=(CORRECTED[edition.language] + first, *others)))
+
+
+def compose_open(app: App, now: datetime) -> int:
+    """Make and store every edition that open letters need; a text that cannot be composed is met again at the hand-over."""
+    with store.read(app.engine) as session:
+        library = open_library(app, session, opens=True)
+        for key in open_keys(session, library):
+            with suppress(ProblemsError, InputError):
+                library.edition(key)
+        packs = list(_waiting_packs(session, library))
+        if not (library.made or packs):
+            return 0
+        with store.write(app.engine) as writing:
+            made = library.record_made(writing, now)
+            record_revisions(writing, library, packs, now)
+            return made
+
+
+def _waiting_packs(session: Session, library: Library) -> Iterator[tuple[int, LetterKey]]:
+    """Packs that wait for their hand-over and can be composed, each with the edition it would pass on."""
+    pack, dispatch = table_of(Pack), table_of(Dispatch)
+    query = select(pack.c.id.label("pack_id"), dispatch).join_from(pack, dispatch, dispatch.c.id == pack.c.dispatch_id)
+    for row in session.execute(query.where(is_waiting(dispatch))):
+        key = pack_key(key_of_row(row))
+        with suppress(ProblemsError, InputError):
+            library.edition(key)
+            yield row.pack_id, key
+
+
+def make_composer(app: App, session: Session, *, counts: bool = False) -> Composer:
+    """The composer of one run, reading through ``session``. ``counts``: of what really leaves; what we look at counts nowhere."""
+    houses = Houses(session, app.today(app.now()))
+    return Composer(
+        open_library(app, session, houses, counts=counts),
+        houses,
+        app.keyring,
+        app.settings.sender,
+        app.settings.web.base_url,
+        app.settings.zone,
+        takes_mail=app.settings.inbox.takes_mail,
+    )

@@ -26,8 +26,7 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.library import Library
 from om_campaigns.delivery.models import Message, MessageDispatch
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.letters.keys import key_of_row, keys_of_parts
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import key_of_row, keys_of_parts, open_library
 
 REVIEWED_WITHIN = timedelta(days=7)
 """How far back a reviewed plan is looked for where nobody says when it was made."""

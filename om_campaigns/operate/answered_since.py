@@ -23,7 +23,7 @@ from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.models import Pack
 from om_campaigns.columns import table_of
 from om_campaigns.operate.counterparts import Counterparts
-from om_campaigns.reader.taking_back import TAKEN_BACK
+from om_campaigns.reader.leaving_page import TAKEN_BACK
 from om_campaigns.store import add_new, change
 
 

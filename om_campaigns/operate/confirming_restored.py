@@ -26,11 +26,10 @@ from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.identity import Mirror, find_difference, read_mirror, settle_down, write_mirror
 from om_campaigns.operate.answered_since import Answers, take_answers
 from om_campaigns.operate.counterparts import find_counterparts
-from om_campaigns.operate.logged_since import Matched, take_log
-from om_campaigns.operate.mail_logs import read_mail_log
+from om_campaigns.operate.logged_since import Matched, read_mail_log, take_log
 from om_campaigns.operate.sent_since import Taken, find_since, settle_hands, take_letters
 from om_campaigns.operate.stopped_since import Stops, take_stops
-from om_campaigns.staff.entry_figures import Entering, confirm_entries, foresee_entries, require_figure
+from om_campaigns.staff.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.store import Mode
 from om_campaigns.tick import TickResult, look_in
 

@@ -30,7 +30,7 @@ from om_campaigns.operate.demo_page import Shown, View, write_pages
 from om_campaigns.operate.installation import init_workspace
 from om_campaigns.partner.packs import acknowledge, write_pack
 from om_campaigns.settings import SmtpSettings, Tls
-from om_campaigns.staff.entry_figures import FigureNeededError, count_entering
+from om_campaigns.staff.entering import FigureNeededError, count_entering
 from om_campaigns.staff.importing import check_workspace, import_audience
 from om_campaigns.staff.overlay_files import import_overlays
 from om_campaigns.staff.publishing import publish_campaigns

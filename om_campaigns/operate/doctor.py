@@ -18,10 +18,10 @@ from om_campaigns import engines, migrations, store
 from om_campaigns.clock import Clock
 from om_campaigns.columns import table_of
 from om_campaigns.errors import OmError
-from om_campaigns.feedback.mailbox import open_maildir
+from om_campaigns.feedback.inbox import open_maildir
 from om_campaigns.identity import find_difference
 from om_campaigns.keyring import KEYS_NAME, load_keyring
-from om_campaigns.letters.own_pages import find_example, find_fault
+from om_campaigns.letters.pages import find_example, find_fault
 from om_campaigns.private_files import find_open_to_others
 from om_campaigns.settings import CONFIG_NAME, Settings, find_imprint_gap, load_settings
 from om_campaigns.store import Instance, Mode

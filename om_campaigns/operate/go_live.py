@@ -24,13 +24,13 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.models import CountedLink, EditionRow, LinkDay, PackRevision
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageSlots, Notice, Pace, Worker
 from om_campaigns.errors import RefusedError
-from om_campaigns.feedback.inbound import InboundMail
+from om_campaigns.feedback.inbox import InboundMail
 from om_campaigns.identity import settle_down
-from om_campaigns.letters.own_pages import RESERVED
+from om_campaigns.letters.pages import RESERVED
 from om_campaigns.operate.backup import copy_database
 from om_campaigns.operate.doctor import Finding, Level
 from om_campaigns.operate.installation import take_leadership
-from om_campaigns.staff.entry_figures import Entering, confirm_entries, foresee_entries, require_figure
+from om_campaigns.staff.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.store import Instance, Mode
 
 REHEARSED = (

@@ -1,23 +1,21 @@
-"""What a mail server's log says left after a backup, counted as sent in the restored database.
-
-The log is walked in the order of its time, by the very code that plans: people enter and letters become due as they did then. A mail
-whose Message-ID is that of a letter which is due is that letter; where a log names no Message-ID, every letter that is due to the
-address up to that time counts as sent, because a letter too few is better than one that comes twice. What does not match is listed.
-"""
+"""What left since a backup, read out of the mail server's log: matched exactly or listed, never guessed."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import case, delete, func, select, update
 from sqlmodel import Session
 
 from om_campaigns.app import App
+from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.models import Address, Organisation, Person, Touch
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.entry_brake import confirm_entry
@@ -30,14 +28,120 @@ from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import Library
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState, Part, make_ref
 from om_campaigns.delivery.outcomes import TOUCH_COLUMNS, make_day
-from om_campaigns.letters.keys import key_of_row
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import key_of_row, open_library
 from om_campaigns.letters.packing import pack_key
-from om_campaigns.operate.mail_logs import Logged, MailLog, Unreadable
 from om_campaigns.planning import plan_in
-from om_campaigns.staff.entry_figures import foresee_entries
+from om_campaigns.staff.entering import foresee_entries
 from om_campaigns.store import add_new
 from om_campaigns.tick import release_held
+
+ISO = re.compile(r"\b(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)\s?(Z|[+-]\d{2}:?\d{2})?")
+GERMAN = re.compile(r"\b(\d{1,2})\.(\d{1,2})\.(\d{4})[ ,T]+(\d{1,2}:\d{2}(?::\d{2})?)\b")
+SYSLOG = re.compile(r"^(?:<\d+>)?([A-Z][a-zäö]{2}) {1,2}(\d{1,2}) (\d{2}:\d{2}:\d{2})\b")
+MONTHS = {
+    name: number
+    for names in (
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+        ("Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"),
+    )
+    for number, name in enumerate(names, 1)
+}
+POSTFIX = re.compile(r"\bpostfix[\w-]*/(?:[\w-]+/)*[\w-]+\[\d+\]: (?:([0-9A-Fa-f]{6,}|[0-9A-Za-z]{10,}): )?(.*)")
+MESSAGE_ID = re.compile(r"\b(?:resent-)?message-id=(<[^<>\s]+>)")
+TO = re.compile(r"\bto=<([^<>\s]*)>")
+ADDRESS = re.compile(r"[^\s<>,;:=\"'()]+@[^\s<>,;:=\"'()]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A mail that left: ``address`` in its normal key; ``message_id`` in angle brackets, '' where the log does not say."""
+
+    line: int
+    at: datetime
+    address: str
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line without a time and an address; ``column`` counts from 1."""
+
+    line: int
+    column: int
+    text: str
+
+
+@dataclass
+class MailLog:
+    """Everything a log names, in the order of its time, and the lines that say nothing that can be read."""
+
+    mails: list[Logged]
+    unreadable: list[Unreadable]
+
+
+def read_mail_log(lines: Iterable[str], zone: ZoneInfo, now: datetime) -> MailLog:
+    """Read a log. A time without an offset is local time in ``zone``; one without a year (syslog) is the last such day before ``now``."""
+    mails: list[Logged] = []
+    unreadable: list[Unreadable] = []
+    names: dict[str, str] = {}
+    by_queue: dict[tuple[str, str], int] = {}
+    for number, raw in enumerate(lines, 1):
+        text = raw.strip()
+        if not text or text.startswith("#"):
+            continue
+        at, end = _read_time(text, zone, now)
+        if said := POSTFIX.search(text):
+            queue, rest = said.groups()
+            if queue and (named := MESSAGE_ID.search(rest)):
+                names[queue] = named[1]
+            elif queue and at and "status=" in rest and (to := TO.search(rest)):
+                address = _read_address(to[1])
+                if address and (queue, address) not in by_queue:
+                    by_queue[queue, address] = len(mails)
+                    mails.append(Logged(number, at, address))
+            continue
+        found = ADDRESS.search(text, end)
+        address = _read_address(found[0]) if found else ""
+        if at is None or not address:
+            place = 0 if at is None else found.start() if found else len(text) - len(text[end:].lstrip())
+            unreadable.append(Unreadable(number, place + 1, text))
+            continue
+        named = MESSAGE_ID.search(text)
+        mails.append(Logged(number, at, address, named[1] if named else ""))
+    for (queue, _), place in by_queue.items():
+        mails[place] = replace(mails[place], message_id=names.get(queue, ""))
+    return MailLog(sorted(mails, key=lambda each: (each.at, each.line)), unreadable)
+
+
+def _read_time(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime | None, int]:
+    """The time of a line and where it ends; None where there is none."""
+    try:
+        if found := ISO.search(text):
+            day, clock_time, offset = found.groups()
+            moment = datetime.fromisoformat(f"{day}T{clock_time.replace(',', '.')}{(offset or '').replace('Z', '+00:00')}")
+        elif found := GERMAN.search(text):
+            moment = datetime.fromisoformat(f"{found[3]}-{int(found[2]):02}-{int(found[1]):02}T{found[4]:0>5}")
+        elif (found := SYSLOG.match(text)) and found[1] in MONTHS:
+            moment = _with_year(MONTHS[found[1]], int(found[2]), found[3], zone, now)
+        else:
+            return None, 0
+    except ValueError:
+        return None, 0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC), found.end()
+
+
+def _with_year(month: int, day: int, clock_time: str, zone: ZoneInfo, now: datetime) -> datetime:
+    year = now.astimezone(zone).year
+    moment = datetime.fromisoformat(f"{year}-{month:02}-{day:02}T{clock_time}").replace(tzinfo=zone)
+    return moment if moment <= now else moment.replace(year=year - 1)
+
+
+def _read_address(text: str) -> str:
+    try:
+        return normalise(text.strip(".")).normal_key
+    except ValueError:
+        return ""
+
 
 ROUND = timedelta(hours=1)
 """Lines of so long after the first that is not matched yet are compared to the same plan."""

@@ -20,8 +20,8 @@ from om_campaigns.audience.models import Organisation, Seat, SeatRole
 from om_campaigns.audience.seats import ADDRESS, PERSON, SEAT, select_sitting
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, Role
 from om_campaigns.columns import table_of
-from om_campaigns.partner.acting import find_house, record_changes
 from om_campaigns.partner.pack_form import Reach
+from om_campaigns.partner.signing_in import find_house, record_changes
 from om_campaigns.seen import merge_ticks
 
 NO_ROLE = 99

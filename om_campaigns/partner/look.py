@@ -23,9 +23,9 @@ from om_campaigns.compose.looks import load_looks
 from om_campaigns.compose.models import HouseLook, LogoPicture
 from om_campaigns.compose.own_look import KEY, Logo, OwnLook, lay_over
 from om_campaigns.compose.pictures import encode, make_key
-from om_campaigns.letters.page_brands import load_page_brand, read_brands
-from om_campaigns.partner.acting import find_house, record_changes
+from om_campaigns.letters.pages import load_page_brand, read_brands
 from om_campaigns.partner.pack_form import Reach
+from om_campaigns.partner.signing_in import find_house, record_changes
 
 LOGO_BYTES = MAX_BYTES
 

@@ -1,30 +1,26 @@
-"""What a house decides itself, on one page with one save: how and when its letters come, in which language, in whose words, for how many
-advisers, and in which colour.
-
-Every change stands in the log with its author; an import does not undo it (``audience/intake/partners``).
-"""
+"""What a house settles about itself on its page: itself, its rhythm, and by which routes letters come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import delete, select
+from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.changes import as_text
+from om_campaigns.audience.changes import PARTNER_ORIGINS, Change, as_text
 from om_campaigns.audience.german import read_count
 from om_campaigns.audience.house_days import read_newsletter_days, read_quiet_days, spell_quiet_days
-from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.models import Organisation, OrganisationRoute
 from om_campaigns.audience.seats import SEAT, has_role, select_sitting
 from om_campaigns.audience.vocabulary import ForwardPolicy, PackDelivery, Relay, Rhythm, Role, Route
-from om_campaigns.partner.acting import find_house, record_changes, tell_staff
 from om_campaigns.partner.look import ColourFault, load_look, read_accent, save_look
 from om_campaigns.partner.pack_form import Reach
-from om_campaigns.partner.routes import find_ways, load_routes, read_routes, save_routes
+from om_campaigns.partner.signing_in import find_house, record_changes, tell_staff
 from om_campaigns.seen import merge_fields
 
 TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "takt", "ruhe", "newsletter", "weitergabe", "berater", "farbe")
@@ -179,3 +175,57 @@ def _is_read(read: Callable[[str], object], text: str) -> bool:
         return not text or read(text) is not None
     except ValueError:
         return False
+
+
+OFFERED = (Route.forward_pack, Route.newsletter_block)
+"""Ways every house can choose; others only where OM has set them up."""
+
+
+def load_routes(session: Session, house: Organisation) -> list[Route]:
+    """The ways a house states, the preferred one first."""
+    route = select(col(OrganisationRoute.route)).where(col(OrganisationRoute.organisation_id) == house.id)
+    return list(session.execute(route.order_by(col(OrganisationRoute.position))).scalars())
+
+
+def find_ways(session: Session, house: Organisation, routes: Sequence[Route]) -> list[Route]:
+    """What a house can choose among, its own ways first."""
+    to_list = [Route.list_address] if house.list_address_id else []
+    return list(dict.fromkeys([*routes, *OFFERED, *to_list, *_dropped(session, house)]))
+
+
+def _dropped(session: Session, house: Organisation) -> list[Route]:
+    """Ways the house itself has given up since anybody else last decided about them."""
+    query = select(col(Change.old), col(Change.origin)).where(
+        col(Change.entity) == "organisation", col(Change.entity_id) == house.id, col(Change.field) == "routes"
+    )
+    found: list[Route] = []
+    for old, origin in session.execute(query.order_by(col(Change.id).desc())):
+        if origin not in PARTNER_ORIGINS:
+            break
+        found += [Route(each) for each in (old or "").split(",") if each]
+    return found
+
+
+def read_routes(first: str, others: Sequence[str], ways: Sequence[Route]) -> list[Route]:
+    """What was chosen, in its order. ``first`` is '' for a house that states no way; *none* and '' leave no room for others.
+
+    Raises ValueError with the field that is wrong: ``weg``, ``sonst`` or ``sonst:ohne``.
+    """
+    if first not in {"", *ways}:
+        raise ValueError("weg")
+    if not set(others) <= set(ways) - {Route.none}:
+        raise ValueError("sonst")
+    if first in ("", Route.none):
+        if others:
+            raise ValueError("sonst:ohne")
+        return [Route.none] if first else []
+    return list(dict.fromkeys([Route(first), *map(Route, others)]))
+
+
+def save_routes(session: Session, house: Organisation, routes: Sequence[Route]) -> None:
+    """Put these in the place of what the house stated."""
+    session.execute(delete(OrganisationRoute).where(col(OrganisationRoute.organisation_id) == house.id))
+    session.add_all(
+        OrganisationRoute(organisation_id=house.id or 0, position=position, route=route) for position, route in enumerate(routes)
+    )
+    session.flush()

@@ -32,8 +32,7 @@ from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current, l
 from om_campaigns.compose.overlay_text import RULE, check_words
 from om_campaigns.compose.pack import make_files
 from om_campaigns.errors import InputError, Problem, ProblemsError
-from om_campaigns.letters.keys import key_of_row
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import key_of_row, open_library
 from om_campaigns.letters.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 from om_campaigns.nearest import make_hint, suggest
 

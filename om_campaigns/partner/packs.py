@@ -36,8 +36,7 @@ from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.pack import FILE_NAMES, make_file, make_files
 from om_campaigns.compose.pack import Format as Format
 from om_campaigns.errors import MOST_SHOWN, InputError, RefusedError
-from om_campaigns.letters.keys import key_of_row
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import key_of_row, open_library
 from om_campaigns.letters.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 from om_campaigns.letters.relay import move, offer_again, postpone
 from om_campaigns.nearest import suggest

@@ -1,23 +1,30 @@
-"""How the people of a house enter the portal: a link to the stored address, a page that asks once more, a session that ends.
-
-Asking does the same work for every address, known or not; what follows happens afterwards, out of sight (SEC-09). A link is
-used up by pressing its button and never by opening it, because scanners open every link (UNS-04).
-"""
+"""Signing in, and who acts for which house from then on (SEC-14)."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience import access
 from om_campaigns.audience.access import SESSION_LIFE, Steward
 from om_campaigns.audience.addresses import MAX_TEXT, normalise
+from om_campaigns.audience.changes import record_change
+from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.tasks import TaskKind, open_task
+from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.columns import digest, new_ref
 from om_campaigns.compose.links import read_token
 from om_campaigns.delivery.models import Notice
 from om_campaigns.delivery.rate_limits import hide, network_of, take_turn
+from om_campaigns.partner.pack_form import Reach
 from om_campaigns.service_letters import ENTRANCE, send_at_once
 
 LINK_LIFE = timedelta(hours=1)
@@ -139,3 +146,59 @@ def _partner(steward: Steward | None) -> Partner | None:
     if steward is None:
         return None
     return Partner(steward.address_id, steward.name, steward.language, steward.own, steward.houses, steward.slug)
+
+
+SAY_LENGTH = 1000
+
+
+def find_house(session: Session, reach: Reach, slug: str, *, locks: bool = False) -> Organisation | None:
+    """A house somebody acts for; every other one is not there (SEC-14).
+
+    ``locks``: until the end of the transaction nobody else changes it here. Whatever reads what a house has and writes it anew asks for
+    that, because PostgreSQL lets two read the same at once.
+    """
+    query = select(Organisation).where(col(Organisation.slug) == slug, col(Organisation.id).in_(reach.houses))
+    if locks:
+        query = query.with_for_update(key_share=True)
+    found: Organisation | None = session.execute(query).scalar_one_or_none()
+    return found
+
+
+def show_house(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
+    """house {slug, name}, houses [{slug, name}] to go on to; None for a foreign house."""
+    with store.read(app.engine) as session:
+        house = find_house(session, reach, slug)
+        if house is None:
+            return None
+        rows = session.execute(select(Organisation).where(col(Organisation.id).in_(reach.houses)).order_by(col(Organisation.name)))
+        return {
+            "house": {"slug": house.slug, "name": house.name},
+            "houses": [{"slug": each.slug, "name": each.name} for each in rows.scalars()],
+        }
+
+
+def record_changes(
+    session: Session, entity: str, entity_id: int, changes: Sequence[tuple[str, str | None, str | None]], actor: str, now: datetime
+) -> None:
+    """Write (field, old, new) into the change log, said by a partner."""
+    batch = new_ref()
+    for field, old, new in changes:
+        record_change(session, entity, entity_id, field, old, new, now, actor, Origin.partner, batch)
+
+
+def say_to_staff(app: App, reach: Reach, slug: str, words: str) -> bool:
+    """A sentence to the people of OM, as a task for them, once a day; False for one that is empty or too long."""
+    now, text = app.now(), " ".join(words.split())
+    if not text or len(text) > SAY_LENGTH:
+        return False
+    with store.write(app.engine) as session:
+        house = find_house(session, reach, slug)
+        if house is not None:
+            tell_staff(session, house, reach, now, text)
+    return house is not None
+
+
+def tell_staff(session: Session, house: Organisation, reach: Reach, now: datetime, text: str) -> None:
+    """A task for the people of OM, in the words of a house or about what it did; once a day."""
+    source_key = digest("says", house.slug, text, now.date().isoformat())
+    open_task(session, TaskKind.house_says, source_key, now, organisation_id=house.id, by=reach.actor, says=text)

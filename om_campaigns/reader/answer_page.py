@@ -21,7 +21,7 @@ from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.delivery.rate_limits import hide, take_turn
 from om_campaigns.errors import ProblemsError
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import open_library
 from om_campaigns.reader.answers import Said, record_answer
 from om_campaigns.reader.tokens import Visitor, find_visitor_of
 

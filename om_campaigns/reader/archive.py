@@ -16,17 +16,21 @@ from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation, Touch
 from om_campaigns.audience.toolkits import Toolkit
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
-from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion
+from om_campaigns.campaign.models import Blob, Campaign, CampaignFile, CampaignVersion
 from om_campaigns.columns import table_of
 from om_campaigns.compose.archived import make_page_html
 from om_campaigns.compose.building import make_neutral
 from om_campaigns.compose.edition import EditionInput
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.library import Library, Source
+from om_campaigns.compose.models import LogoPicture
 from om_campaigns.compose.neutral import neutral_input
+from om_campaigns.compose.pictures import KEY_LENGTH as KEY_LENGTH
+from om_campaigns.compose.pictures import PICTURE_PATH as PICTURE_PATH
+from om_campaigns.compose.pictures import decode, is_picture, media_of
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import ProblemsError
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import open_library
 
 LATE = timedelta(hours=1)
 """A touch may be recorded so long after others of a later time: looking again goes back so far."""
@@ -281,3 +285,19 @@ def _fits(entry: Entry, question: Question) -> bool:
 def is_idea(word: str) -> bool:
     """Whether a word is the code of an OM idea."""
     return word in set(Idea)
+
+
+def load_picture(app: App, key: str, name: str) -> tuple[str, bytes] | None:
+    """Media type and bytes of a picture, by the beginning of its hash and its name; None where no published text and no house has it.
+
+    Pictures of older versions stay: a letter is read for years (FWD-06).
+    """
+    # as a range, hexadecimal before "g", so that the key's index serves
+    file, blob = table_of(CampaignFile), table_of(Blob)
+    query = select(file.c.path, blob.c.body).join(blob, blob.c.hash == file.c.blob_hash)
+    with store.read(app.engine) as session:
+        if logo := session.get(LogoPicture, f"{key}/{name}"):
+            return media_of(name), logo.body
+        rows = session.execute(query.where(blob.c.hash >= key, blob.c.hash < f"{key}g").distinct()).all()
+    kept = next((body for path, body in rows if is_picture(path) and path.rsplit("/", 1)[-1] == name), None)
+    return None if kept is None else (media_of(name), decode(kept))

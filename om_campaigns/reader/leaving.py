@@ -1,4 +1,4 @@
-"""Leaving and slowing down: what the reader of an address decides takes effect in the same moment, everywhere (UNS-08, LAW-08)."""
+"""Leaving: recorded once, effective at once, and the packs of whoever leaves go on to others."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Many leaving at once: noticed within the hour, and undone for exactly those who left so, never for who left otherwise (SEC-10).
-
-Somebody who presses a button is heard at once. But a scanner with a browser, a faulty mail program or a stolen archive can press
-hundreds; who left, when and through which door stands in ``change``, so a person can look and take exactly that back.
-"""
+"""Many leaving at once: people are told with the next tick, and may take exactly that back (SEC-10)."""
 
 from __future__ import annotations
 
@@ -11,19 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, literal_column, or_, select, update
 from sqlmodel import Session, col
 
+from om_campaigns import events, store
+from om_campaigns.app import App, require_real_clock
 from om_campaigns.audience.changes import Change, record_change
 from om_campaigns.audience.consent import CONSENTS, stops
+from om_campaigns.audience.finding import require_mailing_list
 from om_campaigns.audience.models import Address, Basis, Organisation, Suppression, Touch
 from om_campaigns.audience.tasks import Task, TaskKind, open_task
 from om_campaigns.audience.vocabulary import Origin, SuppressionReason, SuppressionScope
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.columns import digest, new_ref, table_of
-from om_campaigns.reader.leaving import AGAIN_AFTER, Channel
+from om_campaigns.errors import InputError
+from om_campaigns.reader.leaving import AGAIN_AFTER
+from om_campaigns.reader.leaving import Channel as Channel  # commands take it
 
 FEWEST = 10
 """Fewer who leave within an hour are never a burst, however small the list."""
@@ -215,3 +216,58 @@ def undo(session: Session, chosen: Sequence[Leaving], reason: str, actor: str, n
         record_change(session, "address", each.address_id, "suppressed", each.scope, f"undone: {reason}", now, actor, Origin.staff, batch)
     session.flush()
     return len(undone)
+
+
+def watch_leaving(app: App, now: datetime) -> int:
+    """Ask people to look where many left within the last hour, also while sending is halted; returns how many tasks are new."""
+    with store.read(app.engine) as session:
+        found = find_bursts(session, now, app.settings.alarm.leaving_percent)
+    if not found:
+        return 0
+    with store.write(app.engine) as session:
+        alarmed = [each for each in found if alarm(session, each, now)]
+    for each in alarmed:
+        events.mass_leaving(each.scope, each.channel, each.left, each.readers)
+    return len(alarmed)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What undoing did, or would do: ``rows`` have address, scope, at and fate."""
+
+    rows: list[dict[str, Any]]
+    undone: int
+
+
+def undo_leaving(
+    app: App,
+    since: datetime,
+    until: datetime,
+    channel: Channel,
+    now: datetime,
+    *,
+    reason: str,
+    actor: str,
+    mailing_list: str = "",
+    is_dry_run: bool = False,
+) -> Undone:
+    """Write again to those who left through one door in a time, or say to whom; saying it twice changes nothing more.
+
+    Whoever left the same through another door too, or at another time, stays out. Raises InputError for a time that ends before
+    it begins, an unknown list and a reason without a word.
+    """
+    require_real_clock(app)
+    if until < since:
+        raise InputError("the time ends before it begins", hint="--since comes before --until")
+    if not reason.strip():
+        raise InputError("say why: it stands in the history of every address", hint="--reason TEXT")
+    with store.undone(app.engine) if is_dry_run else store.write(app.engine) as session:
+        if mailing_list:
+            require_mailing_list(session, mailing_list)
+        which = Which(since, until, channel, f"mailing_list {mailing_list}" if mailing_list else "")
+        chosen = choose(session, which)
+        number = undo(session, chosen, reason.strip(), actor, now)
+        address = table_of(Address)
+        written: dict[int, str] = dict(session.execute(select(address.c.id, address.c.address)).all()) if chosen else {}
+    rows = [{"address": written[each.address_id], "scope": each.scope, "at": each.at, "fate": each.fate.value} for each in chosen]
+    return Undone(rows, number)

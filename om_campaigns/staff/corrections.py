@@ -34,8 +34,7 @@ from om_campaigns.delivery.outcomes import find_uncertain, reopen_failed, settle
 from om_campaigns.delivery.send_queue import of_campaign, of_correction, tried_before
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.gate import pass_gate
-from om_campaigns.letters.keys import keys_where
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import keys_where, open_library
 from om_campaigns.planning import CampaignPlan
 from om_campaigns.tick import TickResult, hand_over
 

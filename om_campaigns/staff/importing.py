@@ -29,7 +29,7 @@ from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
 from om_campaigns.letters.texts import SHARED, STOCK, campaign_names, read_drafts, read_tree
 from om_campaigns.nearest import make_hint
 from om_campaigns.settings import CONFIG_NAME, find_imprint_gap
-from om_campaigns.staff.entry_figures import Entering, confirm_entries, foresee_entries, require_figure
+from om_campaigns.staff.entering import Entering, confirm_entries, foresee_entries, require_figure
 from om_campaigns.staff.linting import lint_drafts
 from om_campaigns.staff.overlay_files import check_overlays, overlay_paths
 from om_campaigns.store import Mode

@@ -34,11 +34,10 @@ from om_campaigns.compose.lint.specimen import make_specimen
 from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.pack import Format, make_file
 from om_campaigns.errors import InputError, Problem, ProblemsError
-from om_campaigns.letters.addressees import Recipient
-from om_campaigns.letters.composer import Composer
-from om_campaigns.letters.composing import make_composer
-from om_campaigns.letters.keys import carries_pack
+from om_campaigns.letters.composer import Composer, make_composer
+from om_campaigns.letters.owed_editions import carries_pack
 from om_campaigns.letters.packing import BLOCK_NOTE, NOTES, PackRow, make_pack_text, make_values, pack_key
+from om_campaigns.letters.recipients import Recipient
 from om_campaigns.letters.texts import Draft, has_text, languages_by_step, read_tree
 from om_campaigns.staff.browser import PHONE, measure_widths
 

@@ -27,11 +27,10 @@ from om_campaigns.compose.library import LetterKey
 from om_campaigns.compose.message import Attachment
 from om_campaigns.delivery.models import Part
 from om_campaigns.errors import InputError, InstallationError, Problem, ProblemsError, RefusedError
-from om_campaigns.letters.addressees import Recipient, load_recipients
-from om_campaigns.letters.composer import Composer, Extra
-from om_campaigns.letters.composing import make_composer
-from om_campaigns.letters.keys import carries_pack
+from om_campaigns.letters.composer import Composer, Extra, make_composer
+from om_campaigns.letters.owed_editions import carries_pack
 from om_campaigns.letters.packing import PartPlan, make_attachments, pack_key, plan_parts
+from om_campaigns.letters.recipients import Recipient, load_recipients
 from om_campaigns.letters.texts import has_text, languages_by_step, read_drafts
 from om_campaigns.nearest import make_hint
 from om_campaigns.staff.linting import READER, as_problem, lint_edition, load_allowances, sample_values, some_house

@@ -14,20 +14,18 @@ from starlette.types import Scope
 
 from om_campaigns.app import App
 from om_campaigns.reader.tokens import Door
-from om_campaigns.web import answers, archive, common, feeds, helping, links, pictures, portal, preferences, subscribe, unsubscribe
-from om_campaigns.web.headers import Guard
+from om_campaigns.web import answers, archive, forms, links, portal, preferences, regional_contacts, subscribe, unsubscribe
+from om_campaigns.web.middleware import Guard
 from om_campaigns.web.site import Site
 
 ROUTERS = (
-    common.router,
+    forms.router,
     unsubscribe.router,
     preferences.router,
     subscribe.router,
     archive.router,
-    feeds.router,
-    helping.router,
+    regional_contacts.router,
     answers.router,
-    pictures.router,
     links.router,
     *portal.ROUTERS,
 )

@@ -1,18 +1,188 @@
-"""The archive: public, without a token, for everybody a letter was forwarded to (FWD-04, SEC-24)."""
+"""The public archive: pages, feeds and the pictures letters showed."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
+from feedgen.entry import FeedEntry
+from feedgen.feed import FeedGenerator
 
 from om_campaigns import store
-from om_campaigns.reader.archive import Entry, Question, choose, idea_names, is_idea
+from om_campaigns.letters.pages import find_house_name
+from om_campaigns.reader.archive import KEY_LENGTH, PICTURE_PATH, Entry, Question, choose, idea_names, is_idea, load_picture
 from om_campaigns.reader.tokens import find_lists
 from om_campaigns.web.site import Site, TheSite, Word
 
 router = APIRouter()
+
+Key = Annotated[str, InPath(pattern=f"^[0-9a-f]{{{KEY_LENGTH}}}$")]
+Name = Annotated[str, InPath(pattern="^[A-Za-z0-9._-]{1,100}$")]
+
+
+@router.get(f"/{PICTURE_PATH}/{{key}}/{{name}}", response_class=Response)
+def picture(site: TheSite, key: Key, name: Name) -> Response:
+    """A picture of a published text."""
+    found = load_picture(site.app, key, name)
+    if found is None:
+        raise HTTPException(404)
+    media, content = found
+    return Response(content, media_type=media, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+
+Form = Annotated[str, InPath(pattern="^(rss|atom|json|html)$")]
+MIME = {
+    "rss": "application/rss+xml",
+    "atom": "application/atom+xml",
+    "json": "application/feed+json",
+    "html": "text/html; charset=us-ascii",
+}
+XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+LATEST = 30
+IN_BLOCK = 3
+
+
+@router.get("/feeds/{mailing_list}.{form}", response_class=Response)
+def feed_of_list(request: Request, site: TheSite, mailing_list: Word, form: Form) -> Response:
+    """The letters of one mailing list."""
+    language = site.language(request)
+    name = list_name(site, mailing_list, language)
+    return _answer(request, site, form, name, f"feeds/{mailing_list}", site.archive.load(language, Question(mailing_list=mailing_list)))
+
+
+@router.get("/feeds/haus/{house}.{form}", response_class=Response)
+def feed_of_house(request: Request, site: TheSite, house: Word, form: Form) -> Response:
+    """The public letters that one house received."""
+    name = find_house_name(site.app, house)
+    if not name:
+        raise HTTPException(404)
+    entries = site.archive.load(site.language(request), Question(house=house))
+    return _answer(request, site, form, f"{name} – {site.app.settings.sender.name}", f"feeds/haus/{house}", entries)
+
+
+def _answer(request: Request, site: Site, form: str, name: str, path: str, entries: Sequence[Entry]) -> Response:
+    """The same bytes until a text changes, so that readers may ask with If-None-Match."""
+    shelf = Shelf(site, name, path, site.language(request), f"?lang={chosen}" if (chosen := site.chosen(request)) else "")
+    body = MAKERS[form](shelf, entries[:LATEST])
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "public, max-age=900", "Vary": "Accept-Language", "X-Robots-Tag": "noindex"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=MIME[form], headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What a feed is about. ``query`` goes on with the language that was clicked, in every address of ours."""
+
+    site: Site
+    name: str
+    path: str
+    language: str
+    query: str
+
+    def url(self, path: str) -> str:
+        """An absolute address."""
+        return f"{self.site.base_url}/{path}{self.query}"
+
+    def id(self, path: str) -> str:
+        """Permanent, also when the pages move to another address (RFC 4151)."""
+        return f"tag:{self.site.app.settings.sender.list_domain},2026:{path}"
+
+
+class WrittenEntry(FeedEntry):  # type: ignore[misc]
+    """An entry that says which language it is in, which may be another than that of the feed."""
+
+    written_in = ""
+
+    def atom_entry(self, extensions: bool = True) -> Any:
+        entry = super().atom_entry(extensions)
+        entry.set(XML_LANGUAGE, self.written_in)
+        return entry
+
+
+def _make_feed(shelf: Shelf, entries: Sequence[Entry], form: str) -> FeedGenerator:
+    feed = FeedGenerator()
+    feed.id(shelf.id(shelf.path))
+    feed.title(shelf.name)
+    feed.subtitle(shelf.name)
+    feed.author({"name": shelf.site.app.settings.sender.name})
+    feed.link(href=shelf.url("archiv"), rel="alternate")
+    feed.link(href=shelf.url(f"{shelf.path}.{form}"), rel="self")
+    feed.language(shelf.language)
+    latest = max((each.changed_at for each in entries), default=None)
+    feed.updated(latest or "2026-01-01T00:00:00Z")
+    feed.lastBuildDate(latest or "2026-01-01T00:00:00Z")
+    feed.generator("om_campaigns")
+    for each in entries:
+        item = feed.add_entry(WrittenEntry(), order="append")
+        item.written_in = each.language
+        item.id(shelf.id(f"{each.campaign}/{each.step}"))
+        item.guid(shelf.id(f"{each.campaign}/{each.step}"), permalink=False)
+        item.title(each.title)
+        item.link(href=shelf.url(each.path))
+        item.summary(each.summary)
+        item.content(each.html, type="html")
+        item.published(each.first_at)
+        item.updated(each.changed_at)
+    return feed
+
+
+def _make_rss(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
+    return bytes(_make_feed(shelf, entries, "rss").rss_str(pretty=True))
+
+
+def _make_atom(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
+    return bytes(_make_feed(shelf, entries, "atom").atom_str(pretty=True))
+
+
+def _make_json(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
+    feed = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": shelf.name,
+        "home_page_url": shelf.url("archiv"),
+        "feed_url": shelf.url(f"{shelf.path}.json"),
+        "language": shelf.language,
+        "authors": [{"name": shelf.site.app.settings.sender.name}],
+        "items": [
+            {
+                "id": shelf.id(f"{each.campaign}/{each.step}"),
+                "url": shelf.url(each.path),
+                "title": each.title,
+                "summary": each.summary,
+                "language": each.language,
+                "content_html": each.html,
+                "date_published": each.first_at.isoformat(),
+                "date_modified": each.changed_at.isoformat(),
+                "tags": [*each.ideas, *each.topics],
+            }
+            for each in entries
+        ],
+    }
+    return json.dumps(feed, ensure_ascii=False, indent=1).encode()
+
+
+def _make_block(shelf: Shelf, entries: Sequence[Entry]) -> bytes:
+    """A fragment for a partner's page: no script, no style sheet, pure ASCII, whatever charset the page has."""
+    items = "".join(
+        f'<li lang="{each.language}" style="margin:0 0 12px">'
+        f'<a href="{escape(shelf.url(each.path))}">{escape(each.title)}</a><br>{escape(each.summary)}</li>'
+        for each in entries[:IN_BLOCK]
+    )
+    fragment = (
+        f'<div lang="{shelf.language}"><p><strong>{escape(shelf.name)}</strong></p><ul style="padding-left:20px">{items}</ul></div>\n'
+    )
+    return fragment.encode("ascii", "xmlcharrefreplace")
+
+
+MAKERS = {"rss": _make_rss, "atom": _make_atom, "json": _make_json, "html": _make_block}
+
 
 SEARCH_LENGTH = 100
 Code = Annotated[str, InPath(pattern="^[A-Za-z0-9._-]{1,40}$")]

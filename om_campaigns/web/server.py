@@ -14,7 +14,7 @@ from om_campaigns import events
 from om_campaigns.app import App
 from om_campaigns.errors import InstallationError
 from om_campaigns.web.application import make_application
-from om_campaigns.web.connections import TimedConnection
+from om_campaigns.web.middleware import TimedConnection
 
 START_SECONDS = 20
 STOP_SECONDS = 10

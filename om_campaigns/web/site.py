@@ -17,11 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from om_campaigns.app import App
-from om_campaigns.letters.page_brands import Face, load_face
+from om_campaigns.letters.pages import Face, load_face
 from om_campaigns.reader.archive import Archive
-from om_campaigns.reader.offers import Offers
+from om_campaigns.reader.subscribing import Offers
 from om_campaigns.web.errands import Errands
-from om_campaigns.web.faults import spell
+from om_campaigns.web.middleware import spell
 from om_campaigns.web.words import LANGUAGES, choose_language, load_words
 
 HTML = Path(__file__).parent / "html"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
-from om_campaigns.letters.page_brands import Face, load_face
+from om_campaigns.letters.pages import Face, load_face
 from om_campaigns.reader.subscribing import (
     Offer,
     Wanted,

@@ -10,16 +10,9 @@ from fastapi.responses import RedirectResponse
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.delivery.rate_limits import network_of
-from om_campaigns.letters.page_brands import Face, load_face
-from om_campaigns.reader.leaving_links import count_request, send_leaving_link
-from om_campaigns.reader.leaving_page import (
-    Wish,
-    fulfil,
-    leave_at_once,
-    stands_for_house,
-    take_back,
-)
-from om_campaigns.reader.tokens import Door, Visitor, find_visitor, make_door_token
+from om_campaigns.letters.pages import Face, load_face
+from om_campaigns.reader.leaving_page import Wish, fulfil, leave_at_once, stands_for_house, take_back
+from om_campaigns.reader.tokens import Door, Visitor, count_request, find_visitor, make_door_token, send_leaving_link
 from om_campaigns.service_letters import send_at_once
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token

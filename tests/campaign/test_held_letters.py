@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.reader.leaving_page import close_task, load_tasks
+from om_campaigns.staff.todo import close_task, load_tasks
 from tests.cli.shell import om
 from tests.journeys.workspace import Workspace, house, local, person
 

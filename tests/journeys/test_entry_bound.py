@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from om_campaigns import store
 from om_campaigns.audience.intake import import_files
 from om_campaigns.operate.go_live import go_live
-from om_campaigns.staff.entry_figures import FigureNeededError, admit
+from om_campaigns.staff.entering import FigureNeededError, admit
 from om_campaigns.staff.importing import import_audience
 from om_campaigns.staff.publishing import publish_campaigns
 from om_campaigns.tick import tick

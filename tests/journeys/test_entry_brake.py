@@ -12,7 +12,7 @@ from sqlalchemy import event
 
 from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.planning import plan_all
-from om_campaigns.staff.entry_figures import FigureNeededError, admit
+from om_campaigns.staff.entering import FigureNeededError, admit
 from tests.cli.shell import om
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person
 

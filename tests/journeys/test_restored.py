@@ -24,8 +24,8 @@ from om_campaigns.operate.installation import halt
 from om_campaigns.partner.acknowledgements import find_pack, record_acknowledgement
 from om_campaigns.partner.action_reports import Said, record_action_report
 from om_campaigns.reader.leaving import Channel, Leaver, record_leaving
-from om_campaigns.reader.taking_back import take_back_leaving
-from om_campaigns.staff.entry_figures import FigureNeededError
+from om_campaigns.reader.leaving_page import take_back_leaving
+from om_campaigns.staff.entering import FigureNeededError
 from om_campaigns.store import write
 from om_campaigns.tick import tick
 from om_campaigns.transport import Envelope, Outcome

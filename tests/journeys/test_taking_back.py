@@ -10,7 +10,7 @@ import pytest
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import SuppressionScope
 from om_campaigns.reader.leaving import Channel, Leaver, record_leaving
-from om_campaigns.reader.taking_back import take_back_leaving
+from om_campaigns.reader.leaving_page import take_back_leaving
 from tests.journeys.workspace import SQLITE, Workspace, assert_no_double, house, local, person
 
 pytestmark = pytest.mark.slow

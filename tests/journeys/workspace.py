@@ -26,10 +26,9 @@ from om_campaigns.delivery.rehearsal_transports import MemoryTransport
 from om_campaigns.errors import ProblemsError, errors_among
 from om_campaigns.keyring import make_keys
 from om_campaigns.letters.texts import read_defined
-from om_campaigns.staff.entry_figures import FigureNeededError, count_entering
+from om_campaigns.staff.entering import FigureNeededError, count_entering
 from om_campaigns.staff.importing import import_audience
-from om_campaigns.staff.publishing import publish_campaigns, publish_reviewed
-from om_campaigns.staff.release_review import Review
+from om_campaigns.staff.publishing import Review, publish_campaigns, publish_reviewed
 from om_campaigns.tick import TickResult, tick
 from om_campaigns.wiring import open_app
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from om_campaigns.letters.addressees import Recipient, slot_values
+from om_campaigns.letters.recipients import Recipient, slot_values
 
 
 def test_a_reader_without_a_name_has_no_name_to_print() -> None:

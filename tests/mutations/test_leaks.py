@@ -19,7 +19,7 @@ NEEDED = ("om_campaigns", "templates", "audiences", "benchmarks", "tests", "pypr
 SUITE = ("tests/compose/test_pack.py", "tests/journeys/test_cascade.py", "tests/journeys/test_ready_mail.py")
 
 BUILDING, FORWARDABLE = "om_campaigns/compose/building.py", "om_campaigns/compose/forwardable.py"
-COMPOSER, HEADS = "om_campaigns/letters/composer.py", "om_campaigns/letters/heads.py"
+COMPOSER, HEADS = "om_campaigns/letters/composer.py", "om_campaigns/letters/recipients.py"
 PACKING, PACK = "om_campaigns/letters/packing.py", "om_campaigns/compose/pack.py"
 
 PACK_IS_NOBODYS = f"{SUITE[0]}::test_fwd_01_a_pack_has_no_personal_value_and_greets_everybody"

@@ -16,7 +16,7 @@ from aiosmtpd.handlers import Sink
 
 from om_campaigns.clock import system_clock
 from om_campaigns.keyring import make_keys
-from om_campaigns.letters.own_pages import find_example, is_reserved
+from om_campaigns.letters.pages import find_example, is_reserved
 from om_campaigns.locks import take_lock
 from om_campaigns.operate.doctor import Level, examine
 from om_campaigns.operate.installation import LEADER

@@ -13,9 +13,8 @@ from om_campaigns.operate.installation import halt, unhalt
 from om_campaigns.operate.retention import forget_old_values
 from om_campaigns.partner.signing_in import send_entrance_link
 from om_campaigns.reader.erasure import erase_person
-from om_campaigns.reader.offers import Rhythm, Served
 from om_campaigns.reader.preferences import ask_for_link
-from om_campaigns.reader.subscribing import Wanted, load_offer, subscribe
+from om_campaigns.reader.subscribing import Rhythm, Served, Wanted, load_offer, subscribe
 from om_campaigns.reader.tokens import find_visitor_of
 from om_campaigns.service_letters import send_asked_notices
 from om_campaigns.transport import Connection, Envelope, Kind, Outcome, Stage

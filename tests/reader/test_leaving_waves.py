@@ -11,7 +11,7 @@ import pytest
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import SuppressionScope
 from om_campaigns.reader.leaving import Channel, Leaver, record_leaving
-from om_campaigns.reader.leaving_alarm import undo_leaving, watch_leaving
+from om_campaigns.reader.leaving_waves import undo_leaving, watch_leaving
 from tests.cli.shell import om
 from tests.docs.test_json_page import EXAMPLES, find_difference
 from tests.journeys.conftest import empty_postgres  # noqa: F401  a fixture

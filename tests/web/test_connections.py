@@ -73,8 +73,8 @@ def test_pages_below_a_path_of_another_site_lead_back_there(workspace: Workspace
 
 SHORT = """
 import sys
-from om_campaigns.web import connections
-connections.HEAD_SECONDS, connections.BODY_SECONDS, connections.READING_SECONDS, connections.MOST_OPEN = 1, 2, 2, 20
+from om_campaigns.web import middleware
+middleware.HEAD_SECONDS, middleware.BODY_SECONDS, middleware.READING_SECONDS, middleware.MOST_OPEN = 1, 2, 2, 20
 from om_campaigns.cli import main
 main()
 """

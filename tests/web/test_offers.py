@@ -15,7 +15,7 @@ from om_campaigns.audience.tasks import TaskKind
 from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.compose.links import Door
 from om_campaigns.reader.leaving_page import Wish
-from om_campaigns.reader.offers import find_served
+from om_campaigns.reader.subscribing import find_served
 from om_campaigns.reader.tokens import make_form_key
 from om_campaigns.staff.why import explain_recipient
 from tests.cli.shell import om

@@ -18,10 +18,10 @@ from om_campaigns.compose.brand import contrast
 from om_campaigns.compose.links import Door
 from om_campaigns.errors import InstallationError
 from om_campaigns.events import set_up_logs
-from om_campaigns.letters.own_pages import find_fault
+from om_campaigns.letters.pages import find_fault
 from om_campaigns.reader.tokens import is_form_key, make_form_key
 from om_campaigns.web.application import make_application
-from om_campaigns.web.headers import ALWAYS, BODY_LIMIT
+from om_campaigns.web.middleware import ALWAYS, BODY_LIMIT
 from om_campaigns.web.server import _listen, serving
 from om_campaigns.wiring import open_app
 from tests.journeys.workspace import SQLITE, Workspace, house, local, person

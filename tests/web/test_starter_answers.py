@@ -14,7 +14,7 @@ from om_campaigns import store
 from om_campaigns.audience.vocabulary import Sender
 from om_campaigns.compose.edition import Purpose
 from om_campaigns.compose.library import LetterKey
-from om_campaigns.letters.libraries import open_library
+from om_campaigns.letters.owed_editions import open_library
 from om_campaigns.reader.tokens import make_form_key
 from tests.journeys.workspace import LOOK, Workspace, local
 from tests.web.postbox import BASE_URL, letters, path_of

@@ -1,5 +1,5 @@
 """The partner portal: what the people of a house see and do, for their house and its offices and for nobody else (SEC-14)."""
 
-from om_campaigns.web.portal import entrance, house, own_words, packs, reports
+from om_campaigns.web.portal import access, house, own_words, packs, reports
 
-ROUTERS = (entrance.router, own_words.router, packs.router, reports.router, house.router)
+ROUTERS = (access.router, own_words.router, packs.router, reports.router, house.router)

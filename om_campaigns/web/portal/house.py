@@ -11,13 +11,13 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Response
 
 from om_campaigns import store
-from om_campaigns.partner.acting import say_to_staff, show_house
 from om_campaigns.partner.colleagues import save_deputies, show_people
 from om_campaigns.partner.look import LOGO_BYTES, NoLogoError, save_logo, show_logo
 from om_campaigns.partner.mirror import load_mirror
 from om_campaigns.partner.organisation import TYPED, TYPED_OFTEN, Wrong, save_settings, show_settings
+from om_campaigns.partner.signing_in import say_to_staff, show_house
 from om_campaigns.web.forms import TheForm
-from om_campaigns.web.portal.guard import PATH, TOO_OLD, Desk, TheDesk
+from om_campaigns.web.portal.access import PATH, TOO_OLD, Desk, TheDesk
 
 router = APIRouter()
 

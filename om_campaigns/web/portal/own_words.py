@@ -8,8 +8,7 @@ from fastapi import APIRouter, HTTPException, Response
 
 from om_campaigns.partner.own_words_form import LOOK, TYPED, WRITING, change_words, look_at_words, show_words
 from om_campaigns.web.forms import TheForm
-from om_campaigns.web.portal.guard import PATH
-from om_campaigns.web.portal.visit import TheVisit, Visit
+from om_campaigns.web.portal.access import PATH, TheVisit, Visit
 
 router = APIRouter()
 

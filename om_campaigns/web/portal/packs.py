@@ -10,10 +10,8 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from om_campaigns.partner.own_words_form import count_conflicts
 from om_campaigns.partner.pack_form import TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
 from om_campaigns.web.forms import TheForm
-from om_campaigns.web.headers import POLICY
-from om_campaigns.web.portal.entrance import show_entrance
-from om_campaigns.web.portal.guard import PATH, MaybeDesk
-from om_campaigns.web.portal.visit import TheVisit, Visit, find_visit
+from om_campaigns.web.middleware import POLICY
+from om_campaigns.web.portal.access import PATH, MaybeDesk, TheVisit, Visit, find_visit, show_entrance
 from om_campaigns.web.site import TheSite
 
 router = APIRouter()

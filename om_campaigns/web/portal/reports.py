@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, HTTPException, Response
 
-from om_campaigns.partner.action_report_form import TYPED, answer_toolkit, report_action, show_life, show_toolkits
+from om_campaigns.partner.action_reports import TYPED, answer_toolkit, report_action, show_life, show_toolkits
 from om_campaigns.web.forms import TheForm
-from om_campaigns.web.portal.guard import PATH, TOO_OLD, Desk, OwnForm, TheDesk
+from om_campaigns.web.portal.access import PATH, TOO_OLD, Desk, OwnForm, TheDesk
 
 router = APIRouter()
 

@@ -1,16 +1,40 @@
-"""What every answer carries and what no request may exceed, whichever route it meets (SEC-05, SEC-23, LAW-26)."""
+"""What every answer of the pages passes: headers, limits of connections, and words for faults."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from om_campaigns import events
 from om_campaigns.partner.look import LOGO_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing to put right: the name of its field, and what to do, in the page's words."""
+
+    field: str
+    text: str
+
+
+def spell(wrong: Iterable[str], texts: Mapping[str, str]) -> list[Fault]:
+    """The faults of a form: ``field``, ``field:what``, or ``field:what:line`` for texts. ``texts`` are found by ``field:what``, ``field``
+    where nothing else can be wrong, or ``what`` where it can be in many fields; ``{line}`` in them is filled in.
+    """
+    found = []
+    for each in wrong:
+        field, what, line = (*each.split(":"), "", "")[:3]
+        text = texts.get(f"{field}:{what}") or texts.get(field) or texts[what]
+        found.append(Fault(field, text.replace("{line}", line)))
+    return found
+
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -105,3 +129,78 @@ class _Answer:
         elif self._is_head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
+
+
+HEAD_SECONDS = 10
+"""From the beginning of a connection, or of a further request on it, until its head is there."""
+
+BODY_SECONDS = 60
+"""From the head of a request until the end of its body; the largest one is a logo over a slow line."""
+
+READING_SECONDS = 60
+"""How long an answer may lie unread, in part or whole."""
+
+MOST_OPEN = 500
+"""Connections at once; below the 1,024 files a process may usually have open. One more ends the one that asks for nothing longest."""
+
+
+class TimedConnection(H11Protocol):
+    """One connection with one clock: what it waits for at the moment must come before it runs out."""
+
+    _clock: asyncio.TimerHandle | None = None
+    _waits_for = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MOST_OPEN:
+            self._make_room()
+        self._wait("head", HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_idle():
+            if self._waits_for != "head":
+                self._wait("head", HEAD_SECONDS)
+        elif self.cycle.more_body:
+            if self._waits_for != "body":
+                self._wait("body", BODY_SECONDS)
+        elif self._waits_for in ("head", "body"):
+            self._stop_clock()  # everything is there: now it is our turn
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_idle():
+            self._wait("reader", READING_SECONDS)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait("reader", READING_SECONDS)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._waits_for == "reader" and not self._is_idle():
+            self._stop_clock()
+
+    def _is_idle(self) -> bool:
+        """No request is being answered or read."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _wait(self, what: str, seconds: float) -> None:
+        self._stop_clock()
+        self._waits_for = what
+        self._clock = self.loop.call_later(seconds, self.transport.abort)  # close() would wait for the reader once more
+
+    def _stop_clock(self) -> None:
+        self._waits_for = ""
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+    def _make_room(self) -> None:
+        waiting = [each for each in self.connections if isinstance(each, TimedConnection) and each is not self and each._is_idle()]
+        oldest = min(waiting, key=lambda each: each._clock.when() if each._clock else 0.0, default=self)
+        oldest.transport.abort()

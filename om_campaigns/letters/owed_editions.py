@@ -1,4 +1,4 @@
-"""Which editions the letters that are owed are made from."""
+"""Which editions the letters that are owed are made from, and the library they stand in."""
 
 from __future__ import annotations
 
@@ -9,12 +9,25 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlmodel import Session
 
+from om_campaigns.app import App
 from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
 from om_campaigns.campaign.matching import is_waiting
 from om_campaigns.campaign.models import Dispatch
 from om_campaigns.columns import table_of
+from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
+from om_campaigns.compose.readers import Readers
 from om_campaigns.letters.packing import pack_key, plan_parts
+
+
+def open_library(app: App, session: Session, houses: Houses | None = None, *, counts: bool = True, opens: bool = False) -> Library:
+    """A library for one run. ``counts``: what houses and readers really get, with links that are counted where a campaign wants it.
+
+    ``opens``: whoever uses it stores what it makes, so houses may get links of their own (see ``Readers``).
+    """
+    readers = Readers(app.settings.web.base_url, app.settings.privacy.smallest_group, app.today(app.now()), opens) if counts else None
+    today = app.today(app.now())
+    return Library(session, app.settings.sender, houses or Houses(session, today), app.settings.web.pages, readers)
 
 
 def key_of_row(row: Any) -> LetterKey:
