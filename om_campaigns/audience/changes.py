@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Index, func, select, text
+from sqlalchemy import Connection, Index, column, func, insert, literal, null, select, table, text
 from sqlmodel import Field, Session, SQLModel
 
 from om_campaigns.app import App
@@ -117,7 +116,10 @@ class ChangeLog:
 
     def record_created(self, entity: str, first_id: int, count: int) -> None:
         """New rows with consecutive ids. Their values stand in their tables and are not copied, so erasing is simple."""
-        if count:
+        before = self._created[-1] if self._created else ("", 0, 0)
+        if before[0] == entity and sum(before[1:]) == first_id:
+            self._created[-1] = (entity, before[1], before[2] + count)
+        elif count:
             self._created.append((entity, first_id, count))
 
     def show_created(self, entity: str, name: str, value: str) -> None:
@@ -127,15 +129,15 @@ class ChangeLog:
 
     def write(self, connection: Connection) -> None:
         """Append everything collected to ``change``."""
-        at = bulk.instant(connection, self.at)
-        batch, origin, actor = self.batch, self.origin.value, self.actor
-        created = (
-            (batch, entity, each, CREATED, None, None, origin, actor, at)
-            for entity, first, count in self._created
-            for each in range(first, first + count)
-        )
-        changed = ((batch, entity, each, field, old, new, origin, actor, at) for entity, each, field, old, new in self._changed)
-        bulk.insert_rows(connection, "change", _COLUMNS, chain(created, changed))
+        change, at = table_of(Change), bulk.instant(connection, self.at)
+        for entity, first, count in self._created:
+            thing = table(entity, column("id"))
+            last = literal(self.origin, change.c.origin.type), literal(self.actor), literal(self.at, change.c.at.type)
+            rows = select(literal(self.batch), literal(entity), thing.c.id, literal(CREATED), null(), null(), *last)
+            rows = rows.where(thing.c.id.between(first, first + count - 1)).order_by(thing.c.id)
+            connection.execute(insert(change).from_select(_COLUMNS, rows))
+        changed = ((self.batch, *each, self.origin.value, self.actor, at) for each in self._changed)
+        bulk.insert_rows(connection, "change", _COLUMNS, changed)
 
 
 def as_text(value: Any) -> str | None:

@@ -32,6 +32,9 @@ FORMULA_STARTS = frozenset("=+-@\t\r＝＋－＠")
 
 
 _UNFIT_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SIGNS = frozenset("%{}")
+"""What may be part of something unfit though it is printed; everything else that is unfit is not."""
+
 _PARTS = re.compile(r"[,|;\n]")
 _PHONE = re.compile(r"\+?[0-9][0-9 /()-]{3,38}[0-9]")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -64,10 +67,11 @@ Reader = Callable[[str, Known], Any]
 
 def clean_name(text: str) -> str:
     """A name, short text or title on one line; NFC with single blanks (SEC-01, SEC-06)."""
-    if found := UNFIT.search(text):
-        raise ValueError(f"there is {_describe(found.group())} in it")
-    if (unsafe := find_unsafe(text)) is not None:
-        raise ValueError(f"there is {unsafe} in it")
+    if not text.isprintable() or not _SIGNS.isdisjoint(text):
+        if found := UNFIT.search(text):
+            raise ValueError(f"there is {_describe(found.group())} in it")
+        if (unsafe := find_unsafe(text)) is not None:
+            raise ValueError(f"there is {unsafe} in it")
     if text[0] in FORMULA_STARTS:
         raise ValueError(f"it begins with '{text[0]}' like a formula")
     if text[0] == "'" and text[1:2] in FORMULA_STARTS:

@@ -93,9 +93,10 @@ class _PersonReader:
         self.run = run
         self.sheet = sheet
         columns = sheet.columns
-        self.staff, self.first = _position(columns, "person"), _position(columns, "first_name")
-        self.name, self.last = _position(columns, "name"), _position(columns, "last_name")
-        self.email = columns.index("email")
+        self.staff, self.email = _position(columns, "person"), columns.index("email")
+        self.name_column = "name" if "name" in columns else "last_name"
+        parts = ("first_name", "name", "last_name") if "first_name" in columns or "name" not in columns else ("name",)
+        self.name_parts = [columns.index(column) for column in parts if column in columns]
         self.seat = _Part([position for position, column in enumerate(columns) if column not in (*_OWN, *_BASIS)], columns)
         self.basis = _Part([position for position, column in enumerate(columns) if column in _BASIS], columns)
         self.places: dict[tuple[str, ...], Place] = {}
@@ -152,11 +153,10 @@ class _PersonReader:
             raise CellError("person", str(error)) from None
 
     def _joined_name(self, row: list[str]) -> str:
-        parts = (row[position].strip() for position in (self.first, self.name, self.last) if position >= 0)
-        return " ".join(part for part in parts if part)
+        return " ".join(filter(None, [row[position].strip() for position in self.name_parts]))
 
     def _no_name(self) -> CellError:
-        return CellError("name" if self.name >= 0 else "last_name", "a person without a name")
+        return CellError(self.name_column, "a person without a name")
 
     def _clean_name(self, text: str) -> str:
         if not text:
@@ -164,7 +164,7 @@ class _PersonReader:
         try:
             return cells.clean_name(text)
         except ValueError as error:
-            raise CellError("name" if self.name >= 0 else "last_name", str(error)) from None
+            raise CellError(self.name_column, str(error)) from None
 
     def _check_place(self, texts: tuple[str, ...]) -> tuple[dict[str, Any], list[CellError]]:
         values, faults = self.seat.read(self.sheet, texts, self.run)

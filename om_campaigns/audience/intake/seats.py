@@ -189,6 +189,8 @@ class Seats:
 
 def _merged(rows: list[Row]) -> dict[str, Any]:
     """Language and salutation as the first row that has them says (others cannot contradict it)."""
+    if len(rows) == 1:
+        return rows[0][0].place.values
     merged: dict[str, Any] = {}
     for row, _address in reversed(rows):
         merged |= {column: row.place.values[column] for column in ("language", "salutation") if column in row.place.values}
