@@ -42,7 +42,7 @@ def has_basis(address_id: Column, organisation: Any, mailing_list: Column | str,
     ``organisation`` is the seat's house (table, alias or class); it must be in the FROM of the query.
     A house's own collection serves only mail in its own name, and ``existing_relation_7_3`` only the collector itself.
     """
-    basis = Basis.__table__  # type: ignore[attr-defined]
+    basis = table_of(Basis)
     by_om = basis.c.collector_id.is_(None)
     by_house = and_(basis.c.collector_id == _columns(organisation).id, _speaks(sender, Sender.home))
     house_may = _columns(organisation).data_role.in_((DataRole.processor, DataRole.joint))
@@ -62,7 +62,7 @@ def has_basis(address_id: Column, organisation: Any, mailing_list: Column | str,
 
 def has_own_consent(address_id: Column, mailing_list: str) -> ColumnElement[bool]:
     """The person subscribed: a consent of their own for this list, not a basis that comes with the house (domain rule 3)."""
-    basis = Basis.__table__  # type: ignore[attr-defined]
+    basis = table_of(Basis)
     return exists().where(
         basis.c.address_id == address_id,
         basis.c.withdrawn_at.is_(None),
@@ -88,7 +88,7 @@ def is_suppressed(address: Any, organisation: Any, mailing_list: Column | str) -
     ``address`` and ``organisation`` are tables, aliases or classes in the FROM of the query. Both hashes of the address are asked for,
     under its current key only: intake renews suppressions of older keys as soon as it sees the address again.
     """
-    blocked = Suppression.__table__  # type: ignore[attr-defined]
+    blocked = table_of(Suppression)
     is_left = or_(
         blocked.c.reopened.is_(None), func.replace(blocked.c.reopened, literal(" ") + mailing_list + " ", "") == blocked.c.reopened
     )
@@ -132,10 +132,10 @@ def record_suppression(
 def _suppress(
     session: Session, hashed: str, key_id: str, reason: SuppressionReason, now: datetime, scope_kind: SuppressionScope, scope: str
 ) -> bool:
-    blocked, mine = table_of(Suppression), {"hmac": hashed, "key_id": key_id, "scope_kind": scope_kind, "scope": scope}
-    if store.add_new(session, blocked, **mine, reason=reason, at=now):
+    blocked, scoped = table_of(Suppression), {"hmac": hashed, "key_id": key_id, "scope_kind": scope_kind, "scope": scope}
+    if store.add_new(session, blocked, **scoped, reason=reason, at=now):
         return True
-    is_there = and_(*(blocked.c[name] == value for name, value in mine.items()), blocked.c.reopened.is_not(None))
+    is_there = and_(*(blocked.c[name] == value for name, value in scoped.items()), blocked.c.reopened.is_not(None))
     return store.change(session, update(blocked).where(is_there).values(reason=reason, at=now, reopened=None)) == 1
 
 
@@ -144,12 +144,12 @@ def withdraw_consents(
 ) -> int:
     """Write down that the person took back what they had agreed to (LAW-05, LAW-08): for one list, one house, or all; returns how many."""
     basis = table_of(Basis)
-    mine = [basis.c.address_id == address_id, basis.c.kind.in_(CONSENTS), basis.c.withdrawn_at.is_(None)]
+    given = [basis.c.address_id == address_id, basis.c.kind.in_(CONSENTS), basis.c.withdrawn_at.is_(None)]
     if mailing_list is not None:
-        mine.append(basis.c.mailing_list == mailing_list)
+        given.append(basis.c.mailing_list == mailing_list)
     if collector_id is not None:
-        mine.append(basis.c.collector_id == collector_id)
-    return store.change(session, update(basis).where(*mine).values(withdrawn_at=now))
+        given.append(basis.c.collector_id == collector_id)
+    return store.change(session, update(basis).where(*given).values(withdrawn_at=now))
 
 
 def erase_person(session: Session, person: Person, now: datetime, *, actor: str, batch: str) -> list[int]:
@@ -158,17 +158,16 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
     Rows keep their integer ids, so facts and statistics stay and nothing is ever sent twice; names, addresses, bases and
     the values in the change log go. Addresses that somebody else still uses stay. Suppressions stay as hashes (LAW-09).
     """
-    mine = {person.main_address_id, *session.execute(select(Seat.address_id).where(col(Seat.person_id) == person.id)).scalars()}  # type: ignore[call-overload]
-    shared = _addresses_of_others(session, person, {each for each in mine if each is not None})
-    emptied = sorted(each for each in mine if each is not None and each not in shared)
+    used = {person.main_address_id, *session.execute(select(Seat.address_id).where(col(Seat.person_id) == person.id)).scalars()}  # type: ignore[call-overload]
+    shared = _addresses_of_others(session, person, {each for each in used if each is not None})
+    emptied = sorted(each for each in used if each is not None and each not in shared)
     for address in session.execute(select(Address).where(col(Address.id).in_(emptied))).scalars():
         address.address = address.normal_key = f"{address.ref}@erased.invalid"
         address.domain = "erased.invalid"
         address.hmac, address.folded_hmac = f"erased:{address.ref}", None
         address.erased_at = now
-    for chosen in (table_of(Preference), table_of(PreferenceTopic)):
-        session.execute(delete(chosen).where(chosen.c.address_id.in_(emptied)))
-    session.execute(Basis.__table__.delete().where(Basis.__table__.c.address_id.in_(emptied)))  # type: ignore[attr-defined]
+    for owned in (table_of(Preference), table_of(PreferenceTopic), table_of(Basis)):
+        session.execute(delete(owned).where(owned.c.address_id.in_(emptied)))
     person.full_name, person.name_key, person.staff_key, person.salutation = "", "", None, None
     person.status = PersonStatus.erased
     _forget_changes(session, "person", [person.id or 0])
@@ -179,12 +178,12 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
 
 
 def _addresses_of_others(session: Session, person: Person, ids: Iterable[int]) -> set[int]:
-    wanted = list(ids)
-    by_person = select(Person.main_address_id).where(col(Person.main_address_id).in_(wanted), col(Person.id) != person.id)  # type: ignore[call-overload]
+    asked = list(ids)
+    by_person = select(Person.main_address_id).where(col(Person.main_address_id).in_(asked), col(Person.id) != person.id)  # type: ignore[call-overload]
     by_seat = select(Seat.address_id).where(  # type: ignore[call-overload]
-        col(Seat.address_id).in_(wanted), or_(col(Seat.person_id).is_(None), col(Seat.person_id) != person.id)
+        col(Seat.address_id).in_(asked), or_(col(Seat.person_id).is_(None), col(Seat.person_id) != person.id)
     )
-    by_house = select(Organisation.list_address_id).where(col(Organisation.list_address_id).in_(wanted))  # type: ignore[call-overload]
+    by_house = select(Organisation.list_address_id).where(col(Organisation.list_address_id).in_(asked))  # type: ignore[call-overload]
     return {found for query in (by_person, by_seat, by_house) for found in session.execute(query).scalars()}
 
 

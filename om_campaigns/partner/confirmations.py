@@ -106,7 +106,7 @@ def _note(
     origin: Origin,
     actor: str,
 ) -> None:
-    """In the words of the import of uses (``audience/intake/circles.py``)."""
+    """In the words of the import of uses (``audience/intake/networks_and_toolkits.py``)."""
     batch = new_ref()
     for field, old, new in changes:
         if old != new:

@@ -79,8 +79,8 @@ def import_files(
             bulk.hold_tables(connection, _HELD)
         run = Run(connection, keyring, ChangeLog(origin, actor, now), today, basis, load_known(connection))
         for kind, part in _PARTS:
-            if mine := [sheet for sheet in sheets if sheet.kind is kind]:
-                part(run, mine)
+            if of_kind := [sheet for sheet in sheets if sheet.kind is kind]:
+                part(run, of_kind)
         run.change_log.write(connection)
     session.expire_all()
     run.report.changes = run.change_log.differences

@@ -241,8 +241,6 @@ def find_columns(table: Table, kind: FileKind) -> list[str]:
     if kind is PEOPLE:
         missing = [column for column in ("email", "organisation") if column not in found]
         problems += [Problem(table.file, table.header_line, 0, "audience.column", f"the column {each} is missing") for each in missing]
-    return found if not problems else _raise(problems)
-
-
-def _raise(problems: list[Problem]) -> list[str]:
-    raise ProblemsError(problems)
+    if problems:
+        raise ProblemsError(problems)
+    return found

@@ -120,8 +120,8 @@ def _take_version(run: Run, record: Record, taken: dict[tuple[str, str], Record]
         if values.get(column) and common.get(column) and values[column] != common[column]:
             run.refuse(record, column, "another row of the same toolkit says something else")
             return False
-    mine = {column: values[column] for column in ("name", "name_en", "topics", "url") if column in values}
-    own[values["code"]] = mine | {column: value for column, value in common.items() if value}
+    stated = {column: values[column] for column in ("name", "name_en", "topics", "url") if column in values}
+    own[values["code"]] = stated | {column: value for column, value in common.items() if value}
     return True
 
 

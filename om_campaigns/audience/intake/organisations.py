@@ -29,25 +29,25 @@ _NEVER_EMPTY = (*_NEEDED, "slug")
 
 def import_mailing_lists(run: Run, sheets: list[Sheet]) -> None:
     """Mailing lists by slug."""
-    wanted = {record.values["slug"]: record.values for record in once(run, sheets, "slug")}
+    rows = {record.values["slug"]: record.values for record in once(run, sheets, "slug")}
     columns = ("slug", "name_de", "name_en", "description_de", "description_en")
-    run.report.other["mailing_lists"] = save_words(run, "mailing_list", columns, wanted)
-    run.known.mailing_lists.update(wanted)
+    run.report.other["mailing_lists"] = save_words(run, "mailing_list", columns, rows)
+    run.known.mailing_lists.update(rows)
 
 
 def import_regions(run: Run, sheets: list[Sheet]) -> None:
     """Names of districts, counties and municipalities by AGS."""
-    wanted = {record.values["ags"]: record.values for record in once(run, sheets, "ags")}
-    run.report.other["regions"] = save_words(run, "region", ("ags", "name"), wanted)
-    for ags, values in wanted.items():
+    rows = {record.values["ags"]: record.values for record in once(run, sheets, "ags")}
+    run.report.other["regions"] = save_words(run, "region", ("ags", "name"), rows)
+    for ags, values in rows.items():
         run.known.regions.setdefault(words.fold(values["name"]), set()).add(ags)
 
 
 def import_types(run: Run, sheets: list[Sheet]) -> None:
     """Types of organisation beyond those known from the start."""
-    wanted = {record.values["code"]: record.values for record in once(run, sheets, "code")}
-    run.report.other["organisation_types"] = save_words(run, "organisation_type", ("code", "name", "group"), wanted)
-    for code, values in wanted.items():
+    rows = {record.values["code"]: record.values for record in once(run, sheets, "code")}
+    run.report.other["organisation_types"] = save_words(run, "organisation_type", ("code", "name", "group"), rows)
+    for code, values in rows.items():
         run.known.types |= {words.fold(values["name"]): code, words.fold(code): code}
 
 

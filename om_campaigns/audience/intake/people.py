@@ -253,7 +253,7 @@ def _find_clash(row: Staged, others: Iterable[Staged]) -> CellError | None:
         if row.name_key != other.name_key:
             return CellError("name", f"the same person is called '{other.name}' in {_where(row, other)}")
         for column in ("language", "salutation"):
-            mine, theirs = row.place.values.get(column), other.place.values.get(column)
-            if mine and theirs and mine != theirs:
+            own, theirs = row.place.values.get(column), other.place.values.get(column)
+            if own and theirs and own != theirs:
                 return CellError(column, f"the same person has '{theirs}' in {_where(row, other)}")
     return None

@@ -64,34 +64,34 @@ class ReferenceTable:
             if key not in self.new:
                 self.update(key, values, label(key))
 
-    def _insert(self, wanted: Mapping[Any, Mapping[str, Any]], label: Callable[[Any], str]) -> None:
-        if not wanted:
+    def _insert(self, rows: Mapping[Any, Mapping[str, Any]], label: Callable[[Any], str]) -> None:
+        if not rows:
             return
         run = self.run
         first = bulk.first_free_id(run.connection, self.table)
         extra = [name for name in self.defaults if name not in self.columns]
-        refs = bulk.new_refs(len(wanted))
-        rows = []
-        for offset, (key, values) in enumerate(wanted.items()):
+        refs = bulk.new_refs(len(rows))
+        complete = []
+        for offset, (key, values) in enumerate(rows.items()):
             keys = dict(zip(self.key, key if isinstance(key, tuple) else (key,), strict=True))
             given = {name: value for name, value in values.items() if value is not None}
             row = {"id": first + offset, **dict.fromkeys(self.columns), **self.defaults, **keys, **given}
             if "public_id" in extra:
                 row["public_id"] = refs[offset]
-            rows.append(row)
+            complete.append(row)
             self.rows[key] = row
             self.new.add(key)
             run.change_log.show_created(self.table, label(key), str(row.get("name", "")))
         names = ("id", *self.key, *self.columns, *extra)
-        bulk.insert_rows(run.connection, self.table, names, [[row[name] for name in names] for row in rows])
-        bulk.keep_ids(run.connection, self.table, first + len(rows) - 1)
-        run.change_log.record_created(self.table, first, len(rows))
+        bulk.insert_rows(run.connection, self.table, names, [[row[name] for name in names] for row in complete])
+        bulk.keep_ids(run.connection, self.table, first + len(complete) - 1)
+        run.change_log.record_created(self.table, first, len(complete))
 
     def update(self, key: Any, values: Mapping[str, Any], name: str, *, silent: bool = False) -> None:
         """Change one row where a value differs. ``silent`` completes a new row: that is part of its creation."""
         row = self.rows[key]
-        wanted = {field: self.defaults.get(field) if value is None else value for field, value in values.items()}
-        different = {field: value for field, value in wanted.items() if row[field] != value and not self._holds(row["id"], field, value)}
+        stated = {field: self.defaults.get(field) if value is None else value for field, value in values.items()}
+        different = {field: value for field, value in stated.items() if row[field] != value and not self._holds(row["id"], field, value)}
         if not different:
             return
         for field, value in () if silent else different.items():
@@ -145,12 +145,12 @@ class ReferenceTable:
         bulk.insert_rows(self.run.connection, table, (owner, value, "position") if ordered else columns, come)
 
 
-def save_words(run: Run, table: str, columns: tuple[str, ...], wanted: Mapping[str, Mapping[str, Any]]) -> Counts:
+def save_words(run: Run, table: str, columns: tuple[str, ...], rows: Mapping[str, Mapping[str, Any]]) -> Counts:
     """Save a table whose key is a text: the first of ``columns``. Its changes are logged as ``key.column`` with id 0."""
-    found = bulk.load_rows(run.connection, f"SELECT {', '.join(_quoted(columns))} FROM {table}")
-    present = {row[0]: dict(zip(columns, row, strict=True)) for row in found}
+    stored = bulk.load_rows(run.connection, f"SELECT {', '.join(_quoted(columns))} FROM {table}")
+    present = {row[0]: dict(zip(columns, row, strict=True)) for row in stored}
     counts = Counts()
-    for key, values in wanted.items():
+    for key, values in rows.items():
         old = present.get(key)
         new = {name: value or "" for name, value in values.items() if name != columns[0]}
         different = {name: value for name, value in new.items() if old is not None and old[name] != value}
