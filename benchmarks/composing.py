@@ -24,7 +24,7 @@ from jinja2 import Environment
 from mjml import mjml2html
 
 from om_campaigns.compose.edition import Edition, fill
-from om_campaigns.compose.landings import cut_html
+from om_campaigns.compose.escaping import cut_html
 from om_campaigns.compose.links import make_links
 from om_campaigns.compose.message import Head, Letter, Mailbox
 from om_campaigns.compose.slots import Book, Gapped, Landing, SlotUse, cut_text

@@ -19,14 +19,14 @@ from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import find_late, find_late_letters, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import Entered, Entry, find_followed, foresee, sources_of
-from om_campaigns.campaign.entry_brake import EntryRule, Judgement
-from om_campaigns.campaign.entry_holds import settle_hold
-from om_campaigns.campaign.houses import fill_houses, load_houses
+from om_campaigns.campaign.entry_brake import EntryRule, Judgement, settle_hold
+from om_campaigns.campaign.house_values import fill_houses, load_houses
 from om_campaigns.campaign.letting_in import close_entry, enrol, find_who_left, is_known_held, load_entrants, note_who_left, open_entry
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.owed import Owed as Owed  # commands print it
 from om_campaigns.campaign.owed import count_uncertain, load_owed
 from om_campaigns.campaign.plan import Planned, find_due, plan
+from om_campaigns.campaign.plan_rows import Ready, find_begun_steps, load_due
 from om_campaigns.campaign.progress import advance, find_settled
 from om_campaigns.campaign.releases import (
     get_campaign,
@@ -38,7 +38,6 @@ from om_campaigns.campaign.releases import (
     load_wordings,
     running_campaigns,
 )
-from om_campaigns.campaign.rows import Ready, find_begun_steps, load_due
 from om_campaigns.campaign.slices import fill_slice, slices
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.campaign.unseen import Sight, is_anything_noted, look_up, record_look, take_down

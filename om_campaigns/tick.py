@@ -18,10 +18,9 @@ from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.campaign.held_letters import watch_held
 from om_campaigns.campaign.matching import is_open
 from om_campaigns.campaign.models import Campaign, Dispatch
-from om_campaigns.campaign.owed import newest_dispatch
+from om_campaigns.campaign.owed import newest_dispatch, watch_held
 from om_campaigns.campaign.releases import (
     get_campaign,
 )

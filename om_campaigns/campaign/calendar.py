@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from om_campaigns.audience.house_days import HouseDays, load_house_days
 from om_campaigns.campaign.definition import CampaignDefinition, Step
-from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
+from om_campaigns.campaign.house_values import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Enrolment
 from om_campaigns.campaign.slices import in_slice

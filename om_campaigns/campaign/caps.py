@@ -35,10 +35,10 @@ from om_campaigns.audience.models import Preference, Touch
 from om_campaigns.audience.vocabulary import RHYTHM_DAYS, Route
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
+from om_campaigns.campaign.house_values import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Dispatch, Enrolment
-from om_campaigns.campaign.rows import ROW
+from om_campaigns.campaign.plan_rows import ROW
 from om_campaigns.campaign.slices import in_slice
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of

@@ -45,7 +45,7 @@ from om_campaigns.audience.vocabulary import ROLE_STRENGTH, RecipientKind, Role
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, ReEnter
 from om_campaigns.campaign.entry_brake import EntryRule, Judgement, Subjects, judge_entry
-from om_campaigns.campaign.houses import HOUSE, House, fill_houses, renew_temporary, temporary
+from om_campaigns.campaign.house_values import HOUSE, House, fill_houses, renew_temporary, temporary
 from om_campaigns.campaign.matching import Parties, is_in_campaign, join_parties, make_parties, make_reason, subject_id, subject_kind
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Enrolment
 from om_campaigns.campaign.receivers import RECEIVER, fill_receivers, load_passing, segment_of

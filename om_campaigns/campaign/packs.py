@@ -1,12 +1,9 @@
-"""Packs as the planner makes them: which house receives one, whose advisers it serves, and its code.
-
-Each (campaign, occasion, step) is packed once per receiving house, and each pool is in one pack: the keys of ``pack`` and
-``pack_organisation`` hold it, whatever happens to routes, contacts and the tree in between.
-"""
+"""Packs: their code, which house receives one and whose advisers it serves, and handing one over to somebody else there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -18,15 +15,72 @@ from om_campaigns import chance
 from om_campaigns.audience.models import Seat
 from om_campaigns.audience.tree import upwards
 from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
-from om_campaigns.campaign.codes import new_code
 from om_campaigns.campaign.definition import Step
-from om_campaigns.campaign.houses import fill_houses
+from om_campaigns.campaign.house_values import fill_houses
 from om_campaigns.campaign.models import Dispatch, Enrolment, Pack, PackOrganisation
+from om_campaigns.campaign.plan_rows import ROW, Ready, gather
 from om_campaigns.campaign.receivers import Passing, fill_receivers, follow_receivers, load_passing, load_served
 from om_campaigns.campaign.routing import Cascade, Service
-from om_campaigns.campaign.rows import ROW, Ready, gather
 from om_campaigns.campaign.vocabulary import DispatchStatus, Reason, RelayState
 from om_campaigns.columns import new_ref, table_of
+
+ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+DRAWN = 6
+
+_CODE = re.compile(r"(?<!\w)([0-9A-Za-z]{3})([ \u2010-\u2014-]?)([0-9A-Za-z]{4})(?!\w)")
+_POLYNOMIAL = 0b100101
+"""x⁵ + x² + 1, irreducible: multiplying by x is a shift and, on overflow, one exclusive or."""
+
+
+def make_code(draw: Callable[[Sequence[str]], str]) -> str:
+    """A new code; ``draw`` picks one symbol (``secrets.choice``)."""
+    symbols = "".join(draw(ALPHABET) for _ in range(DRAWN))
+    return show(symbols + _check(symbols))
+
+
+def new_code(known: set[str], draw: Callable[[Sequence[str]], str]) -> str:
+    """A code that was never given before; it is known from now on."""
+    while (code := make_code(draw)) in known:
+        pass
+    known.add(code)
+    return code
+
+
+def show(symbols: str) -> str:
+    """The seven symbols as people see them."""
+    return f"{symbols[:3]}-{symbols[3:]}"
+
+
+def find_codes(text: str) -> list[str]:
+    """Every valid code in a text, in its order, each once; case and dashes do not matter, words around it neither.
+
+    Without a dash it needs a capital or a digit: two small words, or one, are words.
+    """
+    found = (first + last for first, gap, last in _CODE.findall(text) if gap.strip() or not (first + last).islower())
+    return list(dict.fromkeys(show(symbols.upper()) for symbols in found if is_valid(symbols.upper())))
+
+
+def without_codes(text: str) -> str:
+    """The words around the codes; what only looks like one stays."""
+    return _CODE.sub(lambda found: " " if is_valid((found[1] + found[3]).upper()) else found[0], text)
+
+
+def is_valid(symbols: str) -> bool:
+    """Seven symbols of the alphabet with the right check symbol."""
+    known = len(symbols) == DRAWN + 1 and all(symbol in ALPHABET for symbol in symbols)
+    return known and _check(symbols[:DRAWN]) == symbols[DRAWN]
+
+
+def _check(symbols: str) -> str:
+    total = 0
+    for symbol in symbols:
+        total = _times_x(total ^ ALPHABET.index(symbol))
+    return ALPHABET[total]
+
+
+def _times_x(value: int) -> int:
+    value <<= 1
+    return value ^ _POLYNOMIAL if value > 31 else value
 
 
 @dataclass

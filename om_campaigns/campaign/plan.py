@@ -19,11 +19,11 @@ from sqlmodel import Session
 from om_campaigns.audience.vocabulary import Route
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import defer
-from om_campaigns.campaign.houses import fill_houses, renew_temporary
+from om_campaigns.campaign.house_values import fill_houses, renew_temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.packs import Packing
-from om_campaigns.campaign.rows import ROW, Ready, condition, gather, not_yet_owed, under_way
+from om_campaigns.campaign.plan_rows import ROW, Ready, condition, gather, not_yet_owed, under_way
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from om_campaigns.audience.models import Touch
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition, Step
-from om_campaigns.campaign.houses import HOUSE, renew_temporary, temporary
+from om_campaigns.campaign.house_values import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.slices import in_slice

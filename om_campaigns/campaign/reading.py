@@ -21,9 +21,7 @@ from om_campaigns.campaign.definition import (
     Variant,
     Window,
 )
-from om_campaigns.campaign.tables import Table
-from om_campaigns.campaign.vocabulary import CampaignKind
-from om_campaigns.campaign.words import (
+from om_campaigns.campaign.strict_toml import (
     AUDIENCE_KEYS,
     CAMPAIGN_KEYS,
     DAYS,
@@ -36,10 +34,12 @@ from om_campaigns.campaign.words import (
     STEP_KEYS,
     VARIANT_KEYS,
     WINDOW_KEYS,
+    Table,
     parse_clock,
     parse_closing,
     parse_duration,
 )
+from om_campaigns.campaign.vocabulary import CampaignKind
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
 from om_campaigns.toml_positions import Findings, Key, load_toml

@@ -16,7 +16,7 @@ from om_campaigns.audience.seats import RECEIVING_ROLES
 from om_campaigns.audience.segments import Segment, subjects
 from om_campaigns.audience.vocabulary import OrganisationStatus, RecipientKind, Route, Sender
 from om_campaigns.campaign.definition import Audience, CampaignDefinition
-from om_campaigns.campaign.houses import House, choose_route, renew_temporary, temporary
+from om_campaigns.campaign.house_values import House, choose_route, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active, join_parties, make_parties, make_reason
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, PackOrganisation
 from om_campaigns.campaign.routing import Cascade, Office, Receiver, Service, make_cascade

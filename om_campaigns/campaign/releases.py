@@ -15,7 +15,7 @@ from sqlalchemy import Column, ColumnElement, Table, insert, select, update
 from sqlmodel import Session, col
 
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.houses import renew_temporary, temporary
+from om_campaigns.campaign.house_values import renew_temporary, temporary
 from om_campaigns.campaign.models import Blob, Campaign, CampaignFile, CampaignVersion, Dispatch, Enrolment, SkippedStep
 from om_campaigns.campaign.vocabulary import CampaignKind, CampaignStatus, DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import Instant, digest, dump_json, table_of

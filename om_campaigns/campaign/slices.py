@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, select
 from sqlmodel import Session
 
 from om_campaigns.audience.bulk import insert_rows
-from om_campaigns.campaign.houses import renew_temporary, temporary
+from om_campaigns.campaign.house_values import renew_temporary, temporary
 
 SLICE = Table("plan_slice", temporary, Column("number", Integer, primary_key=True), prefixes=["TEMPORARY"])
 """The rows that are worked off now: mostly enrolments."""

@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
+from om_campaigns.compose.characters import LITERAL, RESERVED, is_reserved, write_literals
 from om_campaigns.compose.counted import find_countable, put_into_html, put_into_text
 from om_campaigns.compose.dialect import as_markdown, fix_spaces
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
+from om_campaigns.compose.escaping import LandingError, cut_html, unsafe_addresses
 from om_campaigns.compose.frontmatter import StepFile, read_step
-from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
-from om_campaigns.compose.literals import LITERAL, RESERVED, is_reserved, write_literals
 from om_campaigns.compose.locked import find_broken, mark_source, without_marks
 from om_campaigns.compose.markdown import BLOCK_NAMES, convert
 from om_campaigns.compose.mjml import make_html

@@ -1,4 +1,4 @@
-"""Characters nobody sees: those that programs leave where a line ended, and those that no mail can carry (SEC-01)."""
+"""Characters that need care: unseen ones, those no mail can carry, and braces that are only braces (SEC-03)."""
 
 from __future__ import annotations
 
@@ -52,3 +52,34 @@ def place_before(source: str, line: int, column: int) -> tuple[int, int]:
     offset = sum(len(each) + 1 for each in lines[: line - 1]) + max(column - 1, 0)
     before = source[:offset]
     return before.count("\n") + 1, (offset - before.rfind("\n")) if column else 0
+
+
+RESERVED = "Zq7"
+"""Begins every word that stands for something else on its way through Markdown and MJML; no text may hold it."""
+
+UNSEEN = "\u00ad"
+"""Taken out of subjects and plain text at last; what is looked for before must be seen without it."""
+
+_NAMES = {"{": "Zq7lq7Z", "}": "Zq7rq7Z"}
+LITERAL = re.compile("|".join(_NAMES.values()))
+_RUN = re.compile(rf"(?:{LITERAL.pattern}|[{{}}])+")
+
+
+def is_reserved(text: str) -> bool:
+    """Whether a text holds the word that no text may hold, or would once it is plain."""
+    return RESERVED in text.replace(UNSEEN, "")
+
+
+def as_literal(text: str) -> str:
+    """Text with a word for each brace, so that nobody finds an expression in it."""
+    return re.sub("[{}]", lambda brace: _NAMES[brace[0]], text)
+
+
+def read_literals(text: str) -> str:
+    """The text with its braces again."""
+    return LITERAL.sub(lambda word: "{" if word[0] == _NAMES["{"] else "}", text)
+
+
+def write_literals(text: str) -> str:
+    """The text as part of a Jinja template that prints it."""
+    return _RUN.sub(lambda run: f"{{{{ '{read_literals(run[0])}' }}}}", text)

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, exists, func, select
 from sqlmodel import Session
 
 from om_campaigns.audience.consent import CONSENTS
@@ -32,8 +32,8 @@ from om_campaigns.audience.vocabulary import (
 )
 from om_campaigns.campaign.timing import load_zone
 from om_campaigns.columns import table_of
-from om_campaigns.compose.looks import load_looks
-from om_campaigns.compose.own_look import OwnLook
+from om_campaigns.compose.models import HouseLook, LogoPicture
+from om_campaigns.compose.own_look import KEY, Logo, OwnLook
 
 OM_BRAND = "om"
 SHELF_LIFE = 28
@@ -336,3 +336,21 @@ def format_date(day: date, language: str) -> str:
     from babel.dates import format_date as babel_date
 
     return babel_date(day, format="d. MMMM y" if language == "de" else "d MMMM y", locale="de" if language == "de" else "en_GB")
+
+
+def load_looks(session: Session, public_id: str = "") -> dict[int, OwnLook]:
+    """By house (or of one only), what holds: a file that names another brand than it did then has the last word."""
+    house, look, picture = table_of(Organisation), table_of(HouseLook), table_of(LogoPicture)
+    query = (
+        select(house.c.id, house.c.public_id, house.c.name, look, picture.c.width, picture.c.height)
+        .join_from(look, house, house.c.id == look.c.organisation_id)
+        .outerjoin(picture, picture.c.name == look.c.logo)
+        .where(look.c.over == func.coalesce(house.c.brand, ""))
+    )
+    if public_id:
+        query = query.where(house.c.public_id == public_id)
+    return {
+        row.id: OwnLook(KEY + row.public_id, row.name, row.over, row.accent, Logo(row.logo, row.width, row.height) if row.logo else None)
+        for row in session.execute(query)
+        if row.accent or row.logo
+    }

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from pypdf import PdfReader
 
-from om_campaigns.campaign.codes import is_valid
+from om_campaigns.campaign.packs import is_valid
 from om_campaigns.compose.links import SHORTENERS, Door, holds_token
 from om_campaigns.compose.slots import MARK_START
 from om_campaigns.errors import Problem

@@ -22,6 +22,7 @@ from om_campaigns.campaign.reading import PACK
 from om_campaigns.campaign.releases import load_files, load_skipped_steps
 from om_campaigns.campaign.timing import date_of
 from om_campaigns.columns import table_of
+from om_campaigns.compose.audience_size import Readers, record_links
 from om_campaigns.compose.brand import brand_path, load_brand
 from om_campaigns.compose.building import RENDERER, make_edition, make_edition_id
 from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
@@ -33,7 +34,6 @@ from om_campaigns.compose.models import EditionRow
 from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current
 from om_campaigns.compose.own_look import OwnLook, lay_over
-from om_campaigns.compose.readers import Readers, record_links
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import InputError
 from om_campaigns.settings import SenderSettings

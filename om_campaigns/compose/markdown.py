@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from markdown_it.token import Token
 
 from om_campaigns.columns import digest
+from om_campaigns.compose.characters import LITERAL, RESERVED, as_literal, is_reserved, read_literals, write_literals
 from om_campaigns.compose.dialect import find_excess, find_lost, find_unread, make_parser, unify_line_ends
-from om_campaigns.compose.literals import LITERAL, RESERVED, as_literal, is_reserved, read_literals, write_literals
 from om_campaigns.compose.locked import mark_locked
 from om_campaigns.compose.plaintext import write_plain
 from om_campaigns.errors import Problem, ProblemsError

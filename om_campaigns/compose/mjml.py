@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import css_inline
 import tinycss2
 from mjml import mjml2html
 
-from om_campaigns.compose.native import run_native
 from om_campaigns.compose.templates import POSITION
 from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.nearest import suggest
@@ -181,3 +181,16 @@ def make_html(source: str, file: str) -> str:
         return str(run_native(lambda: _inliner("\n".join(rules)).inline(kept))).replace(KEPT_STYLE, "<style")
     except ValueError as error:
         raise ProblemsError([Problem(file, 0, 0, "style", f"a style cannot be read: {error}")]) from error
+
+
+Made = TypeVar("Made")
+
+
+def run_native(call: Callable[[], Made]) -> Made:
+    """What the call gives. A panic of Rust code, which passes every ``except Exception``, raises ValueError instead."""
+    try:
+        return call()
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"a library stopped: {error}") from None

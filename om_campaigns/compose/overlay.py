@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from om_campaigns.compose.characters import as_literal
 from om_campaigns.compose.dialect import unify_line_ends
-from om_campaigns.compose.literals import as_literal
 from om_campaigns.compose.markdown import Block
 
 TOP = "top"

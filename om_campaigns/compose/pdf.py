@@ -13,7 +13,7 @@ import typst
 from markdown_it.token import Token
 
 from om_campaigns.compose.dialect import make_parser
-from om_campaigns.compose.native import run_native
+from om_campaigns.compose.mjml import run_native
 
 _SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")

@@ -1,7 +1,7 @@
 """Slots: what belongs to one recipient. A slot is printed, never decided on, and escaped by where it lands.
 
 While an edition is built a slot prints a *mark*, an ASCII word that cannot occur by chance. Afterwards the marks are found
-again (``cut_text`` here, ``landings.cut_html`` for HTML) and become holes, so a mail costs O(slots) and not O(size).
+again (``cut_text`` here, ``escaping.cut_html`` for HTML) and become holes, so a mail costs O(slots) and not O(size).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from functools import lru_cache
 from jinja2 import nodes
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 
-from om_campaigns.compose.guard import Guard
+from om_campaigns.compose.slot_guard import Guard
 from om_campaigns.compose.slots import DECISION, FIELDS, SLOT_FILTERS, unknown_field
 from om_campaigns.compose.templates import ENVIRONMENT, Source
 from om_campaigns.errors import Problem

@@ -26,7 +26,7 @@ from markupsafe import Markup
 
 from om_campaigns.compose.budget import MAX_RANGE, Budget, check_number
 from om_campaigns.compose.dialect import as_markdown
-from om_campaigns.compose.guard import CUT_OUT, TRUTHS, Guard
+from om_campaigns.compose.slot_guard import CUT_OUT, TRUTHS, Guard
 from om_campaigns.compose.slots import Slot, SlotError, shorten, tainted
 from om_campaigns.errors import Problem
 

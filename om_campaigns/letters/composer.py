@@ -27,7 +27,7 @@ from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fi
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Links, make_answer_link, make_leave_address, make_links, make_pack_link, make_return_path
 from om_campaigns.compose.message import Attachment, Letter
-from om_campaigns.compose.neutral import find_archived
+from om_campaigns.compose.public_version import find_archived
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.delivery.handover import Held, Prepared
 from om_campaigns.delivery.models import Part, make_ref

@@ -14,9 +14,9 @@ from om_campaigns.audience.vocabulary import PASSING_ON, Route, Sender
 from om_campaigns.campaign.matching import is_waiting
 from om_campaigns.campaign.models import Dispatch
 from om_campaigns.columns import table_of
+from om_campaigns.compose.audience_size import Readers
 from om_campaigns.compose.contexts import Houses
 from om_campaigns.compose.library import LetterKey, Library
-from om_campaigns.compose.readers import Readers
 from om_campaigns.letters.packing import pack_key, plan_parts
 
 

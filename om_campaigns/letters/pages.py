@@ -20,9 +20,8 @@ from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.vocabulary import OrganisationStatus
 from om_campaigns.columns import digest, dump_json, new_claim, table_of
 from om_campaigns.compose.brand import ROOT_BRAND, Brand, load_brand
-from om_campaigns.compose.contexts import Houses
+from om_campaigns.compose.contexts import Houses, load_looks
 from om_campaigns.compose.links import read_token
-from om_campaigns.compose.looks import load_looks
 from om_campaigns.compose.own_look import KEY, OwnLook, lay_over
 from om_campaigns.errors import ProblemsError
 from om_campaigns.keyring import Keyring

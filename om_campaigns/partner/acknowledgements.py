@@ -13,8 +13,8 @@ from om_campaigns.audience.german import fold, read_count
 from om_campaigns.audience.models import Response
 from om_campaigns.audience.responses import Acknowledgement, CascadeLevel
 from om_campaigns.audience.vocabulary import Origin, ResponseKind
-from om_campaigns.campaign.codes import find_codes, without_codes
 from om_campaigns.campaign.models import Pack, PackOrganisation
+from om_campaigns.campaign.packs import find_codes, without_codes
 from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.columns import digest
 from om_campaigns.errors import InputError

@@ -17,11 +17,10 @@ from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation
 from om_campaigns.compose.brand import contrast
-from om_campaigns.compose.logos import MAX_BYTES, renew_logo
-from om_campaigns.compose.logos import NoLogoError as NoLogoError
-from om_campaigns.compose.looks import load_looks
+from om_campaigns.compose.contexts import load_looks
 from om_campaigns.compose.models import HouseLook, LogoPicture
-from om_campaigns.compose.own_look import KEY, Logo, OwnLook, lay_over
+from om_campaigns.compose.own_look import KEY, MAX_BYTES, Logo, OwnLook, lay_over, renew_logo
+from om_campaigns.compose.own_look import NoLogoError as NoLogoError
 from om_campaigns.compose.pictures import encode, make_key
 from om_campaigns.letters.pages import load_page_brand, read_brands
 from om_campaigns.partner.pack_form import Reach

@@ -12,8 +12,8 @@ from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.vocabulary import ForwardPolicy, Origin
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
-from om_campaigns.compose.archived import make_words_html
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
+from om_campaigns.compose.public_version import make_words_html
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.partner.own_words import (
     By,

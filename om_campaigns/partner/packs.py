@@ -21,10 +21,10 @@ from om_campaigns.audience.intake.files import read_table
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.responses import CascadeLevel as CascadeLevel
 from om_campaigns.audience.vocabulary import Origin, Route
-from om_campaigns.campaign.codes import find_codes
-from om_campaigns.campaign.handing_over import MARK, hand_over
-from om_campaigns.campaign.houses import load_houses
+from om_campaigns.campaign.corrections import MARK, hand_over
+from om_campaigns.campaign.house_values import load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
+from om_campaigns.campaign.packs import find_codes
 from om_campaigns.campaign.receivers import load_offices, load_passing
 from om_campaigns.campaign.releases import load_campaign_ids, load_definitions, running_campaigns
 from om_campaigns.campaign.routing import Receiver, Service

@@ -18,16 +18,15 @@ from om_campaigns.audience.toolkits import Toolkit
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea
 from om_campaigns.campaign.models import Blob, Campaign, CampaignFile, CampaignVersion
 from om_campaigns.columns import table_of
-from om_campaigns.compose.archived import make_page_html
 from om_campaigns.compose.building import make_neutral
 from om_campaigns.compose.edition import EditionInput
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.library import Library, Source
 from om_campaigns.compose.models import LogoPicture
-from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.pictures import KEY_LENGTH as KEY_LENGTH
 from om_campaigns.compose.pictures import PICTURE_PATH as PICTURE_PATH
 from om_campaigns.compose.pictures import decode, is_picture, media_of
+from om_campaigns.compose.public_version import make_page_html, neutral_input
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import ProblemsError
 from om_campaigns.letters.owed_editions import open_library

@@ -24,7 +24,7 @@ from om_campaigns.audience.vocabulary import (
     SuppressionReason,
     SuppressionScope,
 )
-from om_campaigns.campaign.handing_over import hand_over
+from om_campaigns.campaign.corrections import hand_over
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack
 from om_campaigns.campaign.receivers import Moved, find_following, move_to_next_receiver
 from om_campaigns.campaign.vocabulary import DispatchStatus

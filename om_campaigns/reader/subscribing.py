@@ -23,7 +23,7 @@ from om_campaigns.audience.vocabulary import ROLE_STRENGTH, BasisKind, Organisat
 from om_campaigns.campaign.calendar import TIME, Calendar
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import find_free
-from om_campaigns.campaign.houses import HOUSE
+from om_campaigns.campaign.house_values import HOUSE
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import load_definitions, running_campaigns
 from om_campaigns.campaign.timing import load_zone

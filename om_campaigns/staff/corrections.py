@@ -19,7 +19,7 @@ from om_campaigns.audience.vocabulary import Origin, RecipientKind
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import find_late_letters, reschedule
 from om_campaigns.campaign.corrections import Corrected, correct
-from om_campaigns.campaign.houses import fill_houses, load_houses
+from om_campaigns.campaign.house_values import fill_houses, load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.plan import Planned
 from om_campaigns.campaign.releases import get_campaign, load_definitions

@@ -16,8 +16,7 @@ from om_campaigns.audience.models import Address, Organisation, Person, SeatRole
 from om_campaigns.audience.vocabulary import Origin, RecipientKind
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.enrolment import ENTRANT, foresee
-from om_campaigns.campaign.entry_brake import CONFIRMED_FOR, Judgement, Subjects, confirm_entry, most_by
-from om_campaigns.campaign.entry_holds import settle_hold
+from om_campaigns.campaign.entry_brake import CONFIRMED_FOR, Judgement, Subjects, confirm_entry, most_by, settle_hold
 from om_campaigns.campaign.letting_in import note_held
 from om_campaigns.campaign.models import Campaign
 from om_campaigns.campaign.releases import get_campaign, load_definitions, running_campaigns

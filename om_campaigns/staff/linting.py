@@ -31,8 +31,8 @@ from om_campaigns.compose.edition import Edition, EditionInput, Purpose, show_ht
 from om_campaigns.compose.library import COVER, LetterKey, Library
 from om_campaigns.compose.lint import Finding, Rendered, lint, lint_fragment, read_allowed
 from om_campaigns.compose.lint.specimen import make_specimen
-from om_campaigns.compose.neutral import neutral_input
 from om_campaigns.compose.pack import Format, make_file
+from om_campaigns.compose.public_version import neutral_input
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.letters.composer import Composer, make_composer
 from om_campaigns.letters.owed_editions import carries_pack

@@ -18,7 +18,7 @@ from om_campaigns.audience.vocabulary import Origin, Route, Sender
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.corrections import MARK
 from om_campaigns.campaign.definition import Audience, CampaignDefinition, Step
-from om_campaigns.campaign.houses import renew_temporary
+from om_campaigns.campaign.house_values import renew_temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Enrolment, SkippedStep
 from om_campaigns.campaign.progress import DONE, TAKEN_OUT, advance, find_settled, finish, move_on

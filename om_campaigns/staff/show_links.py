@@ -15,8 +15,8 @@ from om_campaigns.audience.vocabulary import PASSING_ON
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Pack, PackOrganisation
 from om_campaigns.campaign.vocabulary import DispatchStatus
 from om_campaigns.columns import table_of
+from om_campaigns.compose.audience_size import load_adviser_counts
 from om_campaigns.compose.models import CountedLink, LinkDay
-from om_campaigns.compose.readers import load_adviser_counts
 from om_campaigns.report.small_numbers import Part, protect
 
 REST = ""

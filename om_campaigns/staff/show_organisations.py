@@ -31,7 +31,7 @@ from om_campaigns.audience.seats import address_id_of, select_sitting
 from om_campaigns.audience.toolkits import Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.tree import ParentOf, find_stating, load_parents, upwards
 from om_campaigns.columns import table_of
-from om_campaigns.compose.looks import load_looks
+from om_campaigns.compose.contexts import load_looks
 
 _house = table_of(Organisation)
 _region = table_of(OrganisationRegion)

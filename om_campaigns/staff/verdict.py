@@ -20,7 +20,7 @@ from om_campaigns.audience.seats import ADDRESS, PERSON, SEAT, address_id_of, ho
 from om_campaigns.audience.vocabulary import OrganisationStatus, PersonStatus, RecipientKind
 from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.enrolment import CANDIDATE
-from om_campaigns.campaign.houses import load_houses
+from om_campaigns.campaign.house_values import load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.receivers import load_passing
 from om_campaigns.campaign.releases import load_campaign_ids

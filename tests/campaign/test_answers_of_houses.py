@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from om_campaigns.audience.responses import CascadeLevel
-from om_campaigns.campaign.codes import make_code
+from om_campaigns.campaign.packs import make_code
 from om_campaigns.errors import InputError
 from om_campaigns.partner.acknowledgements import parse_answer
 

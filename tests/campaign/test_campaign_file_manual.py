@@ -11,7 +11,7 @@ import pytest
 from om_campaigns.audience.german import fold
 from om_campaigns.campaign.definition import WEEKDAYS
 from om_campaigns.campaign.reading import Known, read_campaign
-from om_campaigns.campaign.words import (
+from om_campaigns.campaign.strict_toml import (
     AUDIENCE_KEYS,
     CAMPAIGN_KEYS,
     DAYS,

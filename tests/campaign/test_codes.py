@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from om_campaigns.campaign.codes import ALPHABET, find_codes, is_valid, make_code
+from om_campaigns.campaign.packs import ALPHABET, find_codes, is_valid, make_code
 
 codes = st.integers().map(lambda seed: make_code(random.Random(seed).choice))
 

@@ -12,8 +12,7 @@ from mjml import mjml2html
 
 from om_campaigns.compose.building import make_edition, tidy_plain
 from om_campaigns.compose.markdown import check_markdown
-from om_campaigns.compose.mjml import check_mjml, make_html
-from om_campaigns.compose.native import run_native
+from om_campaigns.compose.mjml import check_mjml, make_html, run_native
 from om_campaigns.compose.overlay_text import MAX_LENGTH, check_words
 from om_campaigns.errors import ProblemsError
 from tests.compose.sample_letter import HEAD, Given

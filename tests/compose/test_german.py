@@ -14,15 +14,15 @@ from hypothesis import given as always
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from om_campaigns.compose.archived import make_page_html
 from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.edition import Purpose, show_html, show_subject, show_text
 from om_campaigns.compose.lint import Rendered, lint
 from om_campaigns.compose.lint.page import read_page
-from om_campaigns.compose.lint.width import check_width
+from om_campaigns.compose.lint.structure import check_width
 from om_campaigns.compose.markdown import check_markdown, convert
 from om_campaigns.compose.overlay_text import check_words
 from om_campaigns.compose.pdf import make_pdf
+from om_campaigns.compose.public_version import make_page_html
 from tests.compose.sample_letter import HEAD, Given
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from om_campaigns.compose.building import make_edition
 from om_campaigns.compose.edition import Purpose, show_html, show_subject, show_text
 from om_campaigns.compose.lint import Rendered, lint, lint_fragment
-from om_campaigns.compose.snippet import make_snippet
+from om_campaigns.compose.pack import make_snippet
 from tests.compose.sample_letter import HEAD, LETTER, Given
 
 PICTURE = '<img src="https://om.example/a.png" width="90" height="40" alt="Ein Fenster">'

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from om_campaigns.compose.lint.clients import check_clients, load_allowed, load_tests, read_allowed
-from om_campaigns.compose.lint.features import find_features
+from om_campaigns.compose.lint.clients import check_clients, find_features, load_allowed, load_tests, read_allowed
 from om_campaigns.compose.lint.make_caniemail import CLIENTS, make_data, newest
 
 KNOWN = load_tests().features

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from om_campaigns.compose.logos import HIGHEST, MAX_BYTES, WIDEST, NoLogoError, renew_logo
+from om_campaigns.compose.own_look import HIGHEST, MAX_BYTES, WIDEST, NoLogoError, renew_logo
 from om_campaigns.compose.pictures import MAX_PIXELS
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from om_campaigns.campaign.codes import make_code
+from om_campaigns.campaign.packs import make_code
 from om_campaigns.compose.building import make_edition, make_edition_id
 from om_campaigns.compose.edition import EditionInput, Purpose
 from om_campaigns.compose.markdown import Block, convert

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given as always
 from hypothesis import strategies as st
 
-from om_campaigns.compose.guard import Guard
-from om_campaigns.compose.landings import LandingError, cut_html, unsafe_addresses
+from om_campaigns.compose.escaping import LandingError, cut_html, unsafe_addresses
+from om_campaigns.compose.slot_guard import Guard
 from om_campaigns.compose.slots import MARK, Book, Hole, Landing, SlotUse, cut_text, escape_for
 from om_campaigns.compose.template_checks import check_source
 from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, Source, make_problem, make_template

@@ -16,8 +16,8 @@ from om_campaigns import store
 from om_campaigns.audience.access import find_receivers, find_steward
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.segments import Segment
+from om_campaigns.compose.audience_size import load_adviser_counts
 from om_campaigns.compose.contexts import Houses
-from om_campaigns.compose.readers import load_adviser_counts
 from om_campaigns.reader.erasure import erase_person
 from om_campaigns.staff.show_organisations import load_organisations
 from om_campaigns.staff.show_people import load_people

@@ -12,14 +12,11 @@ from functools import lru_cache
 from om_campaigns.compose.lint.clients import check_clients, load_allowed
 from om_campaigns.compose.lint.clients import load_tests as load_tests
 from om_campaigns.compose.lint.clients import read_allowed as read_allowed
-from om_campaigns.compose.lint.colours import check_colours, check_contrast
 from om_campaigns.compose.lint.findings import Finding as Finding
 from om_campaigns.compose.lint.findings import Rendered as Rendered
-from om_campaigns.compose.lint.links import check_links
-from om_campaigns.compose.lint.page import read_page
-from om_campaigns.compose.lint.structure import check_parts, check_structure
-from om_campaigns.compose.lint.width import check_width
-from om_campaigns.compose.lint.wording import check_wording
+from om_campaigns.compose.lint.page import check_colours, check_contrast, read_page
+from om_campaigns.compose.lint.structure import check_parts, check_structure, check_width
+from om_campaigns.compose.lint.wording import check_links, check_wording
 
 
 def lint(letter: Rendered, allowed: Collection[str] = ()) -> list[Finding]:

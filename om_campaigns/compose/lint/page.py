@@ -17,7 +17,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from tinycss2.ast import AtRule, Declaration
 from tinycss2.color3 import RGBA, parse_color
 
-from om_campaigns.compose.brand import mix
+from om_campaigns.compose.brand import MIN_CONTRAST, contrast, inverted, mix
+from om_campaigns.compose.lint.findings import Finding, shorten_quote
 
 BOLD_TAGS = frozenset({"b", "strong", "th", "h1", "h2", "h3", "h4", "h5", "h6"})
 HEADING_SIZES = {"h1": 2.0, "h2": 1.5, "h3": 1.17, "h4": 1.0, "h5": 0.83, "h6": 0.67}
@@ -199,3 +200,44 @@ def _line(text: str, size: float, above: float) -> float:
         return 0 if text == "normal" else above
     value, unit = float(number[0]), text[number.end() :].strip()
     return value * {"": size, "em": size, "%": size / 100, "pt": 4 / 3}.get(unit, 1.0)
+
+
+MIN_LARGE = 3.0
+LARGE, LARGE_BOLD = 24.0, 18.66
+"""Pixels from which WCAG calls text large (18 pt, or 14 pt bold)."""
+PURE = {"#000000", "#ffffff"}
+
+
+def check_colours(light: Element, dark: Element) -> Iterator[Finding]:
+    """``light`` and ``dark`` are the same letter, see ``read_page``."""
+    yield from check_contrast(light, "light")
+    yield from check_contrast(light, "inverted", invert=True)
+    yield from check_contrast(dark, "dark")
+    pure = next(((text, where) for text, where in _seen(light) if {where.look.ink, where.look.ground} == PURE), None)
+    if pure is not None:
+        text = f"„{shorten_quote(pure[0])}“ is pure black on white or white on black; dark mode inverts that badly"
+        yield Finding("REN-07", text, near=pure[0].strip())
+    if not any(each.tag == "meta" and each.attributes.get("name") == "color-scheme" for each in light.walk()):
+        yield Finding("REN-07", 'the head has no <meta name="color-scheme" content="light dark"/>')
+
+
+def _seen(page: Element) -> Iterator[tuple[str, Element]]:
+    """What is read by eye and ear; marks hidden from screen readers are decoration."""
+    return ((text, where) for text, where in page.texts() if not where.look.is_hidden and not where.look.is_silent)
+
+
+def check_contrast(page: Element, condition: str, *, invert: bool = False) -> Iterator[Finding]:
+    """Texts that hardly stand out from their ground, each pair of colours once (REN-08)."""
+    told: set[tuple[str, str]] = set()
+    for text, where in _seen(page):
+        look = where.look
+        ink, ground = (inverted(colour) if invert else colour for colour in (look.ink, look.ground))
+        ratio, needed = contrast(ink, ground), MIN_LARGE if _is_large(look) else MIN_CONTRAST
+        if ratio < needed and (ink, ground) not in told:
+            told.add((ink, ground))
+            said = f"{ink} on {ground} has a contrast of {ratio:.1f}:1 ({condition}), needed is {needed}:1: „{shorten_quote(text)}“"
+            yield Finding("REN-08", said, near=text.strip())
+
+
+def _is_large(look: Look) -> bool:
+    return look.size >= LARGE or (look.is_bold and look.size >= LARGE_BOLD)

@@ -29,7 +29,7 @@ from om_campaigns.audience.expressions import compile_condition
 from om_campaigns.audience.models import PreferenceTopic, Touch
 from om_campaigns.campaign.calendar import TIME
 from om_campaigns.campaign.definition import CampaignDefinition, ReEnter, Step
-from om_campaigns.campaign.houses import HOUSE, House, temporary
+from om_campaigns.campaign.house_values import HOUSE, House, temporary
 from om_campaigns.campaign.matching import Parties, is_active, join_parties, make_parties, make_reason
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.slices import in_slice
