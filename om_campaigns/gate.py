@@ -150,7 +150,7 @@ def forget_doubt(session: Session, now: datetime, actor: str) -> None:
     for task in (
         session.execute(select(Task).where(col(Task.kind) == TaskKind.clock_doubted, col(Task.closed_at).is_(None))).scalars().all()
     ):
-        close_task(session, task.id or 0, now, actor)
+        close_task(session, task.id, now, actor)
 
 
 def _said(moment: datetime) -> str:

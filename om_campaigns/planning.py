@@ -176,7 +176,7 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
         wanted = get_campaign(session, name)
         found = [each for each in found if each.id == wanted.id]
     priorities = load_priorities(session, found)
-    return sorted(found, key=lambda each: (-priorities[each.id or 0], each.name))
+    return sorted(found, key=lambda each: (-priorities[each.id], each.name))
 
 
 def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, until: datetime, *, asks_all: bool = False) -> CampaignPlan:
@@ -192,7 +192,7 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
         entry = make_entry(session, app, campaign, campaign.latest_version_id or 0, latest)
         successors = load_successors(session, definitions.values())
         settled = find_settled(session, campaign, now)
-        late = find_late_letters(session, campaign.id or 0, now)
+        late = find_late_letters(session, campaign.id, now)
     for part in _parts(turns, settled):
         with turns.writing() as session:
             if not is_same(session, campaign):
@@ -305,7 +305,7 @@ def make_ready(session: Session, app: App, entry: Entry, definitions: dict[int, 
         plain_steps(campaign.name, files),
         pack_steps(campaign.name, files),
         frozenset(step for step, codes in toolkits_by_step(campaign.name, files).items() if any(map(houses.is_withdrawn, codes))),
-        load_skipped_steps(session, campaign.id or 0),
+        load_skipped_steps(session, campaign.id),
         find_begun_steps(session, campaign, definitions.values()),
         topics_by_step(campaign.name, files),
         entry.campaign_ids,

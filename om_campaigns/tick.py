@@ -144,7 +144,7 @@ def tick(
     while going:
         plans = plan_all(app, now, now, campaign=campaign)
         with store.read(app.engine) as session:
-            chosen = [of_campaign(get_campaign(session, campaign).id or 0)] if campaign else []
+            chosen = [of_campaign(get_campaign(session, campaign).id)] if campaign else []
             if reviewed:
                 require_reviewed(session, app, now, reviewed, campaign=campaign)
                 chosen.append(due_by(now))

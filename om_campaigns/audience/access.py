@@ -43,7 +43,7 @@ class AccessSession(SQLModel, table=True):
 
     __tablename__ = "entrance_session"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     key_hash: str = key(unique=True)
     address_id: int = Field(sa_column=reference("address.id"))
     began_at: datetime = Field(sa_type=Instant, nullable=False)

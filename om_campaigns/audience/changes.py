@@ -28,7 +28,7 @@ class Change(SQLModel, table=True):
         one_of("origin", Origin),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     batch: str = key()
     entity: str = key()
     entity_id: int

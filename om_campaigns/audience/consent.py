@@ -170,9 +170,9 @@ def erase_person(session: Session, person: Person, now: datetime, *, actor: str,
         session.execute(delete(owned).where(owned.c.address_id.in_(emptied)))
     person.full_name, person.name_key, person.staff_key, person.salutation = "", "", None, None
     person.status = PersonStatus.erased
-    _forget_changes(session, "person", [person.id or 0])
+    _forget_changes(session, "person", [person.id])
     _forget_changes(session, "address", emptied)
-    record_change(session, "person", person.id or 0, "erased", None, "yes", now, actor, Origin.staff, batch)
+    record_change(session, "person", person.id, "erased", None, "yes", now, actor, Origin.staff, batch)
     session.flush()
     return emptied
 

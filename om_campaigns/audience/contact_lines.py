@@ -28,7 +28,7 @@ class ContactLine(SQLModel, table=True):
     __tablename__ = "contact_line"
     __table_args__ = (UniqueConstraint("organisation_id", "name"), one_of("origin", Origin))
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     organisation_id: int = Field(sa_column=reference("organisation.id", index=False))
     name: str
     name_en: str = ""

@@ -83,7 +83,7 @@ class Organisation(SQLModel, table=True):
         CheckConstraint("adviser_headcount >= 0", name="headcount_counts"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     public_id: str = key(default_factory=new_ref, unique=True)
     slug: str = key(unique=True)
     name: str
@@ -171,7 +171,7 @@ class Address(SQLModel, table=True):
     __tablename__ = "address"
     __table_args__ = (UniqueConstraint("hmac", "key_id"), one_of("kind", AddressKind), one_of("bounce_state", BounceState))
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     ref: str = key(default_factory=new_ref, unique=True)
     address: str
     normal_key: str = key(unique=True)
@@ -190,7 +190,7 @@ class Person(SQLModel, table=True):
     __tablename__ = "person"
     __table_args__ = (one_of("status", PersonStatus), one_of("origin", Origin))
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     public_id: str = key(default_factory=new_ref, unique=True)
     staff_key: str | None = key(default=None, unique=True)
     full_name: str
@@ -215,7 +215,7 @@ class Seat(SQLModel, table=True):
         index_of_few("seat", "address_id"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     person_id: int | None = Field(default=None, sa_column=reference("person.id", nullable=True, index=False))
     organisation_id: int = Field(sa_column=reference("organisation.id"))
     address_id: int | None = Field(default=None, sa_column=reference("address.id", nullable=True, index=False))
@@ -245,7 +245,7 @@ class Basis(SQLModel, table=True):
         one_of("origin", Origin),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     address_id: int = Field(sa_column=reference("address.id", index=False))
     kind: BasisKind = Field(sa_type=by_value(BasisKind), nullable=False)
     mailing_list: str = key()
@@ -272,7 +272,7 @@ class Suppression(SQLModel, table=True):
         one_of("reason", SuppressionReason),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     hmac: str = key()
     key_id: str = key()
     scope_kind: SuppressionScope = Field(sa_type=by_value(SuppressionScope), nullable=False)
@@ -308,7 +308,7 @@ class Network(SQLModel, table=True):
     __tablename__ = "network"
     __table_args__ = (one_of("kind", NetworkKind),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     slug: str = key(unique=True)
     name: str
     kind: NetworkKind = Field(sa_type=by_value(NetworkKind), nullable=False)
@@ -361,7 +361,7 @@ class Touch(SQLModel, table=True):
         one_of("route", Route),
     )
 
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    id: int = Field(default=None, sa_column=Column(Integer, primary_key=True))
     campaign_id: int
     occasion: str = key()
     step: str = key()
@@ -388,7 +388,7 @@ class Response(SQLModel, table=True):
         one_of("kind", ResponseKind),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     kind: ResponseKind = Field(sa_type=by_value(ResponseKind), nullable=False)
     source_key: str = key()
     at: datetime = Field(sa_type=Instant, nullable=False)

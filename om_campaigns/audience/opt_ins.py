@@ -27,7 +27,7 @@ class OptIn(SQLModel, table=True):
 
     __tablename__ = "opt_in"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     ref: str = key(default_factory=new_ref, unique=True)
     address: str
     normal_key: str = key(index=True)

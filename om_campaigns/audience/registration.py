@@ -32,5 +32,5 @@ def take_person(session: Session, name: str, address_id: int, now: datetime, act
     person = Person(full_name=name, name_key=fold(name), main_address_id=address_id, language=language, origin=Origin.answer)
     session.add(person)
     session.flush()
-    record_change(session, "person", person.id or 0, "name", None, name, now, actor, Origin.answer)
-    return person.id or 0
+    record_change(session, "person", person.id, "name", None, name, now, actor, Origin.answer)
+    return person.id

@@ -36,7 +36,7 @@ class Acknowledgement(SQLModel, table=True):
         CheckConstraint("is_declined = (level IS NULL)", name="says_one_thing"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     source_key: str = key(unique=True)
     pack_id: int = Field(sa_column=reference("pack.id"))
     organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))
@@ -72,7 +72,7 @@ class ActionReport(SQLModel, table=True):
         Index("ix_action_report_organisation_at", "organisation_id", "at"),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     source_key: str = key(unique=True)
     organisation_id: int = Field(sa_column=reference("organisation.id", index=False))
     effect_level: int

@@ -39,7 +39,7 @@ class Task(SQLModel, table=True):
     __tablename__ = "task"
     __table_args__ = (one_of("kind", TaskKind),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     kind: TaskKind = Field(sa_type=by_value(TaskKind), nullable=False)
     source_key: str = key(unique=True)
     organisation_id: int | None = Field(default=None, sa_column=reference("organisation.id", nullable=True))

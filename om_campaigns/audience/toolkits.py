@@ -23,7 +23,7 @@ class Toolkit(SQLModel, table=True):
 
     __tablename__ = "toolkit"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     code: str = key(unique=True)
     name: str
     name_en: str = ""
@@ -43,7 +43,7 @@ class ToolkitVersion(SQLModel, table=True):
     __tablename__ = "toolkit_version"
     __table_args__ = (UniqueConstraint("toolkit_id", "version"), one_of("status", ToolkitStatus), one_of("change_kind", ChangeKind))
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     toolkit_id: int = Field(sa_column=reference("toolkit.id", index=False))
     version: str = key()
     sort_key: str = key()

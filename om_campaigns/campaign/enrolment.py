@@ -131,7 +131,7 @@ def find_followed(session: Session) -> frozenset[str]:
 def sources_of(entry: Entry, today: date) -> set[str]:
     """Whose changes may let somebody enter (see ``unseen``): the audience, what its segments ask of history, campaigns it looks at."""
     asked = [subjects(segment_of(audience), today=today, campaigns=entry.campaign_ids) for audience in entry.definition.audiences]
-    own = (entry.campaign.id or 0,) if entry.definition.re_enter == ReEnter.after_finish else ()
+    own = (entry.campaign.id,) if entry.definition.re_enter == ReEnter.after_finish else ()
     return {AUDIENCE, *read_history(asked), *map(source_of, (*entry.not_while_in, *entry.starts_after, *own))}
 
 

@@ -91,7 +91,7 @@ class Judgement:
 
 def judge_entry(session: Session, campaign: Campaign, rule: EntryRule, entering: Subjects, now: datetime) -> Judgement:
     """Whether so many may enter at ``now``. Whoever then lets them in holds the campaign's row (``lock_entry``)."""
-    lately = load_entered(session, campaign.id or 0, now - DAY)
+    lately = load_entered(session, campaign.id, now - DAY)
     bound = rule.bound(load_largest(campaign))
     if not (lately + entering).is_within(bound):  # only now is it worth reading the whole history
         bound = rule.bound(load_largest(campaign).at_least(load_undisputed(session, campaign, now)))
@@ -107,7 +107,7 @@ def lock_entry(session: Session, campaign: Campaign) -> None:
 def confirm_entry(session: Session, what: PermissionKind, campaign: Campaign, figure: int, who: str, now: datetime) -> None:
     """Somebody has seen that ``figure`` would enter and said yes. No figure, no permission."""
     if figure > 0:
-        already = load_entered(session, campaign.id or 0, now, inclusive=True).total
+        already = load_entered(session, campaign.id, now, inclusive=True).total
         record_permission(session, what, subject=campaign.name, figure=figure, already=already, who=who, at=now, until=now + CONFIRMED_FOR)
 
 
@@ -119,7 +119,7 @@ def most_by(figure: int) -> int:
 def _is_confirmed(session: Session, campaign: Campaign, entering: Subjects, now: datetime) -> bool:
     """A permission covers who entered since it was given, and those who would enter now."""
     for given in load_permissions(session, ENTRY_KINDS, now, subject=campaign.name):
-        since = load_entered(session, campaign.id or 0, given.at, inclusive=True).total - given.already
+        since = load_entered(session, campaign.id, given.at, inclusive=True).total - given.already
         if since + entering.total <= most_by(given.figure or 0):
             return True
     return False
@@ -194,7 +194,7 @@ def settle_hold(session: Session, campaign: Campaign, now: datetime, actor: str)
     query = select(Task).where(col(Task.kind) == TaskKind.entry_held, col(Task.closed_at).is_(None))
     for task in session.execute(query).scalars().all():
         if task.detail["campaign"] == campaign.name:
-            close_task(session, task.id or 0, now, actor)
+            close_task(session, task.id, now, actor)
 
 
 def _describe(campaign: Campaign) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Campaign(SQLModel, table=True):
     __tablename__ = "campaign"
     __table_args__ = (one_of("kind", CampaignKind), one_of("status", CampaignStatus))
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     public_id: str = key(default_factory=new_ref, unique=True)
     name: str = key(unique=True)
     kind: CampaignKind = Field(sa_type=by_value(CampaignKind), nullable=False)
@@ -61,7 +61,7 @@ class Permission(SQLModel, table=True):
     __tablename__ = "permission"
     __table_args__ = (one_of("what", PermissionKind), Index("ix_permission_subject", "subject", "what"))
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     what: PermissionKind = Field(sa_type=by_value(PermissionKind), nullable=False)
     subject: str = key(default="")
     hash: str = key(default="")
@@ -78,7 +78,7 @@ class CampaignVersion(SQLModel, table=True):
     __tablename__ = "campaign_version"
     __table_args__ = (UniqueConstraint("campaign_id", "number"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
     number: int
     structure_hash: str = key()
@@ -165,7 +165,7 @@ class Enrolment(SQLModel, table=True):
         one_of("reason", Reason),
     )
 
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    id: int = Field(default=None, sa_column=Column(Integer, primary_key=True))
     campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
     occasion: str = key(default="")
     subject_kind: RecipientKind = Field(sa_type=by_value(RecipientKind), nullable=False)
@@ -245,7 +245,7 @@ class Dispatch(SQLModel, table=True):
         one_of("reason", Reason),
     )
 
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    id: int = Field(default=None, sa_column=Column(Integer, primary_key=True))
     campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
     occasion: str = key(default="")
     step: str = key()
@@ -304,7 +304,7 @@ class Pack(SQLModel, table=True):
         one_of("relay_state", RelayState),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     public_id: str = key(default_factory=new_ref, unique=True)
     code: str = key(unique=True)
     dispatch_id: int = Field(sa_column=reference("dispatch.id"))

@@ -109,7 +109,7 @@ class Packing:
         for step in steps:
             cascade = self._cascade(passing, "", step.name)
             fill_houses(self.session, self.ready.houses.values(), chosen=fill_receivers(self.session, cascade))
-            follow_receivers(self.session, self.ready.campaign.id or 0, version_id, position)
+            follow_receivers(self.session, self.ready.campaign.id, version_id, position)
             gather(self.session, self.ready, version_id, position, step, self.today, until)
         self.session.execute(
             update(ROW)
@@ -118,7 +118,7 @@ class Packing:
         )
 
     def _cascade(self, passing: Passing, occasion: str, step: str) -> Cascade:
-        cascade = passing.cascade(load_served(self.session, self.ready.campaign.id or 0, occasion, step))
+        cascade = passing.cascade(load_served(self.session, self.ready.campaign.id, occasion, step))
         self._cascades.setdefault((occasion, step), []).append(cascade)
         return cascade
 

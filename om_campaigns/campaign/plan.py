@@ -64,7 +64,7 @@ def plan(session: Session, ready: Ready, calendar: Calendar, caps: Caps, now: da
     result.exited = _exit_where_met(session, ready, now, today, until)
     packing = Packing(session, ready, today)
     renew_temporary(session, ROW)
-    waited_for = calendar.plan_waiting(session, ready.campaign.id or 0, ready.definitions, now, until)
+    waited_for = calendar.plan_waiting(session, ready.campaign.id, ready.definitions, now, until)
     for version_id in sorted({version_id for version_id, _ in waited_for}):
         definition = ready.definitions[version_id]
         steps = [step for step in definition.steps if (version_id, step.name) in waited_for]

@@ -68,9 +68,9 @@ def publish(session: Session, name: str, definition: CampaignDefinition, files: 
     content_hash = digest(*[part for path in sorted(hashes) for part in (path, hashes[path])])
     latest = session.get(CampaignVersion, campaign.latest_version_id) if campaign.latest_version_id else None
     if latest is not None and (latest.structure_hash, latest.content_hash) == (structure_hash, content_hash):
-        return Published(campaign, latest.id or 0, latest.number, is_new=False, is_first=False)
+        return Published(campaign, latest.id, latest.number, is_new=False, is_first=False)
     version = CampaignVersion(
-        campaign_id=campaign.id or 0,
+        campaign_id=campaign.id,
         number=latest.number + 1 if latest else 1,
         structure_hash=structure_hash,
         content_hash=content_hash,
@@ -86,11 +86,11 @@ def publish(session: Session, name: str, definition: CampaignDefinition, files: 
             session.add(Blob(hash=each, body=files[path]))
             known.add(each)
     session.flush()
-    session.add_all(CampaignFile(version_id=version.id or 0, path=path, blob_hash=each) for path, each in sorted(hashes.items()))
+    session.add_all(CampaignFile(version_id=version.id, path=path, blob_hash=each) for path, each in sorted(hashes.items()))
     campaign.latest_version_id = version.id
     session.add(campaign)
     session.flush()
-    return Published(campaign, version.id or 0, version.number, is_new=True, is_first=is_first)
+    return Published(campaign, version.id, version.number, is_new=True, is_first=is_first)
 
 
 def _refuse_other_nature(campaign: Campaign, definition: CampaignDefinition) -> None:

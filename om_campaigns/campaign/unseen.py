@@ -30,7 +30,7 @@ class UnseenChange(SQLModel, table=True):
 
     __tablename__ = "unseen_change"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     source: str = key(index=True)
 
 

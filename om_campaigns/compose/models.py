@@ -29,7 +29,7 @@ class PackRevision(SQLModel, table=True):
     __tablename__ = "pack_revision"
     __table_args__ = (UniqueConstraint("pack_id", "number"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     pack_id: int = Field(sa_column=reference("pack.id", index=False))
     number: int
     edition_id: str = key(foreign_key="edition.id")
@@ -49,7 +49,7 @@ class OverlayChange(SQLModel, table=True):
         one_of("origin", Origin),
     )
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     organisation_id: int = Field(sa_column=reference("organisation.id", index=False))
     campaign_id: int = Field(sa_column=reference("campaign.id", index=False))
     step: str = key()
@@ -97,7 +97,7 @@ class CountedLink(SQLModel, table=True):
     __tablename__ = "counted_link"
     __table_args__ = (Index("ix_counted_link_text", "version_id", "step"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     ref: str = key(unique=True)
     version_id: int = Field(sa_column=reference("campaign_version.id", index=False))
     step: str = key()

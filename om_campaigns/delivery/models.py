@@ -51,7 +51,7 @@ class Worker(SQLModel, table=True):
 
     __tablename__ = "worker"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     name: str
     boot: str = key()
     started_at: datetime = Field(sa_type=Instant, nullable=False)
@@ -77,7 +77,7 @@ class Message(SQLModel, table=True):
         one_of("state", MessageState),
     )
 
-    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True))
+    id: int = Field(default=None, sa_column=Column(Integer, primary_key=True))
     ref: str = key(default_factory=new_ref, unique=True)
     message_id: str = key()
     kind: MessageKind = Field(default=MessageKind.campaign, sa_type=by_value(MessageKind), nullable=False)
@@ -120,7 +120,7 @@ class Notice(SQLModel, table=True):
     __tablename__ = "notice"
     __table_args__ = (Index("ix_notice_due", "due_at"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     purpose: str = key()
     address: str
     address_id: int | None = Field(default=None, sa_column=reference("address.id", nullable=True))

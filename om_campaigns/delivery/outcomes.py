@@ -297,7 +297,7 @@ def settle(session: Session, message: Message, now: datetime, *, arrived: bool) 
     session.flush()
     query = select(Dispatch).join(MessageDispatch, col(MessageDispatch.dispatch_id) == col(Dispatch.id))
     dispatches = session.execute(query.where(col(MessageDispatch.message_id) == message.id)).scalars().all()
-    moved = {each.id or 0: _settle_dispatch(session, each, now) for each in dispatches if each.status is DispatchStatus.uncertain}
+    moved = {each.id: _settle_dispatch(session, each, now) for each in dispatches if each.status is DispatchStatus.uncertain}
     session.flush()
     return moved
 

@@ -191,7 +191,7 @@ def _load_made(session: Session, dispatch_ids: list[int]) -> dict[int, list[tupl
 def _of_made(made: Sequence[tuple[Part, Message]]) -> dict[str, Any]:
     """After a kill or a refusal between the parts of a pack, only what is missing goes out; no name is given twice."""
     earlier = tuple(
-        Earlier(part, each.id or 0, each.ref, each.message_id, each.attempts, each.claimed_at, each.state in SERVED)
+        Earlier(part, each.id, each.ref, each.message_id, each.attempts, each.claimed_at, each.state in SERVED)
         for part, each in made
         if each.state in (MessageState.retry, *SERVED)
     )

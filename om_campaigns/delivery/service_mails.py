@@ -143,7 +143,7 @@ class _Sending:
             session.add(message)
             session.flush()
             notice.message_id = message.id
-            letter = ClaimedLetter(message.id or 0, message.claim_id, written.prepared, message.attempts, message.claimed_at)
+            letter = ClaimedLetter(message.id, message.claim_id, written.prepared, message.attempts, message.claimed_at)
             return letter, written.body_hash, _count_claim(session)
 
     def _record(self, number: int, done: Done, body_hash: str) -> bool:

@@ -55,7 +55,7 @@ def start_worker(engine: Engine, lock_folder: Path, now: datetime) -> Registered
         worker = Worker(name=name, boot=load_boot(engine), started_at=now)
         session.add(worker)
         session.flush()
-        number = worker.id or 0
+        number = worker.id
     return Registered(number, name, release)
 
 
@@ -166,4 +166,4 @@ def _make_attempt(session: Session, message: Message) -> Attempt:
     rows = session.execute(served).all()
     part = rows[0].part if rows else Part.mail
     numbers = tuple(row.dispatch_id for row in rows)
-    return Attempt(message.id or 0, message.claim_id, message.attempts, numbers, part, message.zone, message.ideas, message.items)
+    return Attempt(message.id, message.claim_id, message.attempts, numbers, part, message.zone, message.ideas, message.items)

@@ -38,7 +38,7 @@ class InboundMail(SQLModel, table=True):
     __tablename__ = "inbound_mail"
     __table_args__ = (one_of("kind", MailKind),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(default=None, primary_key=True)
     digest: str = unique_key(unique=True)
     kind: MailKind = Field(sa_type=by_value(MailKind), nullable=False)
     at: datetime = Field(sa_type=Instant, nullable=False)

@@ -55,7 +55,7 @@ def find_counterparts(there: Session, here: Session, name: str) -> Counterparts:
         number = mine.get((found.campaigns.get(row.campaign_id, 0), row.number, row.structure_hash))
         if number is not None:
             found.versions[row.id] = number
-    found.latest_versions = {each.id or 0: each.latest_version_id or 0 for each in here.execute(campaigns).scalars()}
+    found.latest_versions = {each.id: each.latest_version_id or 0 for each in here.execute(campaigns).scalars()}
     return found
 
 

@@ -260,7 +260,7 @@ def _remember(there: Session, here: Session, row: Any, same: Counterparts, campa
 def _take_largest_entries(there: Session, here: Session, same: Counterparts) -> None:
     """How many entered a campaign on its largest day is known there, too."""
     for theirs in there.execute(select(Campaign)).scalars().all():
-        mine = here.get(Campaign, same.campaigns.get(theirs.id or 0, 0))
+        mine = here.get(Campaign, same.campaigns.get(theirs.id, 0))
         if mine is not None:
             mine.largest_entry = max(mine.largest_entry, theirs.largest_entry)
             mine.largest_house_entry = max(mine.largest_house_entry, theirs.largest_house_entry)
@@ -305,7 +305,7 @@ def _make_worker(here: Session, now: datetime) -> int:
     worker = Worker(name="taken over", boot="", started_at=now, ended_at=now)
     here.add(worker)
     here.flush()
-    return worker.id or 0
+    return worker.id
 
 
 def _take_packs(there: Session, here: Session, same: Counterparts, numbers: dict[int, int]) -> None:

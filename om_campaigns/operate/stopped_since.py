@@ -196,7 +196,7 @@ def _halt(there: Session, here: Session, done: Stops) -> None:
 
 def _stop_campaigns(there: Session, here: Session, same: Counterparts, done: Stops, now: datetime) -> None:
     for theirs in there.execute(select(Campaign).where(table_of(Campaign).c.status != CampaignStatus.running)).scalars().all():
-        mine = here.get(Campaign, same.campaigns.get(theirs.id or 0, 0))
+        mine = here.get(Campaign, same.campaigns.get(theirs.id, 0))
         if mine is None or mine.status is CampaignStatus.stopped or mine.status is theirs.status:
             continue
         if theirs.status is CampaignStatus.stopped:

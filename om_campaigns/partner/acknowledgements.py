@@ -170,7 +170,7 @@ def record_acknowledgement(
     session.add(
         Acknowledgement(
             source_key=source_key,
-            pack_id=pack.id or 0,
+            pack_id=pack.id,
             organisation_id=organisation_id,
             is_declined=level is None,
             level=level,

@@ -179,7 +179,7 @@ def answer_toolkit(app: App, reach: Reach, house: str, code: str, choice: str) -
     now = app.now()
     with store.write(app.engine) as session:
         found = find_house(session, reach, house, locks=True)
-        number = found.id or 0 if found else 0
+        number = found.id if found else 0
         if choice == "nein":
             return end_use(session, number, code, now, origin=Origin.partner, actor=reach.actor)
         if choice == "wieder":

@@ -35,10 +35,10 @@ def show_people(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
         house = find_house(session, reach, slug)
         if house is None:
             return None
-        people = _people(session, house.id or 0, app)
+        people = _people(session, house.id, app)
         below = select(Organisation).where(col(Organisation.parent_id) == house.id, col(Organisation.id).in_(reach.houses))
         offices = [
-            {"slug": each.slug, "name": each.name, "receivers": [one.name for one in find_receivers(session, each.id or 0, today)]}
+            {"slug": each.slug, "name": each.name, "receivers": [one.name for one in find_receivers(session, each.id, today)]}
             for each in session.execute(below.order_by(col(Organisation.name))).scalars()
         ]
     deputies = [each["ref"] for each in people if Role.deputy in each["roles"]]
@@ -53,7 +53,7 @@ def save_deputies(app: App, reach: Reach, slug: str, chosen: Collection[str], sh
     now = app.now()
     with store.write(app.engine) as session:
         house = find_house(session, reach, slug, locks=True)
-        people = _people(session, house.id or 0, app) if house else []
+        people = _people(session, house.id, app) if house else []
         if house is None or not set(chosen) - set(shown) <= {each["ref"] for each in people}:
             return False
         deputies = merge_ticks(shown, chosen, (each["ref"] for each in people if Role.deputy in each["roles"]))

@@ -36,7 +36,7 @@ def confirm_version(session: Session, organisation_id: int, code: str, now: date
         ("version", before.version, version.version),
         ("confirmed_on", _day(use.confirmed_on), today.isoformat()),
     ]
-    use.version_id, use.confirmed_on = version.id or 0, today
+    use.version_id, use.confirmed_on = version.id, today
     _note(session, organisation_id, code, changes, now, origin, actor)
     source_key = digest("confirmed", str(organisation_id), code, version.version, today.isoformat())
     known = select(col(Response.id)).where(col(Response.kind) == ResponseKind.confirmed_version, col(Response.source_key) == source_key)
@@ -73,7 +73,7 @@ def resume_use(session: Session, organisation_id: int, code: str, now: datetime,
     version = session.execute(query).scalar_one_or_none() if before else None
     if version is None:
         return False
-    session.add(ToolkitUse(organisation_id=organisation_id, toolkit_id=version.toolkit_id, version_id=version.id or 0))
+    session.add(ToolkitUse(organisation_id=organisation_id, toolkit_id=version.toolkit_id, version_id=version.id))
     _note(session, organisation_id, code, [("version", None, version.version)], now, origin, actor)
     session.flush()
     return True

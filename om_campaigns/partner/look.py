@@ -52,7 +52,7 @@ def show_logo(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
 def load_look(session: Session, house: Organisation) -> OwnLook:
     """What a house chose; without colour and logo where it chose none."""
     nothing = OwnLook(KEY + house.public_id, house.name, house.brand or "", "")
-    return load_looks(session, house.public_id).get(house.id or 0, nothing)
+    return load_looks(session, house.public_id).get(house.id, nothing)
 
 
 def read_accent(app: App, house: Organisation, text: str) -> str | ColourFault:
@@ -75,7 +75,7 @@ def save_look(session: Session, house: Organisation, accent: str, logo: Logo | N
     if changes:
         session.execute(delete(HouseLook).where(col(HouseLook.organisation_id) == house.id))
         if accent or logo:
-            session.add(HouseLook(organisation_id=house.id or 0, over=house.brand or "", accent=accent, logo=new))
+            session.add(HouseLook(organisation_id=house.id, over=house.brand or "", accent=accent, logo=new))
     return changes
 
 
@@ -88,7 +88,7 @@ def save_logo(app: App, reach: Reach, slug: str, content: bytes, *, drop: bool =
             return False
         before = load_look(session, house)
         logo = _keep(session, app, house, *new) if new else None if drop else before.logo
-        record_changes(session, "organisation", house.id or 0, save_look(session, house, before.accent, logo), reach.actor, app.now())
+        record_changes(session, "organisation", house.id, save_look(session, house, before.accent, logo), reach.actor, app.now())
     return True
 
 
@@ -96,7 +96,7 @@ def _keep(session: Session, app: App, house: Organisation, body: bytes, width: i
     """A logo that is kept now; the same one is kept once."""
     name = f"{make_key(encode(body))}/{house.slug}.png"
     if session.get(LogoPicture, name) is None:
-        session.add(LogoPicture(name=name, organisation_id=house.id or 0, body=body, width=width, height=height, made_at=app.now()))
+        session.add(LogoPicture(name=name, organisation_id=house.id, body=body, width=width, height=height, made_at=app.now()))
         session.flush()
     return Logo(name, width, height)
 

@@ -107,7 +107,7 @@ def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], show
             save_routes(session, house, new)
             changes.append(("routes", as_text([each.value for each in routes]), as_text([each.value for each in new])))
         changes += save_look(session, house, accent, look.logo)
-        record_changes(session, "organisation", house.id or 0, changes, reach.actor, now)
+        record_changes(session, "organisation", house.id, changes, reach.actor, now)
     return Wrong()
 
 
@@ -225,7 +225,5 @@ def read_routes(first: str, others: Sequence[str], ways: Sequence[Route]) -> lis
 def save_routes(session: Session, house: Organisation, routes: Sequence[Route]) -> None:
     """Put these in the place of what the house stated."""
     session.execute(delete(OrganisationRoute).where(col(OrganisationRoute.organisation_id) == house.id))
-    session.add_all(
-        OrganisationRoute(organisation_id=house.id or 0, position=position, route=route) for position, route in enumerate(routes)
-    )
+    session.add_all(OrganisationRoute(organisation_id=house.id, position=position, route=route) for position, route in enumerate(routes))
     session.flush()

@@ -96,7 +96,7 @@ def open_desk(session: Session, app: App, text: OwnText) -> Desk:
         hint = make_hint(text.step, known, f"its steps: {', '.join(known)}")
         raise InputError(f"'{text.campaign}' has no step '{text.step}'", hint=hint)
     language = text.language or house.language or app.settings.language
-    letter = LetterKey(campaign.id or 0, version_id, text.step, "", language, house.id or 0, Sender.home, 0, Purpose.pack)
+    letter = LetterKey(campaign.id, version_id, text.step, "", language, house.id, Sender.home, 0, Purpose.pack)
     if not (library.pack_text(letter) or any(audience.passes_on for audience in definition.audiences)):
         raise InputError(f"'{text.campaign}/{text.step}' is not passed on by houses, so there is nothing to say in their own words")
     step = library.step_file(letter)

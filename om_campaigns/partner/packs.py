@@ -57,7 +57,7 @@ def write_pack(app: App, code: str, folder: Path, now: datetime, forms: Collecti
         text = make_pack_text(library, key)
         if is_open:
             library.record_made(session, now)
-            record_revisions(session, library, [(pack.id or 0, key)], now)
+            record_revisions(session, library, [(pack.id, key)], now)
     files = {FILE_NAMES[form]: make_file(text, form) for form in forms} if forms else make_files(text)
     for name, content in files.items():
         path = folder / name
@@ -231,7 +231,7 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
                 offer_again(pack, last_day, now)
             except ValueError as error:
                 raise InputError(f"pack {pack.code} is {pack.relay_state.value}; there is nothing to hand over any more") from error
-            record_change(session, "pack", pack.id or 0, "address_id", str(before), str(receiver.address_id), now, actor, origin)
+            record_change(session, "pack", pack.id, "address_id", str(before), str(receiver.address_id), now, actor, origin)
         return {"code": pack.code, "receiver": _name_at(session, receiver.seat_id, receiver.address_id), "is_new": is_new}
 
 

@@ -127,7 +127,7 @@ def _name_distributor(session: Session, keyring: Keyring, said: Said, now: datet
     if given is None:
         return {}
     address = take_address(session, keyring, given)
-    address_id, people = address.id or 0, people_of(session, address.id or 0, said.day)
+    address_id, people = address.id, people_of(session, address.id, said.day)
     if not people and address.kind is AddressKind.personal:
         people = [take_person(session, said.name, address_id, now, ACTOR)]
     number = people[0] if len(people) == 1 else None

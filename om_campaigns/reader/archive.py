@@ -256,7 +256,7 @@ def _changed_at(session: Session, version: CampaignVersion, prefix: str) -> date
         published[number] = at
     since = version.published_at
     for number, found in texts.items():
-        if found != texts.get(version.id or 0):
+        if found != texts.get(version.id):
             break
         since = published[number]
     return since

@@ -167,7 +167,7 @@ def choose(session: Session, which: Which) -> list[Leaving]:
             fate = Fate.stopped_otherwise
         else:
             fate = Fate.undone
-        chosen.append(Leaving(address_id, scope, mine[0].at, fate, (block.id or 0) if block else 0))
+        chosen.append(Leaving(address_id, scope, mine[0].at, fate, block.id if block else 0))
     return chosen
 
 

@@ -124,7 +124,7 @@ def confirm(session: Session, keyring: Keyring, opt_in: OptIn, now: datetime) ->
     address = take_address(session, keyring, NormalAddress(opt_in.address, opt_in.normal_key, domain))
     _take_seat(session, opt_in, address, now)
     for mailing_list in opt_in.mailing_lists:
-        _record_consent(session, opt_in, address.id or 0, mailing_list, now)
+        _record_consent(session, opt_in, address.id, mailing_list, now)
     _reopen(session, address, opt_in, now)
     session.flush()
     return True
@@ -141,7 +141,7 @@ def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime)
 
     Whoever sits there already reads as an adviser from now on, too: without that role no series would take them in.
     """
-    seat, people = table_of(Seat), people_of(session, address.id or 0)
+    seat, people = table_of(Seat), people_of(session, address.id)
     here = or_(seat.c.id.in_(seats_at(address.id)), seat.c.person_id.in_(people))
     columns = (seat.c.id, seat.c.organisation_id, seat.c.person_id)
     known = session.execute(select(*columns).where(here).order_by(seat.c.is_primary_home.desc(), seat.c.id)).all()
@@ -155,13 +155,13 @@ def _take_seat(session: Session, opt_in: OptIn, address: Address, now: datetime)
         return
     person_id = next((row.person_id for row in known if row.person_id in people), None) or next(iter(people), None)
     if person_id is None:
-        person_id = take_person(session, opt_in.full_name, address.id or 0, now, Channel.page, opt_in.language)
+        person_id = take_person(session, opt_in.full_name, address.id, now, Channel.page, opt_in.language)
     place = Seat(
         person_id=person_id, organisation_id=opt_in.organisation_id, is_primary_home=not known, strength=ROLE_STRENGTH[Role.adviser]
     )
     session.add(place)
     session.flush()
-    session.add(SeatRole(seat_id=place.id or 0, role=Role.adviser))
+    session.add(SeatRole(seat_id=place.id, role=Role.adviser))
 
 
 def _record_consent(session: Session, opt_in: OptIn, address_id: int, mailing_list: str, now: datetime) -> None:
@@ -213,7 +213,7 @@ def _reopen(session: Session, address: Address, opt_in: OptIn, now: datetime) ->
             left.reopened = f" {' '.join(sorted(lists | reopened))} "
             said["reopened", told] = " ".join(sorted(lists))
     for (name, told), new in said.items():
-        record_change(session, "address", address.id or 0, name, told, new, now, Channel.page, Origin.answer)
+        record_change(session, "address", address.id, name, told, new, now, Channel.page, Origin.answer)
 
 
 def forget_old(session: Session, now: datetime) -> int:

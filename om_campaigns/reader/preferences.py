@@ -268,7 +268,7 @@ def _save_person(session: Session, visitor: Visitor, before: Settings, wanted: S
     person = _person(session, visitor.address_id, today)
     if person is None:
         return
-    number = person.id or 0
+    number = person.id
     if wanted.language != before.language:
         record_change(session, "person", number, "language", person.language, wanted.language, now, Channel.page.value, Origin.answer)
         person.language = wanted.language

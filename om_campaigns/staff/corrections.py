@@ -80,7 +80,7 @@ def settle_letters(app: App, chosen: Chosen, now: datetime, actor: str, *, arriv
             for number, status in settle(session, message, now, arrived=arrived).items():
                 old = DispatchStatus.uncertain.value
                 record_change(session, "dispatch", number, "status", old, status.value, now, actor, Origin.staff, batch)
-            events.message_settled(message.id or 0, arrived=arrived)
+            events.message_settled(message.id, arrived=arrived)
     return len(messages)
 
 
@@ -101,7 +101,7 @@ class Amended:
 def look_at_gaps(app: App, name: str, now: datetime) -> int:
     """How many letters ``send_gaps`` would owe once more; changes nothing."""
     with store.undone(app.engine) as session:
-        return reopen_failed(session, _running(session, name).id or 0, now)
+        return reopen_failed(session, _running(session, name).id, now)
 
 
 def send_gaps(
@@ -112,10 +112,10 @@ def send_gaps(
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
     with store.write(app.engine) as session:
         campaign = _running(session, name)
-        owed = reopen_failed(session, campaign.id or 0, now)
+        owed = reopen_failed(session, campaign.id, now)
         _forgive(session, campaign, owed)
         _find_openings(session, app, campaign, now)
-        chosen = [of_campaign(campaign.id or 0), tried_before()]
+        chosen = [of_campaign(campaign.id), tried_before()]
     return Amended(owed, None, hand_over(app, now, chosen, stop=stop, progress=progress))
 
 
@@ -136,7 +136,7 @@ def send_correction(
         campaign = _running(session, name)
         found = correct(session, campaign, step, now, _find_other_words(app, session, campaign, step))
         _forgive(session, campaign, found.owed)
-        chosen = [of_campaign(campaign.id or 0), of_correction(step, found.suffix)]
+        chosen = [of_campaign(campaign.id), of_correction(step, found.suffix)]
     return Amended(found.owed, found, hand_over(app, now, chosen, stop=stop, progress=progress))
 
 
@@ -169,12 +169,12 @@ def _running(session: Session, name: str) -> Campaign:
 def _forgive(session: Session, campaign: Campaign, owed: int) -> None:
     """Somebody looked and makes it good: earlier failures no longer count against the campaign, new ones do."""
     if owed:
-        release_campaign(session, campaign.id or 0)
+        release_campaign(session, campaign.id)
 
 
 def _find_openings(session: Session, app: App, campaign: Campaign, now: datetime) -> None:
     houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
     fill_houses(session, houses.values())
     caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
-    fill_slice(session, find_late_letters(session, campaign.id or 0, now))
+    fill_slice(session, find_late_letters(session, campaign.id, now))
     reschedule(session, Calendar(), load_definitions(session, campaign), caps, now)

@@ -159,7 +159,7 @@ def admit(app: App, name: str, expect: int | None, now: datetime, actor: str) ->
                 hint=f"if that is right: om-campaigns campaign admit {name} --expect {total}",
             )
         confirm_entry(session, PermissionKind.admit, campaign, total, actor, now)
-        record_change(session, "campaign", campaign.id or 0, "admitted", None, str(total), now, actor, Origin.staff)
+        record_change(session, "campaign", campaign.id, "admitted", None, str(total), now, actor, Origin.staff)
         note_held(session, campaign, None, now)
         settle_hold(session, campaign, now, actor)
     events.entry_admitted(name, total, actor)

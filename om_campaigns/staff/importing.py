@@ -250,7 +250,7 @@ def pause_campaign(app: App, name: str, now: datetime, actor: str) -> bool:
         campaign = releases.get_campaign(session, name)
         done = releases.pause(session, campaign, now)
         if done:
-            _note_status(session, campaign.id or 0, "running", "paused", now, actor)
+            _note_status(session, campaign.id, "running", "paused", now, actor)
     return done
 
 
@@ -261,8 +261,8 @@ def resume_campaign(app: App, name: str, now: datetime, actor: str) -> bool:
         campaign = releases.get_campaign(session, name)
         done = releases.resume(session, campaign, now)
         if done:
-            release_campaign(session, campaign.id or 0)
-            _note_status(session, campaign.id or 0, "paused", "running", now, actor)
+            release_campaign(session, campaign.id)
+            _note_status(session, campaign.id, "paused", "running", now, actor)
     return done
 
 
@@ -274,7 +274,7 @@ def stop_campaign(app: App, name: str, now: datetime, actor: str) -> int:
         before = campaign.status.value
         cancelled = releases.stop(session, campaign, now)
         if before != "stopped":
-            _note_status(session, campaign.id or 0, before, "stopped", now, actor)
+            _note_status(session, campaign.id, before, "stopped", now, actor)
     return cancelled
 
 

@@ -93,7 +93,7 @@ def find_faults(
             continue
         desk.cannot_make(find_missing_texts(draft))
         day = local_day(now, load_zone(desk.composer.houses.zone(house_id, app.settings.zone)))
-        blank = LetterKey(version.campaign.id or 0, version.version_id, "", "", "", house_id, Sender.om, day)
+        blank = LetterKey(version.campaign.id, version.version_id, "", "", "", house_id, Sender.om, day)
         for key in _keys(draft, blank, desk.composer.library, app.settings.language):
             desk.check(draft.name, key)
         if draft.definition.is_public:

@@ -89,14 +89,14 @@ def move_to_latest(app: App, name: str, now: datetime, actor: str, *, is_dry_run
         mover = _Mover(session, campaign, definitions, now, app.settings.zone_info, leads_on=definitions[latest].then in successors)
         fill_slice(session, find_settled(session, campaign, now))
         advance(session, campaign, definitions, mover.calendar, now, successors)
-        for version_id, standing in sorted(load_standing(session, campaign.id or 0).items()):
+        for version_id, standing in sorted(load_standing(session, campaign.id).items()):
             if version_id != latest:
                 for step in standing:
                     mover.move(version_id, step)
         done = Moved(name, mover.numbers[latest], mover.moves, mover.stays)
         if done.readers:
             new = f"version {done.version}: {done.readers} readers"
-            record_change(session, "campaign", campaign.id or 0, "moved to", None, new, now, actor, Origin.staff)
+            record_change(session, "campaign", campaign.id, "moved to", None, new, now, actor, Origin.staff)
     if done.readers and not is_dry_run:
         events.readers_moved(name, done.version, done.readers)
     return done
@@ -309,7 +309,7 @@ def skip_step(app: App, name: str, step: str, now: datetime, actor: str) -> Skip
         found = _look(session, campaign, step)
         if found.was_skipped:
             return found
-        session.add(SkippedStep(campaign_id=campaign.id or 0, step=step, at=now, actor=actor))
+        session.add(SkippedStep(campaign_id=campaign.id, step=step, at=now, actor=actor))
         dispatch = table_of(Dispatch)
         for before, after in ENDS_AS.items():
             session.execute(
@@ -317,7 +317,7 @@ def skip_step(app: App, name: str, step: str, now: datetime, actor: str) -> Skip
                 .where(*_of_step(campaign, step), dispatch.c.status == before)
                 .values(status=after, reason=Reason.step_skipped, detail="")
             )
-        record_change(session, "campaign", campaign.id or 0, "skipped step", None, step, now, actor, Origin.staff)
+        record_change(session, "campaign", campaign.id, "skipped step", None, step, now, actor, Origin.staff)
     events.step_skipped(name, step, found.ahead)
     return found
 

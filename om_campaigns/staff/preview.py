@@ -143,7 +143,7 @@ class _Maker:
         """The letter, or the mails of a pack, that a step is to this audience."""
         composer = self.composer
         day = local_day(self.now, load_zone(composer.houses.zone(self.house_id, self.zone)))
-        key = LetterKey(self.campaign.id or 0, self.version_id, step.name, variant, language, self.house_id, Sender(audience.sender), day)
+        key = LetterKey(self.campaign.id, self.version_id, step.name, variant, language, self.house_id, Sender(audience.sender), day)
         route = audience.routes[0]
         parts = plan_parts(key, route, composer.houses) if carries_pack(key, route, composer.library) else [PartPlan(Part.mail, key)]
         for part in parts:

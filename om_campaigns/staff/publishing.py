@@ -183,7 +183,7 @@ def publish_reviewed(app: App, review: Review, now: datetime, actor: str, *, exp
                 left_out.append(leave_out_present(session, app, published, draft.definition, now))
             if published.is_new and draft.name in review.set_aside:
                 rules = ", ".join(sorted({fault.rule_id for fault in review.set_aside[draft.name]}))
-                record_change(session, "campaign", published.campaign.id or 0, DESPITE, None, rules, now, actor, Origin.staff)
+                record_change(session, "campaign", published.campaign.id, DESPITE, None, rules, now, actor, Origin.staff)
                 events.published_despite(draft.name, published.number, rules)
         changes = [change for each in done if (change := describe_change(session, each))]
         entering = left_out + _foresee(session, app, done, now)
@@ -218,9 +218,9 @@ def leave_out_present(session: Session, app: App, published: Published, definiti
     Their number is what later days are compared with, as that of the first day of any other campaign.
     """
     version = session.get_one(CampaignVersion, published.version_id)
-    entry = make_entry(session, app, published.campaign, version.id or 0, definition)
+    entry = make_entry(session, app, published.campaign, version.id, definition)
     close_to_present_members(session, entry, now, app.today(now))
-    number = load_left_out(session, published.campaign.id or 0)
+    number = load_left_out(session, published.campaign.id)
     raise_largest(session, published.campaign, number)
     judgement = Judgement(number, Subjects(), entry.rule.bound(Subjects()), is_confirmed=False)
     return Entering(published.campaign.name, judgement, is_first=True, stays_out=True)
@@ -259,7 +259,7 @@ def describe_change(session: Session, published: Published) -> VersionChange | N
     before = list(numbers)[-2]
     definitions = load_definitions(session, published.campaign)
     old, new = (_names(definitions[each]) for each in (before, published.version_id))
-    standing = load_standing(session, published.campaign.id or 0)
+    standing = load_standing(session, published.campaign.id)
     rewritten = [name for name in new if name in _changed_texts(session, published.campaign.name, before, published.version_id)]
     return VersionChange(
         published.campaign.name,
@@ -289,7 +289,7 @@ def load_standing(session: Session, campaign_id: int) -> dict[int, dict[str, int
 def count_ahead(session: Session, campaign: Campaign, step: str) -> int:
     """How many who are in the series have this step still ahead of them."""
     definitions = load_definitions(session, campaign)
-    standing = load_standing(session, campaign.id or 0)
+    standing = load_standing(session, campaign.id)
     return sum(_ahead(definitions, version_id, step, readers) for version_id, readers in standing.items())
 
 

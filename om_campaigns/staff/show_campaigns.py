@@ -135,14 +135,14 @@ def load_campaign(session: Session, name: str) -> dict[str, Any]:
         "then": definition.then,
         "exit_when": definition.exit_when.strip(),
         "audiences": [{"segment": each.segment, "routes": list(each.routes), "sender": each.sender} for each in definition.audiences],
-        "steps": _steps(session, campaign.id or 0, definition),
-        "ended": _ended(session, campaign.id or 0),
+        "steps": _steps(session, campaign.id, definition),
+        "ended": _ended(session, campaign.id),
         "largest_entry": campaign.largest_entry,
         "largest_house_entry": campaign.largest_house_entry,
         "held_at": campaign.held_at,
         "held_people": campaign.held_people,
         "held_houses": campaign.held_houses,
-        "versions": _versions(session, campaign.id or 0, versions),
+        "versions": _versions(session, campaign.id, versions),
     }
 
 

@@ -141,7 +141,7 @@ def _add_enrolment(session: Session, answer: Answer, campaign: Campaign, kind: R
     answer.would_enter = not answer.is_enrolled
     answer.state, answer.ended_because = str(row.state), Reason(row.reason)
     answer.next_step, answer.next_due_at, answer.promised_at = row.next_step, row.next_due_at, row.promised_at
-    answer.is_taken_out = row.next_step in load_skipped_steps(session, campaign.id or 0)
+    answer.is_taken_out = row.next_step in load_skipped_steps(session, campaign.id)
 
 
 def _add_history(session: Session, answer: Answer, campaign: Campaign, kind: RecipientKind, subject_id: int | None) -> None:
