@@ -16,9 +16,10 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.campaign.calendar import Calendar
+from om_campaigns.campaign.candidates import Entry
 from om_campaigns.campaign.caps import find_late, find_late_letters, reschedule
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.enrolment import Entered, Entry, find_followed, foresee, sources_of
+from om_campaigns.campaign.enrolment import Entered, find_followed, foresee, sources_of
 from om_campaigns.campaign.entry_brake import EntryRule, Judgement, settle_hold
 from om_campaigns.campaign.house_values import fill_houses, load_houses
 from om_campaigns.campaign.letting_in import close_entry, enrol, find_who_left, is_known_held, load_entrants, note_who_left, open_entry

@@ -15,9 +15,8 @@ from om_campaigns.audience import opt_ins
 from om_campaigns.audience.access import AccessLink
 from om_campaigns.audience.addresses import mask
 from om_campaigns.audience.models import Address, Organisation
-from om_campaigns.compose.contexts import Houses, format_date
+from om_campaigns.compose.contexts import PRIVACY_PAGE, Houses, format_date
 from om_campaigns.compose.headers import Mailbox
-from om_campaigns.compose.library import PRIVACY_PAGE
 from om_campaigns.compose.links import Door, make_return_path, make_token
 from om_campaigns.compose.message import Head, Letter
 from om_campaigns.compose.notices import NoticeInput, make_notice

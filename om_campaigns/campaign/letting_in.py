@@ -19,8 +19,9 @@ from sqlmodel import Session
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.campaign.candidates import CANDIDATE, Entry, is_in
 from om_campaigns.campaign.definition import ReEnter
-from om_campaigns.campaign.enrolment import CANDIDATE, ENTRANT, Entered, Entry, is_in, load_waiting, waits_for_then
+from om_campaigns.campaign.enrolment import ENTRANT, Entered, load_waiting, waits_for_then
 from om_campaigns.campaign.entry_brake import (
     DAY,
     Judgement,

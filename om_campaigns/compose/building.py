@@ -14,7 +14,7 @@ from om_campaigns.columns import digest, dump_json
 from om_campaigns.compose.brand import brand_chain, brand_path, load_brand
 from om_campaigns.compose.characters import LITERAL, RESERVED, is_reserved, write_literals
 from om_campaigns.compose.counted import find_countable, put_into_html, put_into_text
-from om_campaigns.compose.dialect import as_markdown, fix_spaces
+from om_campaigns.compose.dialect import as_markdown
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.escaping import LandingError, cut_html, unsafe_addresses
 from om_campaigns.compose.frontmatter import StepFile, read_step
@@ -33,6 +33,7 @@ from om_campaigns.compose.slots import (
     tainted,
 )
 from om_campaigns.compose.templates import ENVIRONMENT, FAILURES, MARKDOWN, READABLE, SlotEnvironment, Source, make_problem, make_template
+from om_campaigns.compose.typesetting import fix_spaces
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.errors import Problem, ProblemsError
 

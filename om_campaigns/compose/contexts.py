@@ -34,6 +34,10 @@ from om_campaigns.campaign.timing import load_zone
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import HouseLook, LogoPicture
 from om_campaigns.compose.own_look import KEY, Logo, OwnLook
+from om_campaigns.settings import SenderSettings
+
+HELP_PAGE, PRIVACY_PAGE = "wer-hilft", "datenschutz"
+"""Paths of the pages of contact lines and on data protection."""
 
 OM_BRAND = "om"
 SHELF_LIFE = 28
@@ -353,4 +357,15 @@ def load_looks(session: Session, public_id: str = "") -> dict[int, OwnLook]:
         row.id: OwnLook(KEY + row.public_id, row.name, row.over, row.accent, Logo(row.logo, row.width, row.height) if row.logo else None)
         for row in session.execute(query)
         if row.accent or row.logo
+    }
+
+
+def om_context(sender: SenderSettings, pages: str) -> dict[str, Any]:
+    """``om`` in a template: who OM is and how it is reached. Where no page on data protection is named, it is that among our own."""
+    return {
+        "name": sender.name,
+        "imprint": sender.imprint,
+        "imprint_url": sender.imprint_url,
+        "privacy_url": sender.privacy_url or f"{pages}/{PRIVACY_PAGE}",
+        "contact": {"name": sender.name, "email": sender.reply_to or f"{sender.local_part}@{sender.domain}"},
     }

@@ -26,9 +26,8 @@ from mdit_py_plugins.attrs import attrs_plugin
 from mdit_py_plugins.container import container_plugin
 
 from om_campaigns.compose.characters import take_breaks
+from om_campaigns.compose.typesetting import CLOSING, OPENING, QUOTES, set_fixed_spaces, set_quotes_and_dashes
 
-QUOTES = {"de": "„“‚‘", "en": "“”‘’"}
-NO_BREAK = "\u00a0"
 MAX_DEPTH = 8
 """Lists and quotes inside each other; what stands deeper no reader follows, and no program sets."""
 
@@ -60,7 +59,6 @@ _TABLE_RULE = re.compile(r"^[ \t>*+\d.)|:-]*\|[ \t|:-]*$", re.MULTILINE)
 _JOINS = re.compile(r"[|`\[\]<\\]|(?<!\w)[*_]|[*_](?!\w)|^\s*(?::{3}|=+\s*$)", re.MULTILINE)
 """What is a sign alone and something else beside another one: in a table, a link, an emphasis, below a line, inside a block."""
 _TARGET = re.compile(r"\[[^\]]*\]:\s*<?(?:https?:|mailto:|tel:|Zq7|/|#)", re.IGNORECASE)
-_OPENING, _CLOSING = "([{„‚“‘»«–—/-", ")]}.,;:!?…"
 
 
 @functools.lru_cache(maxsize=8)
@@ -73,8 +71,8 @@ def make_parser(language: str) -> MarkdownIt:
     parser.block.ruler.at("list", _list, {"alt": ["paragraph", "reference", "blockquote"]})
     parser.block.ruler.at("reference", _reference)
     parser.core.ruler.before("inline", "number_lines", _break_number_lines)
-    parser.core.ruler.before("text_join", "typography", functools.partial(_set, signs=QUOTES.get(language, QUOTES["en"])))
-    parser.core.ruler.push("spaces", _spaces)
+    parser.core.ruler.before("text_join", "typography", functools.partial(set_quotes_and_dashes, signs=QUOTES.get(language, QUOTES["en"])))
+    parser.core.ruler.push("spaces", set_fixed_spaces)
     parser.inline.ruler.before("text", "address", _address)
     parser.inline.ruler.at("text", _text)
     parser.inline.ruler.at("emphasis", _emphasis)
@@ -341,96 +339,10 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     if scanned.length == 1:
         before = state.src[state.pos - 1] if state.pos else " "
         after = state.src[state.pos + 1] if state.pos + 1 < state.posMax else " "
-        opens = opens and not before.isalnum() and after not in _CLOSING
-        closes = closes and not after.isalnum() and before not in _OPENING
+        opens = opens and not before.isalnum() and after not in CLOSING
+        closes = closes and not after.isalnum() and before not in OPENING
     for _ in range(scanned.length):
         state.push("text", "", 0).content = marker
         state.delimiters.append(Delimiter(ord(marker), scanned.length, len(state.tokens) - 1, -1, opens, closes))
     state.pos += scanned.length
     return True
-
-
-_DASH = re.compile(r"(?<=[ \u00a0])(-{2,3})(?=[ \u00a0]|$)")
-
-
-def _set(state: StateCore, signs: str) -> None:
-    """Quotation marks of the language, and dashes between spaces."""
-    for token in state.tokens:
-        if token.type == "inline":
-            texts = list(_typeset(token.children or []))
-            for text in texts:
-                text.content = _DASH.sub(lambda match: "–" if len(match[1]) == 2 else "—", text.content)
-            _set_quotes(token.children or [], texts, signs)
-
-
-def _typeset(children: Sequence[Token]) -> Iterator[Token]:
-    """The texts that may be set; an address says what it says."""
-    inside = False
-    for child in children:
-        if child.type in ("link_open", "link_close") and (child.info == "auto" or child.markup in ("autolink", "linkify")):
-            inside = child.type == "link_open"
-        elif child.type == "text" and not inside:
-            yield child
-
-
-def _set_quotes(children: Sequence[Token], texts: Sequence[Token], signs: str) -> None:
-    """Pairs of straight marks around words; a mark without its partner (27", '89, Klaus') is no quotation mark."""
-    may_change = {id(each) for each in texts}
-    parts = [_as_seen(each) for each in children]
-    seen = "".join(parts)
-    if '"' not in seen and "'" not in seen:
-        return
-    open_at: list[tuple[str, int]] = []
-    pairs: dict[int, str] = {}
-    for place, sign in enumerate(seen):
-        if sign not in "\"'":
-            continue
-        before, after = seen[place - 1 : place] or " ", seen[place + 1 : place + 2] or " "
-        opened = [each for each, _ in open_at]
-        if sign in opened and not before.isspace() and not after.isalnum():
-            while open_at[-1][0] != sign:
-                open_at.pop()
-            start = open_at.pop()[1]
-            pairs[start], pairs[place] = (signs[0], signs[1]) if sign == '"' else (signs[2], signs[3])
-        elif (before.isspace() or before in _OPENING + '"') and _may_begin(sign, after) and sign not in opened:
-            open_at.append((sign, place))
-    offset = 0
-    for child, part in zip(children, parts, strict=True):
-        if id(child) in may_change:
-            child.content = "".join(pairs.get(offset + place, sign) for place, sign in enumerate(part))
-        offset += len(part)
-
-
-def _may_begin(sign: str, after: str) -> bool:
-    return after.isalpha() if sign == "'" else not after.isspace() and after not in _CLOSING
-
-
-def _as_seen(token: Token) -> str:
-    """What stands there as far as quotation marks are concerned: text, a blank at a line's end, else nothing or a word."""
-    if token.type == "text":
-        return token.content
-    return " " if token.type in ("softbreak", "hardbreak") else "x" if token.type in ("code_inline", "image", "text_special") else ""
-
-
-FIXED_SPACES = (
-    (re.compile(r"(?<=\S) (?=[–—] )"), NO_BREAK),
-    (re.compile(r"\b(z|d|u|o|i|s|v|n)\. (B|h|a|Ä|d|R|o|u|T|A|Chr)\."), rf"\1.{NO_BREAK}\2."),
-    (re.compile(r"\b(e)\. (V|K|G)\."), rf"\1.{NO_BREAK}\2."),
-    (re.compile(r"(?<=§) (?=\d)|(?<=§§) (?=\d)"), NO_BREAK),
-    (re.compile(r"\b(Nr|Abs|Art|Dr|Prof|Version|Kapitel|Seite|Frage|Schritt) (?=[\dA-ZÄÖÜ]?\d|(?<=r )[A-ZÄÖÜ])"), rf"\1{NO_BREAK}"),
-    (re.compile(r"(?<=\d) (?=(?:%|€|Euro|Uhr|Minuten|Tage|Tagen|Wochen|Monate|Monaten|km|kg)\b|[%€])"), NO_BREAK),
-)
-"""Where a German line never breaks: before a dash, inside abbreviations, between a number and its unit."""
-
-
-def fix_spaces(text: str) -> str:
-    """The text with no-break spaces where a line must not break."""
-    for pattern, replacement in FIXED_SPACES:
-        text = pattern.sub(replacement, text)
-    return text
-
-
-def _spaces(state: StateCore) -> None:
-    for token in state.tokens:
-        for text in _typeset(token.children or []):
-            text.content = fix_spaces(text.content)

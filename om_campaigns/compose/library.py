@@ -7,7 +7,7 @@ what comes next – from the version its reader entered on, because that is what
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlmodel import Session
 
 from om_campaigns.audience.vocabulary import IDEA_NAMES, NATIONWIDE, Sender
-from om_campaigns.campaign.definition import CampaignDefinition, Step
+from om_campaigns.campaign.definition import CampaignDefinition
 from om_campaigns.campaign.models import Campaign, CampaignVersion
 from om_campaigns.campaign.reading import PACK
 from om_campaigns.campaign.releases import load_files, load_skipped_steps
@@ -25,24 +25,22 @@ from om_campaigns.columns import table_of
 from om_campaigns.compose.audience_size import Readers, record_links
 from om_campaigns.compose.brand import brand_path, load_brand
 from om_campaigns.compose.building import RENDERER, make_edition, make_edition_id
-from om_campaigns.compose.contexts import OM_BRAND, Houses, format_date
+from om_campaigns.compose.contexts import HELP_PAGE, OM_BRAND, Houses, format_date, om_context
 from om_campaigns.compose.counted import Counting, may_link
-from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.edition import Edition, EditionInput, Purpose
 from om_campaigns.compose.frontmatter import StepFile, parse_step, read_step
 from om_campaigns.compose.models import EditionRow
 from om_campaigns.compose.overlay import OwnBlock
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current
 from om_campaigns.compose.own_look import OwnLook, lay_over
-from om_campaigns.compose.wording import load_wording
+from om_campaigns.compose.typesetting import fix_spaces
+from om_campaigns.compose.wording import after_text, days_between, load_wording
 from om_campaigns.errors import InputError
 from om_campaigns.settings import SenderSettings
 
 COVER = "content/begleitmail"
 """The cover where a step has no text of its own for it."""
 
-HELP_PAGE, PRIVACY_PAGE = "wer-hilft", "datenschutz"
-"""Paths of the pages of contact lines and on data protection."""
 
 KEPT = 512
 """Editions (about 30 KB each) a process keeps at hand."""
@@ -360,7 +358,7 @@ class Library:
         here, days = series.step(key.step), 0
         following = series.step_after(key.step)
         while here is not None and following is not None:
-            days, here = days + _days_between(here, following), following
+            days, here = days + days_between(here, following), following
             if following.name not in self._steps_taken_out(key):
                 break
             following = series.step_after(following.name)
@@ -391,37 +389,3 @@ def step_context(key: LetterKey, head: StepFile, about: StepFile, language: str,
         "due_date": format_date(due, language) if due else "",
         "call_to_action": head.call_to_action.text,
     }
-
-
-def om_context(sender: SenderSettings, pages: str) -> dict[str, Any]:
-    """``om`` in a template: who OM is and how it is reached. Where no page on data protection is named, it is that among our own."""
-    return {
-        "name": sender.name,
-        "imprint": sender.imprint,
-        "imprint_url": sender.imprint_url,
-        "privacy_url": sender.privacy_url or f"{pages}/{PRIVACY_PAGE}",
-        "contact": {"name": sender.name, "email": sender.reply_to or f"{sender.local_part}@{sender.domain}"},
-    }
-
-
-def _days_between(here: Step, following: Step) -> int:
-    if here.day is not None and following.day is not None:
-        return following.day - here.day
-    if following.after is not None:
-        return following.after
-    return following.elapsed.days if following.elapsed else 0
-
-
-WEEKS: dict[str, Callable[[int], str]] = {
-    "de": lambda weeks: {1: "In einer Woche", 2: "In zwei Wochen", 3: "In drei Wochen", 4: "In vier Wochen"}.get(
-        weeks, f"In {weeks} Wochen"
-    ),
-    "en": lambda weeks: {1: "In a week", 2: "In two weeks", 3: "In three weeks", 4: "In four weeks"}.get(weeks, f"In {weeks} weeks"),
-}
-
-
-def after_text(days: int, language: str) -> str:
-    """When the next letter comes, as a letter says it; to the week, because windows and holidays move the day."""
-    if days < 5:
-        return "Demnächst" if language == "de" else "Soon"
-    return WEEKS[language](max(1, round(days / 7)))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from om_campaigns.compose.characters import as_literal
 from om_campaigns.compose.dialect import unify_line_ends
 from om_campaigns.compose.markdown import Block
+from om_campaigns.nearest import suggest
 
 TOP = "top"
 """Where an added block stands before everything else; '' is the end, any other word the block it follows."""
@@ -107,3 +108,27 @@ def _said(lines: Sequence[str], own: OwnBlock | None) -> list[str]:
 def _words(own: OwnBlock) -> list[str]:
     """Whatever a house writes is text: no brace of it ever begins an expression (SEC-03)."""
     return as_literal(unify_line_ends(own.text)).split("\n")
+
+
+OWN_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+
+
+def find_block_fault(own: OwnBlock, blocks: Mapping[str, Block]) -> str:
+    """Why this cannot be done with OM's blocks; '' where it can."""
+    if own.kind is OverlayKind.added:
+        if own.block in blocks or not OWN_NAME.fullmatch(own.block) or own.block == TOP:
+            return f"'{own.block}' cannot be the name of an own block; take small letters, digits and hyphens, and no name of OM's"
+        return "" if own.after in ("", TOP) or own.after in blocks else no_such_block(own.after, blocks)
+    base = blocks.get(own.block)
+    if base is None:
+        return no_such_block(own.block, blocks)
+    if own.kind in ALLOWED[base.policy]:
+        return ""
+    if base.policy == "locked":
+        return f"'{own.block}' is locked: these words are the same in every house; add an own block beside it instead"
+    return f"'{own.block}' may be said in own words, but not left out: it is not optional"
+
+
+def no_such_block(block: str, blocks: Mapping[str, Block]) -> str:
+    near = suggest(block, blocks) or f"; it has {', '.join(blocks) or 'none'}"
+    return f"there is no block '{block}' in this text{near}"

@@ -13,11 +13,11 @@ import nh3
 from om_campaigns.audience.vocabulary import NATIONWIDE, Sender
 from om_campaigns.campaign.reading import PACK
 from om_campaigns.compose.building import make_neutral
-from om_campaigns.compose.contexts import OM_BRAND
+from om_campaigns.compose.contexts import OM_BRAND, om_context
 from om_campaigns.compose.dialect import make_parser
 from om_campaigns.compose.edition import EditionInput
 from om_campaigns.compose.frontmatter import StepFile, read_step
-from om_campaigns.compose.library import LetterKey, Library, om_context, step_context
+from om_campaigns.compose.library import LetterKey, Library, step_context
 from om_campaigns.compose.markdown import set_words
 from om_campaigns.compose.pictures import KEY_LENGTH, PICTURE_PATH
 from om_campaigns.errors import ProblemsError

@@ -22,12 +22,12 @@ from om_campaigns.campaign.models import Dispatch, Pack
 from om_campaigns.campaign.vocabulary import Reason
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.compose.contexts import Houses
-from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.edition import Edition, MissingValueError, Purpose, fill
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.links import Links, make_answer_link, make_leave_address, make_links, make_pack_link, make_return_path
 from om_campaigns.compose.message import Attachment, Letter
 from om_campaigns.compose.public_version import find_archived
+from om_campaigns.compose.typesetting import fix_spaces
 from om_campaigns.compose.wording import load_wording
 from om_campaigns.delivery.handover import Held, Prepared
 from om_campaigns.delivery.models import Part, make_ref

@@ -27,20 +27,18 @@ from om_campaigns.compose.dialect import unify_line_ends
 from om_campaigns.compose.edition import MAX_HTML, TOO_LONG, Purpose
 from om_campaigns.compose.library import LetterKey, Library
 from om_campaigns.compose.markdown import Block, convert
-from om_campaigns.compose.overlay import ALLOWED, TOP, Conflict, OverlayKind, OwnBlock, find_conflict
+from om_campaigns.compose.overlay import Conflict, OverlayKind, OwnBlock, find_block_fault, find_conflict, no_such_block
 from om_campaigns.compose.overlay_log import Logged, OverlayKey, load_current, load_history, record_own
 from om_campaigns.compose.overlay_text import RULE, check_words
 from om_campaigns.compose.pack import make_files
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.letters.owed_editions import key_of_row, open_library
 from om_campaigns.letters.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
-from om_campaigns.nearest import make_hint, suggest
+from om_campaigns.nearest import make_hint
 
 UNCHANGED = "passes on what it gets as it is; with forward_policy = edit_allowed it may use own words"
 OM_STATE = "om"
 """A block of which the house says nothing itself."""
-
-OWN_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 class By(TypedDict, total=False):
@@ -325,34 +323,13 @@ def record(session: Session, desk: Desk, own: OwnBlock, file: str, line: int, no
 def find_fault(session: Session, desk: Desk, own: OwnBlock) -> str:
     """Why a house may not do this with that block; '' where it may."""
     if own.kind is OverlayKind.reset:
-        return "" if own.block in desk.blocks or own.block in desk.own else _unknown(own.block, desk.blocks)
+        return "" if own.block in desk.blocks or own.block in desk.own else no_such_block(own.block, desk.blocks)
     house = session.get_one(Organisation, desk.key.organisation_id)
     if house.forward_policy is ForwardPolicy.as_is:
         return f"'{house.slug}' {UNCHANGED}"
     if own.kind is OverlayKind.hidden and own.block in desk.own and own.block not in desk.blocks:
         return f"'{own.block}' is the house's own; 'overlay reset' takes it away"
     return find_block_fault(own, desk.blocks)
-
-
-def find_block_fault(own: OwnBlock, blocks: Mapping[str, Block]) -> str:
-    """Why this cannot be done with OM's blocks; '' where it can."""
-    if own.kind is OverlayKind.added:
-        if own.block in blocks or not OWN_NAME.fullmatch(own.block) or own.block == TOP:
-            return f"'{own.block}' cannot be the name of an own block; take small letters, digits and hyphens, and no name of OM's"
-        return "" if own.after in ("", TOP) or own.after in blocks else _unknown(own.after, blocks)
-    base = blocks.get(own.block)
-    if base is None:
-        return _unknown(own.block, blocks)
-    if own.kind in ALLOWED[base.policy]:
-        return ""
-    if base.policy == "locked":
-        return f"'{own.block}' is locked: these words are the same in every house; add an own block beside it instead"
-    return f"'{own.block}' may be said in own words, but not left out: it is not optional"
-
-
-def _unknown(block: str, blocks: Mapping[str, Block]) -> str:
-    near = suggest(block, blocks) or f"; it has {', '.join(blocks) or 'none'}"
-    return f"there is no block '{block}' in this text{near}"
 
 
 def check_pack(session: Session, app: App, text: OwnText) -> None:

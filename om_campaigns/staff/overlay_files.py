@@ -23,13 +23,13 @@ from om_campaigns.campaign.reading import PACK
 from om_campaigns.columns import table_of
 from om_campaigns.compose.frontmatter import parse_step
 from om_campaigns.compose.markdown import Block, check_markdown
-from om_campaigns.compose.overlay import OverlayKind, OwnBlock
+from om_campaigns.compose.overlay import OverlayKind, OwnBlock, find_block_fault
 from om_campaigns.compose.overlay_log import load_history
 from om_campaigns.compose.overlay_text import RULE, WrittenBlock, read_overlay
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.letters.texts import MOST_BYTES
 from om_campaigns.nearest import suggest
-from om_campaigns.partner.own_words import UNCHANGED, Desk, OwnText, check_pack, find_block_fault, open_desk, record, renew_packs
+from om_campaigns.partner.own_words import UNCHANGED, Desk, OwnText, check_pack, open_desk, record, renew_packs
 
 FOLDER = "overlays"
 FROM_FILES = (Origin.file, Origin.sample)

@@ -18,8 +18,8 @@ from om_campaigns.app import App
 from om_campaigns.audience.models import Organisation, Person
 from om_campaigns.audience.seats import ADDRESS, PERSON, SEAT, address_id_of, holds_on
 from om_campaigns.audience.vocabulary import OrganisationStatus, PersonStatus, RecipientKind
+from om_campaigns.campaign.candidates import CANDIDATE
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.enrolment import CANDIDATE
 from om_campaigns.campaign.house_values import load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.receivers import load_passing

@@ -15,8 +15,8 @@ from om_campaigns.audience.expressions import Selects, compile_condition, split
 from om_campaigns.audience.models import Organisation, Person, Seat, Touch
 from om_campaigns.audience.segments import candidates
 from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.campaign.candidates import CANDIDATE
 from om_campaigns.campaign.definition import Audience
-from om_campaigns.campaign.enrolment import CANDIDATE
 from om_campaigns.campaign.matching import OPEN, dispatches_to
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
 from om_campaigns.campaign.releases import get_campaign, load_campaign_ids, load_definitions, load_skipped_steps

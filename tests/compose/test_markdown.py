@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given as always
 from hypothesis import strategies as st
 
-from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.markdown import check_markdown, convert
+from om_campaigns.compose.typesetting import fix_spaces
 from om_campaigns.errors import ProblemsError
 
 NO_BREAK = "\u00a0"

@@ -13,10 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from om_campaigns.columns import digest
 from om_campaigns.compose.brand import Brand
-from om_campaigns.compose.dialect import fix_spaces
 from om_campaigns.compose.edition import Edition
 from om_campaigns.compose.mjml import make_html
 from om_campaigns.compose.slots import Gapped
+from om_campaigns.compose.typesetting import fix_spaces
 
 FOLDER = Path(__file__).parent
 LANGUAGES = ("de", "en")
