@@ -1,4 +1,4 @@
-"""Corrections: who got a step in words that have been changed since gets it once more, and nobody else.
+"""Corrections: who got a step in words that have been changed since gets it once more; and packs handed over to somebody else.
 
 A correction is an occasion of its own (``+c1``, ``+c2`` … behind that of the letter), so the ledger's key keeps it from going
 twice. It is service mail: no cap holds it back and it counts against none.
@@ -30,7 +30,7 @@ MARK = "+c"
 """Begins the number of a correction in an occasion."""
 
 OPEN_FOR = timedelta(days=5)
-"""A correction goes at once, whatever the window; what a server puts off for longer waits for the next opening."""
+"""A correction, or a pack handed over, goes at once, whatever the window; what a server puts off for longer waits for the next opening."""
 
 COPIED = (
     "campaign_id", "step", "recipient_kind", "recipient_id", "enrolment_id", "version_id", "address_id", "organisation_id", "seat_id",
@@ -180,17 +180,10 @@ def _copy_packs(session: Session, campaign: Campaign, step: str, suffix: str, no
         session.execute(insert(served), [{**each, **values, "pack_id": number} for each in houses])
 
 
-MARK = "+h"
+HANDING_OVER_MARK = "+h"
 """Begins the number of a handing-over in an occasion."""
 
-
-OPEN_FOR = timedelta(days=5)
-"""The mails go at once, whatever the window; what a server puts off for longer waits for the next opening."""
-
-
 WAITING = (DispatchStatus.planned, DispatchStatus.retry, DispatchStatus.held)
-
-
 UNDER_WAY = (DispatchStatus.claimed, DispatchStatus.uncertain)
 
 
@@ -232,17 +225,22 @@ def _recipient(session: Session, earlier: Any, receiver: Receiver) -> dict[str, 
 
 def _owe_to(session: Session, earlier: Any, recipient: dict[str, Any], now: datetime) -> int:
     dispatch = table_of(Dispatch)
-    occasion = earlier.occasion.partition(MARK)[0]
+    occasion = earlier.occasion.partition(HANDING_OVER_MARK)[0]
     number = session.execute(
         select(func.count()).where(
             dispatch.c.campaign_id == earlier.campaign_id,
             dispatch.c.step == earlier.step,
             dispatch.c.organisation_id == earlier.organisation_id,
-            dispatch.c.occasion.startswith(occasion + MARK, autoescape=True),
+            dispatch.c.occasion.startswith(occasion + HANDING_OVER_MARK, autoescape=True),
         )
     ).scalar_one()
     values = {name: getattr(earlier, name) for name in COPIED} | recipient
-    values |= {"occasion": f"{occasion}{MARK}{number + 1}", "service": True, "status": DispatchStatus.planned, "reason": Reason.none}
+    values |= {
+        "occasion": f"{occasion}{HANDING_OVER_MARK}{number + 1}",
+        "service": True,
+        "status": DispatchStatus.planned,
+        "reason": Reason.none,
+    }
     values |= {"detail": "", "attempts": 0, "due_day": earlier.due_day, "open_until": now + OPEN_FOR}
     values |= dict.fromkeys(("planned_at", "first_due_at", "due_at"), now)
     return int(session.execute(insert(dispatch).values(**values).returning(dispatch.c.id)).scalar_one())

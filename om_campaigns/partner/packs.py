@@ -21,7 +21,7 @@ from om_campaigns.audience.intake.files import read_table
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.responses import CascadeLevel as CascadeLevel
 from om_campaigns.audience.vocabulary import Origin, Route
-from om_campaigns.campaign.corrections import MARK, hand_over
+from om_campaigns.campaign.corrections import HANDING_OVER_MARK, hand_over
 from om_campaigns.campaign.house_values import load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack
 from om_campaigns.campaign.packs import find_codes
@@ -219,7 +219,7 @@ def hand_over_pack(app: App, code: str, now: datetime, *, actor: str, to: str = 
         dispatch = session.get_one(Dispatch, pack.dispatch_id)
         if dispatch.route is Route.list_address:
             raise InputError(f"pack {pack.code} went to the house's own list; there is nobody to hand it over to")
-        if not to and MARK in dispatch.occasion:
+        if not to and HANDING_OVER_MARK in dispatch.occasion:
             return {"code": pack.code, "receiver": _name_at(session, dispatch.seat_id, dispatch.address_id), "is_new": False}
         receiver = _next_receiver(app, session, dispatch, now, to)
         before = dispatch.address_id
