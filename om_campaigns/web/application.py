@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from om_campaigns.app import App
 from om_campaigns.reader.tokens import Door
-from om_campaigns.web import answers, archive, forms, links, portal, preferences, regional_contacts, subscribe, unsubscribe
+from om_campaigns.web import answers, archive, counted_links, forms, portal, preferences, regional_contacts, subscribe, unsubscribe
 from om_campaigns.web.middleware import Guard
 from om_campaigns.web.site import Site
 
@@ -26,7 +26,7 @@ ROUTERS = (
     archive.router,
     regional_contacts.router,
     answers.router,
-    links.router,
+    counted_links.router,
     *portal.ROUTERS,
 )
 
