@@ -6,12 +6,12 @@ twice. It is service mail: no cap holds it back and it counts against none.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, exists, func, insert, literal, or_, select, update
 from sqlmodel import Session
 
 from om_campaigns import chance
@@ -20,6 +20,7 @@ from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion, Dispatch, Pack, PackOrganisation
 from om_campaigns.campaign.packs import new_code
 from om_campaigns.campaign.routing import Receiver
+from om_campaigns.campaign.slices import fill_slice, in_slice
 from om_campaigns.campaign.vocabulary import DispatchStatus, Reason, RelayState
 from om_campaigns.columns import Instant, new_ref, table_of
 from om_campaigns.errors import InputError, RefusedError
@@ -48,15 +49,22 @@ class Corrected:
     uncertain: int
 
 
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """The latest letters, ``numbers`` of dispatches, to whoever got a step in other words; how many more may have got them."""
+
+    suffix: str
+    numbers: Sequence[int]
+    uncertain: int
+
+
 def is_correction(occasion: str) -> bool:
     """This occasion corrects another one."""
     return MARK in occasion
 
 
-def correct(
-    session: Session, campaign: Campaign, step: str, now: datetime, says_otherwise: Callable[[datetime], ColumnElement[bool]]
-) -> Corrected:
-    """Owe the present wording of a step to everybody who got an earlier one; the same again owes nothing more.
+def find_affected(session: Session, campaign: Campaign, step: str, says_otherwise: Callable[[datetime], ColumnElement[bool]]) -> Affected:
+    """Everybody who got an earlier wording of a step than the present one.
 
     ``says_otherwise`` is the condition for dispatches whose letter left only after that instant, and was made before all the same.
     Raises InputError for an unknown step, RefusedError where nobody got other words than those published now.
@@ -69,17 +77,33 @@ def correct(
         ~dispatch.c.occasion.contains(MARK, autoescape=True),
     )
     got_it = (*steps, dispatch.c.status == DispatchStatus.sent, or_(dispatch.c.sent_at < since, says_otherwise(since)))
-    reached = session.execute(_latest(*got_it)).all()
+    numbers = sorted(session.execute(_latest(*got_it)).scalars())
     uncertain = session.execute(select(func.count()).where(*steps, dispatch.c.status == DispatchStatus.uncertain)).scalar_one()
-    if not reached:
+    if not numbers:
         raise RefusedError(
             f"nobody got '{campaign.name}/{step}' in other words than those published now",
             hint="correct the text, 'om-campaigns campaign publish', then send the correction",
         )
-    suffix = f"{MARK}{_number(session, campaign, step, since)}"
-    owed = _owe(session, _latest(*got_it), suffix, now)
+    return Affected(f"{MARK}{_number(session, campaign, step, since)}", numbers, uncertain)
+
+
+def count_uncorrected(session: Session, affected: Affected) -> int:
+    """How many of them are not owed the correction yet."""
+    dispatch = table_of(Dispatch)
+    owed = dispatch.alias("owed")
+    same = (owed.c[name] == dispatch.c[name] for name in ("campaign_id", "step", "recipient_kind", "recipient_id"))
+    is_owed = exists().where(*same, owed.c.occasion == dispatch.c.occasion + affected.suffix)
+    fill_slice(session, affected.numbers)
+    number: int = session.execute(select(func.count()).select_from(dispatch).where(in_slice(dispatch), ~is_owed)).scalar_one()
+    return number
+
+
+def correct(session: Session, campaign: Campaign, step: str, suffix: str, part: Sequence[int], now: datetime) -> int:
+    """Owe the present wording to one slice of those who are affected, with their packs; returns to how many it was not owed yet."""
+    fill_slice(session, part)
+    owed = _owe(session, suffix, now)
     _copy_packs(session, campaign, step, suffix, now)
-    return Corrected(suffix, owed, len(reached), uncertain)
+    return owed
 
 
 def _latest(*conditions: ColumnElement[bool]) -> Select[Any]:
@@ -127,7 +151,7 @@ def _number(session: Session, campaign: Campaign, step: str, since: datetime) ->
     return latest if latest and planned_at >= since else latest + 1
 
 
-def _owe(session: Session, chosen: Select[Any], suffix: str, now: datetime) -> int:
+def _owe(session: Session, suffix: str, now: datetime) -> int:
     dispatch = table_of(Dispatch)
     columns: dict[str, Any] = {
         **{name: dispatch.c[name] for name in COPIED},
@@ -143,7 +167,7 @@ def _owe(session: Session, chosen: Select[Any], suffix: str, now: datetime) -> i
         "open_until": literal(now + OPEN_FOR, Instant),
         "attempts": literal(0),
     }
-    rows = select(*columns.values()).where(dispatch.c.id.in_(chosen))
+    rows = select(*columns.values()).where(in_slice(dispatch))
     return change(session, insert_ignoring(session, dispatch, list(columns), rows))
 
 
@@ -165,8 +189,9 @@ def _copy_packs(session: Session, campaign: Campaign, step: str, suffix: str, no
         .where(pack.c.campaign_id == campaign.id, pack.c.step == step)
         .where(~select(pack.c.id).where(pack.c.dispatch_id == corrected.c.id).correlate(corrected).exists())
     )
-    known = set(session.execute(select(pack.c.code)).scalars())
-    for row in session.execute(query).all():
+    packs = session.execute(query).all()
+    known = set(session.execute(select(pack.c.code)).scalars()) if packs else set()
+    for row in packs:
         code = new_code(known, chance.draw_symbol)
         values = {"campaign_id": row.campaign_id, "occasion": row.new_occasion, "step": row.step}
         made = insert(pack).values(

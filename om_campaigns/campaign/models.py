@@ -99,6 +99,17 @@ class SkippedStep(SQLModel, table=True):
     actor: str
 
 
+class Resumption(SQLModel, table=True):
+    """How far going on after a pause has come: every due time up to these ids has moved by the time from ``paused_at`` to ``until``."""
+
+    __tablename__ = "resumption"
+
+    campaign_id: int = Field(foreign_key="campaign.id", primary_key=True)
+    until: datetime = Field(sa_type=Instant, nullable=False)
+    last_enrolment: int = 0
+    last_dispatch: int = 0
+
+
 class Blob(SQLModel, table=True):
     """A text by its hash: a step, a layout, a block or a brand as it was when published."""
 

@@ -8,31 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import Column, ColumnElement, Table, insert, select, update
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.house_values import renew_temporary, temporary
-from om_campaigns.campaign.models import Blob, Campaign, CampaignFile, CampaignVersion, Dispatch, Enrolment, SkippedStep
-from om_campaigns.campaign.vocabulary import CampaignKind, CampaignStatus, DispatchStatus, EnrolmentState, Reason
-from om_campaigns.columns import Instant, digest, dump_json, table_of
-from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.campaign.models import Blob, Campaign, CampaignFile, CampaignVersion, SkippedStep
+from om_campaigns.campaign.vocabulary import CampaignKind, CampaignStatus
+from om_campaigns.columns import digest, dump_json, table_of
+from om_campaigns.errors import InputError
 from om_campaigns.nearest import make_hint
 
 PUBLISHED = ("campaign", "campaign_version", "blob", "campaign_file")
 """The tables a publication is written to."""
-
-MOVED = Table(
-    "plan_moved",
-    temporary,
-    Column("before", Instant, primary_key=True),
-    Column("after", Instant, nullable=False),
-    prefixes=["TEMPORARY"],
-)
-"""Where a pause moves each instant that somebody waits for."""
 
 DESPITE = "published despite"
 """The field of the change log that says which rules of the check somebody set aside for a version."""
@@ -161,71 +150,6 @@ def get_campaign(session: Session, name: str) -> Campaign:
         hint = make_hint(name, published, "see 'om-campaigns campaign list', then 'campaign publish'")
         raise InputError(f"no campaign '{name}' is published", hint=hint)
     return found
-
-
-def pause(session: Session, campaign: Campaign, now: datetime) -> bool:
-    """Freeze a running campaign; False when it is paused already."""
-    if campaign.status is not CampaignStatus.running:
-        return _refuse_stopped(campaign)
-    campaign.status, campaign.paused_at = CampaignStatus.paused, now
-    session.add(campaign)
-    return True
-
-
-def resume(session: Session, campaign: Campaign, now: datetime) -> bool:
-    """Go on after a pause: every due time moves by its length, so nobody gets a burst. False when it is running."""
-    if campaign.status is not CampaignStatus.paused or campaign.paused_at is None:
-        return _refuse_stopped(campaign)
-    length = max(now - campaign.paused_at, now - now)
-    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
-    active = (enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
-    paused = enrolment.c.shift_seconds + int(length.total_seconds())
-    _move(session, enrolment, active, ("next_due_at", "promised_at"), length, shift_seconds=paused)
-    waiting = (dispatch.c.campaign_id == campaign.id, dispatch.c.status.in_((DispatchStatus.planned, DispatchStatus.held)))
-    _move(session, dispatch, waiting, ("due_at",), length, open_until=None)
-    campaign.status, campaign.paused_at = CampaignStatus.running, None
-    session.add(campaign)
-    return True
-
-
-def _move(
-    session: Session, table: Table, rows: Sequence[ColumnElement[bool]], instants: Sequence[str], length: timedelta, **values: Any
-) -> None:
-    """Move these columns by ``length`` and set ``values``, all in one statement.
-
-    Databases count with instants in different ways, but there are few distinct ones, however many rows have them.
-    """
-    renew_temporary(session, MOVED)
-    moments = {moment for name in instants for moment in session.execute(select(table.c[name]).where(*rows).distinct()).scalars()}
-    if pairs := [{"before": moment, "after": moment + length} for moment in moments if moment is not None]:
-        session.execute(insert(MOVED), pairs)
-    moved = {name: select(MOVED.c.after).where(MOVED.c.before == table.c[name]).scalar_subquery() for name in instants}
-    session.execute(update(table).where(*rows).values(**moved, **values))
-
-
-def stop(session: Session, campaign: Campaign, now: datetime) -> int:
-    """End a campaign for good; returns how many owed letters were cancelled."""
-    enrolment, dispatch = table_of(Enrolment), table_of(Dispatch)
-    session.execute(
-        update(enrolment)
-        .where(enrolment.c.campaign_id == campaign.id, enrolment.c.state == EnrolmentState.active)
-        .values(state=EnrolmentState.stopped, reason=Reason.campaign_stopped, ended_at=now)
-    )
-    waiting = (DispatchStatus.planned, DispatchStatus.held, DispatchStatus.retry)
-    cancelled = session.execute(
-        update(dispatch)
-        .where(dispatch.c.campaign_id == campaign.id, dispatch.c.status.in_(waiting))
-        .values(status=DispatchStatus.cancelled, reason=Reason.campaign_stopped)
-    )
-    campaign.status, campaign.paused_at = CampaignStatus.stopped, None
-    session.add(campaign)
-    return int(cancelled.rowcount)  # type: ignore[attr-defined]
-
-
-def _refuse_stopped(campaign: Campaign) -> bool:
-    if campaign.status is CampaignStatus.stopped:
-        raise RefusedError(f"campaign '{campaign.name}' was stopped for good")
-    return False
 
 
 def load_campaign_ids(session: Session) -> dict[str, int]:

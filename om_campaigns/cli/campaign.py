@@ -282,14 +282,14 @@ def skip(state: State, step: str, yes: bool) -> None:
     """
     from om_campaigns.cli.screen import confirm
     from om_campaigns.staff.importing import load_actor
-    from om_campaigns.staff.moving import look_at_step, skip_step
+    from om_campaigns.staff.skipping import look_at_step, skip_step
 
     name, _, step_name = step.partition("/")
     if not step_name:
         raise click.UsageError(f"'{step}' names no step: write {name}/STEP")
     app = state.app()
     found = look_at_step(app, name, step_name)
-    if found.was_skipped:
+    if found.was_skipped and not found.owed:
         print_headline(f"{step} was taken out before; nothing was changed.")
         return
     if not yes:
@@ -340,7 +340,8 @@ def admit(state: State, name: str, expect: int | None) -> None:
 @pass_state
 def pause(state: State, name: str) -> None:
     """Freeze a campaign; nobody enters, nothing is sent."""
-    from om_campaigns.staff.importing import load_actor, pause_campaign
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.pausing import pause_campaign
 
     app = state.app()
     done = pause_campaign(app, name, app.now(), load_actor())
@@ -352,7 +353,8 @@ def pause(state: State, name: str) -> None:
 @pass_state
 def resume(state: State, name: str) -> None:
     """Go on after a pause; every due time moves by its length, so nobody gets a burst."""
-    from om_campaigns.staff.importing import load_actor, resume_campaign
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.pausing import resume_campaign
 
     app = state.app()
     done = resume_campaign(app, name, app.now(), load_actor())
@@ -369,7 +371,8 @@ def stop(state: State, name: str, yes: bool) -> None:
     """End a campaign for good: everybody in it stops, what is owed is cancelled."""
     from om_campaigns.cli.output import looking
     from om_campaigns.cli.screen import confirm
-    from om_campaigns.staff.importing import load_actor, stop_campaign
+    from om_campaigns.staff.importing import load_actor
+    from om_campaigns.staff.pausing import stop_campaign
     from om_campaigns.staff.show_campaigns import load_campaign
 
     with looking(state) as (app, session):

@@ -165,7 +165,7 @@ def _make_good(state: State, campaign: str, *, is_correction: bool, dry_run: boo
     name, _, step = campaign.partition("/")
     if is_correction is not bool(step):
         raise InputError("a correction is of one step" if is_correction else "gaps are those of a whole campaign", hint="see 'send --help'")
-    found = corrections.look_at_correction(app, name, step, now) if is_correction else corrections.look_at_gaps(app, name, now)
+    found = corrections.look_at_correction(app, name, step) if is_correction else corrections.look_at_gaps(app, name)
     count = found if isinstance(found, int) else found.owed
     if format_ == "table":
         if isinstance(found, int):

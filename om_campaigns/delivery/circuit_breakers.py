@@ -17,7 +17,7 @@ from om_campaigns import events
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.models import Campaign
-from om_campaigns.campaign.releases import pause
+from om_campaigns.campaign.pausing import pause
 from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import table_of
 from om_campaigns.delivery.handover import ClaimedLetter, Done

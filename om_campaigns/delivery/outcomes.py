@@ -22,6 +22,7 @@ from om_campaigns.audience.consent import is_suppressed
 from om_campaigns.audience.models import Address, Organisation, Touch
 from om_campaigns.audience.vocabulary import BounceState
 from om_campaigns.campaign.models import Campaign, Dispatch
+from om_campaigns.campaign.slices import fill_slice, in_slice
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus, Reason
 from om_campaigns.columns import Instant, dump_json, table_of
 from om_campaigns.delivery.handover import Attempt, Done
@@ -352,9 +353,8 @@ def _touch_of(session: Session, dispatch: Dispatch, *, certain: bool) -> datetim
     return touch.at
 
 
-def reopen_failed(session: Session, campaign_id: int, now: datetime) -> int:
-    """Owe once more what failed in a campaign; returns how many. Whose address is not there or suppressed stays failed."""
-    check_dispatch(DispatchStatus.failed, DispatchStatus.planned)
+def find_failed(session: Session, campaign_id: int) -> Sequence[int]:
+    """What failed in a campaign and may be owed once more: whose address is not there or suppressed stays failed."""
     dispatch, address, house, campaign = (table_of(each) for each in (Dispatch, Address, Organisation, Campaign))
     may_get_it = (
         select(dispatch.c.id)
@@ -368,8 +368,16 @@ def reopen_failed(session: Session, campaign_id: int, now: datetime) -> int:
             ~is_suppressed(address, house, campaign.c.mailing_list),
         )
     )
+    return session.execute(may_get_it.order_by(dispatch.c.id)).scalars().all()
+
+
+def reopen_failed(session: Session, part: Sequence[int], now: datetime) -> int:
+    """Owe one slice of ``find_failed`` once more; returns how many."""
+    check_dispatch(DispatchStatus.failed, DispatchStatus.planned)
+    dispatch = table_of(Dispatch)
+    fill_slice(session, part)
     owed = {"status": DispatchStatus.planned, "reason": Reason.none, "detail": "", "due_at": now, "open_until": None}
-    return change(session, update(dispatch).where(dispatch.c.id.in_(may_get_it)).values(owed))
+    return change(session, update(dispatch).where(in_slice(dispatch), dispatch.c.status == DispatchStatus.failed).values(owed))
 
 
 def find_uncertain(session: Session, chosen: Sequence[ColumnElement[bool]] = ()) -> list[Message]:

@@ -17,7 +17,7 @@ from om_campaigns.audience.models import Address, Basis, Organisation, Person, P
 from om_campaigns.audience.seats import holds_after, last_days
 from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, PersonStatus
 from om_campaigns.campaign.models import Campaign
-from om_campaigns.campaign.releases import pause, stop
+from om_campaigns.campaign.pausing import cancel_letters, end_enrolments, find_open, pause, stop
 from om_campaigns.campaign.vocabulary import CampaignStatus
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.models import Notice
@@ -200,7 +200,10 @@ def _stop_campaigns(there: Session, here: Session, same: Counterparts, done: Sto
         if mine is None or mine.status is CampaignStatus.stopped or mine.status is theirs.status:
             continue
         if theirs.status is CampaignStatus.stopped:
-            stop(here, mine, now)
+            stop(here, mine)
+            active, owed = find_open(here, mine)
+            end_enrolments(here, active, now)
+            cancel_letters(here, owed)
         else:
             pause(here, mine, theirs.paused_at or now)
         done.campaigns.append(mine.name)

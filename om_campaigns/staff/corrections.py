@@ -18,19 +18,19 @@ from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.vocabulary import Origin, RecipientKind
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.caps import find_late_letters, reschedule
-from om_campaigns.campaign.corrections import Corrected, correct
+from om_campaigns.campaign.corrections import Corrected, correct, count_uncorrected, find_affected
 from om_campaigns.campaign.house_values import fill_houses, load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch
 from om_campaigns.campaign.plan import Planned
 from om_campaigns.campaign.releases import get_campaign, load_definitions
-from om_campaigns.campaign.slices import fill_slice
+from om_campaigns.campaign.slices import fill_slice, slices
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.campaign.vocabulary import CampaignStatus, DispatchStatus
 from om_campaigns.columns import new_ref, table_of
 from om_campaigns.delivery.circuit_breakers import release_campaign
 from om_campaigns.delivery.handover import Sent
 from om_campaigns.delivery.models import Message, MessageDispatch, MessageState
-from om_campaigns.delivery.outcomes import find_uncertain, reopen_failed, settle
+from om_campaigns.delivery.outcomes import find_failed, find_uncertain, reopen_failed, settle
 from om_campaigns.delivery.send_queue import of_campaign, of_correction, tried_before
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.gate import pass_gate
@@ -98,10 +98,10 @@ class Amended:
         return TickResult(campaigns=[plan], sent=self.sent)
 
 
-def look_at_gaps(app: App, name: str, now: datetime) -> int:
+def look_at_gaps(app: App, name: str) -> int:
     """How many letters ``send_gaps`` would owe once more; changes nothing."""
-    with store.undone(app.engine) as session:
-        return reopen_failed(session, _running(session, name).id, now)
+    with store.read(app.engine) as session:
+        return len(find_failed(session, _running(session, name).id))
 
 
 def send_gaps(
@@ -110,34 +110,54 @@ def send_gaps(
     """Send what failed in a campaign, and what was put off and is due; nothing else of it. Windows and caps hold."""
     if not pass_gate(app, now, hands_over=lambda: True):
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
-    with store.write(app.engine) as session:
-        campaign = _running(session, name)
-        owed = reopen_failed(session, campaign.id, now)
-        _forgive(session, campaign, owed)
-        _find_openings(session, app, campaign, now)
-        chosen = [of_campaign(campaign.id), tried_before()]
-    return Amended(owed, None, hand_over(app, now, chosen, stop=stop, progress=progress))
+    owed, calendar = 0, Calendar()
+    caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
+    with store.turns(app.engine) as turns:
+        with turns.reading() as session:
+            campaign = _running(session, name)
+            failed = find_failed(session, campaign.id)
+            definitions = load_definitions(session, campaign)
+        for part in slices(failed):
+            with turns.writing() as session:
+                owed += reopen_failed(session, part, now)
+                release_campaign(session, campaign.id)
+        with turns.reading() as session:
+            late = find_late_letters(session, campaign.id, now)
+            fill_houses(session, load_houses(session, zone=app.settings.zone, language=app.settings.language).values())
+        for part in slices(late):
+            with turns.writing() as session:
+                fill_slice(session, part)
+                reschedule(session, calendar, definitions, caps, now)
+    return Amended(owed, None, hand_over(app, now, [of_campaign(campaign.id), tried_before()], stop=stop, progress=progress))
 
 
-def look_at_correction(app: App, name: str, step: str, now: datetime) -> Corrected:
+def look_at_correction(app: App, name: str, step: str) -> Corrected:
     """Whom ``send_correction`` would reach; changes nothing."""
-    with store.undone(app.engine) as session:
+    with store.read(app.engine) as session:
         campaign = _running(session, name)
-        return correct(session, campaign, step, now, _find_other_words(app, session, campaign, step))
+        affected = find_affected(session, campaign, step, _find_other_words(app, session, campaign, step))
+        return Corrected(affected.suffix, count_uncorrected(session, affected), len(affected.numbers), affected.uncertain)
 
 
 def send_correction(
     app: App, name: str, step: str, now: datetime, *, stop: threading.Event | None = None, progress: Callable[[int], None] | None = None
 ) -> Amended:
-    """Send the present wording of a step to exactly those who got an earlier one, at once. Raises as ``correct`` does."""
+    """Send the present wording of a step to exactly those who got an earlier one, at once. Raises as ``find_affected`` does."""
     if not pass_gate(app, now, hands_over=lambda: True):
         raise RefusedError("this moment lies before the latest one played", hint="leave --now away, or name a later moment")
-    with store.write(app.engine) as session:
-        campaign = _running(session, name)
-        found = correct(session, campaign, step, now, _find_other_words(app, session, campaign, step))
-        _forgive(session, campaign, found.owed)
-        chosen = [of_campaign(campaign.id), of_correction(step, found.suffix)]
-    return Amended(found.owed, found, hand_over(app, now, chosen, stop=stop, progress=progress))
+    owed = 0
+    with store.turns(app.engine) as turns:
+        with turns.reading() as session:
+            campaign = _running(session, name)
+            affected = find_affected(session, campaign, step, _find_other_words(app, session, campaign, step))
+        for part in slices(affected.numbers):
+            with turns.writing() as session:
+                if now_owed := correct(session, campaign, step, affected.suffix, part, now):
+                    release_campaign(session, campaign.id)  # somebody makes it good: earlier failures no longer count, new ones do
+                owed += now_owed
+    corrected = Corrected(affected.suffix, owed, len(affected.numbers), affected.uncertain)
+    chosen = [of_campaign(campaign.id), of_correction(step, affected.suffix)]
+    return Amended(owed, corrected, hand_over(app, now, chosen, stop=stop, progress=progress))
 
 
 def _find_other_words(app: App, session: Session, campaign: Campaign, step: str) -> Callable[[datetime], ColumnElement[bool]]:
@@ -164,17 +184,3 @@ def _running(session: Session, name: str) -> Campaign:
     if campaign.status is not CampaignStatus.running:
         raise RefusedError(f"campaign '{name}' is {campaign.status.value}", hint=f"'om-campaigns campaign resume {name}' lets it go on")
     return campaign
-
-
-def _forgive(session: Session, campaign: Campaign, owed: int) -> None:
-    """Somebody looked and makes it good: earlier failures no longer count against the campaign, new ones do."""
-    if owed:
-        release_campaign(session, campaign.id)
-
-
-def _find_openings(session: Session, app: App, campaign: Campaign, now: datetime) -> None:
-    houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
-    fill_houses(session, houses.values())
-    caps = Caps(app.settings.caps.per_week, app.settings.caps.per_month)
-    fill_slice(session, find_late_letters(session, campaign.id, now))
-    reschedule(session, Calendar(), load_definitions(session, campaign), caps, now)

@@ -143,11 +143,13 @@ def admit(app: App, name: str, expect: int | None, now: datetime, actor: str) ->
     FigureNeededError where the figure is missing or another one.
     """
     require_real_clock(app)
-    with store.write(app.engine) as session:
-        campaign = get_campaign(session, name)
-        if campaign.status is not CampaignStatus.running:
-            raise RefusedError(f"{name} is {campaign.status.value}: nobody enters it", hint="'om-campaigns campaign resume' lets it go on")
-        entering = foresee_entry(session, app, campaign, now)
+    with store.turns(app.engine) as turns:
+        with turns.reading() as session:
+            campaign = get_campaign(session, name)
+            if campaign.status is not CampaignStatus.running:
+                hint = "'om-campaigns campaign resume' lets it go on"
+                raise RefusedError(f"{name} is {campaign.status.value}: nobody enters it", hint=hint)
+            entering = foresee_entry(session, app, campaign, now)
         if entering is None or not entering.judgement.is_held:
             return Admitted(entering)
         total = entering.number.total
@@ -158,10 +160,12 @@ def admit(app: App, name: str, expect: int | None, now: datetime, actor: str) ->
                 [entering],
                 hint=f"if that is right: om-campaigns campaign admit {name} --expect {total}",
             )
-        confirm_entry(session, PermissionKind.admit, campaign, total, actor, now)
-        record_change(session, "campaign", campaign.id, "admitted", None, str(total), now, actor, Origin.staff)
-        note_held(session, campaign, None, now)
-        settle_hold(session, campaign, now, actor)
+        with turns.writing() as session:
+            campaign = get_campaign(session, name)
+            confirm_entry(session, PermissionKind.admit, campaign, total, actor, now)
+            record_change(session, "campaign", campaign.id, "admitted", None, str(total), now, actor, Origin.staff)
+            note_held(session, campaign, None, now)
+            settle_hold(session, campaign, now, actor)
     events.entry_admitted(name, total, actor)
     return Admitted(entering, now + CONFIRMED_FOR, most_by(total))
 

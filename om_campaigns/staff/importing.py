@@ -1,4 +1,4 @@
-"""What OM's staff do with the audience and the files: import, check, pause, resume, stop. Each use case is one transaction."""
+"""What OM's staff do with the audience and the files: import and check. Each use case is one transaction."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App, require_real_clock
-from om_campaigns.audience.changes import newest_change, origin_of, record_change
+from om_campaigns.audience.changes import newest_change, origin_of
 from om_campaigns.audience.intake import WRITTEN, find_strays, import_files
 from om_campaigns.audience.intake.import_run import BasisGrant
 from om_campaigns.audience.intake.import_run import ImportReport as ImportReport  # commands print it
 from om_campaigns.audience.segments import Segment, explain, load_segments
-from om_campaigns.audience.vocabulary import BasisKind, Origin
-from om_campaigns.campaign import releases
+from om_campaigns.audience.vocabulary import BasisKind
 from om_campaigns.campaign.releases import PUBLISHED, load_campaign_ids
 from om_campaigns.campaign.vocabulary import PermissionKind
 from om_campaigns.compose.lint import load_tests
 from om_campaigns.compose.step_checks import check_looks
-from om_campaigns.delivery.circuit_breakers import release_campaign
 from om_campaigns.errors import InputError, OmError, Problem, ProblemsError
 from om_campaigns.letters.texts import SHARED, STOCK, campaign_names, read_drafts, read_tree
 from om_campaigns.nearest import make_hint
@@ -241,43 +239,3 @@ def explain_segment(app: App, session: Session, segment: Segment, now: datetime)
         for each in found.parts
     ]
     return {"considered": found.considered, "joint": found.joint, "matched": found.matched, "parts": parts}
-
-
-def pause_campaign(app: App, name: str, now: datetime, actor: str) -> bool:
-    """Freeze a campaign; False when it was paused already."""
-    require_real_clock(app)
-    with store.write(app.engine) as session:
-        campaign = releases.get_campaign(session, name)
-        done = releases.pause(session, campaign, now)
-        if done:
-            _note_status(session, campaign.id, "running", "paused", now, actor)
-    return done
-
-
-def resume_campaign(app: App, name: str, now: datetime, actor: str) -> bool:
-    """Go on after a pause; every due time moves by its length. False when it was running."""
-    require_real_clock(app)
-    with store.write(app.engine) as session:
-        campaign = releases.get_campaign(session, name)
-        done = releases.resume(session, campaign, now)
-        if done:
-            release_campaign(session, campaign.id)
-            _note_status(session, campaign.id, "paused", "running", now, actor)
-    return done
-
-
-def stop_campaign(app: App, name: str, now: datetime, actor: str) -> int:
-    """End a campaign for good; returns how many owed letters were cancelled."""
-    require_real_clock(app)
-    with store.write(app.engine) as session:
-        campaign = releases.get_campaign(session, name)
-        before = campaign.status.value
-        cancelled = releases.stop(session, campaign, now)
-        if before != "stopped":
-            _note_status(session, campaign.id, before, "stopped", now, actor)
-    return cancelled
-
-
-def _note_status(session: Session, campaign_id: int, old: str, new: str, now: datetime, actor: str) -> None:
-    record_change(session, "campaign", campaign_id, "status", old, new, now, actor, Origin.staff)
-    events.campaign_status_changed(campaign_id, old, new)

@@ -15,7 +15,7 @@ from om_campaigns import planning, store
 from om_campaigns.app import App
 from om_campaigns.campaign import slices as sliced
 from om_campaigns.planning import plan_all
-from om_campaigns.staff.importing import pause_campaign, resume_campaign
+from om_campaigns.staff.pausing import pause_campaign, resume_campaign
 from om_campaigns.tick import look
 from om_campaigns.wiring import open_app
 

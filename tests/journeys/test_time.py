@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.delivery.rehearsal_transports import MemoryTransport
-from om_campaigns.staff.importing import pause_campaign, resume_campaign, stop_campaign
+from om_campaigns.staff.pausing import pause_campaign, resume_campaign, stop_campaign
 from om_campaigns.tick import tick
 from om_campaigns.transport import Envelope, Outcome
 from tests.journeys.workspace import Workspace, assert_caps, assert_no_double, house, local, person

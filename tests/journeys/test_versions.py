@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from om_campaigns.planning import plan_all
-from om_campaigns.staff.moving import Moved, Skipping, move_to_latest, skip_step
+from om_campaigns.staff.moving import Moved, move_to_latest
+from om_campaigns.staff.skipping import Skipping, skip_step
 from tests.journeys.workspace import SQLITE, Workspace, assert_no_double, house, local, person
 
 pytestmark = pytest.mark.slow
