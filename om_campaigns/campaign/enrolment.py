@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Session
 
+from om_campaigns.audience.bulk import insert_rows, instant
 from om_campaigns.audience.segments import subjects
 from om_campaigns.audience.vocabulary import RecipientKind
 from om_campaigns.campaign.calendar import TIME, Calendar
@@ -38,7 +39,7 @@ from om_campaigns.campaign.candidates import CANDIDATE, Entry, fill_candidates, 
 from om_campaigns.campaign.definition import ReEnter
 from om_campaigns.campaign.entry_brake import Judgement, Subjects, judge_entry
 from om_campaigns.campaign.house_values import HOUSE, renew_temporary, temporary
-from om_campaigns.campaign.models import CampaignVersion, Enrolment
+from om_campaigns.campaign.models import Campaign, CampaignVersion, Enrolment
 from om_campaigns.campaign.receivers import segment_of
 from om_campaigns.campaign.unseen import AUDIENCE, read_history, source_of
 from om_campaigns.campaign.vocabulary import EnrolmentState, Reason
@@ -128,22 +129,27 @@ def find_free(session: Session, entry: Entry, today: date) -> frozenset[int]:
     return frozenset(session.execute(free).scalars())
 
 
-def close_to_present_members(session: Session, entry: Entry, now: datetime, today: date) -> int:
-    """``backfill = false``: whoever matches at first publication counts as already there; returns how many."""
+PRESENT = ("audience", "subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")
+"""What is kept of whoever matches already when a campaign without backfill is published."""
+
+
+def find_present_members(session: Session, entry: Entry, now: datetime, today: date) -> Sequence[Any]:
+    """``backfill = false``: whoever matches at first publication, each once, with the columns of PRESENT."""
     fill_candidates(session, entry, today)
-    columns: dict[str, Any] = {
-        "campaign_id": literal(entry.campaign.id),
-        "occasion": literal(""),
-        "version_id": literal(entry.version_id),
-        "state": literal(EnrolmentState.exited.value),
-        "reason": literal(Reason.already_there.value),
-        "entered_at": literal(now, Instant),
-        "ended_at": literal(now, Instant),
-        "shift_seconds": literal(0),
-        **{name: CANDIDATE.c[name] for name in ("audience", "subject_kind", "subject_id", "organisation_id", "seat_id", "address_id")},
-    }
+    renew_temporary(session, ENTRANT)
+    columns = {"occasion": literal(""), "due_at": literal(now, Instant), **{name: CANDIDATE.c[name] for name in PRESENT}}
     chosen = select(*columns.values()).where(CANDIDATE.c.address_id.is_not(None))
-    return change(session, insert_ignoring(session, table_of(Enrolment), list(columns), chosen))
+    session.execute(insert_ignoring(session, ENTRANT, list(columns), chosen))
+    present: list[Any] = [ENTRANT.c[name] for name in PRESENT]
+    return session.execute(select(*present).order_by(ENTRANT.c.id)).all()
+
+
+def close_to_present_members(session: Session, campaign: Campaign, version_id: int, members: Sequence[Any], now: datetime) -> None:
+    """They count as already there, so that nobody of them ever enters."""
+    at = instant(session.connection(), now)
+    ended = (campaign.id, version_id, "", EnrolmentState.exited.value, Reason.already_there.value, at, at, 0, 0)
+    names = ("campaign_id", "version_id", "occasion", "state", "reason", "entered_at", "ended_at", "shift_seconds", "left_out")
+    insert_rows(session.connection(), "enrolment", (*names, *PRESENT), ((*ended, *member) for member in members))
 
 
 def _fill_matching(session: Session, entry: Entry) -> int:

@@ -131,11 +131,6 @@ def load_entered(session: Session, campaign_id: int, since: datetime, *, inclusi
     return _count(session, campaign_id, after, _enrolment.c.reason != Reason.already_there)
 
 
-def load_left_out(session: Session, campaign_id: int) -> Subjects:
-    """Who matched before a campaign without backfill began: they stand among its enrolments and never entered."""
-    return _count(session, campaign_id, _enrolment.c.reason == Reason.already_there)
-
-
 def _count(session: Session, campaign_id: int, *conditions: ColumnElement[bool]) -> Subjects:
     query = select(_enrolment.c.subject_kind, func.count()).where(_enrolment.c.campaign_id == campaign_id, *conditions)
     found: dict[RecipientKind, int] = dict(session.execute(query.group_by(_enrolment.c.subject_kind)).all())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlmodel import Session
@@ -12,10 +13,11 @@ from sqlmodel import Session
 from om_campaigns import events, store
 from om_campaigns.app import App
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.audience.vocabulary import Origin, RecipientKind
+from om_campaigns.campaign.candidates import Entry
 from om_campaigns.campaign.definition import CampaignDefinition
-from om_campaigns.campaign.enrolment import close_to_present_members
-from om_campaigns.campaign.entry_brake import Judgement, Subjects, load_left_out, raise_largest
+from om_campaigns.campaign.enrolment import close_to_present_members, find_present_members
+from om_campaigns.campaign.entry_brake import Judgement, Subjects, raise_largest
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, CampaignFile, CampaignVersion, Enrolment
 from om_campaigns.campaign.reading import parse_text_name
@@ -174,25 +176,29 @@ def publish_campaigns(
 
 
 def publish_reviewed(app: App, review: Review, now: datetime, actor: str, *, expect: int | None = None, asks: bool = False) -> Publication:
-    """Publish the drafts of a review in which nothing stops them, all or none; otherwise as ``publish_campaigns``."""
+    """Publish the drafts of a review in which nothing stops them, all or none; otherwise as ``publish_campaigns``.
+
+    Whom it concerns is found on a copy first, so that nobody waits to write while everybody is asked.
+    """
+    foreseen = _foresee(app, review, now, actor)
+    require_figure(foreseen.entering, expect, asks=asks)
+    entering = foreseen.entering
     with store.write(app.engine) as session:
         done = [publish(session, draft.name, draft.definition, draft.files, now, actor) for draft in review.drafts]
-        left_out = []
         for draft, published in zip(review.drafts, done, strict=True):
-            if published.is_first and not draft.definition.backfill:
-                left_out.append(leave_out_present(session, app, published, draft.definition, now))
+            if published.is_first and draft.name in foreseen.present:
+                members = foreseen.present[draft.name]
+                close_to_present_members(session, published.campaign, published.version_id, members, now)
+                raise_largest(session, published.campaign, _count_subjects(members))
             if published.is_new and draft.name in review.set_aside:
                 rules = ", ".join(sorted({fault.rule_id for fault in review.set_aside[draft.name]}))
                 record_change(session, "campaign", published.campaign.id, DESPITE, None, rules, now, actor, Origin.staff)
                 events.published_despite(draft.name, published.number, rules)
-        changes = [change for each in done if (change := describe_change(session, each))]
-        entering = left_out + _foresee(session, app, done, now)
-        require_figure(entering, expect, asks=asks)
         if expect is not None:
             entering = confirm_entries(session, PermissionKind.publication, entering, actor, now)
         session.flush()
         session.expunge_all()
-    return Publication(done, review.earlier, review.set_aside, changes, entering)
+    return Publication(done, review.earlier, review.set_aside, foreseen.changes, entering)
 
 
 def _say_what_holds(app: App, review: Review) -> str:
@@ -205,25 +211,44 @@ def _say_what_holds(app: App, review: Review) -> str:
     return said + (f"; where a rule is wrong tonight: {' '.join(f'--despite {rule}' for rule in rules)}" if rules else "")
 
 
-def _foresee(session: Session, app: App, done: Sequence[Published], now: datetime) -> list[Entering]:
-    """Who would newly enter by what was published now."""
-    first = {each.campaign.name for each in done if each.is_first}
-    found = foresee_entries(session, app, now, [each.campaign.name for each in done if each.is_new])
-    return [replace(each, is_first=each.campaign in first) for each in found]
+@dataclass(frozen=True)
+class _Foreseen:
+    """Whom a publication concerns; ``present``: whoever matches already, by campaigns without backfill that are new."""
+
+    changes: Sequence[VersionChange]
+    entering: list[Entering]
+    present: Mapping[str, Sequence[Any]]
 
 
-def leave_out_present(session: Session, app: App, published: Published, definition: CampaignDefinition, now: datetime) -> Entering:
+def _foresee(app: App, review: Review, now: datetime, actor: str) -> _Foreseen:
+    present: dict[str, Sequence[Any]] = {}
+    left_out = []
+    with store.scratch(app.engine, PUBLISHED) as session:
+        done = [publish(session, draft.name, draft.definition, draft.files, now, actor) for draft in review.drafts]
+        for draft, published in zip(review.drafts, done, strict=True):
+            if published.is_first and not draft.definition.backfill:
+                entry = make_entry(session, app, published.campaign, published.version_id, draft.definition)
+                present[draft.name] = find_present_members(session, entry, now, app.today(now))
+                left_out.append(_leave_out(entry, _count_subjects(present[draft.name])))
+        changes = [change for each in done if (change := describe_change(session, each))]
+        first = {each.campaign.name for each in done if each.is_first}
+        names = [each.campaign.name for each in done if each.is_new and each.campaign.name not in present]
+        entering = [replace(each, is_first=each.campaign in first) for each in foresee_entries(session, app, now, names)]
+    return _Foreseen(changes, left_out + entering, present)
+
+
+def _count_subjects(members: Sequence[Any]) -> Subjects:
+    people = sum(member.subject_kind == RecipientKind.person for member in members)
+    return Subjects(people, len(members) - people)
+
+
+def _leave_out(entry: Entry, number: Subjects) -> Entering:
     """``backfill = false``: whoever matches already at the first publication is left out for good; says how many those are.
 
     Their number is what later days are compared with, as that of the first day of any other campaign.
     """
-    version = session.get_one(CampaignVersion, published.version_id)
-    entry = make_entry(session, app, published.campaign, version.id, definition)
-    close_to_present_members(session, entry, now, app.today(now))
-    number = load_left_out(session, published.campaign.id)
-    raise_largest(session, published.campaign, number)
     judgement = Judgement(number, Subjects(), entry.rule.bound(Subjects()), is_confirmed=False)
-    return Entering(published.campaign.name, judgement, is_first=True, stays_out=True)
+    return Entering(entry.campaign.name, judgement, is_first=True, stays_out=True)
 
 
 @dataclass(frozen=True)

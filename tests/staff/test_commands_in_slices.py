@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -222,19 +224,46 @@ def test_looking_keeps_nobody_out(office: Workspace) -> None:
     assert heard == []
 
 
+def listen_for_questions(office: Workspace) -> list[bool]:
+    """For each time that a segment is asked of everybody, whether others are kept out meanwhile."""
+    asked: list[bool] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO plan_candidate"):
+            asked.append(is_held(office))
+
+    event.listen(office.app.engine, "after_cursor_execute", listen)
+    return asked
+
+
+def is_held(office: Workspace) -> bool:
+    """Somebody who wants to write would have to wait."""
+    with closing(sqlite3.connect(office.app.engine.url.database or "", timeout=0, isolation_level=None)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        return False
+
+
 def test_whoever_is_admitted_is_counted_before_anybody_is_kept_out(office: Workspace) -> None:
     office.people(*(person(f"Neu Nummer{number:03}", "k") for number in range(120)))
     office.do("DELETE FROM permission")
     office.tick()
-    keeps_out, asked = [False], []
-
-    def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("BEGIN"):
-            keeps_out[0] = statement == "BEGIN IMMEDIATE"
-        elif statement.startswith("INSERT INTO plan_candidate"):
-            asked.append(keeps_out[0])
-
-    event.listen(office.app.engine, "after_cursor_execute", listen)
-    admitted = entering.admit(office.app, "wir", 120, office.now, "test")
-    assert admitted.until is not None
+    asked = listen_for_questions(office)
+    assert entering.admit(office.app, "wir", 120, office.now, "test").until is not None
     assert asked == [False]
+
+
+@pytest.mark.parametrize("head", ["", "backfill = false"])
+def test_whom_a_publication_concerns_is_asked_before_anybody_is_kept_out(office: Workspace, head: str) -> None:
+    """Whoever would enter a new campaign, or is left out of one without backfill."""
+    office.campaign("neu", "n1 day = 0", head=head)
+    asked = listen_for_questions(office)
+    office.publish("neu")
+    assert asked
+    assert not any(asked)
+    office.tick()
+    present = [("exited", "already_there")] if head else [("active", "")]
+    query = "SELECT DISTINCT state, e.reason FROM enrolment e JOIN campaign c ON c.id = campaign_id AND c.name = 'neu'"
+    assert office.ask(query) == present
