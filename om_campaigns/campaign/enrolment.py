@@ -137,7 +137,7 @@ def find_present_members(session: Session, entry: Entry, now: datetime, today: d
     """``backfill = false``: whoever matches at first publication, each once, with the columns of PRESENT."""
     fill_candidates(session, entry, today)
     renew_temporary(session, ENTRANT)
-    columns = {"occasion": literal(""), "due_at": literal(now, Instant), **{name: CANDIDATE.c[name] for name in PRESENT}}
+    columns: dict[str, Any] = {"occasion": literal(""), "due_at": literal(now, Instant), **{name: CANDIDATE.c[name] for name in PRESENT}}
     chosen = select(*columns.values()).where(CANDIDATE.c.address_id.is_not(None))
     session.execute(insert_ignoring(session, ENTRANT, list(columns), chosen))
     present: list[Any] = [ENTRANT.c[name] for name in PRESENT]

@@ -43,9 +43,14 @@ def lay_out(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int,
     return head + [line for row in rows for line in _row(row, columns, widths, room)]
 
 
+def width_of(text: str) -> int:
+    """How many columns of a terminal a line takes."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def lay_out_facts(facts: Sequence[tuple[str, str]], room: int) -> list[str]:
     """Lines of name and value with one edge; values wrap behind that edge."""
-    edge = max((cell_len(name) for name, _ in facts), default=0) + GAP
+    edge = max((width_of(name) for name, _ in facts), default=0) + GAP
     lines = []
     for name, value in facts:
         first, *rest = wrap(value, room - edge) or [""]
@@ -56,11 +61,13 @@ def lay_out_facts(facts: Sequence[tuple[str, str]], room: int) -> list[str]:
 
 def wrap(text: str, room: int) -> list[str]:
     """A text in lines of ``room`` characters, broken at blanks only; a longer piece stays whole on a line of its own."""
+    if "\n" not in text and width_of(text) <= room:
+        return [" ".join(text.split())]
     lines = []
     for part in text.split("\n"):
         line = ""
         for word in part.split():
-            if line and cell_len(line) + 1 + cell_len(word) > room:
+            if line and width_of(line) + 1 + width_of(word) > room:
                 lines.append(line)
                 line = word
             else:
@@ -74,15 +81,15 @@ def _natural(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> int:
 
 
 def _longest(column: Column, at: int, rows: Sequence[Sequence[str]]) -> int:
-    return max([cell_len(column.heading), *(cell_len(part) for row in rows for part in row[at].split("\n"))])
+    return max([width_of(column.heading), *(width_of(part) for row in rows for part in row[at].split("\n"))])
 
 
 def _least(column: Column, at: int, rows: Sequence[Sequence[str]]) -> int:
     """The narrowest this column can be without breaking a piece, or prose into single words."""
     longest = _longest(column, at, rows)
-    if column.is_number or column.is_whole:
+    if column.is_number or column.is_whole or longest <= PROSE:
         return longest
-    piece = max([cell_len(column.heading), *(cell_len(word) for row in rows for word in row[at].split())])
+    piece = max([width_of(column.heading), *(width_of(word) for row in rows for word in row[at].split())])
     return max(piece, min(longest, PROSE))
 
 
@@ -98,7 +105,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int)
             spare -= more
     for at in reversed(range(1, len(columns))):
         if spare < 0 and not columns[at].is_number:
-            less = min(widths[at] - cell_len(columns[at].heading), -spare)
+            less = min(widths[at] - width_of(columns[at].heading), -spare)
             widths[at] -= less
             spare += less
     return widths
@@ -110,7 +117,7 @@ def _row(row: Sequence[str], columns: Sequence[Column], widths: Sequence[int], r
     below: list[str] = []
     for cell, column, width in zip(row, columns, widths, strict=True):
         lines = cell.split("\n") if column.is_number or column.is_whole else wrap(cell, width)
-        if max(map(cell_len, lines)) > width:
+        if max(map(width_of, lines)) > width:
             below += [f"{' ' * INDENT}{line}" for line in wrap(cell, room - INDENT)]
             lines = [""]
         cells.append(lines)
@@ -125,7 +132,7 @@ def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
 
 
 def _fill(text: str, width: int, *, right: bool = False) -> str:
-    blanks = " " * (width - cell_len(text))
+    blanks = " " * (width - width_of(text))
     return blanks + text if right else text + blanks
 
 

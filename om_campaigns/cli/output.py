@@ -143,7 +143,10 @@ def shown(value: Any, zone: ZoneInfo | None = None) -> str:
         return ", ".join(f"{name} {number}" for name, number in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(shown(each, zone) for each in value)
-    return "".join("�" if letter != "\n" and unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in str(value))
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join("�" if letter != "\n" and unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in text)
 
 
 def counted(number: int, one: str, several: str = "") -> str:

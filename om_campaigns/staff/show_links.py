@@ -108,12 +108,13 @@ def _load_readers(session: Session, today: date, texts: set[tuple[str, str]]) ->
     touch, ids = table_of(Touch), {row.name: row.id for row in session.execute(select(campaigns.c.id, campaigns.c.name))}
     found: dict[tuple[str, str, bool], dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for name, step in sorted(texts):
-        letters = (
-            select(_house.c.slug, func.count())
-            .join_from(touch, _house, _house.c.id == touch.c.organisation_id)
+        reached = (
+            select(touch.c.organisation_id, func.count().label("number"))
             .where(touch.c.campaign_id == ids[name], touch.c.step == step, ~touch.c.service, touch.c.route.not_in(PASSING_ON))
-            .group_by(_house.c.slug)
+            .group_by(touch.c.organisation_id)
+            .subquery()
         )
+        letters = select(_house.c.slug, reached.c.number).join_from(reached, _house, _house.c.id == reached.c.organisation_id)
         for house, number in session.execute(letters):
             found[name, step, False][house] = number
     left = dispatch.c.status.in_((DispatchStatus.sent, DispatchStatus.uncertain))
