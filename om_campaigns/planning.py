@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from om_campaigns import events, store
 from om_campaigns.app import App
+from om_campaigns.campaign.about import About
 from om_campaigns.campaign.calendar import Calendar
 from om_campaigns.campaign.candidates import Entry
 from om_campaigns.campaign.caps import find_late, find_late_letters, reschedule
@@ -180,10 +181,13 @@ def _campaigns(session: Session, app: App, name: str | None) -> list[Campaign]:
     return sorted(found, key=lambda each: (-priorities[each.id], each.name))
 
 
-def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, until: datetime, *, asks_all: bool = False) -> CampaignPlan:
+def plan_campaign(
+    turns: Turns, app: App, campaign: Campaign, now: datetime, until: datetime, *, asks_all: bool = False, about: About | None = None
+) -> CampaignPlan:
     """One campaign: who moves on, who enters, and what is owed by ``until``, in slices that are whole each by itself.
 
-    Who may enter is asked where anything was written since that could change the answer, or with ``asks_all``.
+    Who may enter is asked where anything was written since that could change the answer, or with ``asks_all``. For a look at one
+    recipient, ``about``, nobody else moves, enters or is owed anything, but those behind the same addresses.
     """
     result = CampaignPlan(campaign.name, 0, Planned(), Counter())
     calendar, caps = Calendar(), Caps(app.settings.caps.per_week, app.settings.caps.per_month)
@@ -194,6 +198,10 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
         successors = load_successors(session, definitions.values())
         settled = find_settled(session, campaign, now)
         late = find_late_letters(session, campaign.id, now)
+        if about is not None and any(audience.passes_on for each in definitions.values() for audience in each.audiences):
+            about = None  # among all who could receive a pack, one is chosen
+        if about is not None:
+            settled, late = about.choose_enrolments(session, campaign, settled), about.choose_letters(session, campaign, late)
     for part in _parts(turns, settled):
         with turns.writing() as session:
             if not is_same(session, campaign):
@@ -207,11 +215,13 @@ def plan_campaign(turns: Turns, app: App, campaign: Campaign, now: datetime, unt
                 return result
             fill_slice(session, part)
             reschedule(session, calendar, definitions, caps, now)
-    if not _let_in(turns, app, entry, calendar, now, result, asks_all=asks_all):
+    if not _let_in(turns, app, entry, calendar, now, result, asks_all=asks_all, about=about):
         return result
     with turns.reading() as session:
         due = load_due(session, campaign, until)
         ready = make_ready(session, app, entry, definitions) if due else None
+        if about is not None and ready is not None and not ready.carries_packs:
+            due = about.choose_enrolments(session, campaign, due)
     if ready is None:
         return result
     for part in [due] if ready.carries_packs else _parts(turns, due):
@@ -228,7 +238,17 @@ def _parts(turns: Turns, numbers: Sequence[int]) -> Iterable[Sequence[int]]:
     return slices(numbers) if turns.keeps else [numbers] if numbers else []
 
 
-def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datetime, result: CampaignPlan, *, asks_all: bool) -> bool:
+def _let_in(
+    turns: Turns,
+    app: App,
+    entry: Entry,
+    calendar: Calendar,
+    now: datetime,
+    result: CampaignPlan,
+    *,
+    asks_all: bool,
+    about: About | None,
+) -> bool:
     """Enrol whoever may enter; where nothing was written that could let anybody in, nobody is asked.
 
     False where the campaign was stopped, or has become another one, meanwhile.
@@ -242,6 +262,7 @@ def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datet
         if not (sight.is_due or asks_all):
             return True
         left = find_who_left(session, entry, today)
+        left = about.choose_enrolments(session, campaign, left) if about is not None and left else left
     for part in _parts(turns, left):
         with turns.writing() as session:
             if not is_same(session, campaign):
@@ -261,6 +282,12 @@ def _let_in(turns: Turns, app: App, entry: Entry, calendar: Calendar, now: datet
         found = _ask_brake(session, entry, found, now, result)
     if result.held is not None:
         return True  # to be asked again: whoever is held may enter as soon as somebody admits them
+    if about is not None:
+        with turns.writing() as session:
+            session.add(campaign)
+            for number in about.choose_entrants(session):
+                result.enrolled += enrol(session, entry, [number], now)
+        return True
     for part in _parts(turns, entrants) if entrants else [entrants]:
         with turns.writing() as session:
             if not is_same(session, campaign):

@@ -15,6 +15,7 @@ from om_campaigns.audience.expressions import Selects, compile_condition, split
 from om_campaigns.audience.models import Organisation, Person, Seat, Touch
 from om_campaigns.audience.segments import candidates
 from om_campaigns.audience.vocabulary import RecipientKind
+from om_campaigns.campaign.about import About
 from om_campaigns.campaign.candidates import CANDIDATE
 from om_campaigns.campaign.definition import Audience
 from om_campaigns.campaign.matching import OPEN, dispatches_to
@@ -82,7 +83,7 @@ def explain_recipient(
         answer.is_enrolled = _enrolment(session, campaign, kind, subject_id) is not None
         reasons: dict[int, Reason] = {}
         if campaign.status is CampaignStatus.running:
-            plan_campaign(store.OneTurn(session), app, campaign, now, now, asks_all=True)
+            plan_campaign(store.OneTurn(session), app, campaign, now, now, asks_all=True, about=About(kind, subject_id or 0))
             mine = (CANDIDATE.c.subject_kind == kind.value, CANDIDATE.c.subject_id == subject_id)
             rows = session.execute(select(CANDIDATE.c.seat_id, CANDIDATE.c.reason).where(*mine))
             reasons = {row.seat_id: Reason(row.reason) for row in rows}

@@ -16,6 +16,7 @@ from om_campaigns.app import App
 from om_campaigns.campaign import slices as sliced
 from om_campaigns.planning import plan_all
 from om_campaigns.staff.pausing import pause_campaign, resume_campaign
+from om_campaigns.staff.why import explain_recipient
 from om_campaigns.tick import look
 from om_campaigns.wiring import open_app
 
@@ -204,6 +205,24 @@ def test_whoever_may_enter_is_found_while_others_write(app: App) -> None:
     event.listen(app.engine, "after_cursor_execute", listen)
     plan_all(app, NOW, NOW)
     assert asked == [False]
+
+
+def test_why_somebody_gets_a_letter_is_asked_of_them_alone(app: App) -> None:
+    """Six hundred would enter and are due; what is planned to tell why one of them gets it is one enrolment and one letter."""
+    with store.read(app.engine) as session:
+        person_id = session.execute(text("SELECT max(id) FROM person")).scalar_one()
+    rows: dict[str, int] = {"enrolment": 0, "dispatch": 0}
+
+    def count(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith(("INSERT INTO enrolment", "INSERT INTO dispatch")):
+            rows[statement.split()[2]] += cursor.rowcount
+
+    event.listen(app.engine, "after_cursor_execute", count)
+    for _ in range(2):
+        answer = explain_recipient(app, "wir", NOW, person_id=person_id)
+        assert (answer.gets, answer.would_enter, answer.next_due_at) == (True, True, NOW)
+        assert [row["status"] for row in answer.history] == ["planned"]
+    assert rows == {"enrolment": 2, "dispatch": 2}
 
 
 def test_a_slice_is_read_by_its_own_rows(app: App) -> None:
