@@ -16,7 +16,7 @@ from om_campaigns import store
 from om_campaigns.audience.models import Address
 from om_campaigns.audience.seats import ADDRESS, HOUSE, PERSON, RECEIVING_ROLES, SEAT, has_role, seats_at, select_sitting
 from om_campaigns.audience.tree import load_below
-from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus
+from om_campaigns.audience.vocabulary import BounceState, OrganisationStatus, Origin
 from om_campaigns.columns import Instant, key, new_ref, reference, table_of
 
 SESSION_LIFE = timedelta(hours=12)
@@ -52,17 +52,27 @@ class AccessSession(SQLModel, table=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Steward:
-    """Somebody who may act for houses: ``own`` are those of their seats, ``below`` the offices under them (ids, the highest first)."""
+class Acting:
+    """Who does something for houses: one of their people, signed in or with the link of a mail, or our staff, who name the house.
 
-    address_id: int
-    address: str
+    ``own`` are the houses of their seats, ``below`` the offices under them (ids, the highest first); staff have none.
+    """
+
     name: str
-    language: str
-    slug: str
+    """'' for a role address."""
+    origin: Origin = Origin.staff
+    language: str = ""
+    own: tuple[int, ...] = ()
+    below: tuple[int, ...] = ()
+    slug: str = ""
     """Of the first house in ``own``."""
-    own: tuple[int, ...]
-    below: tuple[int, ...]
+    address_id: int = 0
+    address: str = ""
+
+    @property
+    def actor(self) -> str:
+        """What change logs say."""
+        return self.name or "role address"
 
     @property
     def houses(self) -> tuple[int, ...]:
@@ -70,7 +80,7 @@ class Steward:
         return self.own + self.below
 
 
-def find_steward(session: Session, address_id: int, today: date) -> Steward | None:
+def find_acting(session: Session, address_id: int, today: date) -> Acting | None:
     """Who stands behind an address today; None for one that may act for no active house, or is gone."""
     columns = (SEAT.c.organisation_id, PERSON.c.full_name, PERSON.c.language, HOUSE.c.language, ADDRESS.c.address, HOUSE.c.slug)
     query = (
@@ -89,7 +99,8 @@ def find_steward(session: Session, address_id: int, today: date) -> Steward | No
     own = tuple(dict.fromkeys(row[0] for row in rows))
     names = {row[1] or "" for row in rows}
     language = next((each for row in rows for each in (row[2], row[3]) if each), "")
-    return Steward(address_id, rows[0][4], names.pop() if len(names) == 1 else "", language, rows[0][5], own, load_below(session, own))
+    name = names.pop() if len(names) == 1 else ""
+    return Acting(name, Origin.partner, language, own, load_below(session, own), rows[0][5], address_id, rows[0][4])
 
 
 @dataclass(frozen=True, slots=True)

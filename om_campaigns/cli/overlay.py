@@ -22,7 +22,7 @@ HISTORY_KEYS = ("at", "block", "kind", "text", "after", "origin", "actor")
 def tell_conflicts(app: App) -> None:
     """Say how many blocks of houses want a decision, where any do."""
     from om_campaigns import store
-    from om_campaigns.partner.own_words import count_conflicts
+    from om_campaigns.partner.show_own_words import count_conflicts
 
     with store.read(app.engine) as session:
         number = count_conflicts(session, app)
@@ -52,7 +52,7 @@ def words_options(function: Any) -> Any:
 
 def _text(house: str, target: str, language: str) -> Any:
     from om_campaigns.errors import InputError
-    from om_campaigns.partner.own_words import OwnText
+    from om_campaigns.partner.show_own_words import OwnText
 
     campaign, _, step = target.partition("/")
     if not step:
@@ -82,7 +82,7 @@ def list_(state: State, house: str, conflicts: bool, format_: str) -> None:
     """
     from om_campaigns.audience.finding import find_house
     from om_campaigns.cli.output import looking
-    from om_campaigns.partner.own_words import list_own_words
+    from om_campaigns.partner.show_own_words import list_own_words
 
     with looking(state) as (app, session):
         rows = list_own_words(session, app, house=find_house(session, house), conflicts_only=conflicts)
@@ -102,10 +102,10 @@ def show(state: State, house: str, target: str, language: str, format_: str) -> 
     JSON: block, title, policy, hash, state, conflict, own_text, om_text, after, at, origin, actor.
     """
     from om_campaigns.cli.output import looking
-    from om_campaigns.partner.own_words import show_blocks
+    from om_campaigns.partner.show_own_words import find_text, show_blocks
 
     with looking(state) as (app, session):
-        rows = show_blocks(session, app, _text(house, target, language))
+        rows = show_blocks(find_text(session, app, _text(house, target, language)))
         zone = app.settings.zone_info
     for row in rows:
         row["short"] = row["hash"][:8]
@@ -124,13 +124,26 @@ def history(state: State, house: str, target: str, language: str, format_: str) 
     JSON: at, block, kind, text, after, origin, actor.
     """
     from om_campaigns.cli.output import looking
-    from om_campaigns.partner.own_words import own_history
+    from om_campaigns.partner.show_own_words import find_text, load_own_history
 
     with looking(state) as (app, session):
-        rows = own_history(session, app, _text(house, target, language))
+        rows = load_own_history(find_text(session, app, _text(house, target, language)))
         zone = app.settings.zone_info
     columns = {"at": "when", "block": "block", "kind": "what", "text": "words", "origin": "origin", "actor": "by"}
     print_rows(rows, format_, columns, keys=HISTORY_KEYS, zone=zone, empty="nothing was ever changed here")
+
+
+def _change(state: State, house: str, target: str, language: str, action: str, block: str, words: str = "", after: str = "") -> bool:
+    from om_campaigns.partner.own_words import Acting, Action, BlockChange, change_block
+    from om_campaigns.staff.importing import load_actor
+
+    app = state.app()
+    change = BlockChange(Action(action), block, words, after)
+    return change_block(app, _text(house, target, language), change, app.now(), Acting(load_actor()))
+
+
+def _say(is_new: bool, done: str) -> None:
+    click.echo(done if is_new else f"{done} (already)")
 
 
 @overlay.command("set")
@@ -140,12 +153,7 @@ def history(state: State, house: str, target: str, language: str, format_: str) 
 @pass_state
 def set_(state: State, house: str, target: str, language: str, block: str, words: str | None, path: Path | None) -> None:
     """Say a block in the house's own words."""
-    from om_campaigns.partner.own_words import replace_block
-    from om_campaigns.staff.importing import load_actor
-
-    app = state.app()
-    text = _text(house, target, language)
-    _say(replace_block(app, text, block, _words(words, path), app.now(), actor=load_actor()), f"{block}: own words")
+    _say(_change(state, house, target, language, "set", block, _words(words, path)), f"{block}: own words")
 
 
 @overlay.command()
@@ -154,11 +162,7 @@ def set_(state: State, house: str, target: str, language: str, block: str, words
 @pass_state
 def hide(state: State, house: str, target: str, language: str, block: str) -> None:
     """Leave an optional block out."""
-    from om_campaigns.partner.own_words import hide_block
-    from om_campaigns.staff.importing import load_actor
-
-    app = state.app()
-    _say(hide_block(app, _text(house, target, language), block, app.now(), actor=load_actor()), f"{block}: left out")
+    _say(_change(state, house, target, language, "hide", block), f"{block}: left out")
 
 
 @overlay.command()
@@ -169,12 +173,7 @@ def hide(state: State, house: str, target: str, language: str, block: str) -> No
 @pass_state
 def add(state: State, house: str, target: str, language: str, name: str, after: str, words: str | None, path: Path | None) -> None:
     """Add a block of the house's own."""
-    from om_campaigns.partner.own_words import add_block
-    from om_campaigns.staff.importing import load_actor
-
-    app = state.app()
-    text = _text(house, target, language)
-    _say(add_block(app, text, _words(words, path), app.now(), actor=load_actor(), name=name, after=after), f"{name or 'own block'}: added")
+    _say(_change(state, house, target, language, "add", name, _words(words, path), after), f"{name or 'own block'}: added")
 
 
 @overlay.command()
@@ -183,11 +182,7 @@ def add(state: State, house: str, target: str, language: str, name: str, after: 
 @pass_state
 def reset(state: State, house: str, target: str, language: str, block: str) -> None:
     """Go back to OM's words, or take an own block away."""
-    from om_campaigns.partner.own_words import reset_block
-    from om_campaigns.staff.importing import load_actor
-
-    app = state.app()
-    _say(reset_block(app, _text(house, target, language), block, app.now(), actor=load_actor()), f"{block}: OM's words")
+    _say(_change(state, house, target, language, "reset", block), f"{block}: OM's words")
 
 
 @overlay.command()
@@ -197,11 +192,7 @@ def reset(state: State, house: str, target: str, language: str, block: str) -> N
 @pass_state
 def decide(state: State, house: str, target: str, language: str, block: str, keep: str) -> None:
     """Answer a change of OM's: keep the own words, or take OM's."""
-    from om_campaigns.partner.own_words import decide as settle
-    from om_campaigns.staff.importing import load_actor
-
-    app = state.app()
-    done = settle(app, _text(house, target, language), block, app.now(), keep_own=keep == "own", actor=load_actor())
+    done = _change(state, house, target, language, "keep" if keep == "own" else "take", block)
     click.echo(f"{block}: no decision is wanted" if not done else f"{block}: own words kept" if keep == "own" else f"{block}: OM's words")
 
 
@@ -216,7 +207,3 @@ def import_(state: State, paths: tuple[Path, ...]) -> None:
     app = state.app()
     taken = import_overlays(app, paths, app.now(), load_actor())
     click.echo(f"{taken.files} files, {taken.blocks} blocks changed, {taken.packs} packs with a new revision")
-
-
-def _say(is_new: bool, done: str) -> None:
-    click.echo(done if is_new else f"{done} (already)")

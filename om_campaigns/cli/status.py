@@ -53,7 +53,7 @@ def show(state: State, format_: str) -> None:
     from om_campaigns.identity import find_refusal
     from om_campaigns.operate.installation import is_led
     from om_campaigns.operate.standing import load_standing
-    from om_campaigns.partner.own_words import count_conflicts
+    from om_campaigns.partner.show_own_words import count_conflicts
     from om_campaigns.staff.todo import load_tasks
 
     with looking(state) as (app, session):

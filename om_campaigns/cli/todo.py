@@ -36,7 +36,7 @@ def list_(state: State, with_closed: bool = False, format_: str = "table") -> No
     JSON and CSV hold the tasks: number, kind, organisation, address, detail, at, closed_at, closed_by.
     """
     from om_campaigns.operate.standing import load_attention
-    from om_campaigns.partner.own_words import count_conflicts
+    from om_campaigns.partner.show_own_words import count_conflicts
     from om_campaigns.staff.todo import load_tasks
     from om_campaigns.store import read
 

@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.access import Acting
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.german import fold
 from om_campaigns.audience.models import Network, NetworkOrganisation, Organisation, Response
@@ -21,8 +22,8 @@ from om_campaigns.audience.tasks import Task, TaskKind, open_task
 from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea, NetworkKind, OrganisationStatus, Origin, ResponseKind
 from om_campaigns.columns import digest, table_of
 from om_campaigns.partner.confirmations import confirm_version, end_use, resume_use
+from om_campaigns.partner.faults import FormFault
 from om_campaigns.partner.mirror import load_action_reports, load_ended_toolkits, load_networks, load_toolkits
-from om_campaigns.partner.pack_form import Reach
 from om_campaigns.partner.signing_in import find_house
 
 
@@ -120,28 +121,28 @@ TEXT_LENGTH = 1500
 WITH_LENGTH = 300
 
 
-def show_life(app: App, reach: Reach, language: str) -> dict[str, Any]:
+def show_life(app: App, acting: Acting, language: str) -> dict[str, Any]:
     """What the page of reports needs: houses [{slug, name}], networks, ideas [(value, name)], reports."""
     with store.read(app.engine) as session:
-        query = select(col(Organisation.slug), col(Organisation.name)).where(col(Organisation.id).in_(reach.houses))
+        query = select(col(Organisation.slug), col(Organisation.name)).where(col(Organisation.id).in_(acting.houses))
         names: dict[str, str] = dict(session.execute(query.order_by(col(Organisation.name))).all())
-        own = session.execute(select(col(Organisation.slug)).where(col(Organisation.id) == reach.houses[0])).scalar_one()
+        own = session.execute(select(col(Organisation.slug)).where(col(Organisation.id) == acting.houses[0])).scalar_one()
         return {
             "houses": [{"slug": own, "name": names.pop(own)}, *({"slug": slug, "name": name} for slug, name in names.items())],
-            "networks": load_networks(session, reach.houses),
+            "networks": load_networks(session, acting.houses),
             "ideas": [(idea.value, IDEA_NAMES[idea][language]) for idea in Idea],
-            "reports": load_action_reports(session, houses=reach.houses),
+            "reports": load_action_reports(session, houses=acting.houses),
         }
 
 
-def show_toolkits(app: App, reach: Reach) -> dict[str, Any]:
+def show_toolkits(app: App, acting: Acting) -> dict[str, Any]:
     """toolkits these houses work with, as ``load_toolkits`` gives them; ended: those they could take up again."""
     with store.read(app.engine) as session:
-        return {"toolkits": load_toolkits(session, reach.houses), "ended": load_ended_toolkits(session, reach.houses)}
+        return {"toolkits": load_toolkits(session, acting.houses), "ended": load_ended_toolkits(session, acting.houses)}
 
 
-def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, ...]:
-    """Record a report (``TYPED``); () when it is recorded, else every field that is wrong.
+def report_action(app: App, acting: Acting, typed: dict[str, str]) -> tuple[FormFault, ...]:
+    """Record a report (``TYPED``); () when it is recorded, else everything that is wrong.
 
     The same text of a house is one report a day, however often it is sent: with other answers it is a correction.
     """
@@ -150,9 +151,9 @@ def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, .
     text, together_with = " ".join(typed["text"].split()), " ".join(typed["mit"].split())
     with store.write(app.engine) as session:
         house = session.execute(
-            select(col(Organisation.id)).where(col(Organisation.slug) == typed["haus"], col(Organisation.id).in_(reach.houses))
+            select(col(Organisation.id)).where(col(Organisation.slug) == typed["haus"], col(Organisation.id).in_(acting.houses))
         ).scalar_one_or_none()
-        networks = {each["slug"]: each["id"] for each in load_networks(session, reach.houses)}
+        networks = {each["slug"]: each["id"] for each in load_networks(session, acting.houses)}
         faults = {
             "haus": house is None,
             "wirkung": typed["wirkung"] not in ("1", "2", "3"),
@@ -162,26 +163,26 @@ def report_action(app: App, reach: Reach, typed: dict[str, str]) -> tuple[str, .
             "gedanke": bool(typed["gedanke"]) and typed["gedanke"] not in set(Idea),
             "brief": typed["brief"] not in set(LetterUse),
         }
-        if wrong := tuple(name for name, is_wrong in faults.items() if is_wrong):
+        if wrong := tuple(FormFault(name) for name, is_wrong in faults.items() if is_wrong):
             return wrong
         said = Said(
             int(house or 0), int(typed["wirkung"]), text, together_with, typed["gedanke"], networks.get(typed["netzwerk"]),
             LetterUse(typed["brief"]),
         )  # fmt: skip
         source_key = digest("action", typed["haus"], text, today.isoformat())
-        record_action_report(session, said, source_key, now, today, origin=Origin.partner, actor=reach.actor)
+        record_action_report(session, said, source_key, now, today, origin=Origin.partner, actor=acting.actor)
     return ()
 
 
-def answer_toolkit(app: App, reach: Reach, house: str, code: str, choice: str) -> bool:
+def answer_toolkit(app: App, acting: Acting, house: str, code: str, choice: str) -> bool:
     """A house works with the current version of a toolkit (``ja``), does not use it any more (``nein``), or does again (``wieder``); False
     where that cannot be said."""
     now = app.now()
     with store.write(app.engine) as session:
-        found = find_house(session, reach, house, locks=True)
+        found = find_house(session, acting, house, locks=True)
         number = found.id if found else 0
         if choice == "nein":
-            return end_use(session, number, code, now, origin=Origin.partner, actor=reach.actor)
+            return end_use(session, number, code, now, origin=Origin.partner, actor=acting.actor)
         if choice == "wieder":
-            return resume_use(session, number, code, now, origin=Origin.partner, actor=reach.actor)
-        return confirm_version(session, number, code, now, app.today(now), origin=Origin.partner, actor=reach.actor)
+            return resume_use(session, number, code, now, origin=Origin.partner, actor=acting.actor)
+        return confirm_version(session, number, code, now, app.today(now), origin=Origin.partner, actor=acting.actor)

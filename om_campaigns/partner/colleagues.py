@@ -15,28 +15,27 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.access import find_receivers
+from om_campaigns.audience.access import Acting, find_receivers
 from om_campaigns.audience.models import Organisation, Seat, SeatRole
 from om_campaigns.audience.seats import ADDRESS, PERSON, SEAT, select_sitting
 from om_campaigns.audience.vocabulary import ROLE_STRENGTH, Role
 from om_campaigns.columns import table_of
-from om_campaigns.partner.pack_form import Reach
 from om_campaigns.partner.signing_in import find_house, record_changes
 from om_campaigns.seen import merge_ticks
 
 NO_ROLE = 99
 
 
-def show_people(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
+def show_people(app: App, acting: Acting, slug: str) -> dict[str, Any] | None:
     """people [{ref, name, roles}] who could deputise, deputies [ref], offices [{slug, name,
     receivers}] right below; None for a foreign house."""
     today = app.today(app.now())
     with store.read(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, acting, slug)
         if house is None:
             return None
         people = _people(session, house.id, app)
-        below = select(Organisation).where(col(Organisation.parent_id) == house.id, col(Organisation.id).in_(reach.houses))
+        below = select(Organisation).where(col(Organisation.parent_id) == house.id, col(Organisation.id).in_(acting.houses))
         offices = [
             {"slug": each.slug, "name": each.name, "receivers": [one.name for one in find_receivers(session, each.id, today)]}
             for each in session.execute(below.order_by(col(Organisation.name))).scalars()
@@ -45,14 +44,14 @@ def show_people(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
     return {"people": people, "deputies": deputies, "offices": offices}
 
 
-def save_deputies(app: App, reach: Reach, slug: str, chosen: Collection[str], shown: Collection[str]) -> bool:
+def save_deputies(app: App, acting: Acting, slug: str, chosen: Collection[str], shown: Collection[str]) -> bool:
     """Let those deputise (by ``ref``) who were ticked, and those no more who were unticked since the page was ``shown``.
 
     False, and nothing changed, where one of them cannot.
     """
     now = app.now()
     with store.write(app.engine) as session:
-        house = find_house(session, reach, slug, locks=True)
+        house = find_house(session, acting, slug, locks=True)
         people = _people(session, house.id, app) if house else []
         if house is None or not set(chosen) - set(shown) <= {each["ref"] for each in people}:
             return False
@@ -63,7 +62,7 @@ def save_deputies(app: App, reach: Reach, slug: str, chosen: Collection[str], sh
             if set(before) != set(after):
                 _save_roles(session, each["seat_id"], after)
                 texts = [",".join(sorted(roles)) or None for roles in (before, after)]
-                record_changes(session, "seat", each["seat_id"], [("roles", texts[0], texts[1])], reach.actor, now)
+                record_changes(session, "seat", each["seat_id"], [("roles", texts[0], texts[1])], acting.actor, now)
     return True
 
 

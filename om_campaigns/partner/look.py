@@ -15,6 +15,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.access import Acting
 from om_campaigns.audience.models import Organisation
 from om_campaigns.compose.brand import contrast
 from om_campaigns.compose.contexts import load_looks
@@ -23,7 +24,7 @@ from om_campaigns.compose.own_look import KEY, MAX_BYTES, Logo, OwnLook, lay_ove
 from om_campaigns.compose.own_look import NoLogoError as NoLogoError
 from om_campaigns.compose.pictures import encode, make_key
 from om_campaigns.letters.pages import load_page_brand, read_brands
-from om_campaigns.partner.pack_form import Reach
+from om_campaigns.partner.faults import FormFault
 from om_campaigns.partner.signing_in import find_house, record_changes
 
 LOGO_BYTES = MAX_BYTES
@@ -32,17 +33,18 @@ _COLOUR = re.compile(r"#?([0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 
 
 @dataclass(frozen=True, slots=True)
-class ColourFault:
+class ColourFault(FormFault):
     """``contrast`` is what the colour reaches on the sheet, ``better`` the nearest that can be read; 0 and '' where it is no colour."""
 
+    field: str = "farbe"
     contrast: float = 0
     better: str = ""
 
 
-def show_logo(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
+def show_logo(app: App, acting: Acting, slug: str) -> dict[str, Any] | None:
     """logo {name, width, height}, or None where they have none of their own; None for a foreign house."""
     with store.read(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, acting, slug)
         if house is None:
             return None
         logo = load_look(session, house).logo
@@ -79,16 +81,16 @@ def save_look(session: Session, house: Organisation, accent: str, logo: Logo | N
     return changes
 
 
-def save_logo(app: App, reach: Reach, slug: str, content: bytes, *, drop: bool = False) -> bool:
+def save_logo(app: App, acting: Acting, slug: str, content: bytes, *, drop: bool = False) -> bool:
     """Take over a logo (a file as it was handed in; empty leaves the one they have); False for a foreign house. Raises NoLogoError."""
     new = renew_logo(content) if content else None
     with store.write(app.engine) as session:
-        house = find_house(session, reach, slug, locks=True)
+        house = find_house(session, acting, slug, locks=True)
         if house is None:
             return False
         before = load_look(session, house)
         logo = _keep(session, app, house, *new) if new else None if drop else before.logo
-        record_changes(session, "organisation", house.id, save_look(session, house, before.accent, logo), reach.actor, app.now())
+        record_changes(session, "organisation", house.id, save_look(session, house, before.accent, logo), acting.actor, app.now())
     return True
 
 
@@ -120,8 +122,8 @@ def _fault(app: App, house: Organisation, accent: str) -> ColourFault | None:
         parts = colorsys.hls_to_rgb(hue, light * (1 - step / 100), saturation)
         darker = "#" + "".join(f"{round(part * 255):02x}" for part in parts)
         if _holds(app, house, darker):
-            return ColourFault(reached, darker)
-    return ColourFault(reached)
+            return ColourFault(contrast=reached, better=darker)
+    return ColourFault(contrast=reached)
 
 
 def _holds(app: App, house: Organisation, accent: str) -> bool:

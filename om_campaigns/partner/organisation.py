@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -12,14 +11,15 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.access import Acting
 from om_campaigns.audience.changes import PARTNER_ORIGINS, Change, as_text
 from om_campaigns.audience.german import read_count
 from om_campaigns.audience.house_days import read_newsletter_days, read_quiet_days, spell_quiet_days
 from om_campaigns.audience.models import Organisation, OrganisationRoute
 from om_campaigns.audience.seats import SEAT, has_role, select_sitting
 from om_campaigns.audience.vocabulary import ForwardPolicy, PackDelivery, Relay, Rhythm, Role, Route
-from om_campaigns.partner.look import ColourFault, load_look, read_accent, save_look
-from om_campaigns.partner.pack_form import Reach
+from om_campaigns.partner.faults import FormFault
+from om_campaigns.partner.look import load_look, read_accent, save_look
 from om_campaigns.partner.signing_in import find_house, record_changes, tell_staff
 from om_campaigns.seen import merge_fields
 
@@ -33,20 +33,12 @@ LANGUAGES = ("", "de", "en")
 MOST_DAYS = 365
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """What keeps a form from being saved: its fields, and for a colour why."""
-
-    fields: tuple[str, ...] = ()
-    colour: ColourFault | None = None
-
-
-def show_settings(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
+def show_settings(app: App, acting: Acting, slug: str) -> dict[str, Any] | None:
     """ways (those the house can choose), now (by field of the form), as_of, has_above (whether there is a house to inherit from),
     nobody_advises; None for a foreign house."""
     today = app.today(app.now())
     with store.read(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, acting, slug)
         if house is None:
             return None
         routes = load_routes(session, house)
@@ -77,59 +69,54 @@ def _typed(session: Session, house: Organisation, routes: list[Route]) -> dict[s
     }
 
 
-def save_settings(app: App, reach: Reach, slug: str, typed: dict[str, str], shown: Mapping[str, str]) -> Wrong:
-    """Take over what was chosen, all of it or nothing; ``typed`` has the fields of ``TYPED`` and ``TYPED_OFTEN``.
+def save_settings(app: App, acting: Acting, slug: str, typed: dict[str, str], shown: Mapping[str, str]) -> tuple[FormFault, ...]:
+    """Take over what was chosen, all of it or nothing; returns what is wrong. ``typed`` has the fields of ``TYPED`` and ``TYPED_OFTEN``.
 
     ``shown`` is what stood in them when the page was opened: a field that was left as it was undoes nothing that was saved since.
     """
     now = app.now()
     with store.write(app.engine) as session:
-        house = find_house(session, reach, slug, locks=True)
+        house = find_house(session, acting, slug, locks=True)
         if house is None:
-            return Wrong(("weg",))
+            return (FormFault("weg"),)
         routes, look = load_routes(session, house), load_look(session, house)
         now_there = _typed(session, house, routes)
         typed = merge_fields(shown, typed, now_there, together=("weg", TYPED_OFTEN))
         accent = look.accent if typed["farbe"] == look.accent else read_accent(app, house, typed["farbe"])
-        wrong = _faults(session, house, routes, typed, app.today(now))
-        if isinstance(accent, ColourFault):
-            return Wrong((*wrong, "farbe"), accent)
-        if wrong:
-            return Wrong(wrong)
+        new = read_routes(typed["weg"], typed["sonst"].split(), find_ways(session, house, routes))
+        wrong = [each for each in (new, *_find_faults(session, house, typed, app.today(now)), accent) if isinstance(each, FormFault)]
+        if wrong or isinstance(new, FormFault) or isinstance(accent, FormFault):
+            return tuple(wrong)
         wanted = _wanted(house, typed)
         if wanted["adviser_headcount"] != house.adviser_headcount:
             wanted["headcount_as_of"] = app.today(now)
             if not wanted["adviser_headcount"] and not _knows_advisers(session, house, app.today(now)):
-                tell_staff(session, house, reach, now, "nobody advises in this house any more; it gets no packs for advisers")
+                tell_staff(session, house, acting, now, "nobody advises in this house any more; it gets no packs for advisers")
         changes = _change(house, wanted)
-        new = read_routes(typed["weg"], typed["sonst"].split(), find_ways(session, house, routes))
         if new != routes:
             save_routes(session, house, new)
             changes.append(("routes", as_text([each.value for each in routes]), as_text([each.value for each in new])))
         changes += save_look(session, house, accent, look.logo)
-        record_changes(session, "organisation", house.id, changes, reach.actor, now)
-    return Wrong()
+        record_changes(session, "organisation", house.id, changes, acting.actor, now)
+    return ()
 
 
-def _faults(session: Session, house: Organisation, routes: list[Route], typed: dict[str, str], today: date) -> tuple[str, ...]:
+def _find_faults(session: Session, house: Organisation, typed: dict[str, str], today: date) -> list[FormFault]:
     faults = {
-        "zustellung": typed["zustellung"] not in {"", *PackDelivery},
-        "frist": not _is_read(read_count, typed["frist"]) or not 1 <= read_count(typed["frist"] or "1") <= MOST_DAYS,
-        "takt": typed["takt"] not in set(Rhythm),
-        "ruhe": not _is_read(read_quiet_days, typed["ruhe"]),
-        "newsletter": not _is_read(read_newsletter_days, typed["newsletter"]),
-        "worte": typed["worte"] not in set(ForwardPolicy),
-        "sprache": typed["sprache"] not in LANGUAGES,
-        "berater": not _is_read(read_count, typed["berater"]),
-        "berater:leer": not typed["berater"] and house.adviser_headcount is not None and not _knows_advisers(session, house, today),
-        "weitergabe": typed["weitergabe"] not in {"", *Relay},
+        FormFault("zustellung"): typed["zustellung"] not in {"", *PackDelivery},
+        FormFault("frist"): not _is_read(read_count, typed["frist"]) or not 1 <= read_count(typed["frist"] or "1") <= MOST_DAYS,
+        FormFault("takt"): typed["takt"] not in set(Rhythm),
+        FormFault("ruhe"): not _is_read(read_quiet_days, typed["ruhe"]),
+        FormFault("newsletter"): not _is_read(read_newsletter_days, typed["newsletter"]),
+        FormFault("worte"): typed["worte"] not in set(ForwardPolicy),
+        FormFault("sprache"): typed["sprache"] not in LANGUAGES,
+        FormFault("berater"): not _is_read(read_count, typed["berater"]),
+        FormFault("berater", "leer"): not typed["berater"]
+        and house.adviser_headcount is not None
+        and not _knows_advisers(session, house, today),
+        FormFault("weitergabe"): typed["weitergabe"] not in {"", *Relay},
     }
-    wrong = tuple(name for name, is_wrong in faults.items() if is_wrong)
-    try:
-        read_routes(typed["weg"], typed["sonst"].split(), find_ways(session, house, routes))
-    except ValueError as fault:
-        return (str(fault), *wrong)
-    return wrong
+    return [fault for fault, is_wrong in faults.items() if is_wrong]
 
 
 def _wanted(house: Organisation, typed: dict[str, str]) -> dict[str, Any]:
@@ -206,18 +193,17 @@ def _dropped(session: Session, house: Organisation) -> list[Route]:
     return found
 
 
-def read_routes(first: str, others: Sequence[str], ways: Sequence[Route]) -> list[Route]:
-    """What was chosen, in its order. ``first`` is '' for a house that states no way; *none* and '' leave no room for others.
-
-    Raises ValueError with the field that is wrong: ``weg``, ``sonst`` or ``sonst:ohne``.
+def read_routes(first: str, others: Sequence[str], ways: Sequence[Route]) -> list[Route] | FormFault:
+    """What was chosen, in its order, or what is wrong with it. ``first`` is '' for a house that states no way; *none* and '' leave no room
+    for others.
     """
     if first not in {"", *ways}:
-        raise ValueError("weg")
+        return FormFault("weg")
     if not set(others) <= set(ways) - {Route.none}:
-        raise ValueError("sonst")
+        return FormFault("sonst")
     if first in ("", Route.none):
         if others:
-            raise ValueError("sonst:ohne")
+            return FormFault("sonst", "ohne")
         return [Route.none] if first else []
     return list(dict.fromkeys([Route(first), *map(Route, others)]))
 

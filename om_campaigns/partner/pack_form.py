@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.access import find_receivers, find_steward
+from om_campaigns.audience.access import Acting, find_acting, find_receivers
 from om_campaigns.audience.german import read_count
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.responses import CascadeLevel
@@ -33,9 +33,10 @@ from om_campaigns.compose.pictures import Picture, media_of
 from om_campaigns.delivery.states import RELAY
 from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.letters.packing import make_kept_file, make_pack_text
-from om_campaigns.partner.own_words import count_conflicts_by_text
+from om_campaigns.partner.faults import FormFault
 from om_campaigns.partner.pack_list import load_house_packs
-from om_campaigns.partner.packs import LATEST, acknowledge, hand_over_pack, move_pack, open_text
+from om_campaigns.partner.packs import LATEST, acknowledge, find_house_pack, hand_over_pack, move_pack, open_text
+from om_campaigns.partner.show_own_words import count_conflicts_by_text
 
 SENTENCE_LENGTH = 500
 
@@ -61,15 +62,6 @@ MEDIA = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """For which houses somebody acts, and what the log calls them."""
-
-    houses: tuple[int, ...]
-    actor: str
-    language: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Shown:
     """A text as it is passed on. ``html`` is the whole mail."""
 
@@ -80,11 +72,11 @@ class Shown:
     pictures: tuple[Picture, ...]
 
 
-def list_packs(app: App, reach: Reach) -> dict[str, Any]:
+def list_packs(app: App, acting: Acting) -> dict[str, Any]:
     """packs, as ``load_house_packs`` gives them, with ``conflicts``: blocks of a waiting one to decide about; most_done, and has_more
     where more than these are done."""
     with store.read(app.engine) as session:
-        packs = load_house_packs(session, reach.houses, most_done=MOST_DONE + 1)
+        packs = load_house_packs(session, acting.houses, most_done=MOST_DONE + 1)
         has_more = sum(not each["is_waiting"] for each in packs) > MOST_DONE
         packs = packs[:-1] if has_more else packs
         texts = [OverlayKey(each["house_id"], each["campaign_id"], each["step"], each["language"]) for each in packs]
@@ -94,13 +86,13 @@ def list_packs(app: App, reach: Reach) -> dict[str, Any]:
     return {"packs": told, "most_done": MOST_DONE, "has_more": has_more}
 
 
-def show_pack(app: App, reach: Reach, public_id: str) -> dict[str, Any] | None:
+def show_pack(app: App, acting: Acting, public_id: str) -> dict[str, Any] | None:
     """One pack with ``choices``: what may be said about it now, and ``colleagues`` [{ref, name}]: who else could receive it.
 
     None for one these houses do not have.
     """
     with store.read(app.engine) as session:
-        found = load_house_packs(session, reach.houses, public_id=public_id)
+        found = load_house_packs(session, acting.houses, public_id=public_id)
         if not found:
             return None
         state = found[0]["state"]
@@ -124,27 +116,27 @@ def _receiver_ref(app: App, pack_id: int) -> str:
         return str(session.execute(query.where(col(Pack.id) == pack_id)).scalar_one())
 
 
-def give_to(app: App, reach: Reach, public_id: str, ref: str) -> str:
-    """Hand a pack over to a colleague, named by the ref of their address; '' when they have it, else which field is wrong."""
-    found = show_pack(app, reach, public_id)
+def give_to(app: App, acting: Acting, public_id: str, ref: str) -> tuple[FormFault, ...]:
+    """Hand a pack over to a colleague, named by the ref of their address; () when they have it, else which field is wrong."""
+    found = show_pack(app, acting, public_id)
     if found is not None and ref == _receiver_ref(app, found["id"]):
-        return ""
+        return ()
     if found is None or found["route"] == Route.list_address or not found["colleagues"]:
-        return "an:spaet"
+        return (FormFault("an", "spaet"),)
     if ref not in [each["ref"] for each in found["colleagues"]]:
-        return "an"
+        return (FormFault("an"),)
     with store.read(app.engine) as session:
         address = session.execute(select(col(Address.address)).where(col(Address.ref) == ref)).scalar_one()
     try:
-        hand_over_pack(app, found["code"], app.now(), actor=reach.actor, to=address, origin=Origin.partner)
+        hand_over_pack(app, found["code"], app.now(), actor=acting.actor, to=address, origin=Origin.partner)
     except (InputError, RefusedError):
-        return "an"
-    return ""
+        return (FormFault("an"),)
+    return ()
 
 
-def show_text(app: App, reach: Reach, public_id: str) -> Shown | None:
+def show_text(app: App, acting: Acting, public_id: str) -> Shown | None:
     """What a pack says now."""
-    with _opened(app, reach, public_id) as found:
+    with _opened(app, acting, public_id) as found:
         if found is None:
             return None
         library, key = open_text(*found)
@@ -153,12 +145,12 @@ def show_text(app: App, reach: Reach, public_id: str) -> Shown | None:
         return Shown(subject, html, text, edition.language, tuple(find_shown(library.given(key))))
 
 
-def load_file(app: App, reach: Reach, public_id: str, name: str) -> tuple[str, bytes] | None:
+def load_file(app: App, acting: Acting, public_id: str, name: str) -> tuple[str, bytes] | None:
     """Media type and content of a file of a pack, or of one of its pictures, by its name.
 
     None where these houses have no such pack, or a pack no such file.
     """
-    with _opened(app, reach, public_id) as found:
+    with _opened(app, acting, public_id) as found:
         if found is None:
             return None
         text = make_pack_text(*open_text(*found))
@@ -168,69 +160,65 @@ def load_file(app: App, reach: Reach, public_id: str, name: str) -> tuple[str, b
 
 
 @contextmanager
-def _opened(app: App, reach: Reach, public_id: str) -> Iterator[tuple[Session, App, Pack] | None]:
+def _opened(app: App, acting: Acting, public_id: str) -> Iterator[tuple[Session, App, Pack] | None]:
     with store.read(app.engine) as session:
-        pack = find_pack(session, reach, public_id)
+        pack = find_house_pack(session, acting, public_id)
         yield None if pack is None else (session, app, pack)
 
 
-def find_pack(session: Session, reach: Reach, public_id: str) -> Pack | None:
-    """A pack of these houses that has been handed over; None for every other."""
-    query = select(Pack).where(col(Pack.public_id) == public_id, col(Pack.organisation_id).in_(reach.houses))
-    return session.execute(query.where(col(Pack.relay_state) != RelayState.planned)).scalar_one_or_none()
-
-
-def say(app: App, reach: Reach, public_id: str, choice: str, until: str = "") -> str:
-    """Say what becomes of a pack; '' when it is done (or was said before), else which field is wrong.
+def say(app: App, acting: Acting, public_id: str, choice: str, until: str = "") -> tuple[FormFault, ...]:
+    """Say what becomes of a pack; () when it is done (or was said before), else which field is wrong.
 
     ``choice`` is one of ``CHOICES``, ``until`` the day (ISO) where it is put off.
     """
     now = app.now()
     with store.read(app.engine) as session:
-        pack = find_pack(session, reach, public_id)
+        pack = find_house_pack(session, acting, public_id)
         if pack is None or choice not in CHOICES:
-            return "tun"
+            return (FormFault("tun"),)
         code = pack.code
     day: date | None = None
     if choice == RelayState.postponed:
         try:
             day = date.fromisoformat(until)
         except ValueError:
-            return "bis"
+            return (FormFault("bis"),)
         if not app.today(now) < day <= app.today(now) + LATEST:
-            return "bis:weit"
+            return (FormFault("bis", "weit"),)
     try:
         move_pack(app, code, RelayState(choice), now, until=day)
     except InputError:
-        return "tun"
-    return ""
+        return (FormFault("tun"),)
+    return ()
 
 
-def answer(app: App, reach: Reach, public_id: str, *, level: str, count: str = "", sentence: str = "", house: str = "") -> str:
-    """Acknowledge a pack; '' when it is recorded (once, however often it is sent), else which field is wrong.
+def answer(
+    app: App, acting: Acting, public_id: str, *, level: str, count: str = "", sentence: str = "", house: str = ""
+) -> tuple[FormFault, ...]:
+    """Acknowledge a pack; () when it is recorded (once, however often it is sent), else which field is wrong.
 
     ``level`` is a CascadeLevel or ``no``; ``count`` as people write numbers; ``house`` is '' or the slug of one it serves.
     """
     with store.read(app.engine) as session:
-        found = load_house_packs(session, reach.houses, public_id=public_id)
+        found = load_house_packs(session, acting.houses, public_id=public_id)
     if not found:
-        return "stufe"
+        return (FormFault("stufe"),)
     is_declined = level == "no"
     if not is_declined and level not in set(CascadeLevel):
-        return "stufe"
+        return (FormFault("stufe"),)
     try:
         number = read_count(count) if count else None
     except ValueError:
-        return "zahl"
+        return (FormFault("zahl"),)
     if len(sentence) > SENTENCE_LENGTH:
-        return "satz"
+        return (FormFault("satz"),)
     if house and house not in [each["slug"] for each in found[0]["serves"]]:
-        return "haus"
+        return (FormFault("haus"),)
     acknowledge(
         app,
         found[0]["code"],
         app.now(),
-        actor=reach.actor,
+        actor=acting.actor,
         level=None if is_declined else CascadeLevel(level),
         count=None if is_declined else number,
         sentence=" ".join(sentence.split()),
@@ -238,10 +226,10 @@ def answer(app: App, reach: Reach, public_id: str, *, level: str, count: str = "
         is_declined=is_declined,
         origin=Origin.partner,
     )
-    return ""
+    return ()
 
 
-def reach_of_link(app: App, token: str) -> tuple[Reach, str] | None:
+def reach_of_link(app: App, token: str) -> tuple[Acting, str] | None:
     """What the link of a cover mail lets its holder act on: one pack, while the mail's reader still acts for its house."""
     parts = read_token(app.keyring, Door.pack, token)
     ref, house_ref, public_id = parts if parts is not None and len(parts) == 3 else ("", "", "")
@@ -250,7 +238,7 @@ def reach_of_link(app: App, token: str) -> tuple[Reach, str] | None:
         query = query.where(col(Pack.public_id) == public_id, col(Organisation.public_id) == house_ref)
         house = session.execute(query.where(col(Pack.relay_state) != RelayState.planned)).scalar_one_or_none()
         address_id = session.execute(select(col(Address.id)).where(col(Address.ref) == ref)).scalar_one_or_none()
-        steward = find_steward(session, address_id or 0, app.today(app.now()))
-        if house is None or steward is None or house not in steward.houses:
+        acting = find_acting(session, address_id or 0, app.today(app.now()))
+        if house is None or acting is None or house not in acting.houses:
             return None
-        return Reach((house,), steward.name or "role address", steward.language), public_id
+        return replace(acting, own=(house,), below=()), public_id

@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 
 from om_campaigns import store
 from om_campaigns.app import App
+from om_campaigns.audience.access import Acting
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.finding import find_organisation
@@ -261,6 +262,12 @@ def _name_at(session: Session, seat_id: int, address_id: int) -> str:
     seat = session.get(Seat, seat_id)
     person = session.get(Person, seat.person_id) if seat and seat.person_id else None
     return person.full_name if person else session.get_one(Address, address_id).address
+
+
+def find_house_pack(session: Session, acting: Acting, public_id: str) -> Pack | None:
+    """A pack of these houses that has been handed over; None for every other."""
+    query = select(Pack).where(col(Pack.public_id) == public_id, col(Pack.organisation_id).in_(acting.houses))
+    return session.execute(query.where(col(Pack.relay_state) != RelayState.planned)).scalar_one_or_none()
 
 
 def get_code(session: Session, code: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,8 @@ from sqlmodel import Session, col
 from om_campaigns import store
 from om_campaigns.app import App
 from om_campaigns.audience import access
-from om_campaigns.audience.access import SESSION_LIFE, Steward
+from om_campaigns.audience.access import SESSION_LIFE
+from om_campaigns.audience.access import Acting as Acting
 from om_campaigns.audience.addresses import MAX_TEXT, normalise
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.models import Organisation
@@ -24,7 +24,6 @@ from om_campaigns.columns import digest, new_ref
 from om_campaigns.compose.links import read_token
 from om_campaigns.delivery.models import Notice
 from om_campaigns.delivery.rate_limits import hide, network_of, take_turn
-from om_campaigns.partner.pack_form import Reach
 from om_campaigns.service_letters import ENTRANCE, send_at_once
 
 LINK_LIFE = timedelta(hours=1)
@@ -34,28 +33,6 @@ PER_ADDRESS = 5
 
 PER_NETWORK = 60
 """Requests from one corner of the net in an hour: a big house sits behind one address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partner:
-    """Somebody who acts for houses in the portal, as pages know them. ``actor`` is what change logs say."""
-
-    address_id: int
-    name: str
-    language: str
-    own: tuple[int, ...]
-    houses: tuple[int, ...]
-    slug: str
-    """Of the first of their own houses."""
-
-    @property
-    def actor(self) -> str:
-        return self.name or "role address"
-
-    @property
-    def face(self) -> int:
-        """The house whose colours the pages wear."""
-        return self.own[0]
 
 
 def count_request(app: App, typed: str, host: str) -> bool:
@@ -80,17 +57,17 @@ def send_entrance_link(app: App, typed: str) -> bool:
     now = app.now()
     with store.write(app.engine) as session:
         address_id = access.find_address(session, _key(typed))
-        steward = access.find_steward(session, address_id, app.today(now)) if address_id is not None else None
-        if steward is None:
+        acting = access.find_acting(session, address_id, app.today(now)) if address_id is not None else None
+        if acting is None:
             return False
         session.add(
             Notice(
                 purpose="portal",
-                address=steward.address,
-                address_id=steward.address_id,
-                organisation_id=steward.own[0],
-                language=steward.language or app.settings.language,
-                detail={"link": access.make_link(session, steward.address_id, now, now + LINK_LIFE)},
+                address=acting.address,
+                address_id=acting.address_id,
+                organisation_id=acting.own[0],
+                language=acting.language or app.settings.language,
+                detail={"link": access.make_link(session, acting.address_id, now, now + LINK_LIFE)},
                 made_at=now,
                 due_at=now,
             )
@@ -99,12 +76,12 @@ def send_entrance_link(app: App, typed: str) -> bool:
     return True
 
 
-def look_at_link(app: App, token: str) -> Partner | None:
+def look_at_link(app: App, token: str) -> Acting | None:
     """Whom a link lets in; nothing is used up."""
     now = app.now()
     with store.read(app.engine) as session:
         address_id = access.find_link(session, _ref(app, token), now)
-        return _partner(access.find_steward(session, address_id, app.today(now)) if address_id is not None else None)
+        return access.find_acting(session, address_id, app.today(now)) if address_id is not None else None
 
 
 def enter(app: App, token: str) -> str | None:
@@ -112,21 +89,21 @@ def enter(app: App, token: str) -> str | None:
     now = app.now()
     with store.write(app.engine) as session:
         address_id = access.use_link(session, _ref(app, token), now)
-        if address_id is None or access.find_steward(session, address_id, app.today(now)) is None:
+        if address_id is None or access.find_acting(session, address_id, app.today(now)) is None:
             return None
         session_key = secrets.token_urlsafe(32)
         access.begin_session(session, session_key, address_id, now, now + SESSION_LIFE)
         return session_key
 
 
-def find_partner(app: App, session_key: str) -> Partner | None:
+def find_signed_in(app: App, session_key: str) -> Acting | None:
     """Who is signed in with this key; asked anew for every page, so that a role that ended ends here at once."""
     if not session_key:
         return None
     now = app.now()
     with store.read(app.engine) as session:
         address_id = access.find_session(session, session_key, now)
-        return _partner(access.find_steward(session, address_id, app.today(now)) if address_id is not None else None)
+        return access.find_acting(session, address_id, app.today(now)) if address_id is not None else None
 
 
 def leave(app: App, session_key: str, *, everywhere: bool = False) -> int:
@@ -142,35 +119,29 @@ def _ref(app: App, token: str) -> str:
     return parts[0] if parts is not None and len(parts) == 1 else ""
 
 
-def _partner(steward: Steward | None) -> Partner | None:
-    if steward is None:
-        return None
-    return Partner(steward.address_id, steward.name, steward.language, steward.own, steward.houses, steward.slug)
-
-
 SAY_LENGTH = 1000
 
 
-def find_house(session: Session, reach: Reach, slug: str, *, locks: bool = False) -> Organisation | None:
+def find_house(session: Session, acting: Acting, slug: str, *, locks: bool = False) -> Organisation | None:
     """A house somebody acts for; every other one is not there (SEC-14).
 
     ``locks``: until the end of the transaction nobody else changes it here. Whatever reads what a house has and writes it anew asks for
     that, because PostgreSQL lets two read the same at once.
     """
-    query = select(Organisation).where(col(Organisation.slug) == slug, col(Organisation.id).in_(reach.houses))
+    query = select(Organisation).where(col(Organisation.slug) == slug, col(Organisation.id).in_(acting.houses))
     if locks:
         query = query.with_for_update(key_share=True)
     found: Organisation | None = session.execute(query).scalar_one_or_none()
     return found
 
 
-def show_house(app: App, reach: Reach, slug: str) -> dict[str, Any] | None:
+def show_house(app: App, acting: Acting, slug: str) -> dict[str, Any] | None:
     """house {slug, name}, houses [{slug, name}] to go on to; None for a foreign house."""
     with store.read(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, acting, slug)
         if house is None:
             return None
-        rows = session.execute(select(Organisation).where(col(Organisation.id).in_(reach.houses)).order_by(col(Organisation.name)))
+        rows = session.execute(select(Organisation).where(col(Organisation.id).in_(acting.houses)).order_by(col(Organisation.name)))
         return {
             "house": {"slug": house.slug, "name": house.name},
             "houses": [{"slug": each.slug, "name": each.name} for each in rows.scalars()],
@@ -186,19 +157,19 @@ def record_changes(
         record_change(session, entity, entity_id, field, old, new, now, actor, Origin.partner, batch)
 
 
-def say_to_staff(app: App, reach: Reach, slug: str, words: str) -> bool:
+def say_to_staff(app: App, acting: Acting, slug: str, words: str) -> bool:
     """A sentence to the people of OM, as a task for them, once a day; False for one that is empty or too long."""
     now, text = app.now(), " ".join(words.split())
     if not text or len(text) > SAY_LENGTH:
         return False
     with store.write(app.engine) as session:
-        house = find_house(session, reach, slug)
+        house = find_house(session, acting, slug)
         if house is not None:
-            tell_staff(session, house, reach, now, text)
+            tell_staff(session, house, acting, now, text)
     return house is not None
 
 
-def tell_staff(session: Session, house: Organisation, reach: Reach, now: datetime, text: str) -> None:
+def tell_staff(session: Session, house: Organisation, acting: Acting, now: datetime, text: str) -> None:
     """A task for the people of OM, in the words of a house or about what it did; once a day."""
     source_key = digest("says", house.slug, text, now.date().isoformat())
-    open_task(session, TaskKind.house_says, source_key, now, organisation_id=house.id, by=reach.actor, says=text)
+    open_task(session, TaskKind.house_says, source_key, now, organisation_id=house.id, by=acting.actor, says=text)

@@ -29,7 +29,8 @@ from om_campaigns.compose.overlay_text import RULE, WrittenBlock, read_overlay
 from om_campaigns.errors import InputError, Problem, ProblemsError
 from om_campaigns.letters.texts import MOST_BYTES
 from om_campaigns.nearest import suggest
-from om_campaigns.partner.own_words import UNCHANGED, Desk, OwnText, check_pack, open_desk, record, renew_packs
+from om_campaigns.partner.own_words import UNCHANGED, Acting, record, renew_packs
+from om_campaigns.partner.show_own_words import HouseText, OwnText, find_text
 
 FOLDER = "overlays"
 FROM_FILES = (Origin.file, Origin.sample)
@@ -62,20 +63,19 @@ def import_overlays(app: App, paths: Sequence[Path], now: datetime, actor: str) 
     """Take over these files, or all; everything or nothing. Raises ProblemsError with everything wrong in any of them."""
     require_real_clock(app)
     files, problems = _read(app, list(paths) or overlay_paths(app))
-    taken = Taken(files=len(files))
+    taken, acting = Taken(files=len(files)), Acting(actor, origin_of(app, paths))
     with store.write(app.engine) as session:
         for each in files:
             try:
-                changed = _take(session, app, each, now, origin_of(app, paths), actor)
+                blocks, packs = _take(session, app, each, now, acting)
             except ProblemsError as error:
                 problems += error.problems
                 continue
             except InputError as error:
                 problems.append(Problem(each.path, 0, 0, RULE, str(error)))
                 continue
-            taken.blocks += changed
-            if changed:
-                taken.packs += renew_packs(session, app, open_desk(session, app, each.text).key, now)
+            taken.blocks += blocks
+            taken.packs += packs
         if problems:
             raise ProblemsError(problems, hint="nothing was changed")
     return taken
@@ -147,22 +147,18 @@ def _text_of(app: App, path: Path) -> OwnText | None:
     return OwnText(house, campaign, step, language)
 
 
-def _take(session: Session, app: App, file: OverlayFile, now: datetime, origin: Origin, actor: str) -> int:
-    """Write what a file says differently than before into the log; returns how many blocks changed."""
-    desk = open_desk(session, app, file.text)
-    if desk.key.language != file.text.language:
+def _take(session: Session, app: App, file: OverlayFile, now: datetime, acting: Acting) -> tuple[int, int]:
+    """Write what a file says differently than before into the log; returns how many blocks changed, and packs with them."""
+    text = find_text(session, app, file.text)
+    if text.key.language != file.text.language:
         raise InputError(f"the published text has no language '{file.text.language}'")
-    changed = 0
-    for own, line in _said_anew(session, desk, file):
-        changed += record(session, desk, own, file.path, line, now, origin, actor)
-    if changed:
-        check_pack(session, app, file.text)
-    return changed
+    changed = sum(record(session, text, own, file.path, line, now, acting) for own, line in _said_anew(session, text, file))
+    return changed, renew_packs(session, app, text, now) if changed else 0
 
 
-def _said_anew(session: Session, desk: Desk, file: OverlayFile) -> Iterator[tuple[OwnBlock, int]]:
+def _said_anew(session: Session, text: HouseText, file: OverlayFile) -> Iterator[tuple[OwnBlock, int]]:
     said: dict[str, OwnBlock] = {}
-    for logged in load_history(session, desk.key):
+    for logged in load_history(session, text.key):
         if logged.origin in FROM_FILES:
             said[logged.own.block] = logged.own
     for each in file.written:
@@ -170,6 +166,6 @@ def _said_anew(session: Session, desk: Desk, file: OverlayFile) -> Iterator[tupl
         if before is None or (before.kind, before.text, before.after) != (each.own.kind, each.own.text, each.own.after):
             yield each.own, each.line
     named = {each.own.block for each in file.written}
-    for block, logged in desk.own.items():
+    for block, logged in text.own.items():
         if logged.origin in FROM_FILES and block not in named:
             yield OwnBlock(block, OverlayKind.reset), 0

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from om_campaigns import events
+from om_campaigns.partner.faults import FormFault
 from om_campaigns.partner.look import LOGO_BYTES
 
 
@@ -24,15 +25,14 @@ class Fault:
     text: str
 
 
-def spell(wrong: Iterable[str], texts: Mapping[str, str]) -> list[Fault]:
-    """The faults of a form: ``field``, ``field:what``, or ``field:what:line`` for texts. ``texts`` are found by ``field:what``, ``field``
-    where nothing else can be wrong, or ``what`` where it can be in many fields; ``{line}`` in them is filled in.
+def spell(wrong: Iterable[FormFault], texts: Mapping[str, str]) -> list[Fault]:
+    """The faults of a form in words. ``texts`` are found by ``field:kind``, by ``field`` where nothing else can be wrong with it, or by
+    ``kind`` where it can be in many fields; ``{line}`` in them is filled in.
     """
     found = []
     for each in wrong:
-        field, what, line = (*each.split(":"), "", "")[:3]
-        text = texts.get(f"{field}:{what}") or texts.get(field) or texts[what]
-        found.append(Fault(field, text.replace("{line}", line)))
+        text = texts.get(f"{each.field}:{each.kind}") or texts.get(each.field) or texts[each.kind]
+        found.append(Fault(each.field, text.replace("{line}", str(each.line))))
     return found
 
 

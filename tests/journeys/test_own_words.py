@@ -10,19 +10,9 @@ import pytest
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.partner.own_words import (
-    OwnText,
-    add_block,
-    count_conflicts,
-    decide,
-    hide_block,
-    list_own_words,
-    own_history,
-    replace_block,
-    reset_block,
-    show_blocks,
-)
+from om_campaigns.partner.own_words import Acting, Action, BlockChange, change_block
 from om_campaigns.partner.packs import RelayState, hand_over_pack, move_pack, write_pack
+from om_campaigns.partner.show_own_words import OwnText, count_conflicts, find_text, list_own_words, load_own_history, show_blocks
 from om_campaigns.staff.importing import check_workspace
 from om_campaigns.staff.overlay_files import import_overlays
 from tests.journeys.test_cascade import BODY, packs, series, taker, to_house
@@ -31,6 +21,7 @@ from tests.journeys.workspace import SQLITE, Workspace, local, person
 pytestmark = pytest.mark.slow
 
 TEXT = OwnText("amt", "reihe", "b1")
+ANNA = Acting("anna")
 FILE = "audiences/overlays/amt/reihe/b1.de.md"
 OPTIONAL = BODY.replace("{#do editable}", "{#do optional}")
 
@@ -64,7 +55,13 @@ def files_of(office: Workspace, house: str, step: str = "b1") -> dict[str, str]:
 
 
 def say(office: Workspace, words: str, block: str = "say", text: OwnText = TEXT) -> bool:
-    return replace_block(office.app, text, block, words, office.now, actor="anna", origin=Origin.partner)
+    return change(office, Action.set, block, words, by=Acting("anna", Origin.partner), text=text)
+
+
+def change(
+    office: Workspace, action: Action, block: str, words: str = "", after: str = "", *, by: Acting = ANNA, text: OwnText = TEXT
+) -> bool:
+    return change_block(office.app, text, BlockChange(action, block, words, after), office.now, by)
 
 
 def test_own_words_make_a_revision_and_never_a_new_mail(office: Workspace) -> None:
@@ -72,8 +69,8 @@ def test_own_words_make_a_revision_and_never_a_new_mail(office: Workspace) -> No
     before, mails = office.count("pack_revision"), len(office.transport.letters)
     assert say(office, "„Ich rufe *selbst* an.“")
     assert not say(office, "„Ich rufe *selbst* an.“  \r\n"), "the same words again are none"
-    assert add_block(office.app, TEXT, "Fragen? **Anna Amt** hilft.", office.now, actor="anna", after="do")
-    assert hide_block(office.app, TEXT, "do", office.now, actor="anna")
+    assert change(office, Action.add, "", "Fragen? **Anna Amt** hilft.", "do")
+    assert change(office, Action.hide, "do")
     assert office.count("pack_revision") == before + 3
     files = files_of(office, "amt")
     assert "„Ich rufe *selbst* an.“" in files["baustein.md"]
@@ -107,10 +104,10 @@ def test_the_log_keeps_everything_with_who_and_where_from(office: Workspace) -> 
     say(office, "Erstens.")
     say(office, "Zweitens.")
     office.now += timedelta(hours=1)
-    assert reset_block(office.app, TEXT, "say", office.now, actor="otto")
-    assert not reset_block(office.app, TEXT, "say", office.now, actor="otto")
+    assert change(office, Action.reset, "say", by=Acting("otto"))
+    assert not change(office, Action.reset, "say", by=Acting("otto"))
     with store.read(office.app.engine) as session:
-        told = own_history(session, office.app, TEXT)
+        told = load_own_history(find_text(session, office.app, TEXT))
     assert [(row["kind"], row["text"], row["origin"], row["actor"]) for row in told] == [
         ("replaced", "Erstens.", "partner", "anna"),
         ("replaced", "Zweitens.", "partner", "anna"),
@@ -121,7 +118,7 @@ def test_the_log_keeps_everything_with_who_and_where_from(office: Workspace) -> 
 
 def test_sec_03_a_house_that_writes_templates_passes_on_braces(office: Workspace) -> None:
     """Markdown decodes what a look at the source cannot see; in every file of the pack it is text, and the locked block stands."""
-    add_block(office.app, TEXT, "Anfang &lcub;#", office.now, actor="anna", after="top")
+    change(office, Action.add, "", "Anfang &lcub;#", "top")
     say(office, '#&rcub; [hier](https://x.example "&lcub;{ 7*193 }&rcub;"), {\\{ x }\\} und &#123;&#123; y')
     files = files_of(office, "amt")
     assert "Checks, mit denen" in files["weiterleiten.txt"]
@@ -177,11 +174,11 @@ def test_where_om_changes_a_replaced_block_one_decision_is_wanted(office: Worksp
         [row] = list_own_words(session, office.app, conflicts_only=True)
     assert (row["conflict"], row["own_text"], "Viertelstunde" in row["om_text"]) == ("changed", "„Unser Satz.“", True)
     assert "Unser Satz" in files_of(office, "amt")["weiterleiten.txt"]
-    assert decide(office.app, TEXT, "say", office.now, keep_own=True, actor="anna")
-    assert not decide(office.app, TEXT, "say", office.now, keep_own=True, actor="anna"), "decided already"
+    assert change(office, Action.keep, "say")
+    assert not change(office, Action.keep, "say"), "decided already"
     assert "Unser Satz" in files_of(office, "amt")["weiterleiten.txt"]
     change_base(office, "halbe Stunde", "ganze Stunde")
-    assert decide(office.app, TEXT, "say", office.now, keep_own=False, actor="anna")
+    assert change(office, Action.take, "say")
     assert "ganze Stunde" in files_of(office, "amt")["weiterleiten.txt"]
     with store.read(office.app.engine) as session:
         assert list_own_words(session, office.app) == []
@@ -194,8 +191,8 @@ def test_words_in_a_block_that_becomes_locked_give_way_and_are_shown(office: Wor
     with store.read(office.app.engine) as session:
         assert [row["conflict"] for row in list_own_words(session, office.app)] == ["locked"]
     with pytest.raises(ProblemsError, match="is locked"):
-        decide(office.app, TEXT, "say", office.now, keep_own=True, actor="anna")
-    assert decide(office.app, TEXT, "say", office.now, keep_own=False, actor="anna")
+        change(office, Action.keep, "say")
+    assert change(office, Action.take, "say")
 
 
 def test_the_blocks_of_a_text_are_shown_with_names_filled_in(office: Workspace) -> None:
@@ -203,7 +200,7 @@ def test_the_blocks_of_a_text_are_shown_with_names_filled_in(office: Workspace) 
     office.publish()
     say(office, "„Unser Satz.“")
     with store.read(office.app.engine) as session:
-        rows = show_blocks(session, office.app, TEXT)
+        rows = show_blocks(find_text(session, office.app, TEXT))
     told = [(row["block"], row["title"], row["policy"], row["state"]) for row in rows]
     assert told == [
         ("offers", "Was die OM bietet", "locked", "om"),
@@ -255,7 +252,7 @@ def test_own_words_and_handing_over_on_postgresql(tmp_path: Path, empty_postgres
     office.people(person("Dirk Deputy", "amt", roles="deputy"))
     test_own_words_make_a_revision_and_never_a_new_mail(office)
     change_base(office, "halbe Stunde", "Viertelstunde")
-    assert decide(office.app, TEXT, "say", office.now, keep_own=False, actor="anna")
+    assert change(office, Action.take, "say")
     with store.read(office.app.engine) as session:
         assert [row["block"] for row in list_own_words(session, office.app)] == ["do", "own-1"]
     code = next(str(row["code"]) for row in packs(office) if (row["house"], row["step"]) == ("amt", "b2"))

@@ -13,7 +13,7 @@ from email.policy import default
 import pytest
 
 from om_campaigns import store
-from om_campaigns.audience.access import find_receivers, find_steward
+from om_campaigns.audience.access import find_acting, find_receivers
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.segments import Segment
 from om_campaigns.compose.audience_size import load_adviser_counts
@@ -112,7 +112,7 @@ def test_packs_go_to_who_sits_there_today(office: Workspace) -> None:
 def test_the_portal_opens_to_who_sits_there_today(office: Workspace, address: str, day: date, may: bool) -> None:
     with store.read(office.app.engine) as session:
         ((address_id,),) = office.ask("SELECT id FROM address WHERE address = :address", address=address)
-        assert (find_steward(session, address_id, day) is not None) is may
+        assert (find_acting(session, address_id, day) is not None) is may
 
 
 def test_portal_reports_segments_and_privacy_figures_count_the_same_people(office: Workspace) -> None:

@@ -13,7 +13,7 @@ import httpx2 as httpx
 import pytest
 from sqlalchemy import text
 
-from om_campaigns.audience.access import find_address, find_receivers, find_steward
+from om_campaigns.audience.access import find_acting, find_address, find_receivers
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.compose.frontmatter import AnswerTarget
 from om_campaigns.compose.links import Door, make_token
@@ -117,14 +117,14 @@ def test_sec_14_who_is_named_in_a1_acts_for_nobody_until_staff_give_the_role(
     with read(workspace.app.engine) as session:
         (house_id,) = session.execute(text("SELECT id FROM organisation WHERE slug = 'hwk-tal'")).one()
         number = find_address(session, named) or 0
-        steward = find_steward(session, number, workspace.now.date())
-        assert house_id not in (steward.houses if steward else ())
+        acting = find_acting(session, number, workspace.now.date())
+        assert house_id not in (acting.houses if acting else ())
         assert number not in {each.address_id for each in find_receivers(session, house_id, workspace.now.date())}
     workspace.people(person("Clara Berg", "hwk-tal", email=named, roles="distributor", primary=""))
     with read(workspace.app.engine) as session:
-        steward = find_steward(session, number, workspace.now.date())
-        assert steward is not None
-        assert house_id in steward.own
+        acting = find_acting(session, number, workspace.now.date())
+        assert acting is not None
+        assert house_id in acting.own
 
 
 def test_nobody_is_made_the_person_behind_the_address_of_an_office(workspace: Workspace, client: httpx.Client) -> None:
@@ -137,9 +137,9 @@ def test_nobody_is_made_the_person_behind_the_address_of_an_office(workspace: Wo
     (task,) = om(workspace.folder, "todo", "list", "--format", "json").json
     assert (task["address"], task["detail"]["name"]) == ("info@aok.example", "Herr Quatsch")
     with read(workspace.app.engine) as session:
-        steward = find_steward(session, find_address(session, "info@aok.example") or 0, workspace.now.date())
-    assert steward is not None
-    assert steward.name == ""
+        acting = find_acting(session, find_address(session, "info@aok.example") or 0, workspace.now.date())
+    assert acting is not None
+    assert acting.name == ""
 
 
 @pytest.mark.usefixtures("database")

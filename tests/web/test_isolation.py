@@ -15,8 +15,9 @@ import pytest
 
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.pack import FILE_NAMES
-from om_campaigns.partner.own_words import OwnText, add_block
+from om_campaigns.partner.own_words import Acting, Action, BlockChange, change_block
 from om_campaigns.partner.packs import CascadeLevel, acknowledge
+from om_campaigns.partner.show_own_words import OwnText
 from om_campaigns.web.application import ROUTERS
 from tests.journeys.workspace import Workspace
 from tests.web.portal_help import form_key, make_client, open_office, sign_in
@@ -45,7 +46,8 @@ def office(tmp_path: Path) -> Workspace:
     """Every house has said something of its own, and answered."""
     office = open_office(tmp_path)
     for house in PEOPLE:
-        add_block(office.app, OwnText(house, "reihe", "b1"), f"WORT{house.upper()}", office.now, actor=house)
+        change = BlockChange(Action.add, words=f"WORT{house.upper()}")
+        change_block(office.app, OwnText(house, "reihe", "b1"), change, office.now, Acting(house))
         acknowledge(office.app, codes(office)[house], office.now, actor=house, level=CascadeLevel.regional, sentence=f"SATZ{house.upper()}")
     return office
 

@@ -12,8 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from om_campaigns import store
 from om_campaigns.letters.pages import load_face
-from om_campaigns.partner.pack_form import Reach, reach_of_link, show_pack
-from om_campaigns.partner.signing_in import Partner, count_request, enter, find_partner, leave, look_at_link, send_entrance_link
+from om_campaigns.partner.faults import FormFault
+from om_campaigns.partner.pack_form import reach_of_link, show_pack
+from om_campaigns.partner.signing_in import Acting, count_request, enter, find_signed_in, leave, look_at_link, send_entrance_link
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite
 
@@ -26,7 +27,7 @@ class Visit:
 
     request: Request
     site: Site
-    reach: Reach
+    acting: Acting
     pack: dict[str, Any]
     here: str
     purpose: str
@@ -53,7 +54,7 @@ class Visit:
             self.request,
             f"portal/{name}",
             face=face,
-            stored=self.reach.language,
+            stored=self.acting.language,
             status=status,
             frame="portal/link.html",
             key=make_key(self.site, self.purpose, self.subject),
@@ -73,18 +74,18 @@ def find_visit(request: Request, site: TheSite) -> Visit:
         found = reach_of_link(site.app, token)
         if found is None:
             raise HTTPException(404)
-        reach, public_id = found
+        acting, public_id = found
         here, purpose, subject, desk = f"{site.root}/paket/{token}", "pack", token, None
     else:
         desk = find_desk(request, site)
         if desk is None:
             raise to_entrance(request, site)
-        reach, public_id = desk.reach, str(request.path_params["public_id"])
+        acting, public_id = desk.acting, str(request.path_params["public_id"])
         here, purpose, subject = f"{site.root}{PATH}/pakete/{public_id}", "portal", desk.session_key
-    pack = show_pack(site.app, reach, public_id) if PUBLIC_ID.fullmatch(public_id) else None
+    pack = show_pack(site.app, acting, public_id) if PUBLIC_ID.fullmatch(public_id) else None
     if pack is None:
         raise HTTPException(404)
-    return Visit(request, site, reach, pack, here, purpose, subject, desk)
+    return Visit(request, site, acting, pack, here, purpose, subject, desk)
 
 
 TheVisit = Annotated[Visit, Depends(find_visit)]
@@ -93,46 +94,41 @@ TheVisit = Annotated[Visit, Depends(find_visit)]
 
 PATH = "/portal"
 
-TOO_OLD = "alles:alt"
+TOO_OLD = FormFault("alles", "alt")
 """What is wrong with a form that was not shown in this session, or more than a day ago; its page is shown again with all that was typed."""
 
 
 class Desk:
     """One request of somebody who is signed in."""
 
-    def __init__(self, request: Request, site: Site, session_key: str, partner: Partner) -> None:
-        self.request, self.site, self.session_key, self.partner = request, site, session_key, partner
+    def __init__(self, request: Request, site: Site, session_key: str, acting: Acting) -> None:
+        self.request, self.site, self.session_key, self.acting = request, site, session_key, acting
         self.app = site.app
 
     @property
     def language(self) -> str:
-        return self.site.language(self.request, self.partner.language)
-
-    @property
-    def reach(self) -> Reach:
-        """What they may act on."""
-        return Reach(self.partner.houses, self.partner.actor, self.partner.language)
+        return self.site.language(self.request, self.acting.language)
 
     def is_own(self, form: Form) -> bool:
         """Whether a form came from a page that this session was shown (SEC-12)."""
         return has_key(self.site, form, "portal", self.session_key)
 
     @staticmethod
-    def status(wrong: Sequence[str]) -> int:
+    def status(wrong: Sequence[FormFault]) -> int:
         """Of a page that is shown again with its faults; 200 where there are none."""
         return 400 if TOO_OLD in wrong else 422 if wrong else 200
 
     def show(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of the portal in the colours of the house."""
         with store.read(self.app.engine) as session:
-            face = load_face(self.app, session, self.partner.face)
+            face = load_face(self.app, session, self.acting.own[0])
         return self.site.show(
             self.request,
             f"portal/{name}",
             face=face,
-            stored=self.partner.language,
+            stored=self.acting.language,
             status=status,
-            partner=self.partner,
+            acting=self.acting,
             key=make_key(self.site, "portal", self.session_key),
             **{"said": self.request.query_params.get("gut", ""), **values},
         )
@@ -168,8 +164,8 @@ def session_key_of(request: Request, site: Site) -> str:
 def find_desk(request: Request, site: TheSite) -> Desk | None:
     """Who is signed in; None for everybody else."""
     session_key = session_key_of(request, site)
-    partner = find_partner(site.app, session_key)
-    return Desk(request, site, session_key, partner) if partner is not None else None
+    acting = find_signed_in(site.app, session_key)
+    return Desk(request, site, session_key, acting) if acting is not None else None
 
 
 def to_entrance(request: Request, site: Site) -> HTTPException:
@@ -204,7 +200,7 @@ router = APIRouter()
 ASK, ENTER = "portal-link", "portal-enter"
 
 
-def show_entrance(request: Request, site: Site, *, wrong: tuple[str, ...] = (), typed: str = "", said: str = "") -> Response:
+def show_entrance(request: Request, site: Site, *, wrong: tuple[FormFault, ...] = (), typed: str = "", said: str = "") -> Response:
     """The page that asks for an address."""
     status = 422 if wrong else {"again": 400, "link": 404}.get(said, 200)
     return site.show(request, "portal/entrance.html", status=status, key=make_key(site, ASK, ""), wrong=wrong, typed=typed, said=said)
@@ -217,7 +213,7 @@ def ask_for_link(request: Request, site: TheSite, form: TheForm) -> Response:
     if not has_key(site, form, ASK, ""):
         return show_entrance(request, site, typed=typed, said="again")
     if "@" not in typed or len(typed) > 254:
-        return show_entrance(request, site, typed=typed, wrong=("adresse",))
+        return show_entrance(request, site, typed=typed, wrong=(FormFault("adresse"),))
     if count_request(site.app, typed, request.client.host if request.client else ""):
         site.errands.do(send_entrance_link, site.app, typed)
     return site.show(request, "portal/asked.html")
@@ -226,10 +222,10 @@ def ask_for_link(request: Request, site: TheSite, form: TheForm) -> Response:
 @router.get(f"{PATH}/anmelden/{{token}}", response_class=Response)
 def open_link(request: Request, site: TheSite, token: str) -> Response:
     """Shows a button; nothing is used up (UNS-04)."""
-    partner = look_at_link(site.app, token)
-    if partner is None:
+    acting = look_at_link(site.app, token)
+    if acting is None:
         return show_entrance(request, site, said="link")
-    return site.show(request, "portal/enter.html", stored=partner.language, partner=partner, key=make_key(site, ENTER, token))
+    return site.show(request, "portal/enter.html", stored=acting.language, acting=acting, key=make_key(site, ENTER, token))
 
 
 @router.post(f"{PATH}/anmelden/{{token}}", response_class=Response)

@@ -6,15 +6,29 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter, HTTPException, Response
 
-from om_campaigns.partner.own_words_form import LOOK, TYPED, WRITING, change_words, look_at_words, show_words
+from om_campaigns.partner.faults import FormFault
+from om_campaigns.partner.own_words import WRITING, Action, BlockChange, change_words
+from om_campaigns.partner.show_own_words import NEW, look_at_words, show_words
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.portal.access import PATH, TheVisit, Visit
 
 router = APIRouter()
 
 WORDS = f"{PATH}/pakete/{{public_id}}/worte"
-NEW = "neu"
+TYPED = ("tun", "block", "worte", "nach")
 NOTHING = dict.fromkeys(TYPED, "")
+
+LOOK = "ansehen"
+"""Look how the words would read, without keeping them."""
+
+ACTIONS = {
+    "ersetzen": Action.set,
+    "weglassen": Action.hide,
+    "zurueck": Action.reset,
+    "behalten": Action.keep,
+    "nehmen": Action.take,
+    "einfuegen": Action.add,
+}
 
 
 @router.get(WORDS, response_class=Response)
@@ -25,7 +39,7 @@ def own_words(visit: TheVisit) -> Response:
 
 def _show(
     visit: Visit,
-    wrong: tuple[str, ...] = (),
+    wrong: tuple[FormFault, ...] = (),
     typed: Mapping[str, str] = NOTHING,
     status: int = 422,
     *,
@@ -36,7 +50,7 @@ def _show(
     """``editing``: the block that is being written, ``NEW`` for one to be added, or in place of one that is gone. ``looked_at``: how what
     was typed would read. ``seen``: what the block said when its editor was opened, where that is not what it says now.
     """
-    words = show_words(visit.site.app, visit.reach, visit.public_id)
+    words = show_words(visit.site.app, visit.acting, visit.public_id)
     if words is None:
         raise HTTPException(404)
     known = {NEW, *(each["block"] for each in words["blocks"])} if words["may_edit"] else set()
@@ -49,14 +63,17 @@ def _show(
 def own_words_changed(visit: TheVisit, form: TheForm) -> Response:
     """One thing done with one block, and the packs that wait say it from now on; or only a look at how it would read."""
     typed, seen = {name: form[name] for name in TYPED}, form.shown(("block",)).get("block", "")
-    editing, looked_at = (typed["block"] or NEW) if typed["tun"] in (LOOK, *WRITING) else "", ""
+    action, block, words = ACTIONS.get(typed["tun"]), typed["block"], typed["worte"]
+    editing, looked_at = (block or NEW) if typed["tun"] == LOOK or action in WRITING else "", ""
     if not visit.is_own(form):
-        return _show(visit, (f"worte-{editing or typed['block']}:alt",), typed, 400, editing=editing, seen=seen)
+        return _show(visit, (FormFault(f"worte-{editing or block}", "alt"),), typed, 400, editing=editing, seen=seen)
     if typed["tun"] == LOOK:
-        wrong, looked_at = look_at_words(visit.site.app, visit.reach, visit.public_id, typed)
+        wrong, looked_at = look_at_words(visit.site.app, visit.acting, visit.public_id, block, words)
+    elif action is None:
+        wrong = (FormFault(f"block-{block or NEW}", "nicht"),)
     else:
-        wrong = change_words(visit.site.app, visit.reach, visit.public_id, typed, seen)
+        wrong = change_words(visit.site.app, visit.acting, visit.public_id, BlockChange(action, block, words, typed["nach"], seen))
     if not wrong and not looked_at:
         return visit.go("worte", "/worte")
-    seen = "" if any(each.endswith(":inzwischen") for each in wrong) else seen  # what was said meanwhile stands on the page now
+    seen = "" if any(each.kind == "inzwischen" for each in wrong) else seen  # what was said meanwhile stands on the page now
     return _show(visit, wrong, typed, editing=editing, looked_at=looked_at, seen=seen)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from om_campaigns.partner.own_words_form import count_conflicts
+from om_campaigns.partner.faults import FormFault
 from om_campaigns.partner.pack_form import TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
+from om_campaigns.partner.show_own_words import count_pack_conflicts
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.middleware import POLICY
 from om_campaigns.web.portal.access import PATH, MaybeDesk, TheVisit, Visit, find_visit, show_entrance
@@ -47,7 +48,7 @@ def home(request: Request, site: TheSite, desk: MaybeDesk) -> Response:
         said = request.query_params.get("gut", "")
         return show_entrance(request, site, said=said if said in ("abgemeldet", "zuende") else "")
     today = desk.app.today(desk.app.now())
-    return desk.show("packs.html", page="packs", today=today, several=len(desk.reach.houses) > 1, **list_packs(desk.app, desk.reach))
+    return desk.show("packs.html", page="packs", today=today, several=len(desk.acting.houses) > 1, **list_packs(desk.app, desk.acting))
 
 
 @router.get(PACK, response_class=Response)
@@ -57,8 +58,8 @@ def pack(visit: TheVisit) -> Response:
     return _show(visit)
 
 
-def _show(visit: Visit, wrong: tuple[str, ...] = (), typed: Mapping[str, str] = NOTHING, status: int = 422, **said: str) -> Response:
-    conflicts = count_conflicts(visit.site.app, visit.reach, visit.public_id) if visit.desk is not None else 0
+def _show(visit: Visit, wrong: tuple[FormFault, ...] = (), typed: Mapping[str, str] = NOTHING, status: int = 422, **said: str) -> Response:
+    conflicts = count_pack_conflicts(visit.site.app, visit.acting, visit.public_id) if visit.desk is not None else 0
     return visit.show("pack.html", wrong=wrong, typed={**NOTHING, **typed}, conflicts=conflicts, status=status if wrong else 200, **said)
 
 
@@ -71,18 +72,18 @@ def pack_answered(visit: TheVisit, form: TheForm) -> Response:
     if typed["bis"] and not is_begun and not typed["tun"]:
         typed["tun"] = "postponed"  # the enter key in the field of the day
     if not visit.is_own(form):
-        return _show(visit, ("tun:alt",), typed, 400)
-    app, reach, public_id = visit.site.app, visit.reach, visit.public_id
+        return _show(visit, (FormFault("tun", "alt"),), typed, 400)
+    app, acting, public_id = visit.site.app, visit.acting, visit.public_id
     if typed["tun"]:
-        said, wrong = typed["tun"], say(app, reach, public_id, typed["tun"], typed["bis"])
+        said, wrong = typed["tun"], say(app, acting, public_id, typed["tun"], typed["bis"])
     elif typed["an"] and visit.desk is not None:  # a link may have been forwarded: it shows and moves nobody (FWD-03)
-        said, wrong = "uebergeben", give_to(app, reach, public_id, typed["an"])
+        said, wrong = "uebergeben", give_to(app, acting, public_id, typed["an"])
     else:
         level, count, sentence, house = (typed[name] for name in ("stufe", "zahl", "satz", "haus"))
-        said, wrong = "quittung", answer(app, reach, public_id, level=level, count=count, sentence=sentence, house=house)
+        said, wrong = "quittung", answer(app, acting, public_id, level=level, count=count, sentence=sentence, house=house)
     if typed["tun"] and is_begun and not wrong:
         return _show(find_visit(visit.request, visit.site), (), typed | {"tun": "", "bis": ""}, said=said)
-    return _show(visit, (wrong,), typed) if wrong else visit.go(said)
+    return _show(visit, wrong, typed) if wrong else visit.go(said)
 
 
 @router.get(f"{PACK}/vorschau", response_class=Response)
@@ -120,7 +121,7 @@ def letter_text(visit: TheVisit) -> Response:
 
 
 def _text(visit: Visit) -> Shown:
-    shown = show_text(visit.site.app, visit.reach, visit.public_id)
+    shown = show_text(visit.site.app, visit.acting, visit.public_id)
     if shown is None:
         raise HTTPException(404)
     return shown
@@ -130,7 +131,7 @@ def _text(visit: Visit) -> Shown:
 @router.get(f"{LINK}/dateien/{{name}}", response_class=Response)
 def download(visit: TheVisit, name: str) -> Response:
     """A file of the pack, to be saved (FWD-07)."""
-    found = load_file(visit.site.app, visit.reach, visit.public_id, name)
+    found = load_file(visit.site.app, visit.acting, visit.public_id, name)
     if found is None:
         raise HTTPException(404)
     media, content = found
