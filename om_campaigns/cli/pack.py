@@ -55,11 +55,11 @@ def list_(state: State, target: str | None, house: str, relay_state: str, format
 def show(state: State, code: str, format_: str) -> None:
     """One pack: whom it serves, its revisions, every answer."""
     from om_campaigns.cli.output import looking
-    from om_campaigns.partner.packs import get_code
+    from om_campaigns.partner.packs import find_by_code
     from om_campaigns.staff.show_packs import load_pack
 
     with looking(state) as (app, session):
-        found = load_pack(session, get_code(session, code))
+        found = load_pack(session, find_by_code(session, code).code)
         zone = app.settings.zone_info
     if format_ == "json":
         print_json(found)
@@ -115,8 +115,9 @@ def acknowledge(
     sentence, house.
     """
     from om_campaigns.errors import InputError
-    from om_campaigns.partner.packs import CascadeLevel
-    from om_campaigns.partner.packs import acknowledge as record
+    from om_campaigns.partner.acknowledgements import Answer, CascadeLevel, acknowledge_line
+    from om_campaigns.partner.acknowledgements import acknowledge as record
+    from om_campaigns.partner.packs import Acting
     from om_campaigns.staff.importing import load_actor
 
     app = state.app()
@@ -127,27 +128,22 @@ def acknowledge(
         return
     if level and is_declined:
         raise InputError("--level and --no contradict each other")
-    wanted = CascadeLevel(level) if level else None
-    done = record(
-        app,
-        text or "",
-        app.now(),
-        actor=load_actor(),
-        level=wanted,
-        count=count,
-        sentence=sentence,
-        house=house,
-        is_declined=is_declined,
-    )
-    said = done["level"] or done["state"]
-    how = f"{said}, {done['count']}" if done["count"] is not None else said
-    click.echo(f"{done['code']}: {how}" + ("" if done["is_new"] else " (known already)"))
+    acting, line = Acting(load_actor()), text or ""
+    if level or is_declined:
+        answer = Answer(CascadeLevel(level) if level else None, count, sentence, house)
+        done = record(app, acting, line, answer, app.now())
+    else:
+        done = acknowledge_line(app, acting, line, app.now(), count=count, sentence=sentence, house=house)
+    said = done.level or done.state
+    how = f"{said}, {done.count}" if done.count is not None else said
+    click.echo(f"{done.code}: {how}" + ("" if done.is_new else " (known already)"))
 
 
 def _acknowledge_file(app: Any, path: Path, now: datetime, actor: str) -> None:
-    from om_campaigns.partner.packs import import_acknowledgements
+    from om_campaigns.partner.acknowledgements import import_acknowledgements
+    from om_campaigns.partner.packs import Acting
 
-    result = import_acknowledgements(app, path, now, actor=actor)
+    result = import_acknowledgements(app, path, now, Acting(actor))
     for row in result.rejected:
         click.echo(f"{row['file']}:{row['line']}: {row['reason']}", err=True)
     click.echo(f"{result.new} recorded, {result.known} known already, {result.faults} rejected")
@@ -194,17 +190,18 @@ def forwarded(state: State, code: str) -> None:
 @pass_state
 def hand_over(state: State, code: str, to: str) -> None:
     """Send it to somebody else in the house: a new contact, a deputy. The code stays; the mails leave with the next run."""
-    from om_campaigns.partner.packs import hand_over_pack
+    from om_campaigns.partner.packs import Acting, hand_over_pack
     from om_campaigns.staff.importing import load_actor
 
     app = state.app()
-    done = hand_over_pack(app, code, app.now(), actor=load_actor(), to=to)
-    click.echo(f"{done['code']}: handed over to {done['receiver']}" + ("" if done["is_new"] else " (already; --to names somebody else)"))
+    done = hand_over_pack(app, Acting(load_actor()), code, app.now(), to=to)
+    click.echo(f"{done.code}: handed over to {done.receiver}" + ("" if done.is_new else " (already; --to names somebody else)"))
 
 
 def _move(state: State, code: str, new: str, until: date | None = None) -> None:
-    from om_campaigns.partner.packs import RelayState, move_pack
+    from om_campaigns.partner.packs import Acting, RelayState, move_pack
+    from om_campaigns.staff.importing import load_actor
 
     app = state.app()
-    moved = move_pack(app, code, RelayState(new), app.now(), until=until)
+    moved = move_pack(app, Acting(load_actor()), code, RelayState(new), app.now(), until=until)
     click.echo(f"{new}" + ("" if moved else " (already)"))

@@ -43,7 +43,7 @@ def plan(state: State, campaign: str | None, cascade: bool, until: date | dateti
     from om_campaigns.cli.screen import is_terminal, print_next
     from om_campaigns.clock import to_instant
     from om_campaigns.errors import InputError
-    from om_campaigns.partner.packs import who_passes_on
+    from om_campaigns.staff.show_packs import who_passes_on
     from om_campaigns.tick import look
 
     app = state.app()

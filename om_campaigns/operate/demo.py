@@ -28,7 +28,8 @@ from om_campaigns.delivery.models import Message, MessageState
 from om_campaigns.errors import RefusedError
 from om_campaigns.operate.demo_page import Shown, View, write_pages
 from om_campaigns.operate.installation import init_workspace
-from om_campaigns.partner.packs import acknowledge, write_pack
+from om_campaigns.partner.acknowledgements import Answer, CascadeLevel, acknowledge
+from om_campaigns.partner.packs import Acting, write_pack
 from om_campaigns.settings import SmtpSettings, Tls
 from om_campaigns.staff.entering import FigureNeededError, count_entering
 from om_campaigns.staff.importing import check_workspace, import_audience
@@ -203,11 +204,14 @@ def answer_packs(app: App, now: datetime) -> None:
     for code, house, step, at in offered:
         habit, days = house % 5, (now - at).days
         if habit in (0, 1) and days >= 2:
-            acknowledge(app, f"{code} – Beratende – {5 + house % 7 * 4}", now, actor="demo", sentence=SENTENCES.get(step, ""))
+            answer = Answer(CascadeLevel.adviser, 5 + house % 7 * 4, SENTENCES.get(step, ""))
         elif habit == 2 and days >= 6:
-            acknowledge(app, f"{code} – Regionalstellen – {1 + house % 3}", now, actor="demo")
+            answer = Answer(CascadeLevel.regional, 1 + house % 3)
         elif habit == 3 and days >= 3:
-            acknowledge(app, f"{code} – nein", now, actor="demo")
+            answer = Answer()
+        else:
+            continue
+        acknowledge(app, Acting("demo"), code, answer, now)
 
 
 def _write_packs(app: App, folder: Path, now: datetime) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from om_campaigns.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class FormFault:
@@ -12,3 +14,11 @@ class FormFault:
     field: str
     kind: str = ""
     line: int = 0
+
+
+class FaultError(InputError):
+    """What was typed cannot be taken: a command prints it, a page shows its ``fault``."""
+
+    def __init__(self, message: str, fault: FormFault, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.fault = fault

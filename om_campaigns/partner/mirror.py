@@ -16,7 +16,7 @@ from om_campaigns.audience.toolkits import Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.vocabulary import ToolkitStatus
 from om_campaigns.columns import table_of
 from om_campaigns.partner.confirmations import find_ended
-from om_campaigns.partner.pack_list import load_house_packs
+from om_campaigns.partner.show_house_packs import load_house_packs
 
 
 def load_action_reports(session: Session, *, houses: Sequence[int] | None = None, for_letter: bool = False) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,11 +18,13 @@ from om_campaigns.audience.access import SESSION_LIFE
 from om_campaigns.audience.access import Acting as Acting
 from om_campaigns.audience.addresses import MAX_TEXT, normalise
 from om_campaigns.audience.changes import record_change
-from om_campaigns.audience.models import Organisation
+from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.tasks import TaskKind, open_task
 from om_campaigns.audience.vocabulary import Origin
+from om_campaigns.campaign.models import Pack
+from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.columns import digest, new_ref
-from om_campaigns.compose.links import read_token
+from om_campaigns.compose.links import Door, read_token
 from om_campaigns.delivery.models import Notice
 from om_campaigns.delivery.rate_limits import hide, network_of, take_turn
 from om_campaigns.service_letters import ENTRANCE, send_at_once
@@ -117,6 +120,21 @@ def leave(app: App, session_key: str, *, everywhere: bool = False) -> int:
 def _ref(app: App, token: str) -> str:
     parts = read_token(app.keyring, ENTRANCE, token)
     return parts[0] if parts is not None and len(parts) == 1 else ""
+
+
+def open_pack_link(app: App, token: str) -> tuple[Acting, str] | None:
+    """What the link of a cover mail lets its holder act on: one pack, while the mail's reader still acts for its house."""
+    parts = read_token(app.keyring, Door.pack, token)
+    ref, house_ref, public_id = parts if parts is not None and len(parts) == 3 else ("", "", "")
+    with store.read(app.engine) as session:
+        query = select(col(Pack.organisation_id)).join(Organisation, col(Organisation.id) == col(Pack.organisation_id))
+        query = query.where(col(Pack.public_id) == public_id, col(Organisation.public_id) == house_ref)
+        house = session.execute(query.where(col(Pack.relay_state) != RelayState.planned)).scalar_one_or_none()
+        address_id = session.execute(select(col(Address.id)).where(col(Address.ref) == ref)).scalar_one_or_none()
+        acting = access.find_acting(session, address_id or 0, app.today(app.now()))
+        if house is None or acting is None or house not in acting.houses:
+            return None
+        return replace(acting, own=(house,), below=()), public_id
 
 
 SAY_LENGTH = 1000

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
 from sqlmodel import Session
 
+from om_campaigns.app import App
 from om_campaigns.audience.finding import find_organisation
 from om_campaigns.audience.models import Address, Organisation, Person, Seat
 from om_campaigns.audience.responses import Acknowledgement
+from om_campaigns.campaign.house_values import load_houses
 from om_campaigns.campaign.models import Campaign, Dispatch, Pack, PackOrganisation
-from om_campaigns.campaign.releases import get_campaign
+from om_campaigns.campaign.receivers import load_passing
+from om_campaigns.campaign.releases import get_campaign, load_campaign_ids, load_definitions, running_campaigns
+from om_campaigns.campaign.routing import Service
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import PackRevision
 
@@ -118,3 +124,58 @@ def load_pack(session: Session, code: str) -> dict[str, Any]:
     found["revisions"] = [dict(row._mapping) for row in session.execute(revisions.order_by(revision.c.number))]
     found["answers"] = [dict(row._mapping) | {"level": row.level.value if row.level else "no"} for row in session.execute(answers)]
     return found
+
+
+def who_passes_on(app: App, session: Session, now: datetime, campaign: str | None = None) -> list[dict[str, Any]]:
+    """For each running campaign that goes through houses: who serves whose advisers and why, overlaps, and whom nobody serves.
+
+    Rows: campaign, served [{house, relay, receiver, route, why}], overlaps (slugs), unserved [{house, reason}].
+    """
+    organisation = table_of(Organisation)
+    slugs = dict(session.execute(select(organisation.c.id, organisation.c.slug)).all())
+    campaign_ids = load_campaign_ids(session)
+    houses = load_houses(session, zone=app.settings.zone, language=app.settings.language)
+    rows = []
+    for each in running_campaigns(session):
+        definition = load_definitions(session, each)[each.latest_version_id or 0]
+        for audience in definition.audiences:
+            if not audience.passes_on or campaign not in (None, each.name):
+                continue
+            passing = load_passing(session, houses, definition, audience, today=app.today(now), campaign_ids=campaign_ids)
+            cascade = passing.cascade()
+            served = [
+                {
+                    "house": slugs[service.pool_id],
+                    "relay": slugs[service.relay_id],
+                    "receiver": slugs[service.receiver.organisation_id],
+                    "route": service.route.value,
+                    "why": tell_why(service, slugs),
+                }
+                for service in cascade.services
+            ]
+            counted = [row["house"] for row in served]
+            rows.append(
+                {
+                    "campaign": each.name,
+                    "served": served,
+                    "overlaps": sorted({slug for slug in counted if counted.count(slug) > 1}),
+                    "unserved": [{"house": slugs[house], "reason": reason.value} for house, reason in cascade.unserved.items()],
+                }
+            )
+    return rows
+
+
+def tell_why(service: Service, slugs: Mapping[int, str]) -> str:
+    """Why a pool is served by this relay, and why its pack goes where it goes, in words."""
+    relay, chosen, receiver = service.relay_id, service.chosen, service.receiver
+    if service.level:
+        told = f"every level passes on here; this is the {service.level} level"
+    else:
+        told = "it takes packs itself" if relay == service.pool_id else "the house that relays for it takes packs"
+    if chosen.organisation_id != relay:
+        told += f"; nobody in {slugs[relay]} can receive, so {slugs[chosen.organisation_id]} above does"
+    if receiver.address_id != chosen.address_id:
+        told += f"; {slugs[chosen.organisation_id]} has its pack at its list"
+    if receiver.organisation_id != chosen.organisation_id:
+        told += f"; the same address receives for {slugs[receiver.organisation_id]}, so one pack is for both"
+    return told

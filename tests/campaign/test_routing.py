@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from om_campaigns.audience.vocabulary import ForwardPolicy, Level, Relay, Role, Route
 from om_campaigns.campaign.routing import Cascade, Office, Receiver, make_cascade
 from om_campaigns.campaign.vocabulary import Reason
-from om_campaigns.partner.packs import tell_why
+from om_campaigns.staff.show_packs import tell_why
 
 LEVELS = list(Level)
 

@@ -19,15 +19,18 @@ from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.compose.links import Door, read_token
 from om_campaigns.compose.pack import FILE_NAMES
 from om_campaigns.errors import InputError, ProblemsError
-from om_campaigns.partner.pack_form import load_file, reach_of_link, show_pack
-from om_campaigns.partner.packs import acknowledge, hand_over_pack, import_acknowledgements, move_pack, who_passes_on, write_pack
-from om_campaigns.staff.show_packs import load_packs
+from om_campaigns.partner.acknowledgements import acknowledge_line, import_acknowledgements
+from om_campaigns.partner.packs import Acting, hand_over_pack, move_pack, write_pack
+from om_campaigns.partner.show_house_packs import load_file, show_pack
+from om_campaigns.partner.signing_in import open_pack_link
+from om_campaigns.staff.show_packs import load_packs, who_passes_on
 from om_campaigns.tick import tick
 from tests.journeys.workspace import Workspace, house, local, person
 
 pytestmark = pytest.mark.slow
 
 PACKS = 'routes = ["forward_pack", "list_address", "newsletter_block"]\nsender = "om"'
+STAFF = Acting("t")
 BODY = """{{ contact.greeting }},
 
 ein Gedanke für {{ org.name }}.
@@ -189,18 +192,18 @@ def test_answers_move_a_pack_and_are_recorded_once(tmp_path: Path) -> None:
     [row] = packs(office)
     code = str(row["code"])
     assert (row["state"], str(row["due_on"])) == (RelayState.offered, "2027-02-02"), "28 days from the hand-over"
-    assert move_pack(office.app, code, RelayState.accepted, office.now)
-    assert not move_pack(office.app, code, RelayState.accepted, office.now)
+    assert move_pack(office.app, STAFF, code, RelayState.accepted, office.now)
+    assert not move_pack(office.app, STAFF, code, RelayState.accepted, office.now)
     line = f"Gern! {code.lower()} – Beratende – etwa 40"
-    assert acknowledge(office.app, line, office.now, actor="t")["is_new"]
-    assert not acknowledge(office.app, line, office.now, actor="t")["is_new"]
+    assert acknowledge_line(office.app, STAFF, line, office.now).is_new
+    assert not acknowledge_line(office.app, STAFF, line, office.now).is_new
     [row] = packs(office)
     assert (row["state"], row["level"], row["count"]) == (RelayState.reported, "adviser", 40)
     assert office.count("response") == office.count("acknowledgement") == 1
     with pytest.raises(InputError, match="is no code"):
-        acknowledge(office.app, "K7M-2X9X – Beratende", office.now, actor="t")
+        acknowledge_line(office.app, STAFF, "K7M-2X9X – Beratende", office.now)
     with pytest.raises(InputError, match="cannot become skipped"):
-        move_pack(office.app, code, RelayState.skipped, office.now)
+        move_pack(office.app, STAFF, code, RelayState.skipped, office.now)
 
 
 def test_the_last_word_of_a_house_counts_even_where_it_was_said_before(tmp_path: Path) -> None:
@@ -217,11 +220,11 @@ def test_the_last_word_of_a_house_counts_even_where_it_was_said_before(tmp_path:
         ("nein", True, ("no", None)),
         ("Beratende – 4", True, ("adviser", 4)),
     ):
-        assert acknowledge(office.app, f"{code} – {said}", office.now, actor="t")["is_new"] is is_new, said
+        assert acknowledge_line(office.app, STAFF, f"{code} – {said}", office.now).is_new is is_new, said
         assert (packs(office)[0]["level"], packs(office)[0]["count"]) == shown
     path = office.write("alt.csv", f"Kennwort;Stufe;Zahl\n{code};Beratende;9\n{code};Regionalstellen;2\n")
     for new in (1, 0):
-        assert import_acknowledgements(office.app, path, office.now, actor="t").new == new
+        assert import_acknowledgements(office.app, path, office.now, STAFF).new == new
         assert packs(office)[0]["count"] == 2
 
 
@@ -233,11 +236,11 @@ def test_a_file_of_answers_takes_good_rows_and_names_bad_ones(tmp_path: Path) ->
     path = office.write(
         "antworten.csv", f"Kennwort;Stufe;Zahl;Satz\n{code};Regionalstellen;3;Gut angekommen.\n{code};hoch;3;\nABC-DEFG;nein;;\n"
     )
-    first = import_acknowledgements(office.app, path, office.now, actor="t")
+    first = import_acknowledgements(office.app, path, office.now, STAFF)
     assert (first.new, first.known, [row["line"] for row in first.rejected]) == (1, 0, [3, 4])
-    second = import_acknowledgements(office.app, path, office.now, actor="t")
+    second = import_acknowledgements(office.app, path, office.now, STAFF)
     assert (second.new, second.known, office.count("acknowledgement")) == (0, 1, 1)
-    later = import_acknowledgements(office.app, path, office.now + timedelta(days=1), actor="t")
+    later = import_acknowledgements(office.app, path, office.now + timedelta(days=1), STAFF)
     assert (later.new, later.known, office.count("acknowledgement")) == (0, 1, 1), "the same file on another day"
 
 
@@ -249,16 +252,16 @@ def test_a_file_of_answers_as_offices_save_it_and_what_nobody_can_read(tmp_path:
     code = packs(office)[0]["code"]
     path = tmp_path / "antworten.csv"
     path.write_bytes(f"Code;Stufe;Anzahl;Satz\r\n{code};Regionalstellen;12;für alle\r\n{code};Beratende;-4;\r\n".encode("cp1252"))
-    taken = import_acknowledgements(office.app, path, office.now, actor="t")
+    taken = import_acknowledgements(office.app, path, office.now, STAFF)
     assert (taken.new, [row["line"] for row in taken.rejected], packs(office)[0]["count"]) == (1, [3], 12)
-    assert acknowledge(office.app, f"{code} – Regionalstellen", office.now, actor="t", count=15)["count"] == 15
+    assert acknowledge_line(office.app, STAFF, f"{code} – Regionalstellen", office.now, count=15).count == 15
     assert packs(office)[0]["count"] == 15, "a correction is heard"
     path.write_text(f"code;level;Hauss\n{code};Beratende;amt\n", encoding="utf-8")
     with pytest.raises(InputError, match="unknown column 'Hauss'"):
-        import_acknowledgements(office.app, path, office.now, actor="t")
+        import_acknowledgements(office.app, path, office.now, STAFF)
     path.write_bytes(b"\x00\x01\x02")
     with pytest.raises(ProblemsError):
-        import_acknowledgements(office.app, path, office.now, actor="t")
+        import_acknowledgements(office.app, path, office.now, STAFF)
 
 
 def test_numbers_of_people_are_read_in_one_way_everywhere(tmp_path: Path) -> None:
@@ -269,11 +272,11 @@ def test_numbers_of_people_are_read_in_one_way_everywhere(tmp_path: Path) -> Non
     code, path = packs(office)[0]["code"], tmp_path / "zahlen.csv"
     for wrong in ("12.5", "1.5", "1 200,0", "80–100"):
         path.write_text(f"code;stufe;zahl\n{code};Regionalstellen;{wrong}\n", encoding="utf-8")
-        (row,) = import_acknowledgements(office.app, path, office.now, actor="t").rejected
+        (row,) = import_acknowledgements(office.app, path, office.now, STAFF).rejected
         assert "is not a whole number" in row["reason"], wrong
     for typed, number in (("ca. 12", 12), ("1.200", 1200)):
         path.write_text(f"code;stufe;zahl\n{code};Regionalstellen;{typed}\n", encoding="utf-8")
-        assert import_acknowledgements(office.app, path, office.now, actor="t").rejected == []
+        assert import_acknowledgements(office.app, path, office.now, STAFF).rejected == []
         assert packs(office)[0]["count"] == number
 
 
@@ -284,8 +287,8 @@ def test_a_pack_is_put_off_to_a_day_that_comes(tmp_path: Path) -> None:
     code = packs(office)[0]["code"]
     for day in ("1999-01-01", "2027-01-05", "2099-01-01"):
         with pytest.raises(InputError, match="can be put off"):
-            move_pack(office.app, code, RelayState.postponed, office.now, until=date.fromisoformat(day))
-    assert move_pack(office.app, code, RelayState.postponed, office.now, until=date(2027, 2, 1))
+            move_pack(office.app, STAFF, code, RelayState.postponed, office.now, until=date.fromisoformat(day))
+    assert move_pack(office.app, STAFF, code, RelayState.postponed, office.now, until=date(2027, 2, 1))
 
 
 @pytest.mark.slow
@@ -296,7 +299,7 @@ def test_the_next_pack_replaces_one_nobody_took_and_time_ends_the_last(tmp_path:
     assert [row["state"] for row in packs(office)] == [RelayState.replaced, RelayState.offered]
     office.walk(local("2027-03-01"), pause=timedelta(days=7))
     assert [row["state"] for row in packs(office)] == [RelayState.replaced, RelayState.expired]
-    acknowledge(office.app, f"{packs(office)[1]['code']} – nein", office.now, actor="t")
+    acknowledge_line(office.app, STAFF, f"{packs(office)[1]['code']} – nein", office.now)
     assert packs(office)[1]["state"] is RelayState.expired, "a late no is recorded and changes nothing"
 
 
@@ -386,7 +389,7 @@ def test_a_house_that_fetches_its_packs_gets_a_cover_with_a_link_and_nothing_els
     assert "zweite Nachricht" not in text
     code = str(packs(office)[0]["code"])
     assert code in text
-    opened = reach_of_link(office.app, link)
+    opened = open_pack_link(office.app, link)
     assert opened is not None
     shown = show_pack(office.app, *opened)
     assert shown is not None
@@ -395,9 +398,9 @@ def test_a_house_that_fetches_its_packs_gets_a_cover_with_a_link_and_nothing_els
     written = {path.name: path.read_bytes() for path in write_pack(office.app, code, tmp_path / "paket", office.now)}
     assert {name: (load_file(office.app, *opened, name) or (None, b""))[1] for name in FILE_NAMES.values()} == written
     for forged in (link[:-1], link.replace(".", ",", 1), ""):
-        assert reach_of_link(office.app, forged) is None
+        assert open_pack_link(office.app, forged) is None
     office.people(person("Anna Amt", "amt", until="2027-01-04"), person("Neu Amt", "amt"))
-    assert reach_of_link(office.app, link) is None, "whoever left the house has no key to it any more"
+    assert open_pack_link(office.app, link) is None, "whoever left the house has no key to it any more"
 
 
 def test_a_newsletter_block_is_one_cover_with_the_draft(tmp_path: Path) -> None:
@@ -526,20 +529,20 @@ def test_a_pack_is_handed_over_to_a_deputy_with_its_code_and_all_its_time(tmp_pa
     [before] = packs(office)
     code = str(before["code"])
     with pytest.raises(InputError, match="neither distributor, contact nor deputy"):
-        hand_over_pack(office.app, code, office.now, actor="t", to="ada.adviser@amt.example")
-    move_pack(office.app, code, RelayState.accepted, office.now)
-    told = hand_over_pack(office.app, code, office.now, actor="t")
-    assert (told["code"], told["receiver"], told["is_new"]) == (code, "Dirk Deputy", True)
-    assert not hand_over_pack(office.app, code, office.now, actor="t", to="Dirk.Deputy@amt.example")["is_new"]
+        hand_over_pack(office.app, STAFF, code, office.now, to="ada.adviser@amt.example")
+    move_pack(office.app, STAFF, code, RelayState.accepted, office.now)
+    told = hand_over_pack(office.app, STAFF, code, office.now)
+    assert (told.code, told.receiver, told.is_new) == (code, "Dirk Deputy", True)
+    assert not hand_over_pack(office.app, STAFF, code, office.now, to="Dirk.Deputy@amt.example").is_new
     office.tick()
     deputy = sorted(each["Subject"] for each in letters(office) if "dirk" in str(each["To"]))
     assert deputy == ["Zum Weitergeben: „reihe b1.de“", "reihe b1.de"], "at once, though the caps allow one a week"
     [after] = packs(office)
     assert (after["receiver"], after["state"], str(after["due_on"])) == ("Dirk Deputy", RelayState.offered, "2027-02-09")
     assert {key for key in after if after[key] != before[key]} == {"receiver", "state_at", "due_on"}
-    assert acknowledge(office.app, f"{code} – Beratende – 3", office.now, actor="t")["is_new"]
+    assert acknowledge_line(office.app, STAFF, f"{code} – Beratende – 3", office.now).is_new
     with pytest.raises(InputError, match="nothing to hand over"):
-        hand_over_pack(office.app, code, office.now, actor="t", to="anna.amt@amt.example")
+        hand_over_pack(office.app, STAFF, code, office.now, to="anna.amt@amt.example")
     office.walk(local("2027-01-27"))
     assert [(row["step"], row["receiver"]) for row in packs(office)] == [("b1", "Dirk Deputy"), ("b2", "Anna Amt")]
     assert office.ask("SELECT old <> new FROM change WHERE entity = 'pack'") in ([(1,)], [(True,)])
@@ -551,11 +554,11 @@ def test_a_pack_that_has_not_left_or_came_back_goes_to_the_new_contact_only(tmp_
     office.tick(local("2027-01-05"))
     office.people(person("Anna Amt", "amt", until="2027-01-05"), person("Neu Amt", "amt"))
     code = str(packs(office)[0]["code"])
-    assert hand_over_pack(office.app, code, office.now, actor="t")["receiver"] == "Neu Amt"
-    second = hand_over_pack(office.app, code, office.now, actor="t", to="neu.amt@amt.example")
-    assert not second["is_new"]
+    assert hand_over_pack(office.app, STAFF, code, office.now).receiver == "Neu Amt"
+    second = hand_over_pack(office.app, STAFF, code, office.now, to="neu.amt@amt.example")
+    assert not second.is_new
     office.people(person("Anna Amt", "amt", until="2027-01-05"), person("Neu Amt", "amt"), person("Dirk Deputy", "amt", roles="deputy"))
-    assert hand_over_pack(office.app, code, office.now, actor="t", to="dirk.deputy@amt.example")["is_new"]
+    assert hand_over_pack(office.app, STAFF, code, office.now, to="dirk.deputy@amt.example").is_new
     office.tick()
     reached = sorted(envelope.recipient for envelope, _ in office.transport.letters)
     assert reached == ["anna.amt@amt.example"] * 2 + ["dirk.deputy@amt.example"] * 2
@@ -572,11 +575,11 @@ def test_a_line_that_only_says_it_was_passed_on_moves_the_pack_and_records_no_le
     series(office, "b1 day = 0")
     office.tick(local("2027-01-05"))
     code = packs(office)[0]["code"]
-    said = acknowledge(office.app, f"{code} – hat eine Kollegin schon weitergegeben", office.now, actor="t")
-    assert (said["state"], said["level"], said["is_new"]) == ("forwarded", "", True)
-    assert not acknowledge(office.app, f"{code}: weitergeleitet!", office.now, actor="t")["is_new"]
+    said = acknowledge_line(office.app, STAFF, f"{code} – hat eine Kollegin schon weitergegeben", office.now)
+    assert (said.state, said.level, said.is_new) == ("forwarded", "", True)
+    assert not acknowledge_line(office.app, STAFF, f"{code}: weitergeleitet!", office.now).is_new
     assert office.count("acknowledgement") == 0
-    assert acknowledge(office.app, f"{code} – an Beratende weitergegeben – 9", office.now, actor="t")["level"] == "adviser"
+    assert acknowledge_line(office.app, STAFF, f"{code} – an Beratende weitergegeben – 9", office.now).level == "adviser"
 
 
 def test_a_limit_keeps_cover_and_ready_mail_together(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from om_campaigns import store
 from om_campaigns.audience.vocabulary import Route
-from om_campaigns.partner.packs import who_passes_on
+from om_campaigns.staff.show_packs import who_passes_on
 from tests.journeys.test_cascade import packs, series, taker
 from tests.journeys.workspace import Workspace, local, person
 

@@ -21,7 +21,7 @@ from tests.journeys.workspace import SQLITE, Workspace, local, person
 pytestmark = pytest.mark.slow
 
 TEXT = OwnText("amt", "reihe", "b1")
-ANNA = Acting("anna")
+ANNA, STAFF = Acting("anna"), Acting("t")
 FILE = "audiences/overlays/amt/reihe/b1.de.md"
 OPTIONAL = BODY.replace("{#do editable}", "{#do optional}")
 
@@ -94,7 +94,7 @@ def test_words_written_before_the_hand_over_are_in_the_ready_mail(office: Worksp
 
 def test_a_pack_that_was_passed_on_stays_as_it_was(office: Workspace) -> None:
     code = next(str(row["code"]) for row in packs(office) if row["house"] == "amt")
-    move_pack(office.app, code, RelayState.forwarded, office.now)
+    move_pack(office.app, STAFF, code, RelayState.forwarded, office.now)
     before = office.count("pack_revision")
     assert say(office, "„Zu spät.“")
     assert office.count("pack_revision") == before
@@ -256,11 +256,11 @@ def test_own_words_and_handing_over_on_postgresql(tmp_path: Path, empty_postgres
     with store.read(office.app.engine) as session:
         assert [row["block"] for row in list_own_words(session, office.app)] == ["do", "own-1"]
     code = next(str(row["code"]) for row in packs(office) if (row["house"], row["step"]) == ("amt", "b2"))
-    assert hand_over_pack(office.app, code, office.now, actor="t")["receiver"] == "Dirk Deputy"
-    assert not hand_over_pack(office.app, code, office.now, actor="t", to="dirk.deputy@amt.example")["is_new"]
-    again = hand_over_pack(office.app, code, office.now, actor="t")
-    assert (again["receiver"], again["is_new"]) == ("Dirk Deputy", False), "asked twice, it does not wander on"
+    assert hand_over_pack(office.app, STAFF, code, office.now).receiver == "Dirk Deputy"
+    assert not hand_over_pack(office.app, STAFF, code, office.now, to="dirk.deputy@amt.example").is_new
+    again = hand_over_pack(office.app, STAFF, code, office.now)
+    assert (again.receiver, again.is_new) == ("Dirk Deputy", False), "asked twice, it does not wander on"
     mails = len(office.transport.letters)
     office.tick()
     assert len(office.transport.letters) == mails + 2
-    assert not hand_over_pack(office.app, code, office.now, actor="t")["is_new"]
+    assert not hand_over_pack(office.app, STAFF, code, office.now).is_new

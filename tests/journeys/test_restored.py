@@ -21,8 +21,9 @@ from om_campaigns.errors import InputError, RefusedError
 from om_campaigns.operate.backup import Restored, back_up, restore
 from om_campaigns.operate.confirming_restored import Confirmation, confirm_restored, look_at_restored
 from om_campaigns.operate.installation import halt
-from om_campaigns.partner.acknowledgements import find_pack, record_acknowledgement
+from om_campaigns.partner.acknowledgements import Answer, record_answer
 from om_campaigns.partner.action_reports import Said, record_action_report
+from om_campaigns.partner.packs import Acting, find_by_code
 from om_campaigns.reader.leaving import Channel, Leaver, record_leaving
 from om_campaigns.reader.leaving_page import take_back_leaving
 from om_campaigns.staff.entering import FigureNeededError
@@ -308,9 +309,7 @@ def test_what_was_answered_after_the_backup_is_not_asked_again_and_the_rest_is_l
     ((code, amt),) = office.ask("SELECT p.code, o.id FROM pack p JOIN organisation o ON o.id = p.organisation_id WHERE o.slug = 'amt'")
     ((number,),) = office.ask("SELECT id FROM address WHERE address = 'n001@k.example'")
     with write(office.app.engine) as session:
-        record_acknowledgement(
-            session, find_pack(session, code), level=CascadeLevel.adviser, count=4, at=later, origin=Origin.answer, actor="mail"
-        )
+        record_answer(session, find_by_code(session, code), Answer(CascadeLevel.adviser, 4), later, Acting("mail", Origin.answer))
         said = Said(amt, 2, "Ein gemeinsamer Abend", together_with="Haus tal")
         record_action_report(session, said, "bericht-1", later, office.app.today(later), origin=Origin.partner, actor="Anna")
         assert take_back_leaving(session, Leaver(number, amt, "wir-gedanke"), SuppressionScope.all, FIRST, later)

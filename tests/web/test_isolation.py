@@ -15,8 +15,8 @@ import pytest
 
 from om_campaigns.columns import new_ref
 from om_campaigns.compose.pack import FILE_NAMES
+from om_campaigns.partner.acknowledgements import Answer, CascadeLevel, acknowledge
 from om_campaigns.partner.own_words import Acting, Action, BlockChange, change_block
-from om_campaigns.partner.packs import CascadeLevel, acknowledge
 from om_campaigns.partner.show_own_words import OwnText
 from om_campaigns.web.application import ROUTERS
 from tests.journeys.workspace import Workspace
@@ -48,7 +48,8 @@ def office(tmp_path: Path) -> Workspace:
     for house in PEOPLE:
         change = BlockChange(Action.add, words=f"WORT{house.upper()}")
         change_block(office.app, OwnText(house, "reihe", "b1"), change, office.now, Acting(house))
-        acknowledge(office.app, codes(office)[house], office.now, actor=house, level=CascadeLevel.regional, sentence=f"SATZ{house.upper()}")
+        answer = Answer(CascadeLevel.regional, sentence=f"SATZ{house.upper()}")
+        acknowledge(office.app, Acting(house), codes(office)[house], answer, office.now)
     return office
 
 

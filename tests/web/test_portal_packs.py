@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from om_campaigns.campaign.models import Dispatch, Pack
 from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.compose.pack import FILE_NAMES
-from om_campaigns.partner.pack_form import MOST_DONE
 from om_campaigns.partner.packs import write_pack
+from om_campaigns.partner.show_house_packs import MOST_DONE
 from tests.journeys.test_cascade import to_house
 from tests.journeys.workspace import Workspace, local, person
 from tests.web.portal_help import form_key, make_client, open_office, sign_in

@@ -13,8 +13,17 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from om_campaigns import store
 from om_campaigns.letters.pages import load_face
 from om_campaigns.partner.faults import FormFault
-from om_campaigns.partner.pack_form import reach_of_link, show_pack
-from om_campaigns.partner.signing_in import Acting, count_request, enter, find_signed_in, leave, look_at_link, send_entrance_link
+from om_campaigns.partner.show_house_packs import show_pack
+from om_campaigns.partner.signing_in import (
+    Acting,
+    count_request,
+    enter,
+    find_signed_in,
+    leave,
+    look_at_link,
+    open_pack_link,
+    send_entrance_link,
+)
 from om_campaigns.web.forms import Form, TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite
 
@@ -71,7 +80,7 @@ def find_visit(request: Request, site: TheSite) -> Visit:
     """Raises HTTPException: to the entrance for whoever is not signed in, 404 for what is not theirs, is no pack, or is forged."""
     token = request.path_params.get("token")
     if token is not None:
-        found = reach_of_link(site.app, token)
+        found = open_pack_link(site.app, token)
         if found is None:
             raise HTTPException(404)
         acting, public_id = found

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from om_campaigns.partner.faults import FormFault
-from om_campaigns.partner.pack_form import TYPED, Shown, answer, give_to, list_packs, load_file, say, show_text
+from om_campaigns.errors import InputError, RefusedError
+from om_campaigns.partner.acknowledgements import acknowledge, read_form
+from om_campaigns.partner.faults import FaultError, FormFault
+from om_campaigns.partner.packs import CHOICES, RelayState, hand_over_pack, move_pack
+from om_campaigns.partner.show_house_packs import Shown, list_packs, load_file, show_text
 from om_campaigns.partner.show_own_words import count_pack_conflicts
 from om_campaigns.web.forms import TheForm
 from om_campaigns.web.middleware import POLICY
@@ -31,6 +35,9 @@ AS_LETTER = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 """The mail itself: its styles stand in its tags, it runs nothing and asks nobody else for anything."""
+
+TYPED = ("tun", "bis", "an", "stufe", "zahl", "satz", "haus")
+"""The fields of the forms about a pack."""
 
 NOTHING = dict.fromkeys(TYPED, "")
 """Forms to which nobody has put anything yet."""
@@ -73,17 +80,40 @@ def pack_answered(visit: TheVisit, form: TheForm) -> Response:
         typed["tun"] = "postponed"  # the enter key in the field of the day
     if not visit.is_own(form):
         return _show(visit, (FormFault("tun", "alt"),), typed, 400)
-    app, acting, public_id = visit.site.app, visit.acting, visit.public_id
-    if typed["tun"]:
-        said, wrong = typed["tun"], say(app, acting, public_id, typed["tun"], typed["bis"])
-    elif typed["an"] and visit.desk is not None:  # a link may have been forwarded: it shows and moves nobody (FWD-03)
-        said, wrong = "uebergeben", give_to(app, acting, public_id, typed["an"])
-    else:
-        level, count, sentence, house = (typed[name] for name in ("stufe", "zahl", "satz", "haus"))
-        said, wrong = "quittung", answer(app, acting, public_id, level=level, count=count, sentence=sentence, house=house)
+    said, wrong = _do(visit, typed)
     if typed["tun"] and is_begun and not wrong:
         return _show(find_visit(visit.request, visit.site), (), typed | {"tun": "", "bis": ""}, said=said)
     return _show(visit, wrong, typed) if wrong else visit.go(said)
+
+
+def _do(visit: Visit, typed: Mapping[str, str]) -> tuple[str, tuple[FormFault, ...]]:
+    """What was done, and what is wrong with it."""
+    app, about = visit.site.app, (visit.site.app, visit.acting, visit.public_id)
+    hands_over = typed["an"] and visit.desk is not None  # a link may have been forwarded: it shows and moves nobody (FWD-03)
+    field, said = ("tun", typed["tun"]) if typed["tun"] else ("an", "uebergeben") if hands_over else ("stufe", "quittung")
+    try:
+        if typed["tun"]:
+            state, until = _read_choice(typed["tun"], typed["bis"])
+            move_pack(*about, state, app.now(), until=until)
+        elif hands_over:
+            hand_over_pack(*about, app.now(), to=typed["an"])
+        else:
+            serves = [each["slug"] for each in visit.pack["serves"]]
+            acknowledge(*about, read_form(typed["stufe"], typed["zahl"], typed["satz"], typed["haus"], serves), app.now())
+    except FaultError as error:
+        return said, (error.fault,)
+    except (InputError, RefusedError):
+        return said, (FormFault(field),)
+    return said, ()
+
+
+def _read_choice(choice: str, until: str) -> tuple[RelayState, date | None]:
+    if choice not in CHOICES:
+        raise FaultError(f"'{choice}' is no choice", FormFault("tun"))
+    try:
+        return RelayState(choice), date.fromisoformat(until) if choice == RelayState.postponed else None
+    except ValueError as error:
+        raise FaultError(f"'{until}' is no day", FormFault("bis")) from error
 
 
 @router.get(f"{PACK}/vorschau", response_class=Response)

@@ -1,22 +1,134 @@
-"""Packs as the houses see them that received them: what waits, until when, and what was said about each."""
+"""Packs as the houses see them that received them: what waits, until when, what it says, and what was said about each.
+
+Everything is asked for by the public id of a pack *and* the houses somebody may act for; a pack of any other house is not there
+(SEC-14). Nothing is changed by being looked at (UNS-04).
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlmodel import Session
+from sqlmodel import Session, col
 
+from om_campaigns import store
+from om_campaigns.app import App
+from om_campaigns.audience.access import Acting, find_receivers
 from om_campaigns.audience.models import Organisation
 from om_campaigns.audience.responses import Acknowledgement
 from om_campaigns.campaign.models import Campaign, CampaignVersion, Dispatch, Pack, PackOrganisation
 from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.columns import table_of
+from om_campaigns.compose.building import find_shown
 from om_campaigns.compose.edition import Edition
 from om_campaigns.compose.models import EditionRow, PackRevision
+from om_campaigns.compose.overlay_log import OverlayKey
+from om_campaigns.compose.pack import FILE_NAMES, Format
+from om_campaigns.compose.pictures import Picture, media_of
+from om_campaigns.delivery.states import RELAY
+from om_campaigns.letters.packing import make_kept_file, make_pack_text
 from om_campaigns.letters.relay import WAITING
+from om_campaigns.partner.packs import CHOICES, find_house_pack, open_text
+from om_campaigns.partner.show_own_words import count_conflicts_by_text
+
+MOST_DONE = 60
+"""Packs of one page that are done; all that wait are shown."""
+
+MEDIA = {
+    Format.eml: "message/rfc822",
+    Format.html: "text/html; charset=utf-8",
+    Format.text: "text/plain; charset=utf-8",
+    Format.markdown: "text/markdown; charset=utf-8",
+    Format.snippet: "text/html; charset=utf-8",
+    Format.pdf: "application/pdf",
+    Format.manifest: "application/json",
+}
+"""FWD-07: a draft is served as a mail, and downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A text as it is passed on. ``html`` is the whole mail."""
+
+    subject: str
+    html: str
+    text: str
+    language: str
+    pictures: tuple[Picture, ...]
+
+
+def list_packs(app: App, acting: Acting) -> dict[str, Any]:
+    """packs, as ``load_house_packs`` gives them, with ``conflicts``: blocks of a waiting one to decide about; most_done, and has_more
+    where more than these are done."""
+    with store.read(app.engine) as session:
+        packs = load_house_packs(session, acting.houses, most_done=MOST_DONE + 1)
+        has_more = sum(not each["is_waiting"] for each in packs) > MOST_DONE
+        packs = packs[:-1] if has_more else packs
+        texts = [OverlayKey(each["house_id"], each["campaign_id"], each["step"], each["language"]) for each in packs]
+        waiting = {key for key, each in zip(texts, packs, strict=True) if each["is_waiting"]}
+        conflicts = count_conflicts_by_text(session, app, waiting)
+    told = [each | {"conflicts": conflicts.get(key, 0)} for key, each in zip(texts, packs, strict=True)]
+    return {"packs": told, "most_done": MOST_DONE, "has_more": has_more}
+
+
+def show_pack(app: App, acting: Acting, public_id: str) -> dict[str, Any] | None:
+    """One pack with ``choices``: what may be said about it now, and ``colleagues`` [{ref, name}]: who else could receive it.
+
+    None for one these houses do not have.
+    """
+    with store.read(app.engine) as session:
+        found = load_house_packs(session, acting.houses, public_id=public_id)
+        if not found:
+            return None
+        state = found[0]["state"]
+        can_move = state is RelayState.offered or (state, RelayState.offered) in RELAY
+        colleagues = _colleagues(session, app, found[0]) if can_move else []
+    return found[0] | {"choices": [each.value for each in CHOICES if (state, each) in RELAY], "colleagues": colleagues}
+
+
+def _colleagues(session: Session, app: App, pack: dict[str, Any]) -> list[dict[str, str]]:
+    receives = session.execute(select(col(Dispatch.address_id)).join(Pack).where(col(Pack.id) == pack["id"])).scalar_one()
+    return [
+        {"ref": each.ref, "name": each.name}
+        for each in find_receivers(session, pack["house_id"], app.today(app.now()))
+        if each.address_id != receives
+    ]
+
+
+def show_text(app: App, acting: Acting, public_id: str) -> Shown | None:
+    """What a pack says now."""
+    with _opened(app, acting, public_id) as found:
+        if found is None:
+            return None
+        library, key = open_text(*found)
+        edition = library.edition(key)
+        subject, html, text = ("".join(each.chunks) for each in (edition.subject, edition.html, edition.text))
+        return Shown(subject, html, text, edition.language, tuple(find_shown(library.given(key))))
+
+
+def load_file(app: App, acting: Acting, public_id: str, name: str) -> tuple[str, bytes] | None:
+    """Media type and content of a file of a pack, or of one of its pictures, by its name.
+
+    None where these houses have no such pack, or a pack no such file.
+    """
+    with _opened(app, acting, public_id) as found:
+        if found is None:
+            return None
+        text = make_pack_text(*open_text(*found))
+        if form := next((form for form, known in FILE_NAMES.items() if known == name), None):
+            return MEDIA[form], make_kept_file(text, form)
+        return next(((media_of(each.name), each.content) for each in text.pictures if each.name == name), None)
+
+
+@contextmanager
+def _opened(app: App, acting: Acting, public_id: str) -> Iterator[tuple[Session, App, Pack] | None]:
+    with store.read(app.engine) as session:
+        pack = find_house_pack(session, acting, public_id)
+        yield None if pack is None else (session, app, pack)
 
 
 def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str = "", most_done: int | None = None) -> list[dict[str, Any]]:
