@@ -19,7 +19,7 @@ from om_campaigns.audience.german import fold
 from om_campaigns.audience.models import Network, NetworkOrganisation, Organisation, Response
 from om_campaigns.audience.responses import ActionReport, ActionReportPartner, LetterUse
 from om_campaigns.audience.tasks import Task, TaskKind, open_task
-from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea, NetworkKind, OrganisationStatus, Origin, ResponseKind
+from om_campaigns.audience.vocabulary import IDEA_NAMES, Idea, NetworkKind, OrganisationStatus, ResponseKind
 from om_campaigns.columns import digest, table_of
 from om_campaigns.partner.confirmations import confirm_version, end_use, resume_use
 from om_campaigns.partner.faults import FormFault
@@ -40,16 +40,16 @@ class Said:
     letter_use: LetterUse = LetterUse.no
 
 
-def record_action_report(session: Session, said: Said, source_key: str, now: datetime, today: date, *, origin: Origin, actor: str) -> bool:
+def record_action_report(session: Session, said: Said, source_key: str, now: datetime, today: date, acting: Acting) -> bool:
     """Record what a house reports; False when it is known already. Said otherwise under the same ``source_key`` it corrects the report.
 
     It counts as a sign of life of the house. In a network of others it is a carry-over of today (R7). Where it may stand in the monthly
     letter, people of OM are told.
     """
     table, values = table_of(ActionReport), asdict(said)
-    if not store.add_new(session, table, source_key=source_key, **values, at=now, origin=origin, actor=actor):
+    if not store.add_new(session, table, source_key=source_key, **values, at=now, origin=acting.origin, actor=acting.actor):
         is_other = or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
-        if not store.change(session, update(table).where(table.c.source_key == source_key, is_other).values(**values, actor=actor)):
+        if not store.change(session, update(table).where(table.c.source_key == source_key, is_other).values(**values, actor=acting.actor)):
             return False
     report_id = session.execute(select(table.c.id).where(table.c.source_key == source_key)).scalar_one()
     session.execute(delete(ActionReportPartner).where(col(ActionReportPartner.report_id) == report_id))
@@ -57,8 +57,8 @@ def record_action_report(session: Session, said: Said, source_key: str, now: dat
         session.add(ActionReportPartner(report_id=report_id, organisation_id=partner))
     _note_sign_of_life(session, said, source_key, now)
     if said.network_id is not None:
-        _note_carry_over(session, said, now, today, origin, actor)
-    _offer_case(session, said, source_key, report_id, now, actor)
+        _note_carry_over(session, said, now, today, acting)
+    _offer_case(session, said, source_key, report_id, now, acting.actor)
     session.flush()
     return True
 
@@ -101,7 +101,7 @@ def _look_up(names: str, known: Mapping[str, int]) -> list[int]:
     return found
 
 
-def _note_carry_over(session: Session, said: Said, now: datetime, today: date, origin: Origin, actor: str) -> None:
+def _note_carry_over(session: Session, said: Said, now: datetime, today: date, acting: Acting) -> None:
     member = table_of(NetworkOrganisation)
     here = (member.c.network_id == said.network_id, member.c.organisation_id == said.organisation_id)
     others = select(col(Network.id)).where(col(Network.kind) == NetworkKind.other)
@@ -111,7 +111,7 @@ def _note_carry_over(session: Session, said: Said, now: datetime, today: date, o
         return
     session.execute(update(member).where(*here).values(carried_over_on=today))
     field, old = f"carried over in {session.get_one(Network, said.network_id or 0).slug}", row[0].isoformat() if row[0] else None
-    record_change(session, "organisation", said.organisation_id, field, old, today.isoformat(), now, actor, origin)
+    record_change(session, "organisation", said.organisation_id, field, old, today.isoformat(), now, acting.actor, acting.origin)
 
 
 TYPED = ("haus", "wirkung", "text", "mit", "netzwerk", "gedanke", "brief")
@@ -170,7 +170,7 @@ def report_action(app: App, acting: Acting, typed: dict[str, str]) -> tuple[Form
             LetterUse(typed["brief"]),
         )  # fmt: skip
         source_key = digest("action", typed["haus"], text, today.isoformat())
-        record_action_report(session, said, source_key, now, today, origin=Origin.partner, actor=acting.actor)
+        record_action_report(session, said, source_key, now, today, acting)
     return ()
 
 
@@ -182,7 +182,7 @@ def answer_toolkit(app: App, acting: Acting, house: str, code: str, choice: str)
         found = find_house(session, acting, house, locks=True)
         number = found.id if found else 0
         if choice == "nein":
-            return end_use(session, number, code, now, origin=Origin.partner, actor=acting.actor)
+            return end_use(session, number, code, now, acting)
         if choice == "wieder":
-            return resume_use(session, number, code, now, origin=Origin.partner, actor=acting.actor)
-        return confirm_version(session, number, code, now, app.today(now), origin=Origin.partner, actor=acting.actor)
+            return resume_use(session, number, code, now, acting)
+        return confirm_version(session, number, code, now, app.today(now), acting)

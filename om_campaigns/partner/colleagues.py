@@ -1,6 +1,6 @@
 """Who stands for a house: its people decide who deputises, and see at which offices nobody takes packs.
 
-Only people OM knows already can be chosen. Somebody new is told to OM (``house_desk.say_to_staff``), because nobody is written to
+Only people OM knows already can be chosen. Somebody new is told to OM (``signing_in.say_to_staff``), because nobody is written to
 at an address that a partner typed in.
 """
 
@@ -62,7 +62,7 @@ def save_deputies(app: App, acting: Acting, slug: str, chosen: Collection[str], 
             if set(before) != set(after):
                 _save_roles(session, each["seat_id"], after)
                 texts = [",".join(sorted(roles)) or None for roles in (before, after)]
-                record_changes(session, "seat", each["seat_id"], [("roles", texts[0], texts[1])], acting.actor, now)
+                record_changes(session, "seat", each["seat_id"], [("roles", texts[0], texts[1])], acting, now)
     return True
 
 

@@ -8,11 +8,13 @@ from datetime import date, datetime
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from om_campaigns.audience.changes import Change, record_change
+from om_campaigns.audience.access import Acting
+from om_campaigns.audience.changes import Change
 from om_campaigns.audience.models import Response
 from om_campaigns.audience.toolkits import Toolkit, ToolkitUse, ToolkitVersion
 from om_campaigns.audience.vocabulary import Origin, ResponseKind, ToolkitStatus
-from om_campaigns.columns import digest, new_ref
+from om_campaigns.columns import digest
+from om_campaigns.partner.signing_in import FieldChange, record_changes
 
 
 def current_version(session: Session, toolkit_id: int) -> ToolkitVersion | None:
@@ -22,7 +24,7 @@ def current_version(session: Session, toolkit_id: int) -> ToolkitVersion | None:
     return found
 
 
-def confirm_version(session: Session, organisation_id: int, code: str, now: datetime, today: date, *, origin: Origin, actor: str) -> bool:
+def confirm_version(session: Session, organisation_id: int, code: str, now: datetime, today: date, acting: Acting) -> bool:
     """A house that uses a toolkit works with its current version by today; False where it does not use it, or none is current.
 
     Said twice on one day it is one sign.
@@ -32,12 +34,12 @@ def confirm_version(session: Session, organisation_id: int, code: str, now: date
     if use is None or version is None:
         return False
     before = session.get_one(ToolkitVersion, use.version_id)
-    changes: list[tuple[str, str | None, str | None]] = [
+    changes: list[FieldChange] = [
         ("version", before.version, version.version),
-        ("confirmed_on", _day(use.confirmed_on), today.isoformat()),
+        ("confirmed_on", use.confirmed_on.isoformat() if use.confirmed_on else None, today.isoformat()),
     ]
     use.version_id, use.confirmed_on = version.id, today
-    _note(session, organisation_id, code, changes, now, origin, actor)
+    _note(session, organisation_id, code, changes, now, acting)
     source_key = digest("confirmed", str(organisation_id), code, version.version, today.isoformat())
     known = select(col(Response.id)).where(col(Response.kind) == ResponseKind.confirmed_version, col(Response.source_key) == source_key)
     if session.execute(known).first() is None:
@@ -51,19 +53,19 @@ def confirm_version(session: Session, organisation_id: int, code: str, now: date
     return True
 
 
-def end_use(session: Session, organisation_id: int, code: str, now: datetime, *, origin: Origin, actor: str) -> bool:
+def end_use(session: Session, organisation_id: int, code: str, now: datetime, acting: Acting) -> bool:
     """A house does not use a toolkit any more, so nobody asks again; False where it never did. Said twice it is said once."""
     use = _find_use(session, organisation_id, code)
     if use is None:
         return (organisation_id, code) in find_ended(session, [organisation_id])
     before = session.get_one(ToolkitVersion, use.version_id)
-    _note(session, organisation_id, code, [("version", before.version, None)], now, origin, actor)
+    _note(session, organisation_id, code, [("version", before.version, None)], now, acting)
     session.delete(use)
     session.flush()
     return True
 
 
-def resume_use(session: Session, organisation_id: int, code: str, now: datetime, *, origin: Origin, actor: str) -> bool:
+def resume_use(session: Session, organisation_id: int, code: str, now: datetime, acting: Acting) -> bool:
     """A house uses a toolkit again after ``end_use``, in the version it had; False where it did not end it itself."""
     if _find_use(session, organisation_id, code) is not None:
         return True
@@ -74,7 +76,7 @@ def resume_use(session: Session, organisation_id: int, code: str, now: datetime,
     if version is None:
         return False
     session.add(ToolkitUse(organisation_id=organisation_id, toolkit_id=version.toolkit_id, version_id=version.id))
-    _note(session, organisation_id, code, [("version", None, version.version)], now, origin, actor)
+    _note(session, organisation_id, code, [("version", None, version.version)], now, acting)
     session.flush()
     return True
 
@@ -97,21 +99,7 @@ def _find_use(session: Session, organisation_id: int, code: str) -> ToolkitUse |
     return found
 
 
-def _note(
-    session: Session,
-    organisation_id: int,
-    code: str,
-    changes: list[tuple[str, str | None, str | None]],
-    now: datetime,
-    origin: Origin,
-    actor: str,
-) -> None:
+def _note(session: Session, organisation_id: int, code: str, changes: Sequence[FieldChange], now: datetime, acting: Acting) -> None:
     """In the words of the import of uses (``audience/intake/networks_and_toolkits.py``)."""
-    batch = new_ref()
-    for field, old, new in changes:
-        if old != new:
-            record_change(session, "organisation", organisation_id, f"uses {code} {field}", old, new, now, actor, origin, batch)
-
-
-def _day(day: date | None) -> str | None:
-    return day.isoformat() if day else None
+    changed = [(f"uses {code} {field}", old, new) for field, old, new in changes if old != new]
+    record_changes(session, "organisation", organisation_id, changed, acting, now)

@@ -25,7 +25,7 @@ from om_campaigns.compose.own_look import NoLogoError as NoLogoError
 from om_campaigns.compose.pictures import encode, make_key
 from om_campaigns.letters.pages import load_page_brand, read_brands
 from om_campaigns.partner.faults import FormFault
-from om_campaigns.partner.signing_in import find_house, record_changes
+from om_campaigns.partner.signing_in import FieldChange, find_house, record_changes
 
 LOGO_BYTES = MAX_BYTES
 
@@ -65,7 +65,7 @@ def read_accent(app: App, house: Organisation, text: str) -> str | ColourFault:
     return (_fault(app, house, accent) if accent else None) or accent
 
 
-def save_look(session: Session, house: Organisation, accent: str, logo: Logo | None) -> list[tuple[str, str | None, str | None]]:
+def save_look(session: Session, house: Organisation, accent: str, logo: Logo | None) -> list[FieldChange]:
     """Put this in the place of what a house chose; returns what changed (field, old, new).
 
     It stands over the brand that the house's file names now, see ``HouseLook``.
@@ -90,7 +90,7 @@ def save_logo(app: App, acting: Acting, slug: str, content: bytes, *, drop: bool
             return False
         before = load_look(session, house)
         logo = _keep(session, app, house, *new) if new else None if drop else before.logo
-        record_changes(session, "organisation", house.id, save_look(session, house, before.accent, logo), acting.actor, app.now())
+        record_changes(session, "organisation", house.id, save_look(session, house, before.accent, logo), acting, app.now())
     return True
 
 

@@ -20,7 +20,7 @@ from om_campaigns.audience.seats import SEAT, has_role, select_sitting
 from om_campaigns.audience.vocabulary import ForwardPolicy, PackDelivery, Relay, Rhythm, Role, Route
 from om_campaigns.partner.faults import FormFault
 from om_campaigns.partner.look import load_look, read_accent, save_look
-from om_campaigns.partner.signing_in import find_house, record_changes, tell_staff
+from om_campaigns.partner.signing_in import FieldChange, find_house, record_changes, tell_staff
 from om_campaigns.seen import merge_fields
 
 TYPED = ("weg", "zustellung", "frist", "worte", "sprache", "takt", "ruhe", "newsletter", "weitergabe", "berater", "farbe")
@@ -97,7 +97,7 @@ def save_settings(app: App, acting: Acting, slug: str, typed: dict[str, str], sh
             save_routes(session, house, new)
             changes.append(("routes", as_text([each.value for each in routes]), as_text([each.value for each in new])))
         changes += save_look(session, house, accent, look.logo)
-        record_changes(session, "organisation", house.id, changes, acting.actor, now)
+        record_changes(session, "organisation", house.id, changes, acting, now)
     return ()
 
 
@@ -141,7 +141,7 @@ def _knows_advisers(session: Session, house: Organisation, today: date) -> bool:
     return session.execute(advisers.limit(1)).first() is not None
 
 
-def _change(house: Organisation, wanted: dict[str, Any]) -> list[tuple[str, str | None, str | None]]:
+def _change(house: Organisation, wanted: dict[str, Any]) -> list[FieldChange]:
     """Set what differs; field, old and new as the change log keeps them."""
     changes = []
     for field, value in wanted.items():

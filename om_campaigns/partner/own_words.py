@@ -27,7 +27,7 @@ from om_campaigns.compose.overlay import Conflict, OverlayKind, OwnBlock, find_b
 from om_campaigns.compose.overlay_log import OverlayKey, load_history, record_own
 from om_campaigns.compose.overlay_text import RULE, check_words
 from om_campaigns.compose.pack import make_files
-from om_campaigns.errors import InputError, Problem, ProblemsError
+from om_campaigns.errors import Problem, ProblemsError
 from om_campaigns.letters.owed_editions import key_of_row, open_library
 from om_campaigns.letters.packing import OPEN_STATES, make_pack_text, pack_key, record_revisions
 from om_campaigns.partner.faults import FormFault
@@ -122,8 +122,6 @@ def change_words(app: App, acting: Acting, public_id: str, change: BlockChange) 
         return (FormFault(place, "inzwischen" if is_writing else "entschieden"),)
     except ProblemsError as error:
         return explain(place, error.problems)
-    except InputError:
-        return (FormFault(place, "nicht"),)
     is_decided_otherwise = not is_done and change.action in DECISIONS and (held is not None) != (change.action is Action.keep)
     return (FormFault(place, "entschieden"),) if is_decided_otherwise else ()
 

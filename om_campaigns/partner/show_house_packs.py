@@ -7,8 +7,7 @@ Everything is asked for by the public id of a pack *and* the houses somebody may
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,10 +100,11 @@ def _colleagues(session: Session, app: App, pack: dict[str, Any]) -> list[dict[s
 
 def show_text(app: App, acting: Acting, public_id: str) -> Shown | None:
     """What a pack says now."""
-    with _opened(app, acting, public_id) as found:
-        if found is None:
+    with store.read(app.engine) as session:
+        pack = find_house_pack(session, acting, public_id)
+        if pack is None:
             return None
-        library, key = open_text(*found)
+        library, key = open_text(session, app, pack)
         edition = library.edition(key)
         subject, html, text = ("".join(each.chunks) for each in (edition.subject, edition.html, edition.text))
         return Shown(subject, html, text, edition.language, tuple(find_shown(library.given(key))))
@@ -115,20 +115,14 @@ def load_file(app: App, acting: Acting, public_id: str, name: str) -> tuple[str,
 
     None where these houses have no such pack, or a pack no such file.
     """
-    with _opened(app, acting, public_id) as found:
-        if found is None:
+    with store.read(app.engine) as session:
+        pack = find_house_pack(session, acting, public_id)
+        if pack is None:
             return None
-        text = make_pack_text(*open_text(*found))
+        text = make_pack_text(*open_text(session, app, pack))
         if form := next((form for form, known in FILE_NAMES.items() if known == name), None):
             return MEDIA[form], make_kept_file(text, form)
         return next(((media_of(each.name), each.content) for each in text.pictures if each.name == name), None)
-
-
-@contextmanager
-def _opened(app: App, acting: Acting, public_id: str) -> Iterator[tuple[Session, App, Pack] | None]:
-    with store.read(app.engine) as session:
-        pack = find_house_pack(session, acting, public_id)
-        yield None if pack is None else (session, app, pack)
 
 
 def load_house_packs(session: Session, houses: Sequence[int], *, public_id: str = "", most_done: int | None = None) -> list[dict[str, Any]]:

@@ -87,13 +87,23 @@ def find_text(session: Session, app: App, text: OwnText, *, locks: bool = False)
 
 
 def find_pack_text(session: Session, app: App, acting: Acting, public_id: str, *, locks: bool = False) -> HouseText | None:
-    """Open what a pack of these houses passes on, as ``find_text`` does; None for a pack they do not have."""
+    """Open what a pack passes on; None for a pack these houses do not have, or one whose text is not published any more."""
     pack = find_house_pack(session, acting, public_id)
     if pack is None:
         return None
-    house = session.get_one(Organisation, pack.organisation_id, with_for_update={"key_share": True} if locks else None)
+    if locks:
+        session.get_one(Organisation, pack.organisation_id, with_for_update={"key_share": True})
     language = session.get_one(Dispatch, pack.dispatch_id).language
-    return _open_text(session, app, house, session.get_one(Campaign, pack.campaign_id), pack.step, language)
+    return _reopen(session, app, OverlayKey(pack.organisation_id, pack.campaign_id, pack.step, language))
+
+
+def _reopen(session: Session, app: App, key: OverlayKey) -> HouseText | None:
+    """A text that was passed on once; None where its step is not published any more: what was said about it stays in the log."""
+    house, campaign = session.get_one(Organisation, key.organisation_id), session.get_one(Campaign, key.campaign_id)
+    try:
+        return _open_text(session, app, house, campaign, key.step, key.language)
+    except InputError:
+        return None
 
 
 def _open_text(session: Session, app: App, house: Organisation, campaign: Campaign, step: str, language: str) -> HouseText:
@@ -163,15 +173,6 @@ def list_own_words(session: Session, app: App, *, house: str = "", conflicts_onl
     return rows
 
 
-def _reopen(session: Session, app: App, key: OverlayKey) -> HouseText | None:
-    """A text in which a house once said something; None where its step is not published any more: what was said stays in the log."""
-    house, campaign = session.get_one(Organisation, key.organisation_id), session.get_one(Campaign, key.campaign_id)
-    try:
-        return _open_text(session, app, house, campaign, key.step, key.language)
-    except InputError:
-        return None
-
-
 def count_conflicts(session: Session, app: App) -> int:
     """How many blocks want a decision, because OM's text has changed."""
     return sum(count_conflicts_by_text(session, app).values())
@@ -207,10 +208,7 @@ def show_words(app: App, acting: Acting, public_id: str) -> dict[str, Any] | Non
     None for a pack these houses do not have, or one whose text is not published any more.
     """
     with store.read(app.engine) as session:
-        try:
-            text = find_pack_text(session, app, acting, public_id)
-        except InputError:
-            return None
+        text = find_pack_text(session, app, acting, public_id)
         if text is None:
             return None
         blocks, may_edit = show_blocks(text), text.may_edit
@@ -224,10 +222,7 @@ def show_words(app: App, acting: Acting, public_id: str) -> dict[str, Any] | Non
 def count_pack_conflicts(app: App, acting: Acting, public_id: str) -> int:
     """How many of their own blocks in this pack these houses have to decide about, because OM's words changed."""
     with store.read(app.engine) as session:
-        try:
-            text = find_pack_text(session, app, acting, public_id)
-        except InputError:
-            return 0
+        text = find_pack_text(session, app, acting, public_id)
         return text.count_conflicts() if text else 0
 
 

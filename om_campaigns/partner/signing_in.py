@@ -20,7 +20,6 @@ from om_campaigns.audience.addresses import MAX_TEXT, normalise
 from om_campaigns.audience.changes import record_change
 from om_campaigns.audience.models import Address, Organisation
 from om_campaigns.audience.tasks import TaskKind, open_task
-from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.models import Pack
 from om_campaigns.campaign.vocabulary import RelayState
 from om_campaigns.columns import digest, new_ref
@@ -166,13 +165,15 @@ def show_house(app: App, acting: Acting, slug: str) -> dict[str, Any] | None:
         }
 
 
-def record_changes(
-    session: Session, entity: str, entity_id: int, changes: Sequence[tuple[str, str | None, str | None]], actor: str, now: datetime
-) -> None:
-    """Write (field, old, new) into the change log, said by a partner."""
+FieldChange = tuple[str, str | None, str | None]
+"""Field, old and new, as the change log keeps them."""
+
+
+def record_changes(session: Session, entity: str, entity_id: int, changes: Sequence[FieldChange], acting: Acting, now: datetime) -> None:
+    """Write into the change log what was changed in one go."""
     batch = new_ref()
     for field, old, new in changes:
-        record_change(session, entity, entity_id, field, old, new, now, actor, Origin.partner, batch)
+        record_change(session, entity, entity_id, field, old, new, now, acting.actor, acting.origin, batch)
 
 
 def say_to_staff(app: App, acting: Acting, slug: str, words: str) -> bool:

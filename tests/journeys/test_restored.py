@@ -311,7 +311,7 @@ def test_what_was_answered_after_the_backup_is_not_asked_again_and_the_rest_is_l
     with write(office.app.engine) as session:
         record_answer(session, find_by_code(session, code), Answer(CascadeLevel.adviser, 4), later, Acting("mail", Origin.answer))
         said = Said(amt, 2, "Ein gemeinsamer Abend", together_with="Haus tal")
-        record_action_report(session, said, "bericht-1", later, office.app.today(later), origin=Origin.partner, actor="Anna")
+        record_action_report(session, said, "bericht-1", later, office.app.today(later), Acting("Anna", Origin.partner))
         assert take_back_leaving(session, Leaver(number, amt, "wir-gedanke"), SuppressionScope.all, FIRST, later)
         session.add(
             OptIn(
