@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -86,10 +87,15 @@ def write(engine: Engine) -> Iterator[Session]:
         session.commit()
 
 
+BREAK_SECONDS = 0.12
+"""Between two long writing turns on SQLite: whoever waits to write there looks every tenth of a second whether it may."""
+
+
 class Turns:
     """Transactions that take turns on one connection, so that temporary tables filled in one are still there in the next.
 
-    Objects stay readable after the transaction they were loaded in. ``reading`` writes to temporary tables only.
+    Objects stay readable after the transaction they were loaded in. ``reading`` writes to temporary tables only. After a writing turn
+    that took a while others have a moment to write: SQLite keeps no queue, and whoever begins again at once is always the first.
     """
 
     keeps = True
@@ -97,6 +103,8 @@ class Turns:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._free_until = 0.0
+        """Until when nobody of us begins to write."""
 
     def reading(self) -> AbstractContextManager[Session]:
         return self._turn(writes=False)
@@ -106,10 +114,16 @@ class Turns:
 
     @contextmanager
     def _turn(self, *, writes: bool) -> Iterator[Session]:
+        if writes:
+            time.sleep(max(0.0, self._free_until - time.monotonic()))
         self._connection.execution_options(om_write=writes)
+        began = time.monotonic()
         with Session(bind=self._connection, expire_on_commit=False) as session:
             yield session
             session.commit()
+        ended = time.monotonic()
+        if writes and ended - began > BREAK_SECONDS and self._connection.dialect.name == "sqlite":
+            self._free_until = ended + BREAK_SECONDS
 
 
 class OneTurn(Turns):
