@@ -74,6 +74,15 @@ def normalise(text: str) -> NormalAddress:
     return _normalise_slowly(text)
 
 
+def is_address(text: str) -> bool:
+    """Whether ``normalise`` reads it."""
+    try:
+        normalise(text)
+    except ValueError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=4096)
 def _lower_plain_domain(domain: str) -> str | None:
     """A domain without anything to think about, in lower case; None sends the address the slow way."""

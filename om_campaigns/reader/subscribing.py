@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from om_campaigns import store
 from om_campaigns.app import App
-from om_campaigns.audience.addresses import find_unsafe, normalise
+from om_campaigns.audience.addresses import find_unsafe, is_address, normalise
 from om_campaigns.audience.changes import Change
 from om_campaigns.audience.expressions import Selects
 from om_campaigns.audience.models import Address, Basis, MailingList, Organisation, Person, Seat, SeatRole
@@ -275,9 +275,7 @@ def find_faults(wanted: Wanted, offer: Offer) -> list[str]:
     faults = []
     if not wanted.name or len(wanted.name) > MAX_NAME or find_unsafe(wanted.name) or "@" in wanted.name or "://" in wanted.name:
         faults.append("name")
-    try:
-        normalise(wanted.email)
-    except ValueError:
+    if not is_address(wanted.email):
         faults.append("email")
     if not set(wanted.lists) or not set(wanted.lists) <= {slug for slug, _ in offer.lists}:
         faults.append("reihen")

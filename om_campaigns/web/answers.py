@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from om_campaigns import store
 from om_campaigns.letters.pages import Face, load_face
-from om_campaigns.reader.answer_page import Question, Typed, answer, count_answer, find_faults, find_question
+from om_campaigns.reader.answers import Question, Typed, answer, count_answer, find_faults, find_question
 from om_campaigns.web.forms import TheForm, has_key, make_key
 from om_campaigns.web.site import Site, TheSite, Token
 

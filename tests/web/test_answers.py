@@ -17,8 +17,7 @@ from om_campaigns.audience.access import find_acting, find_address, find_receive
 from om_campaigns.audience.addresses import normalise
 from om_campaigns.compose.frontmatter import AnswerTarget
 from om_campaigns.compose.links import Door, make_token
-from om_campaigns.reader.answer_page import MOST_A_DAY
-from om_campaigns.reader.answers import Said, record_answer
+from om_campaigns.reader.answers import MOST_A_DAY, Said, record_answer
 from om_campaigns.reader.tokens import make_form_key
 from om_campaigns.store import read, write
 from tests.cli.shell import om
