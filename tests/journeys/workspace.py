@@ -145,6 +145,8 @@ class Workspace:
     def __init__(self, folder: Path, *, database: str = SQLITE, settings: str = "") -> None:
         self.folder = folder
         self.now = local("2027-01-04")
+        self.pause = timedelta(days=1)
+        """How far apart ticks are while nothing is due."""
         self.confirms = True
         """Whoever works here says yes to every figure; False where a test wants to be asked."""
         self.transport = MemoryTransport()
@@ -266,8 +268,8 @@ class Workspace:
         assert is_quiet(second), second
         return first
 
-    def walk(self, end: datetime, *, at: dict[datetime, Callable[[], object]] | None = None, pause: timedelta = timedelta(days=1)) -> None:
-        """Tick from now to ``end`` at every due instant, and every ``pause`` when nothing is due.
+    def walk(self, end: datetime, *, at: dict[datetime, Callable[[], object]] | None = None, pause: timedelta | None = None) -> None:
+        """Tick from now to ``end`` at every due instant, and every ``pause`` (else ``self.pause``) when nothing is due.
 
         ``at`` holds what happens just before the tick of its instant.
         """
@@ -276,7 +278,7 @@ class Workspace:
             while events and events[0][0] <= self.now:
                 events.pop(0)[1]()
             self.tick()
-            self.now = min([self.now + pause, *self._due_after(self.now), *(moment for moment, _ in events[:1])])
+            self.now = min([self.now + (pause or self.pause), *self._due_after(self.now), *(moment for moment, _ in events[:1])])
         self.now = end
 
     def _due_after(self, now: datetime) -> Iterator[datetime]:

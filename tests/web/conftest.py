@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Workspace:
     """Two houses with a contact each, and a campaign that has not begun; on both databases where a test asks for ``database``."""
     url = request.getfixturevalue("database") if "database" in request.fixturenames else SQLITE
     made = Workspace(tmp_path / "ws", database=url, settings='[sender]\nimprint = "OM, Hauptstraße 1, 10115 Berlin"\n')
+    made.pause = timedelta(days=7)  # pages ask what came of a series; that nothing happens between its letters is for the journeys
     made.houses(house("hwk-tal", "05", name="Handwerkskammer Tal"), house("ihk-berg", "05", name="IHK Berg", language="en"))
     made.people(
         person("Jörg Müller", "hwk-tal", email="joerg@hwk-tal.example"),
