@@ -39,7 +39,7 @@ from om_campaigns.campaign.house_values import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_open, is_waiting
 from om_campaigns.campaign.models import Dispatch, Enrolment
 from om_campaigns.campaign.plan_rows import ROW
-from om_campaigns.campaign.slices import in_slice
+from om_campaigns.campaign.slices import in_slice, is_row_of
 from om_campaigns.campaign.timing import Caps
 from om_campaigns.columns import BYTEWISE_TEXT, Instant, table_of
 from om_campaigns.store import change
@@ -97,7 +97,7 @@ def defer(session: Session, calendar: Calendar, definitions: Mapping[int, Campai
         return 0
     calendar.plan_crowded(session, definitions, caps, CROWDED)
     later = and_(_SAME_CASE, TIME.c.due_at > until)
-    moved = change(session, update(enrolment).where(enrolment.c.id == CROWDED.c.id, later).values(next_due_at=TIME.c.due_at))
+    moved = change(session, update(enrolment).where(is_row_of(enrolment, CROWDED.c.id), later).values(next_due_at=TIME.c.due_at))
     session.execute(delete(ROW).where(ROW.c.enrolment_id.in_(select(CROWDED.c.id).join(TIME, later))))
     return moved + change(
         session,
@@ -148,7 +148,7 @@ def reschedule(session: Session, calendar: Calendar, definitions: Mapping[int, C
     return change(
         session,
         update(dispatch)
-        .where(dispatch.c.id == CROWDED.c.id, _SAME_CASE)
+        .where(is_row_of(dispatch, CROWDED.c.id), _SAME_CASE)
         .values(due_at=TIME.c.due_at, due_day=TIME.c.due_day, open_until=TIME.c.open_until),
     )
 

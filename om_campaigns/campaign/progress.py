@@ -14,7 +14,7 @@ from om_campaigns.campaign.definition import CampaignDefinition, Step
 from om_campaigns.campaign.house_values import HOUSE, renew_temporary, temporary
 from om_campaigns.campaign.matching import is_active
 from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment
-from om_campaigns.campaign.slices import in_slice
+from om_campaigns.campaign.slices import in_slice, is_row_of
 from om_campaigns.campaign.vocabulary import DispatchStatus, EnrolmentState, Reason
 from om_campaigns.columns import Instant, table_of
 from om_campaigns.store import change
@@ -133,7 +133,7 @@ def move_on(session: Session, following: Step) -> int:
         session,
         update(enrolment)
         .where(
-            enrolment.c.id == DONE.c.enrolment_id,
+            is_row_of(enrolment, DONE.c.enrolment_id),
             HOUSE.c.organisation_id == enrolment.c.organisation_id,
             TIME.c.zone == HOUSE.c.zone,
             TIME.c.days == HOUSE.c.days,
@@ -158,7 +158,7 @@ def finish(session: Session, now: datetime, reason: Reason) -> int:
     return change(
         session,
         update(enrolment)
-        .where(enrolment.c.id == DONE.c.enrolment_id)
+        .where(is_row_of(enrolment, DONE.c.enrolment_id))
         .values(
             state=EnrolmentState.finished,
             reason=reason,

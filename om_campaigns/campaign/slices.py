@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, select
+from sqlalchemy import Column, ColumnElement, FromClause, Integer, Table, and_, select
 from sqlmodel import Session
 
 from om_campaigns.audience.bulk import insert_rows
@@ -49,3 +49,11 @@ def in_slice(table: FromClause) -> ColumnElement[bool]:
     Whatever else is asked of it must not lead SQLite to an index: it would go through everybody who is due, once for each slice.
     """
     return table.c.id.in_(select(SLICE.c.number))
+
+
+def is_row_of(table: FromClause, numbers: Column[int]) -> ColumnElement[bool]:
+    """The row is the one whose id a row of a temporary table has: a join for UPDATE … FROM.
+
+    Said twice, because SQLite begins with the few only where they are a list: joined alone it goes through the whole table.
+    """
+    return and_(table.c.id.in_(select(numbers).correlate(None)), table.c.id == numbers)

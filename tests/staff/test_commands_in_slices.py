@@ -267,3 +267,24 @@ def test_whom_a_publication_concerns_is_asked_before_anybody_is_kept_out(office:
     present = [("exited", "already_there")] if head else [("active", "")]
     query = "SELECT DISTINCT state, e.reason FROM enrolment e JOIN campaign c ON c.id = campaign_id AND c.name = 'neu'"
     assert office.ask(query) == present
+
+
+def test_nothing_that_changes_a_slice_goes_through_the_whole_table(office: Workspace) -> None:
+    """Moving on, finishing, moving for a cap and after a missed opening: millions of rows would be read for each few thousand."""
+    scanned: dict[str, list[str]] = {}
+
+    def explain(_connection: Any, cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+        if re.match(r"UPDATE (enrolment|dispatch) SET .* FROM plan_", statement) and not many:
+            asked = cursor.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", values)
+            scanned[statement] = [row[3] for row in asked if re.match(r"SCAN (enrolment|dispatch)", row[3])]
+
+    event.listen(office.app.engine, "before_cursor_execute", explain)
+    office.campaign("andere", "o1 day = 0", "o2 day = 7")
+    office.publish("andere")
+    resume(office)
+    office.tick()
+    office.walk(office.now + timedelta(days=40), pause=timedelta(days=30))
+    kinds = {match.groups() for each in scanned if (match := re.match(r"UPDATE (\w+) SET .*? FROM (plan_\w+)", each))}
+    assert kinds == {("enrolment", "plan_crowded"), ("enrolment", "plan_done"), ("dispatch", "plan_crowded")}
+    assert len(scanned) >= 4
+    assert [each for each in scanned.values() if each] == []
