@@ -101,10 +101,10 @@ def foresee(session: Session, entry: Entry, calendar: Calendar, now: datetime, t
     """Who would enter at ``now``, in ENTRANT, and what the brake says to it; changes no table of ours (``letting_in`` does)."""
     candidates = fill_candidates(session, entry, today)
     waiting = load_waiting(session).get(entry.definition.name, [])
+    renew_temporary(session, ENTRANT)
     if not (candidates or waiting):
         return Entered()
     calendar.plan_first(session, entry.definition, now)
-    renew_temporary(session, ENTRANT)
     following = _fill_following(session, entry, waiting)
     matching = _fill_matching(session, entry)
     refused = _count_refusals(session, candidates, matching)
