@@ -18,7 +18,7 @@ from om_campaigns.audience.tasks import Task
 from om_campaigns.audience.vocabulary import Origin
 from om_campaigns.campaign.entry_brake import load_undisputed, raise_largest
 from om_campaigns.campaign.letting_in import note_held
-from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack, PackOrganisation, Permission
+from om_campaigns.campaign.models import Campaign, Dispatch, Enrolment, Pack, PackOrganisation, Permission, Resumption
 from om_campaigns.campaign.vocabulary import PermissionKind, Reason
 from om_campaigns.columns import table_of
 from om_campaigns.compose.models import CountedLink, EditionRow, LinkDay, PackRevision
@@ -48,6 +48,7 @@ REHEARSED = (
     Message,
     Dispatch,
     Enrolment,
+    Resumption,
     LinkDay,
     CountedLink,
     EditionRow,

@@ -162,10 +162,11 @@ def test_law_15_the_imprint_of_the_example_is_seen_and_never_goes_live(ready: Wo
 
 
 def test_going_live_backs_up_forgets_the_rehearsal_and_waits_for_a_word(ready: Workspace) -> None:
+    ready.do("INSERT INTO resumption SELECT id, '2027-01-05 08:00:00', 7, 7 FROM campaign")  # ids begin anew, so its mark must go
     said = om(ready.folder, "go-live", now="", typed="y\nn\n")
     assert said.code == 0, said.err
     assert ready.ask("SELECT mode, rehearsal_now FROM instance") == [("live", None)]
-    for table in ("enrolment", "dispatch", "message", "message_slots", "touch", "worker"):
+    for table in ("enrolment", "dispatch", "message", "message_slots", "touch", "worker", "resumption"):
         assert ready.count(table) == 0, table
     for table in ("person", "basis", "campaign_version"):
         assert ready.count(table) == 1, table
